@@ -7,8 +7,7 @@ use super::{Context, output};
 use crate::domain::mission::Record;
 use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
-use crate::engine::inspect::views;
-use crate::engine::inspect::views::Look;
+use crate::engine::inspect::views::{self, Look};
 use crate::engine::run::signals::Signals;
 use crate::report::status;
 use std::time::Duration;
@@ -46,9 +45,8 @@ pub(super) async fn attach(context: &Context) -> Result<u8, CliError> {
             Ok(code)
         }
         None => {
-            output::note(&format!(
-                "mission {id} goes on; `mc mission attach` looks on again, `mc mission stop` ends it"
-            ));
+            let again = "`mc mission attach` looks on again, `mc mission stop` ends it";
+            output::note(&format!("mission {id} goes on; {again}"));
             Ok(0)
         }
     }

@@ -4,8 +4,7 @@ use super::args::Clean;
 use super::error::CliError;
 use super::{Context, output};
 use crate::config::duration;
-use crate::engine::upkeep::clean;
-use crate::engine::upkeep::clean::{Leftover, Retention, Rubbish};
+use crate::engine::upkeep::clean::{self, Leftover, Retention, Rubbish};
 use crate::report::text::plain;
 use crate::report::words::count;
 use serde_json::{Value, json};
@@ -16,26 +15,23 @@ pub(super) async fn clean(context: &Context, args: &Clean) -> Result<u8, CliErro
     let retention = Retention { keep: args.keep, older_than, unlanded: args.unlanded };
     let project = context.project().await?;
     let mut found = clean::look(&project, retention).await?;
-    let json = context.global.json;
     if args.dry_run || found.nothing() {
         if !args.dry_run {
             clean::remove_groups(&mut found);
         }
-        if json {
-            output::json(&body(&found, false));
-            return Ok(0);
-        }
-        tell(&found);
-        if found.nothing() && found.groups.is_empty() {
-            output::line("nothing to take away");
-        } else if args.dry_run {
-            output::line("nothing was changed");
-        }
-        return Ok(0);
+        let shown = || {
+            tell(&found);
+            if found.nothing() && found.groups.is_empty() {
+                output::line("nothing to take away");
+            } else if args.dry_run {
+                output::line("nothing was changed");
+            }
+        };
+        return context.show(|| body(&found, false), shown);
     }
     let work: usize = if args.unlanded { found.missions.iter().map(|left| left.refs.len()).sum() } else { 0 };
     if work > 0 {
-        if !json {
+        if !context.global.json {
             tell(&found);
         }
         if !args.yes && !output::confirmed("delete pins of work that never landed too?") {
@@ -46,16 +42,12 @@ pub(super) async fn clean(context: &Context, args: &Clean) -> Result<u8, CliErro
         }
     }
     let gone = clean::run(&project, retention).await?;
-    if json {
-        output::json(&body(&gone, true));
-    } else {
+    let done = || {
         tell(&gone);
-        output::line(&format!(
-            "{} freed; what was deleted is in `mc events`, journals were kept whole",
-            size(gone.bytes())
-        ));
-    }
-    Ok(0)
+        let freed = size(gone.bytes());
+        output::line(&format!("{freed} freed; what was deleted is in `mc events`, journals were kept whole"))
+    };
+    context.show(|| body(&gone, true), done)
 }
 
 fn size(bytes: u64) -> String {
@@ -78,10 +70,8 @@ fn tell(rubbish: &Rubbish) {
         }
     }
     if !rubbish.snapshots.is_empty() {
-        output::line(&format!(
-            "{} that no landing and no kept mission rests on",
-            count(rubbish.snapshots.len() as u64, "snapshot")
-        ));
+        let snapshots = count(rubbish.snapshots.len() as u64, "snapshot");
+        output::line(&format!("{snapshots} that no landing and no kept mission rests on"));
     }
     if !rubbish.verifications.is_empty() {
         let folders = count(rubbish.verifications.len() as u64, "verification");
@@ -99,16 +89,7 @@ fn tell(rubbish: &Rubbish) {
 
 fn body(rubbish: &Rubbish, deleted: bool) -> Value {
     let pins = |refs: &[(String, _)]| refs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    let mission = |left: &Leftover| {
-        json!({
-            "mission": left.mission,
-            "refs": pins(&left.refs),
-            "unlanded": pins(&left.unlanded),
-            "paths": left.paths,
-            "aside": left.aside,
-            "bytes": left.bytes,
-        })
-    };
+    let mission = |Leftover { mission, refs, unlanded, paths, aside, bytes, .. }: &Leftover| json!({"mission": mission, "refs": pins(refs), "unlanded": pins(unlanded), "paths": paths, "aside": aside, "bytes": bytes});
     json!({
         "schema": 1,
         "deleted": deleted,

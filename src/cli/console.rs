@@ -9,8 +9,7 @@ use super::output;
 use crate::domain::mission::{Record, State};
 use crate::domain::values::{Millis, UnitId};
 use crate::engine::context::project::Project;
-use crate::engine::inspect::terminal;
-use crate::engine::inspect::terminal::Life;
+use crate::engine::inspect::terminal::{self, Life};
 use crate::engine::inspect::views;
 use crate::engine::run::observer::Observer;
 use crate::report::lines;
@@ -170,7 +169,8 @@ impl Screen {
         self.signs.retain(|(unit, n), _| live.working().iter().any(|a| a.unit == *unit && a.n == *n));
         self.live = live;
         self.at = now;
-        if lines == self.drawn || self.live_is_empty() {
+        // Before the first record there is nothing to show.
+        if lines == self.drawn || self.live.text(0, 1).is_empty() {
             return;
         }
         let mut text = self.cleared();
@@ -178,11 +178,6 @@ impl Screen {
         text.push_str(&painted.join("\n"));
         self.put(&text);
         self.drawn = lines;
-    }
-
-    /// Before the first record there is nothing to show.
-    fn live_is_empty(&self) -> bool {
-        self.live.text(0, 1).is_empty()
     }
 
     fn painted(&self, tone: Tone, line: &str) -> String {

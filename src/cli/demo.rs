@@ -2,8 +2,7 @@
 
 use super::error::CliError;
 use super::{Context, output};
-use crate::engine::setup::demo;
-use crate::engine::setup::demo::{Demo, FLAKY, LONG, OLD_CALLER, PARTS, RED, Report};
+use crate::engine::setup::demo::{self, Demo, FLAKY, LONG, OLD_CALLER, PARTS, RED, Report, examine};
 use crate::report::text::plain;
 
 /// What a newcomer has to know about the units that do not simply work.
@@ -17,10 +16,8 @@ const CAST: [(&str, &str); 5] = [
 
 pub(super) async fn demo(context: &Context, keep: bool) -> Result<u8, CliError> {
     if context.global.json {
-        return Err(CliError::usage(
-            "`mc demo` is for people, it has no JSON",
-            "`mc report --json` reports on a mission",
-        ));
+        let hint = "`mc report --json` reports on a mission";
+        return Err(CliError::usage("`mc demo` is for people, it has no JSON", hint));
     }
     let teller = Teller { quiet: context.global.quiet };
     let mut demo = Demo::make(context.global.quiet).await?;
@@ -128,29 +125,22 @@ impl Teller {
         let said = demo.tamper().await?.to_owned();
         self.quote(&said);
         self.head("8. Proof: the demo looks for itself and does not take mc's word");
-        let report = crate::engine::setup::demo::examine(demo, report, audit).await?;
-        self.proof(&report);
-        self.verdict(demo, &report);
-        Ok(report)
-    }
-
-    fn proof(&self, report: &Report) {
+        let report = examine(demo, report, audit).await?;
         for expectation in &report.expectations {
             let word = if expectation.holds { "ok  " } else { "FAIL" };
             self.say(&format!("   {word} {}", expectation.what));
             self.say(&format!("        {}", plain(&expectation.found)));
         }
+        self.verdict(demo, &report);
+        Ok(report)
     }
 
     fn verdict(&self, demo: &Demo, report: &Report) {
+        let Report { attempts, runs, landings, adopted, .. } = report;
         self.say("");
         output::line(&format!(
-            "{} units, {} attempts, {} verification runs, {} landings, 1 kill -9, {} attempts adopted, {:.1} s",
+            "{} units, {attempts} attempts, {runs} verification runs, {landings} landings, 1 kill -9, {adopted} attempts adopted, {:.1} s",
             PARTS.len(),
-            report.attempts,
-            report.runs,
-            report.landings,
-            report.adopted,
             demo.elapsed().as_secs_f64()
         ));
         let failed: Vec<&str> = report.expectations.iter().filter(|e| !e.holds).map(|e| e.what.as_str()).collect();

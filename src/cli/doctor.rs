@@ -18,10 +18,8 @@ pub(super) async fn doctor(context: &Context, wanted: &Doctor) -> Result<u8, Cli
     if context.global.json {
         output::json(&json(&examined.checks, wanted.gate.then_some(examined.let_through)));
     } else {
-        let shown: Vec<_> = match context.global.quiet {
-            true => examined.checks.iter().filter(|c| !c.help.is_empty()).cloned().collect(),
-            false => examined.checks.clone(),
-        };
+        let mut shown = examined.checks.clone();
+        shown.retain(|check| !context.global.quiet || !check.help.is_empty());
         output::put(&text(&shown));
     }
     Ok(if stopped { 130 } else { examined.code() })

@@ -15,6 +15,7 @@ use super::output;
 use crate::engine::error::{EngineError, Kind};
 use crate::engine::inspect::views::Faulty;
 use crate::report::text::plain;
+use crate::report::words::count;
 use std::error::Error;
 
 /// Why a command cannot do its work.
@@ -24,7 +25,7 @@ pub enum CliError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// A plan or backlog has faults.
-    #[error("{} has {}", .0.path.display(), faults(.0.findings.len()))]
+    #[error("{} has {}", .0.path.display(), count(.0.findings.len() as u64, "fault"))]
     Faulty(Faulty),
     /// The arguments do not go together.
     #[error("{what}")]
@@ -51,23 +52,10 @@ impl From<Faulty> for CliError {
     }
 }
 
-fn faults(number: usize) -> String {
-    if number == 1 { "1 fault".to_owned() } else { format!("{number} faults") }
-}
-
 impl CliError {
     /// A usage error.
     pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { what: what.into(), hint: hint.into() }
-    }
-
-    fn kind(&self) -> Kind {
-        match self {
-            Self::Engine(error) => error.kind(),
-            Self::Faulty(_) | Self::Usage { .. } => Kind::Usage,
-            Self::Check { .. } => Kind::Check,
-            Self::Runtime(_) => Kind::Environment,
-        }
     }
 
     fn hint(&self) -> Option<String> {
@@ -81,7 +69,13 @@ impl CliError {
     /// The exit code.
     #[must_use]
     pub fn code(&self) -> u8 {
-        match self.kind() {
+        let kind = match self {
+            Self::Engine(error) => error.kind(),
+            Self::Faulty(_) | Self::Usage { .. } => Kind::Usage,
+            Self::Check { .. } => Kind::Check,
+            Self::Runtime(_) => Kind::Environment,
+        };
+        match kind {
             Kind::Usage => 2,
             Kind::Check => 4,
             Kind::Busy => 5,

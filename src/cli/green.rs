@@ -4,8 +4,8 @@ use super::error::CliError;
 use super::{Context, output};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::views;
-use crate::engine::upkeep::rollback;
-use crate::engine::upkeep::rollback::{Gone, Rollback, Stand};
+use crate::engine::upkeep::rollback::{self, Gone, Rollback, Stand};
+use crate::report::text::plain;
 use crate::report::words::count;
 use serde_json::{Value, json};
 
@@ -49,10 +49,7 @@ fn named(stand: &Stand) -> String {
         Some(unit) => format!("landing of {unit}"),
         None => "base, or the target branch or the progress of a round taken in".to_owned(),
     };
-    match stand.checkpoints.is_empty() {
-        true => what,
-        false => format!("{what}, checkpoint {}", stand.checkpoints.join(", ")),
-    }
+    if stand.checkpoints.is_empty() { what } else { format!("{what}, checkpoint {}", stand.checkpoints.join(", ")) }
 }
 
 fn stand_json(stand: &Stand) -> Value {
@@ -65,37 +62,28 @@ fn stand_json(stand: &Stand) -> Value {
     })
 }
 
-fn gone_json(gone: &Gone) -> Value {
-    json!({"mission": gone.mission, "unit": gone.unit, "commit": gone.commit})
-}
-
 pub(super) async fn rollback(context: &Context, target: &str, yes: bool, dry: bool) -> Result<u8, CliError> {
     let project = context.project().await?;
-    let json = context.global.json;
     let Some(plan) = rollback::plan(&project, target).await? else {
-        if json {
-            output::json(&json!({"schema": 1, "moved": false, "goes": []}));
-        } else {
-            output::line("green stands there already; nothing was changed");
-        }
-        return Ok(0);
+        let nothing = || json!({"schema": 1, "moved": false, "goes": []});
+        return context.show(nothing, || output::line("green stands there already; nothing was changed"));
     };
     if dry {
-        if json {
-            output::json(&body(&plan, None));
-        } else {
-            tell(&plan);
-            if let Some(refusal) = &plan.not_now {
-                output::line(&format!("not at this moment: {}. {}", refusal.reason, refusal.hint));
-            }
-            output::line("nothing was changed");
-        }
-        return Ok(0);
+        return context.show(
+            || body(&plan, None),
+            || {
+                tell(&plan);
+                if let Some(refusal) = &plan.not_now {
+                    output::line(&format!("not at this moment: {}. {}", refusal.reason, refusal.hint));
+                }
+                output::line("nothing was changed")
+            },
+        );
     }
     if let Some(refusal) = &plan.not_now {
         return Err(EngineError::Refused(refusal.clone()).into());
     }
-    if !json {
+    if !context.global.json {
         tell(&plan);
     }
     if !yes && !output::confirmed("move green back?") {
@@ -105,23 +93,22 @@ pub(super) async fn rollback(context: &Context, target: &str, yes: bool, dry: bo
         ));
     }
     let n = rollback::run(&project, &plan).await?;
-    if json {
-        output::json(&body(&plan, Some(n)));
-    } else {
+    let done = || {
         output::line(&format!("green is at {}", plan.to.tip.commit));
         output::line(&format!("everything it had is pinned at refs/mc/rolled-back/{n}"));
-        output::line("next: `mc mission start` plans what was taken back again, if the backlog still asks for it");
-    }
-    Ok(0)
+        output::line("next: `mc mission start` plans what was taken back again, if the backlog still asks for it")
+    };
+    context.show(|| body(&plan, Some(n)), done)
 }
 
 fn body(plan: &Rollback, n: Option<u64>) -> Value {
+    let gone = |gone: &Gone| json!({"mission": gone.mission, "unit": gone.unit, "commit": gone.commit});
     json!({
         "schema": 1,
         "moved": n.is_some(),
         "from": plan.from.commit,
         "to": stand_json(&plan.to),
-        "goes": plan.goes.iter().map(gone_json).collect::<Vec<_>>(),
+        "goes": plan.goes.iter().map(gone).collect::<Vec<_>>(),
         "target_keeps": plan.target_keeps,
         "pinned": n.map(|n| format!("refs/mc/rolled-back/{n}")),
     })
@@ -150,7 +137,7 @@ fn tell(plan: &Rollback) {
     if let Some(branch) = &plan.target_keeps {
         output::line(&format!(
             "note: {} contains some of it, so the next mission takes it in again; revert it there too",
-            crate::report::text::plain(branch)
+            plain(branch)
         ));
     }
 }

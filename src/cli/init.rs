@@ -13,27 +13,24 @@ use std::path::PathBuf;
 pub(super) async fn init(context: &Context, wanted: Init) -> Result<u8, CliError> {
     let loud = !context.global.json && !context.global.quiet;
     if wanted.agent.as_deref().is_some_and(|agent| agent.trim().is_empty()) {
-        return Err(CliError::usage(
-            "--agent is empty",
-            "name a known agent (claude, codex, …) or give a command line",
-        ));
+        let hint = "name a known agent (claude, codex, …) or give a command line";
+        return Err(CliError::usage("--agent is empty", hint));
     }
     let wish = Wish { agent: wanted.agent, objective: wanted.objective };
     let mut proposal = propose(&context.place(), &wish).await?;
     if wanted.dry_run {
-        if context.global.json {
-            output::json(&report::json(&proposed(&proposal), &proposal.draft.text(), None, "", &[]));
-        } else {
-            output::put(&report::proposal(&proposed(&proposal)));
+        let (proposed, text) = (proposed(&proposal), proposal.draft.text());
+        let tell = || {
+            output::put(&report::proposal(&proposed));
             output::line("\n--- mission-control.toml");
-            output::put(&shown(&proposal.draft.text()));
+            output::put(&shown(&text));
             if let Some(backlog) = &proposal.backlog {
                 output::line("\n--- BACKLOG.md");
                 output::put(&shown(backlog));
             }
-            output::line("\nnothing was run or written");
-        }
-        return Ok(0);
+            output::line("\nnothing was run or written")
+        };
+        return context.show(|| report::json(&proposed, &text, None, "", &[]), tell);
     }
     // Before anything takes time.
     let place = proposal.place(wanted.force)?;
@@ -118,11 +115,7 @@ fn proposed(proposal: &Proposal) -> Proposed<'_> {
     let draft = &proposal.draft;
     Proposed {
         survey: &proposal.survey,
-        stages: draft
-            .stages
-            .iter()
-            .map(|(stage, used)| (stage.name.as_str(), stage.run.as_str(), used.off()))
-            .collect(),
+        stages: draft.stages.iter().map(|(stage, used)| (&*stage.name, &*stage.run, used.off())).collect(),
         setups: draft.setups.iter().map(|(setup, used)| (setup.run.as_str(), used.off())).collect(),
         agent: draft.agents.iter().find(|agent| !agent.off).map(|agent| agent.command.as_str()),
         branch: &draft.branch,

@@ -4,8 +4,8 @@ use super::args::Format;
 use super::error::CliError;
 use super::mission::{no_mission, unknown_unit};
 use super::{Context, output};
-use crate::domain::mission::Record;
 use crate::domain::mission::timeline::Stopwatch;
+use crate::domain::mission::{Record, State, Unit};
 use crate::domain::values::{MissionId, RunId, UnitId};
 use crate::engine::context::project::Project;
 use crate::engine::inspect::history::History;
@@ -19,15 +19,19 @@ use crate::report::{
     Left, View, lines, markdown, mission as reports, mission_json, prometheus, status as states, units as tables,
 };
 use serde_json::json;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How often `mc events --follow` reads the journal.
 const POLL: Duration = Duration::from_millis(500);
 
-async fn look(context: &Context, mission: Option<&str>) -> Result<(Project, Look), CliError> {
+/// The mission that a person names, if one is named.
+pub(super) fn named(mission: Option<&str>) -> Result<Option<MissionId>, CliError> {
     let mission = mission.map(MissionId::new).transpose();
-    let mission = mission.map_err(|error| CliError::usage(error.to_string(), "`mc mission list` names them"))?;
+    mission.map_err(|error| CliError::usage(error.to_string(), "`mc mission list` names them"))
+}
+
+async fn look(context: &Context, mission: Option<&str>) -> Result<(Project, Look), CliError> {
+    let mission = named(mission)?;
     let project = context.project().await?;
     let look = views::look(&project, mission.as_ref()).await?;
     Ok((project, look))
@@ -40,11 +44,9 @@ pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u
         output::json(&states::json(view.as_ref(), &look.green));
     } else {
         // Where green is what the journal last made of it, there is nothing to find.
-        let known = |view: &View<'_>| view.state.green().map(|green| green.tip.commit.clone());
-        if let Some(view) =
-            view.as_ref().filter(|view| known(view) != look.green.tip.as_ref().map(|t| t.commit.clone()))
-        {
-            let missing = missing(view, &landed(&project, &look).await?);
+        let stands = look.green.tip.as_ref().map(|tip| &tip.commit);
+        if let Some(view) = view.as_ref().filter(|v| v.state.green().map(|green| &green.tip.commit) != stands) {
+            let missing = missing(view, &views::landed_units(&project, &look.green).await?);
             if let Some(wrong) = contradiction(&missing, &look.green) {
                 output::line(&format!("WRONG: {wrong}"));
             }
@@ -52,11 +54,6 @@ pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u
         output::put(&states::text(view.as_ref(), &look.green));
     }
     Ok(0)
-}
-
-/// Units that green's history names.
-async fn landed(project: &Project, look: &Look) -> Result<BTreeSet<UnitId>, CliError> {
-    Ok(views::landed(project, &look.green).await?.into_iter().map(|(unit, _)| unit).collect())
 }
 
 pub(super) async fn metrics(context: &Context) -> Result<u8, CliError> {
@@ -67,12 +64,7 @@ pub(super) async fn metrics(context: &Context) -> Result<u8, CliError> {
 
 pub(super) async fn missions(context: &Context) -> Result<u8, CliError> {
     let project = context.project().await?;
-    let mut rows = Vec::new();
-    if let Some(store) = project.store()? {
-        for mission in history::missions(&store)? {
-            rows.extend(history::load(&store, Some(&mission))?);
-        }
-    }
+    let rows = project.store()?.map_or(Ok(Vec::new()), |store| history::all(&store))?;
     // The newest mission is the one something can be done about, and the only one that may be unfinished.
     let newest = views::look(&project, None).await?;
     let view = |history: &'_ History| match newest.view() {
@@ -85,20 +77,17 @@ pub(super) async fn missions(context: &Context) -> Result<u8, CliError> {
             left: Left::default(),
         }),
     };
-    let list: Vec<_> = rows.iter().map(view).collect();
-    if context.global.json {
-        let list: Vec<_> = list.into_iter().map(|(_, body)| body).collect();
-        output::json(&json!({"schema": 1, "missions": list}));
-        return Ok(0);
-    }
-    if rows.is_empty() {
-        output::line("no mission yet in this repository");
-    }
-    for (line, _) in &list {
-        output::line(line);
-    }
-    output::line(&format!("next: {}", newest.next()));
-    Ok(0)
+    let (lines, bodies): (Vec<_>, Vec<_>) = rows.iter().map(view).unzip();
+    let tell = || {
+        if rows.is_empty() {
+            output::line("no mission yet in this repository");
+        }
+        for line in &lines {
+            output::line(line);
+        }
+        output::line(&format!("next: {}", newest.next()))
+    };
+    context.show(|| json!({"schema": 1, "missions": bodies}), tell)
 }
 
 fn view(look: &Look) -> Result<View<'_>, CliError> {
@@ -109,20 +98,16 @@ pub(super) async fn units(context: &Context) -> Result<u8, CliError> {
     let (_, look) = look(context, None).await?;
     let view = view(&look)?;
     let next = || format!("next: {}\n", states::next_action(&view, &look.green));
-    context.show(|| tables::table_json(view.state), || tables::table(&view) + &next());
-    Ok(0)
+    context.show(|| tables::table_json(view.state), || output::put(&(tables::table(&view) + &next())))
 }
 
 /// The newest mission that has a unit; said where that is not the newest of all.
 pub(super) async fn look_for(context: &Context, unit: &str) -> Result<(Project, Look), CliError> {
     let project = context.project().await?;
     let look = views::look_for(&project, unit).await?;
-    let newest = match project.store()? {
-        Some(store) => history::missions(&store)?.pop(),
-        None => None,
-    };
-    if let Some(found) =
-        look.history.as_ref().map(|history| &history.mission).filter(|found| newest.as_ref() != Some(*found))
+    let missions = project.store()?.map_or(Ok(Vec::new()), |store| history::missions(&store))?;
+    if let Some(found) = look.history.as_ref().map(|history| &history.mission)
+        && missions.last() != Some(found)
     {
         output::note(&format!("note: {} is of mission {found}, the newest that has it", plain(unit)));
     }
@@ -132,21 +117,28 @@ pub(super) async fn look_for(context: &Context, unit: &str) -> Result<(Project, 
 pub(super) async fn unit(context: &Context, unit: &str) -> Result<u8, CliError> {
     let (_, look) = look_for(context, unit).await?;
     let view = view(&look)?;
-    let found = UnitId::new(unit).ok().and_then(|id| view.state.unit(&id)).ok_or_else(|| unknown_unit(unit))?;
-    context.show(|| tables::show_json(&view, found), || tables::show(&view, found));
-    Ok(0)
+    let found = find(view.state, unit)?;
+    context.show(|| tables::show_json(&view, found), || output::put(&tables::show(&view, found)))
+}
+
+/// The unit that a person names.
+pub(super) fn find<'s>(state: &'s State, unit: &str) -> Result<&'s Unit, CliError> {
+    UnitId::new(unit).ok().and_then(|id| state.unit(&id)).ok_or_else(|| unknown_unit(unit))
+}
+
+/// That a unit has no such attempt.
+pub(super) fn no_attempt(id: &UnitId, attempt: Option<u32>) -> CliError {
+    let which = attempt.map_or_else(|| "attempt".to_owned(), |n| format!("attempt {n}"));
+    CliError::usage(format!("{id} has no {which} yet"), format!("`mc unit show {id}` lists them"))
 }
 
 pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> Result<u8, CliError> {
     let (project, look) = look_for(context, unit).await?;
     let view = view(&look)?;
-    let found = UnitId::new(unit).ok().and_then(|id| view.state.unit(&id)).ok_or_else(|| unknown_unit(unit))?;
+    let found = find(view.state, unit)?;
     let id = &found.spec.id;
     let wanted = found.attempts.iter().rev().find(|a| attempt.is_none_or(|n| a.n == n));
-    let Some(wanted) = wanted else {
-        let which = attempt.map_or_else(|| "attempt".to_owned(), |n| format!("attempt {n}"));
-        return Err(CliError::usage(format!("{id} has no {which} yet"), format!("`mc unit show {id}` lists them")));
-    };
+    let wanted = wanted.ok_or_else(|| no_attempt(id, attempt))?;
     let [path, errors_path] =
         [false, true].map(|errors| views::attempt_log_path(&project, &view.state.mission, id, wanted.n, errors));
     let (log, errors) = (views::read_log(&path)?, views::read_log(&errors_path)?);
@@ -186,7 +178,7 @@ fn print_log(bytes: &[u8]) -> bool {
 pub(super) async fn verification(context: &Context, unit: &str, attempt: Option<u32>) -> Result<u8, CliError> {
     let (project, look) = look_for(context, unit).await?;
     let view = view(&look)?;
-    let found = UnitId::new(unit).ok().and_then(|id| view.state.unit(&id)).ok_or_else(|| unknown_unit(unit))?;
+    let found = find(view.state, unit)?;
     let (id, mission) = (&found.spec.id, &view.state.mission);
     let mut runs = evidence::verifications(&view, found, attempt);
     if attempt.is_none() {
@@ -201,7 +193,7 @@ pub(super) async fn verification(context: &Context, unit: &str, attempt: Option<
     if context.global.json {
         let log = |(run, nth, path, bytes): &(RunId, usize, std::path::PathBuf, Vec<u8>)| json!({"verification": run, "stage": nth + 1, "path": path, "log": String::from_utf8_lossy(bytes)});
         let logs: Vec<_> = shown.iter().map(log).collect();
-        output::json(&json!({"schema": 1, "mission": mission.as_str(), "unit": id, "verifications": logs}));
+        output::json(&json!({"schema": 1, "mission": mission, "unit": id, "verifications": logs}));
         return Ok(0);
     }
     if shown.is_empty() {
@@ -251,39 +243,31 @@ pub(super) async fn events(context: &Context, follow: bool) -> Result<u8, CliErr
 pub(super) async fn report(context: &Context, mission: Option<&str>, format: Format) -> Result<u8, CliError> {
     let (project, look) = look(context, mission).await?;
     let view = view(&look)?;
-    let landed = landed(&project, &look).await?;
+    let landed = views::landed_units(&project, &look.green).await?;
     match format {
-        _ if context.global.json => drop(output::json(&mission_json::json(&view, &look.green, &landed))),
-        Format::Json => drop(output::json(&mission_json::json(&view, &look.green, &landed))),
-        Format::Md => drop(output::put(&markdown::text(&view, &look.green, &landed))),
-        Format::Text => drop(output::put(&reports::text(&view, &look.green, &landed))),
-    }
+        Format::Md if !context.global.json => output::put(&markdown::text(&view, &look.green, &landed)),
+        Format::Text if !context.global.json => output::put(&reports::text(&view, &look.green, &landed)),
+        _ => output::json(&mission_json::json(&view, &look.green, &landed)),
+    };
     Ok(0)
 }
 
 pub(super) async fn audit(context: &Context) -> Result<u8, CliError> {
     let project = context.project().await?;
     let audit = checks::audit(&project).await?;
+    let checks::Audit { rows, missions, landings, pins, broken } = &audit;
     if context.global.json {
-        output::json(&json!({
-            "schema": 1,
-            "holds": audit.broken.is_empty(),
-            "rows": audit.rows,
-            "missions": audit.missions,
-            "landings": audit.landings,
-            "pins": audit.pins,
-            "broken": audit.broken,
-        }));
+        let mut body = json!(audit);
+        (body["schema"], body["holds"]) = (json!(1), json!(broken.is_empty()));
+        output::json(&body);
+    } else if broken.is_empty() {
+        output::line(&format!(
+            "all holds: {rows} journal rows, {missions} missions, {landings} landings, {pins} pins checked"
+        ));
     } else {
-        for what in &audit.broken {
+        for what in broken {
             output::line(&plain(what));
         }
-        if audit.broken.is_empty() {
-            output::line(&format!(
-                "all holds: {} journal rows, {} missions, {} landings, {} pins checked",
-                audit.rows, audit.missions, audit.landings, audit.pins
-            ));
-        }
     }
-    super::prove::hold(audit.broken.len())
+    super::prove::hold(broken.len())
 }

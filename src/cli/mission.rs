@@ -7,18 +7,15 @@ use super::{Context, output};
 use crate::domain::mission::{MissionOutcome, UnitState};
 use crate::domain::values::UnitId;
 use crate::engine::context::project::Project;
-use crate::engine::inspect::plans;
-use crate::engine::inspect::plans::Offered;
+use crate::engine::inspect::plans::{self, Offered};
 use crate::engine::inspect::views;
-use crate::engine::run::mission;
-use crate::engine::run::mission::{Asked, ResumeResult, StartOptions, Wish};
+use crate::engine::run::mission::{self, Asked, ResumeResult, StartOptions, Wish};
 use crate::engine::upkeep::cancel;
-use crate::engine::upkeep::detach;
-use crate::engine::upkeep::detach::Detached;
+use crate::engine::upkeep::detach::{self, Detached};
 use crate::report::skipped::named;
 use crate::report::text::plain;
 use crate::report::words::{sum_seen, word};
-use crate::report::{lines, needs, status};
+use crate::report::{View, lines, needs, plan, status};
 use serde_json::json;
 
 pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliError> {
@@ -62,19 +59,15 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
 async fn detached(context: &Context, project: &Project) -> Result<u8, CliError> {
     let log = detach::log(project);
     match detach::start(project).await? {
-        Detached::Runs(id) if context.global.json => {
-            output::json(&json!({"schema": 1, "mission": id, "log": log}));
-            Ok(0)
-        }
         Detached::Runs(id) => {
-            output::line(&format!("mission {id} runs in the background"));
-            output::line(&format!("look on: `mc status`, `mc events --follow`, {}", log.display()));
-            Ok(0)
+            let tell = || {
+                output::line(&format!("mission {id} runs in the background"));
+                output::line(&format!("look on: `mc status`, `mc events --follow`, {}", log.display()))
+            };
+            context.show(|| json!({"schema": 1, "mission": id, "log": log}), tell)
         }
         Detached::Ended { code, said } => {
-            for line in said.lines() {
-                output::note(&crate::report::text::plain(line));
-            }
+            said.lines().for_each(|line| output::note(&plain(line)));
             Ok(code)
         }
     }
@@ -83,31 +76,24 @@ async fn detached(context: &Context, project: &Project) -> Result<u8, CliError> 
 /// What a start would do, without doing any of it.
 async fn dry_run(context: &Context, project: &Project, start: &Start) -> Result<u8, CliError> {
     let settings = project.settings()?;
-    let plan_file = &start.plan;
-    let plans::Shown { plan, aside, fixed, differs } =
-        plans::shown(project, plan_file.as_deref(), &start.only).await??;
+    let plan_file = start.plan.as_deref();
+    let plans::Shown { plan: shown, aside, fixed, differs } = plans::shown(project, plan_file, &start.only).await??;
     // A start would refuse what this refuses.
     mission::nothing_unfinished(project)?;
-    plans::for_mission(project, &settings, plan_file.as_deref(), &start.only).await?;
+    plans::for_mission(project, &settings, plan_file, &start.only).await?;
     super::plan::say_of_backlog(project, fixed, differs);
-    if context.global.json {
-        output::json(&crate::report::plan::json(&plan, &aside));
-        return Ok(0);
-    }
-    output::put(&crate::report::plan::text(&plan, &aside));
-    let verifies: Vec<String> =
-        settings.verification.stages.iter().map(|stage| format!("{} (`{}`)", stage.name, stage.run)).collect();
-    output::line("");
-    output::line(&format!("would verify with {}", crate::report::text::plain(&verifies.join(", "))));
-    output::line(&format!(
-        "would use {} workers, {} rounds at most, {} attempts per unit, green branch {}",
-        settings.parallel.num_workers,
-        settings.rounds.max_rounds,
-        settings.scheduler.max_attempts,
-        settings.green_branch
-    ));
-    output::line("nothing was changed");
-    Ok(0)
+    let tell = || {
+        output::put(&plan::text(&shown, &aside));
+        let stages = settings.verification.stages.iter();
+        let verifies: Vec<String> = stages.map(|stage| format!("{} (`{}`)", stage.name, stage.run)).collect();
+        output::line(&format!("\nwould verify with {}", plain(&verifies.join(", "))));
+        let (workers, attempts) = (settings.parallel.num_workers, settings.scheduler.max_attempts);
+        let (rounds, green) = (settings.rounds.max_rounds, &settings.green_branch);
+        let limits = format!("{rounds} rounds at most, {attempts} attempts per unit");
+        output::line(&format!("would use {workers} workers, {limits}, green branch {green}"));
+        output::line("nothing was changed")
+    };
+    context.show(|| plan::json(&shown, &aside), tell)
 }
 
 /// What a person should know of the backlog before a mission; one that cannot be read is told of by the start itself.
@@ -119,9 +105,10 @@ async fn say_of_backlog(project: &Project, only: &[String]) {
     }
 }
 
-fn warn(project: &Project) -> Result<(), CliError> {
+/// Says what a person should know of the settings.
+pub(super) fn warn(project: &Project) -> Result<(), CliError> {
     for warning in project.settings()?.warnings {
-        output::note(&format!("warning: {}", crate::report::text::plain(&warning)));
+        output::note(&format!("warning: {}", plain(&warning)));
     }
     Ok(())
 }
@@ -136,14 +123,14 @@ pub(super) async fn resume(context: &Context, take_over: Option<String>, finish:
         ResumeResult::Done(code) if told && views::engine_pid(&project).is_some() => {
             let look = views::look(&project, None).await?;
             let id = look.view().map(|view| view.state.mission.to_string()).unwrap_or_default();
-            say(context, Some(&id), "told", &format!("mission {id}: told to go on"));
+            say(context, Some(&id), "told", &format!("mission {id}: told to go on"))?;
             Ok(code)
         }
         ResumeResult::Done(code) => leave(context, &project, code).await,
         ResumeResult::Ended { mission, outcome, code } => {
             let how = word(&outcome);
             let text = format!("nothing to resume: mission {mission} has ended ({how}, exit code {code})");
-            say(context, Some(mission.as_str()), "nothing", &text);
+            say(context, Some(mission.as_str()), "nothing", &text)?;
             Ok(code)
         }
     }
@@ -175,43 +162,35 @@ pub(super) async fn last_lines(context: &Context, project: &Project) -> Result<(
         for line in lines::repository(view.state) {
             output::line(&line);
         }
-        output::line(&format!("next: {}", status::next_action(&view, &look.green)));
+        output::line(&format!("next: {}", look.next()));
     }
     Ok(())
 }
 
-fn say(context: &Context, mission: Option<&str>, asked: &str, text: &str) {
-    if context.global.json {
-        output::json(&json!({"schema": 1, "mission": mission, "asked": asked}));
-    } else {
-        output::line(text);
-    }
+fn say(context: &Context, mission: Option<&str>, asked: &str, text: &str) -> Result<u8, CliError> {
+    context.show(|| json!({"schema": 1, "mission": mission, "asked": asked}), || output::line(text))
 }
 
 pub(super) async fn stop(context: &Context, now: bool) -> Result<u8, CliError> {
     let project = context.project().await?;
     let console = Console::new(&context.global, &project);
     match console.during(mission::stop(&project, now, vec![console.observer()])).await? {
-        Asked::Told(id) if now => say(context, Some(&id), "told", &format!("mission {id}: told to kill, keep and end")),
         Asked::Told(id) => {
-            say(context, Some(&id), "told", &format!("mission {id}: told to end when what runs has landed"));
+            let what = if now { "kill, keep and end" } else { "end when what runs has landed" };
+            say(context, Some(&id), "told", &format!("mission {id}: told to {what}"))
         }
         Asked::NoEngine(id) if now => {
-            say(context, Some(&id), "no-engine", &format!("mission {id}: ended here, no engine worked on it"));
+            say(context, Some(&id), "no-engine", &format!("mission {id}: ended here, no engine worked on it"))
         }
         Asked::NoEngine(id) => {
             let look = views::look(&project, None).await?;
-            let decided = look.view().is_some_and(|view| view.ends_on_resume());
-            let then = if decided {
-                format!("its end is decided: {}", look.next())
-            } else {
-                needs::OF_A_WAITING_STOP.to_owned()
-            };
-            say(context, Some(&id), "no-engine", &format!("mission {id}: no engine works on it; {then}"));
+            let decided = look.view().filter(View::ends_on_resume).map(|_| look.next());
+            let decided = decided.map(|next| format!("its end is decided: {next}"));
+            let then = decided.unwrap_or_else(|| needs::OF_A_WAITING_STOP.to_owned());
+            say(context, Some(&id), "no-engine", &format!("mission {id}: no engine works on it; {then}"))
         }
         Asked::Nothing => say(context, None, "nothing", "nothing to stop: there is no unfinished mission"),
     }
-    Ok(0)
 }
 
 pub(super) async fn pause(context: &Context) -> Result<u8, CliError> {
@@ -219,15 +198,14 @@ pub(super) async fn pause(context: &Context) -> Result<u8, CliError> {
     match mission::pause(&project).await? {
         Asked::Told(id) => {
             let text = format!("mission {id}: told to start nothing new; `mc mission resume` goes on");
-            say(context, Some(&id), "told", &text);
+            say(context, Some(&id), "told", &text)
         }
         Asked::NoEngine(id) => {
             let text = format!("mission {id}: no engine works on it, nothing starts before `mc mission resume`");
-            say(context, Some(&id), "no-engine", &text);
+            say(context, Some(&id), "no-engine", &text)
         }
         Asked::Nothing => say(context, None, "nothing", "nothing to pause: there is no unfinished mission"),
     }
-    Ok(0)
 }
 
 pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -> Result<u8, CliError> {
@@ -241,8 +219,7 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
         plans::reopen(&project, &id, &answer).await?;
         let text =
             format!("{id}: the mission is over; the next `mc mission start` plans it again (`mc plan` shows it)");
-        say(context, Some(view.state.mission.as_str()), "next-mission", &text);
-        return Ok(0);
+        return say(context, Some(view.state.mission.as_str()), "next-mission", &text);
     }
     let found = view.state.unit(&id).ok_or_else(|| unknown_unit(unit))?;
     let again = [UnitState::Held, UnitState::Failed, UnitState::Rejected, UnitState::Cancelled];
@@ -257,19 +234,16 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
     let mission = view.state.mission.as_str();
     // A stop that is decided is gone on with by the next engine; one that waits is withdrawn by the resume.
     let ends = view.ends_on_resume();
-    if project.signal(&mut store, "retry-unit", format!("{id}\n{answer}").trim_end())? {
-        say(context, Some(mission), "told", &format!("{id}: a fresh start was asked for"));
-    } else if ends {
-        let text = format!(
-            "{id}: the mission is stopping, so that `mc mission resume` ends it without that; {}",
-            needs::ANSWER_AGAIN
-        );
-        say(context, Some(mission), "stopping", &text);
-    } else {
-        let text = format!("{id}: a fresh start waits for `mc mission resume`");
-        say(context, Some(mission), "no-engine", &text);
-    }
-    Ok(0)
+    let told = project.signal(&mut store, "retry-unit", format!("{id}\n{answer}").trim_end())?;
+    let (asked, text) = match (told, ends) {
+        (true, _) => ("told", "a fresh start was asked for".to_owned()),
+        (false, true) => {
+            let ends = "the mission is stopping, so that `mc mission resume` ends it without that";
+            ("stopping", format!("{ends}; {}", needs::ANSWER_AGAIN))
+        }
+        (false, false) => ("no-engine", "a fresh start waits for `mc mission resume`".to_owned()),
+    };
+    say(context, Some(mission), asked, &format!("{id}: {text}"))
 }
 
 pub(super) async fn cancel(context: &Context, unit: &str) -> Result<u8, CliError> {
@@ -279,14 +253,13 @@ pub(super) async fn cancel(context: &Context, unit: &str) -> Result<u8, CliError
             say(context, Some(&id), "told", &format!("{unit}: told to be cancelled; `mc status` looks on"))
         }
         Asked::NoEngine(id) => {
-            say(context, Some(&id), "no-engine", &format!("{unit}: cancelled; no engine works on mission {id}"));
+            say(context, Some(&id), "no-engine", &format!("{unit}: cancelled; no engine works on mission {id}"))
         }
         Asked::Nothing => {
             let hint = "there is no unfinished mission; `mc units` shows what became of the last one";
-            return Err(CliError::usage(format!("there is nothing to cancel in `{}`", plain(unit)), hint));
+            Err(CliError::usage(format!("there is nothing to cancel in `{}`", plain(unit)), hint))
         }
     }
-    Ok(0)
 }
 
 pub(super) fn no_mission() -> CliError {
@@ -294,8 +267,5 @@ pub(super) fn no_mission() -> CliError {
 }
 
 pub(super) fn unknown_unit(unit: &str) -> CliError {
-    CliError::usage(
-        format!("the mission has no unit `{}`", crate::report::text::plain(unit)),
-        "`mc units` lists its units",
-    )
+    CliError::usage(format!("the mission has no unit `{}`", plain(unit)), "`mc units` lists its units")
 }

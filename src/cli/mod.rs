@@ -26,6 +26,8 @@ mod unit;
 mod verify;
 
 use crate::engine::context::project::{Project, Where};
+use crate::engine::run::signals;
+use crate::engine::upkeep::detach;
 use args::{
     BacklogCommand, Cli, Command, ConfigCommand, Global, GreenCommand, MissionCommand, PoolCommand, UnitCommand,
 };
@@ -39,7 +41,7 @@ use tracing_subscriber::filter::LevelFilter;
 pub fn main() -> ExitCode {
     // A supervisor is started twice a unit: nothing else is done for it.
     let args: Vec<_> = std::env::args_os().skip(1).collect();
-    if let Some(code) = crate::engine::upkeep::detach::supervise(&args) {
+    if let Some(code) = detach::supervise(&args) {
         return ExitCode::from(code);
     }
     let cli = match Cli::try_parse() {
@@ -101,12 +103,14 @@ impl Context {
         Where { directory: self.global.directory.clone(), config: self.global.config.clone(), flags: Vec::new() }
     }
 
-    /// Shows an answer in the form that was asked for.
-    fn show(&self, json: impl FnOnce() -> serde_json::Value, text: impl FnOnce() -> String) {
-        match self.global.json {
-            true => output::json(&json()),
-            false => output::put(&text()),
-        };
+    /// Shows an answer in the form that was asked for, the one for people by what `tell` prints; then the command is done.
+    fn show<T>(&self, json: impl FnOnce() -> serde_json::Value, tell: impl FnOnce() -> T) -> Result<u8, CliError> {
+        if self.global.json {
+            output::json(&json());
+        } else {
+            tell();
+        }
+        Ok(0)
     }
 
     async fn project(&self) -> Result<Project, CliError> {
@@ -125,7 +129,7 @@ fn run(cli: Cli) -> Result<u8, CliError> {
 }
 
 async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
-    crate::engine::run::signals::outlive_file_size_limit();
+    signals::outlive_file_size_limit();
     match command {
         Command::Demo { keep } => demo::demo(context, keep).await,
         Command::Init(wanted) => init::init(context, wanted).await,
@@ -145,15 +149,11 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Status { .. } => look::status(context, None).await,
         Command::Units => look::units(context).await,
         Command::Unit(UnitCommand::Show { unit }) => look::unit(context, &unit).await,
-        Command::Unit(UnitCommand::Log { unit, attempt, verification: true, .. }) => {
-            look::verification(context, &unit, attempt).await
-        }
-        Command::Unit(UnitCommand::Log { unit, attempt, follow: false, .. }) => {
-            look::log(context, &unit, attempt).await
-        }
-        Command::Unit(UnitCommand::Log { unit, attempt, follow: true, .. }) => {
-            unit::follow(context, &unit, attempt).await
-        }
+        Command::Unit(UnitCommand::Log { unit, attempt, follow, verification }) => match (verification, follow) {
+            (true, _) => look::verification(context, &unit, attempt).await,
+            (false, true) => unit::follow(context, &unit, attempt).await,
+            (false, false) => look::log(context, &unit, attempt).await,
+        },
         Command::Unit(UnitCommand::Diff { unit, attempt, stat }) => unit::diff(context, &unit, attempt, stat).await,
         Command::Unit(UnitCommand::Checkout { unit, folder, attempt }) => {
             unit::checkout(context, &unit, attempt, folder.as_deref()).await
@@ -177,7 +177,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Pool(PoolCommand::Prune { quarantined }) => place::prune(context, quarantined).await,
         Command::Simulate(simulate) => simulate::simulate(context, &simulate),
         Command::Clean(clean) => clean::clean(context, &clean).await,
-        Command::Worker { root } => Ok(crate::engine::upkeep::detach::work(&root).await.map(|()| 0)?),
+        Command::Worker { root } => Ok(detach::work(&root).await.map(|()| 0)?),
         Command::Completions { shell } => pages::completions(context, shell),
         Command::Man { wanted } => pages::man(context, wanted.as_deref()),
     }

@@ -13,7 +13,10 @@ pub fn put(text: &str) -> bool {
 pub fn put_bytes(bytes: &[u8]) -> bool {
     let mut out = std::io::stdout().lock();
     let written = out.write_all(bytes).and_then(|()| out.flush());
-    report(written)
+    if let Some(error) = written.as_ref().err().filter(|error| error.kind() != ErrorKind::BrokenPipe) {
+        note(&format!("error: failed to write standard output: {error}"));
+    }
+    written.is_ok()
 }
 
 /// Writes one line to standard output.
@@ -36,18 +39,6 @@ pub fn note(text: &str) {
     let mut err = std::io::stderr().lock();
     // Nobody is left to be told.
     let _ = writeln!(err, "{text}").and_then(|()| err.flush());
-}
-
-fn report(written: std::io::Result<()>) -> bool {
-    match written {
-        Ok(()) => true,
-        Err(error) => {
-            if error.kind() != ErrorKind::BrokenPipe {
-                note(&format!("error: failed to write standard output: {error}"));
-            }
-            false
-        }
-    }
 }
 
 /// Whether a person can be asked: both ends are a terminal.

@@ -5,6 +5,7 @@ use super::error::CliError;
 use super::{Context, output};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::views;
+use crate::report::text::plain;
 use crate::report::words::count;
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -14,13 +15,8 @@ use std::path::Path;
 pub(super) fn completions(context: &Context, shell: Shell) -> Result<u8, CliError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "mc", &mut script);
-    if context.global.json {
-        let script = String::from_utf8_lossy(&script);
-        output::json(&json!({"schema": 1, "shell": shell.to_string(), "script": script}));
-    } else {
-        output::put_bytes(&script);
-    }
-    Ok(0)
+    let text = String::from_utf8_lossy(&script);
+    context.show(|| json!({"schema": 1, "shell": shell.to_string(), "script": text}), || output::put_bytes(&script))
 }
 
 /// Name and text of the manual page of every command, `mc` itself first.
@@ -70,35 +66,27 @@ pub(super) fn man(context: &Context, wanted: Option<&Path>) -> Result<u8, CliErr
     if let Some(word) = word {
         let Some((name, text)) = page_of(&pages, word) else {
             return Err(CliError::usage(
-                format!("there is no command {}", crate::report::text::plain(word)),
+                format!("there is no command {}", plain(word)),
                 format!("`mc help` lists them; a folder for all pages is a path with a slash, for example ./{word}"),
             ));
         };
-        if context.global.json {
-            output::json(&json!({"schema": 1, "page": name, "text": String::from_utf8_lossy(text)}));
-        } else {
-            output::put_bytes(text);
-        }
-        return Ok(0);
+        let body = || json!({"schema": 1, "page": name, "text": String::from_utf8_lossy(text)});
+        return context.show(body, || output::put_bytes(text));
     }
     let Some(folder) = wanted else {
-        if context.global.json {
-            let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
-            output::json(&json!({"schema": 1, "pages": names}));
-        } else if let Some((_, text)) = pages.first() {
-            output::put_bytes(text);
-        }
-        return Ok(0);
+        let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
+        return context.show(
+            || json!({"schema": 1, "pages": names}),
+            || pages.first().is_some_and(|(_, text)| output::put_bytes(text)),
+        );
     };
     let written = views::write_files(folder, &pages)?;
-    if context.global.json {
-        output::json(&json!({"schema": 1, "pages": written}));
-    } else {
-        let (number, folder) = (count(written.len() as u64, "page"), folder.display().to_string());
-        output::line(&format!("{number} in {}", crate::report::text::plain(&folder)));
-        output::line("next: `man -l` reads one, for example `man -l mc-mission-start.1` there");
-    }
-    Ok(0)
+    let tell = || {
+        let number = count(written.len() as u64, "page");
+        output::line(&format!("{number} in {}", plain(&folder.display().to_string())));
+        output::line("next: `man -l` reads one, for example `man -l mc-mission-start.1` there")
+    };
+    context.show(|| json!({"schema": 1, "pages": written}), tell)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::error::CliError;
 use super::{Context, output};
 use crate::engine::inspect::views;
 use crate::report::text::plain;
+use crate::report::words::count;
 use serde_json::json;
 
 pub(super) async fn place(context: &Context) -> Result<u8, CliError> {
@@ -46,8 +47,7 @@ pub(super) async fn place(context: &Context) -> Result<u8, CliError> {
 
 pub(super) fn config(context: &Context) -> Result<u8, CliError> {
     let (layers, _, _) = views::layers(&context.place())?;
-    context.show(|| layers.show_json(), || layers.show_text());
-    Ok(0)
+    context.show(|| layers.show_json(), || output::put(&layers.show_text()))
 }
 
 pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
@@ -55,22 +55,13 @@ pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
     let slots = views::slots(&project).await?;
     let aside = views::quarantined(&project)?;
     if context.global.json {
-        let list: Vec<_> = slots
+        let list = slots.iter().map(
+            |it| json!({"slot": it.slot, "path": it.path, "bytes": it.bytes, "in_use": it.in_use, "holds": it.dirty}),
+        );
+        let quarantine = aside
             .iter()
-            .map(|slot| {
-                json!({
-                    "slot": slot.slot,
-                    "path": slot.path,
-                    "bytes": slot.bytes,
-                    "in_use": slot.in_use,
-                    "holds": slot.dirty,
-                })
-            })
-            .collect();
-        let quarantine: Vec<_> = aside
-            .iter()
-            .map(|it| json!({"path": it.path, "bytes": it.bytes, "holds": it.note.label, "reason": it.note.why}))
-            .collect();
+            .map(|it| json!({"path": it.path, "bytes": it.bytes, "holds": it.note.label, "reason": it.note.why}));
+        let (list, quarantine) = (list.collect::<Vec<_>>(), quarantine.collect::<Vec<_>>());
         output::json(&json!({"schema": 1, "slots": list, "quarantine": quarantine}));
         return Ok(0);
     }
@@ -88,10 +79,8 @@ pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
         output::line(&format!("slot {}  {megabytes} MiB  {what}  {}", slot.slot, slot.path.display()));
     }
     for it in &aside {
-        let whose = match it.note.label.is_empty() {
-            true => String::new(),
-            false => format!("of {}: ", plain(&it.note.label)),
-        };
+        let label = &it.note.label;
+        let whose = if label.is_empty() { String::new() } else { format!("of {}: ", plain(label)) };
         let megabytes = it.bytes.div_ceil(1 << 20);
         output::line(&format!("quarantine  {megabytes} MiB  {whose}{}  {}", plain(&it.note.why), it.path.display()));
     }
@@ -113,17 +102,11 @@ pub(super) async fn prune(context: &Context, quarantined: bool) -> Result<u8, Cl
     let project = context.project().await?;
     let gone = views::prune(&project).await?;
     let (deleted, stays) = views::prune_quarantine(&project, quarantined)?;
-    if context.global.json {
-        output::json(&json!({"schema": 1, "deleted": gone, "quarantine": {"deleted": deleted, "stays": stays}}));
-        return Ok(0);
-    }
-    let workspaces = gone.len() + deleted.len();
-    output::line(&match workspaces {
-        1 => "1 workspace deleted".to_owned(),
-        n => format!("{n} workspaces deleted"),
-    });
-    for (path, why) in &stays {
-        output::line(&format!("quarantine: {} stays: {}", path.display(), plain(why)));
-    }
-    Ok(0)
+    let body = || json!({"schema": 1, "deleted": gone, "quarantine": {"deleted": deleted, "stays": stays}});
+    context.show(body, || {
+        output::line(&format!("{} deleted", count((gone.len() + deleted.len()) as u64, "workspace")));
+        for (path, why) in &stays {
+            output::line(&format!("quarantine: {} stays: {}", path.display(), plain(why)));
+        }
+    })
 }

@@ -13,7 +13,7 @@ use crate::engine::inspect::plans::{Shown, for_mission, offered, shown};
 use crate::engine::inspect::views;
 use crate::report::plan as plans;
 use crate::report::text::plain;
-use crate::report::words::{count, word};
+use crate::report::words::{count, short, word};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ pub(super) async fn plan(context: &Context, plan_file: Option<&Path>) -> Result<
     let project = context.project().await?;
     let Shown { plan, aside, differs, fixed } = shown(&project, plan_file, &[]).await??;
     say_of_backlog(&project, fixed, differs);
-    context.show(|| plans::json(&plan, &aside), || plans::text(&plan, &aside));
+    context.show(|| plans::json(&plan, &aside), || output::put(&plans::text(&plan, &aside)))?;
     say_of_refusal(&project, plan_file).await;
     Ok(0)
 }
@@ -36,10 +36,9 @@ async fn say_of_refusal(project: &Project, plan_file: Option<&Path>) {
         Err(error) => Some(error),
     };
     if let Some(error) = refused {
-        let what = crate::report::words::short(&chain(&error), SAID);
-        output::note(&format!("note: {what}: `mc mission start` refuses that"));
+        output::note(&format!("note: {}: `mc mission start` refuses that", short(&chain(&error), SAID)));
         if let Some(hint) = error.hint() {
-            output::note(&format!("hint: {}", crate::report::words::short(&hint, SAID)));
+            output::note(&format!("hint: {}", short(&hint, SAID)));
         }
     }
 }
@@ -69,58 +68,50 @@ async fn backlog_path(context: &Context, file: Option<&Path>) -> Result<PathBuf,
 
 pub(super) async fn check(context: &Context, file: Option<&Path>) -> Result<u8, CliError> {
     let path = backlog_path(context, file).await?;
-    match views::read_backlog(&path)? {
-        Ok(backlog) => {
-            let mut notes: Vec<(PathBuf, Finding)> = Vec::new();
-            notes.extend(backlog.notes.iter().map(|note| (path.clone(), note.clone())));
-            notes.extend(unsupported(&backlog.units).into_iter().map(|Finding { line, message }| {
-                (path.clone(), Finding::new(line, format!("{message}; `mc mission start` refuses it")))
-            }));
-            // The progress file beside the repository's own backlog has a form too, which nothing rests on; a file named by
-            // hand stands alone.
-            let sessions = match file {
-                None => views::check_progress(&path)?,
-                Some(_) => None,
-            };
-            let sessions = sessions.and_then(|checked| match checked {
-                Ok(sessions) => Some(sessions),
-                Err(other) => {
-                    notes.extend(other.findings.into_iter().map(|finding| (other.path.clone(), finding)));
-                    None
-                }
-            });
-            if context.global.json {
-                let units = backlog.units.len();
-                let notes: Vec<_> = notes
-                    .iter()
-                    .map(|(path, f)| json!({"file": path.display().to_string(), "line": f.line, "message": f.message}))
-                    .collect();
-                output::json(
-                    &json!({"schema": 1, "units": units, "sessions": sessions, "findings": [], "notes": notes}),
-                );
-            } else {
-                for (path, Finding { line, message }) in &notes {
-                    let line = if *line > 0 { format!(":{line}") } else { String::new() };
-                    output::note(&format!("note: {}{line}: {}", path.display(), plain(message)));
-                }
-                let units = count(backlog.units.len() as u64, "unit");
-                output::line(&format!("{}: no faults, {units}", path.display()));
-                if let Some(sessions) = sessions {
-                    let sessions = count(u64::from(sessions), "session");
-                    output::line(&format!("{}: no faults, {sessions}", path.with_file_name("PROGRESS.md").display()));
-                }
-            }
-            Ok(0)
-        }
+    let backlog = match views::read_backlog(&path)? {
+        Ok(backlog) => backlog,
         Err(faulty) => {
             if context.global.json {
-                let findings: Vec<_> =
-                    faulty.findings.iter().map(|f| json!({"line": f.line, "message": f.message})).collect();
+                let findings = faulty.findings.iter().map(|f| json!({"line": f.line, "message": f.message}));
+                let findings: Vec<_> = findings.collect();
                 output::json(&json!({"schema": 1, "units": null, "findings": findings, "notes": []}));
             }
-            Err(faulty.into())
+            return Err(faulty.into());
         }
-    }
+    };
+    let later = unsupported(&backlog.units)
+        .into_iter()
+        .map(|Finding { line, message }| Finding::new(line, format!("{message}; `mc mission start` refuses it")));
+    let own = backlog.notes.iter().cloned().chain(later);
+    let mut notes: Vec<(PathBuf, Finding)> = own.map(|note| (path.clone(), note)).collect();
+    // The progress file beside the repository's own backlog has a form too, which nothing rests on; a file named by
+    // hand stands alone.
+    let checked = if file.is_none() { views::check_progress(&path)? } else { None };
+    let sessions = match checked.transpose() {
+        Ok(sessions) => sessions,
+        Err(other) => {
+            notes.extend(other.findings.into_iter().map(|finding| (other.path.clone(), finding)));
+            None
+        }
+    };
+    let tell = || {
+        for (path, Finding { line, message }) in &notes {
+            let line = if *line > 0 { format!(":{line}") } else { String::new() };
+            output::note(&format!("note: {}{line}: {}", path.display(), plain(message)));
+        }
+        let units = count(backlog.units.len() as u64, "unit");
+        output::line(&format!("{}: no faults, {units}", path.display()));
+        if let Some(sessions) = sessions {
+            let sessions = count(u64::from(sessions), "session");
+            output::line(&format!("{}: no faults, {sessions}", path.with_file_name("PROGRESS.md").display()));
+        }
+    };
+    let body = || {
+        let note = |(path, f): &(PathBuf, Finding)| json!({"file": path.display().to_string(), "line": f.line, "message": f.message});
+        let (units, notes) = (backlog.units.len(), notes.iter().map(note).collect::<Vec<_>>());
+        json!({"schema": 1, "units": units, "sessions": sessions, "findings": [], "notes": notes})
+    };
+    context.show(body, tell)
 }
 
 pub(super) async fn list(context: &Context) -> Result<u8, CliError> {
@@ -149,10 +140,8 @@ pub(super) async fn list(context: &Context) -> Result<u8, CliError> {
         output::json(&json!({"schema": 1, "units": units}));
     } else {
         output::put(&plans::backlog_list(&backlog));
-        let open = |unit: &&UnitSpec| {
-            let state = backlog.statuses.get(&unit.id).map_or(ItemState::Todo, |status| status.state);
-            state == ItemState::Todo
-        };
+        let open =
+            |unit: &&UnitSpec| backlog.statuses.get(&unit.id).is_none_or(|status| status.state == ItemState::Todo);
         let known = backlog.units.iter().filter(open).filter_map(|unit| Some((&unit.id, next(&unit.id)?)));
         let other: Vec<String> =
             known.filter(|(_, next)| next != "planned").map(|(unit, next)| format!("{unit} ({next})")).collect();

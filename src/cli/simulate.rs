@@ -3,11 +3,11 @@
 use super::args::Simulate;
 use super::error::CliError;
 use super::{Context, output};
-use crate::domain::mission::{Mission, Policy, UnitState};
+use crate::domain::mission::{Mission, Policy, Record, UnitState};
 use crate::domain::plan::graph::Plan;
-use crate::engine::inspect::views;
-use crate::engine::inspect::views::Faulty;
+use crate::engine::inspect::views::{self, Faulty};
 use crate::report::lines;
+use crate::report::words::word;
 use crate::sim::play;
 use crate::sim::scenario::{Faults, Scenario};
 use serde_json::json;
@@ -20,7 +20,7 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
     let faults = Faults::named(&args.faults).map_err(|what| CliError::usage(what, ""))?;
     let mut ends: BTreeMap<String, u64> = BTreeMap::new();
     let mut states = [0_u64; UnitState::ALL.len()];
-    let (mut missions, mut crashes, mut runs, mut steps) = (0_u64, 0_u64, 0_u64, 0_u64);
+    let (mut crashes, mut runs, mut steps) = (0_u64, 0_u64, 0_u64);
     for seed in args.seed..args.seed.saturating_add(args.seeds) {
         let mut scenario = Scenario::calm(units.clone(), Policy::default(), seed);
         scenario.policy.warm_runs |= faults.leftovers > 0.0;
@@ -32,7 +32,6 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
             }
         });
         let outcome = outcome.map_err(|broken| CliError::Check { what: broken.to_string() })?;
-        missions += 1;
         crashes += u64::from(outcome.crashes);
         runs += outcome.world.runs;
         steps += outcome.steps;
@@ -40,13 +39,14 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
             *total += u64::from(outcome.state.count(*kind));
         }
         if let Some((end, ..)) = &outcome.state.outcome {
-            *ends.entry(crate::report::words::word(end)).or_default() += 1;
+            *ends.entry(word(end)).or_default() += 1;
         }
     }
     let by_state: BTreeMap<&str, u64> =
         UnitState::ALL.iter().map(|kind| kind.name()).zip(states).filter(|(_, n)| *n > 0).collect();
-    if context.global.json {
-        output::json(&json!({
+    let missions = args.seed.saturating_add(args.seeds) - args.seed;
+    let body = || {
+        json!({
             "schema": 1,
             "missions": missions,
             "outcomes": ends,
@@ -54,21 +54,20 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
             "crashes": crashes,
             "verification_runs": runs,
             "decisions": steps,
-        }));
-        return Ok(0);
-    }
-    let list = |counts: &mut dyn Iterator<Item = String>| counts.collect::<Vec<_>>().join(", ");
-    output::line(&format!(
-        "{missions} simulated, every promise held: {}",
-        list(&mut ends.iter().map(|(end, n)| format!("{n} {end}")))
-    ));
-    output::line(&format!("units: {}", list(&mut by_state.iter().map(|(state, n)| format!("{n} {state}")))));
-    output::line(&format!("{steps} decisions, {crashes} crashes of the engine, {runs} verification runs"));
-    Ok(0)
+        })
+    };
+    context.show(body, || {
+        let list = |(what, n): (&str, &u64)| format!("{n} {what}");
+        let how: Vec<String> = ends.iter().map(|(end, n)| list((end, n))).collect();
+        let units: Vec<String> = by_state.iter().map(|(state, n)| list((state, n))).collect();
+        output::line(&format!("{missions} simulated, every promise held: {}", how.join(", ")));
+        output::line(&format!("units: {}", units.join(", ")));
+        output::line(&format!("{steps} decisions, {crashes} crashes of the engine, {runs} verification runs"))
+    })
 }
 
 /// Prints one record as the console would; the state is folded along because lines need it.
-fn follow(context: &Context, state: &mut Option<Mission>, at: u64, record: &crate::domain::mission::Record) {
+fn follow(context: &Context, state: &mut Option<Mission>, at: u64, record: &Record) {
     match state {
         Some(state) => state.apply(record),
         None => *state = Mission::begin(record).ok(),

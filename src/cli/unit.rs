@@ -1,13 +1,14 @@
 //! `mc unit diff|checkout` and `mc unit log -f`: the work of one unit, as it is made and afterwards.
 
 use super::error::CliError;
-use super::mission::{no_mission, unknown_unit};
+use super::look::{find, look_for, no_attempt};
+use super::mission::no_mission;
 use super::{Context, output};
 use crate::domain::mission::{Unit, UnitState};
-use crate::domain::values::UnitId;
 use crate::engine::context::project::Project;
 use crate::engine::inspect::history::History;
-use crate::engine::inspect::{views, work};
+use crate::engine::inspect::views;
+use crate::engine::inspect::work::{self, Work};
 use crate::report::text::plain;
 use crate::report::words::word;
 use serde_json::json;
@@ -21,12 +22,8 @@ const POLL: (Duration, u32) = (Duration::from_millis(200), 5);
 const CHUNK: u64 = 1 << 20;
 
 async fn look(context: &Context, unit: &str) -> Result<(Project, History), CliError> {
-    let (project, look) = super::look::look_for(context, unit).await?;
+    let (project, look) = look_for(context, unit).await?;
     Ok((project, look.history.ok_or_else(no_mission)?))
-}
-
-fn find<'h>(history: &'h History, unit: &str) -> Result<&'h Unit, CliError> {
-    UnitId::new(unit).ok().and_then(|id| history.state.unit(&id)).ok_or_else(|| unknown_unit(unit))
 }
 
 /// Writes bytes of others: as they are to a pipe or file, without what steers a terminal to one.
@@ -42,7 +39,7 @@ fn put(bytes: &[u8]) -> bool {
 
 pub(super) async fn diff(context: &Context, unit: &str, attempt: Option<u32>, stat: bool) -> Result<u8, CliError> {
     let (project, history) = look(context, unit).await?;
-    let found = find(&history, unit)?;
+    let found = find(&history.state, unit)?;
     let work = work::of(&project, &history, found, attempt).await?;
     let change = work::change(&project, &work, stat).await?;
     if context.global.json {
@@ -71,29 +68,18 @@ pub(super) async fn checkout(
     folder: Option<&Path>,
 ) -> Result<u8, CliError> {
     let (project, history) = look(context, unit).await?;
-    let found = find(&history, unit)?;
+    let found = find(&history.state, unit)?;
     let work = work::of(&project, &history, found, attempt).await?;
     let to = work::checkout(&project, found, &work, folder).await?;
-    if context.global.json {
-        output::json(&json!({
-            "schema": 1,
-            "unit": found.spec.id,
-            "attempt": work.attempt,
-            "path": to,
-            "base": work.base,
-            "head": work.head,
-        }));
-        return Ok(0);
-    }
-    output::line(&plain(&to.display().to_string()));
     let id = &found.spec.id;
-    output::note(&format!(
-        "a clone of its own, at attempt {} of {id}; nothing there is taken back by mc",
-        work.attempt
-    ));
-    output::note(&format!("look: git log --stat {}..    (in that folder)", work.base.short()));
-    output::note(&format!("take: git switch -c {id} {}    (in your repository)", work.refname));
-    Ok(0)
+    let Work { attempt, refname, base, head } = &work;
+    let body = || json!({"schema": 1, "unit": id, "attempt": attempt, "path": to, "base": base, "head": head});
+    context.show(body, || {
+        output::line(&plain(&to.display().to_string()));
+        output::note(&format!("a clone of its own, at attempt {attempt} of {id}; nothing there is taken back by mc"));
+        output::note(&format!("look: git log --stat {}..    (in that folder)", base.short()));
+        output::note(&format!("take: git switch -c {id} {refname}    (in your repository)"));
+    })
 }
 
 /// Follows the output of a unit's newest attempt until it ends, and the next one's when it is tried again.
@@ -103,7 +89,7 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
         return Err(CliError::usage("a log is followed as it was written, not as JSON", hint));
     }
     let (project, history) = look(context, unit).await?;
-    let id = find(&history, unit)?.spec.id.clone();
+    let id = find(&history.state, unit)?.spec.id.clone();
     let mut told: Option<u32> = None;
     let (mut offsets, mut looks) = ((0, 0), 0);
     let (mut history, mut alive) = (history, views::engine_pid(&project).is_some());
@@ -114,18 +100,14 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
             history = views::look(&project, Some(&history.mission)).await?.history.ok_or_else(no_mission)?;
             looks = 0;
         }
-        let found = find(&history, unit)?;
+        let found = find(&history.state, unit)?;
         let open = match attempt.or(told) {
             Some(n) => found.attempts.iter().find(|a| a.n == n),
             None => found.attempts.last(),
         };
         let Some(open) = open else {
-            let which = attempt.map_or_else(|| "attempt".to_owned(), |n| format!("attempt {n}"));
             if attempt.is_some() || !waits(found, alive) {
-                return Err(CliError::usage(
-                    format!("{id} has no {which} yet"),
-                    format!("`mc unit show {id}` lists them"),
-                ));
+                return Err(no_attempt(&id, attempt));
             }
             looks += 1;
             tokio::time::sleep(POLL.0).await;
@@ -149,21 +131,15 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
             continue;
         }
         if let Some(class) = open.class {
-            let next = found.attempts.iter().find(|a| a.n == open.n + 1).map(|a| a.n);
-            if attempt.is_none()
-                && let Some(next) = next
-            {
+            let next = found.attempts.iter().map(|a| a.n).find(|n| attempt.is_none() && *n == open.n + 1);
+            if let Some(next) = next {
                 (told, offsets) = (Some(next), (0, 0));
                 output::note(&format!("== {id}: attempt {} ended ({}); attempt {next} began", open.n, word(&class)));
                 continue;
             }
             if attempt.is_some() || !waits(found, alive) {
-                output::note(&format!(
-                    "== {id}: attempt {} ended ({}), {id} is {}",
-                    open.n,
-                    word(&class),
-                    found.state.name()
-                ));
+                let (class, state) = (word(&class), found.state.name());
+                output::note(&format!("== {id}: attempt {} ended ({class}), {id} is {state}", open.n));
                 return Ok(0);
             }
         } else if !alive {

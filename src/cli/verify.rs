@@ -22,13 +22,10 @@ pub(super) async fn verify(context: &Context, args: Verify) -> Result<u8, CliErr
     }
     let court = policy_source::court(&context.place(), args.rev.as_deref(), args.base.as_deref()).await?;
     let project = &court.project;
-    for warning in project.settings()?.warnings {
-        output::note(&format!("warning: {}", plain(&warning)));
-    }
+    super::mission::warn(project)?;
     let options = VerifyOptions { rev: args.rev, base: args.base, fresh: args.fresh };
-    let quiet = context.global.quiet;
     let say = |text: &str| {
-        if !quiet {
+        if !context.global.quiet {
             output::note(&plain(text));
         }
     };

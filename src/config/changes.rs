@@ -34,7 +34,7 @@ pub fn changes(before: &Layers, after: &Layers) -> Vec<Change> {
 
 /// The stages one by one: a list of all of them on one line would not show which one is gone.
 fn rows(layers: &Layers) -> BTreeMap<String, String> {
-    let stages = layers.stages().map(|(stages, _)| stages.as_slice()).unwrap_or_default();
+    let stages = layers.stages.as_ref().map(|(stages, _)| stages.as_slice()).unwrap_or_default();
     let each = stages.iter().map(|stage| (format!("target.verification.stage {}", stage.name()), Stage::render(stage)));
     let decides = |key: &str| DECIDES.iter().any(|decides| key.starts_with(decides));
     let keys = layers.show().into_iter().map(|(key, value, _)| (key, value));

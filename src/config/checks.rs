@@ -18,8 +18,7 @@ impl Layers {
 
     pub(super) fn stage_specs(&self, problems: &mut Vec<Problem>) -> Vec<StageSpec> {
         let place = self.source(VERIFICATION_COMMAND);
-        let command = self.optional(VERIFICATION_COMMAND).filter(|text| !text.trim().is_empty());
-        let stages = match (command, self.stages()) {
+        let stages = match (self.optional(VERIFICATION_COMMAND), &self.stages) {
             (Some(_), Some((_, stages))) if matches!(place, Source::File { .. }) => {
                 let message = format!("stands beside [[target.verification.stage]] ({stages}); keep one of the two");
                 problems.push(self.wrong(VERIFICATION_COMMAND, message));
@@ -37,7 +36,7 @@ impl Layers {
             }
         };
         let specs: Vec<_> = stages.iter().map(|stage| stage.spec(self.time("target.verification.timeout"))).collect();
-        if let Some((_, place)) = self.stages()
+        if let Some((_, place)) = &self.stages
             && specs.iter().all(|stage| stage.tier == Tier::Quick)
         {
             problems.push(Problem::Value {
@@ -54,20 +53,14 @@ impl Layers {
         const RUN: &str = "scheduler.budget.max_per_run_usd";
         const SESSION: &str = "scheduler.budget.max_per_session_usd";
         const TOKENS: &str = "scheduler.budget.max_tokens";
-        let number = |key: &str| match self.get(key) {
-            Some((Value::Money(number) | Value::Count(number), _)) => *number,
-            _ => 0,
-        };
         let budget = Budget {
-            max_per_session: number(SESSION),
-            max_per_run: number(RUN),
+            max_per_session: self.number(SESSION),
+            max_per_run: self.number(RUN),
             said: self.source(RUN) != Source::Default,
-            max_tokens: number(TOKENS),
+            max_tokens: self.number(TOKENS),
         };
         let agent = self.optional("agent.command").is_some();
-        let mut wrong = |key: &str, message: String| {
-            problems.push(self.wrong(key, message));
-        };
+        let mut wrong = |key: &str, message: String| problems.push(self.wrong(key, message));
         if agent && budget.said && budget.max_per_session > budget.max_per_run {
             let (run, session) = (Value::Money(budget.max_per_run), Value::Money(budget.max_per_session));
             wrong(
@@ -95,10 +88,9 @@ impl Layers {
             }
         }
         if branch == green {
-            problems.push(self.wrong(
-                "green_branch.green_branch",
-                format!("is `{green}`, the target branch; missions never move that, so give it a name of its own"),
-            ));
+            let message =
+                format!("is `{green}`, the target branch; missions never move that, so give it a name of its own");
+            problems.push(self.wrong("green_branch.green_branch", message));
         }
     }
 
@@ -111,18 +103,16 @@ impl Layers {
             for path in self.texts(key) {
                 let below = path.strip_prefix('/').or_else(|| path.strip_prefix("~/"));
                 if below.is_none_or(|path| path.starts_with('/') || path.split('/').any(|part| part == "..")) {
-                    let message =
-                        format!("must name absolute paths, or paths of your home (`~/…`); `{path}` is neither");
-                    problems.push(self.wrong(key, message));
+                    let rule = "must name absolute paths, or paths of your home (`~/…`)";
+                    problems.push(self.wrong(key, format!("{rule}; `{path}` is neither")));
                 }
             }
         }
         for key in ["target.copy", "target.setup_inputs"] {
             for path in self.texts(key) {
                 if path.starts_with('/') || path.split('/').any(|part| part == ".." || part == ".git") {
-                    let message =
-                        format!("must name files inside the repository, relative to its root; `{path}` is not");
-                    problems.push(self.wrong(key, message));
+                    let rule = "must name files inside the repository, relative to its root";
+                    problems.push(self.wrong(key, format!("{rule}; `{path}` is not")));
                 }
             }
         }

@@ -5,7 +5,7 @@
 
 use super::schema::{self, KEYS, Key, Support};
 use super::stages::{self, Stage};
-use super::value::{Refusal, Value, quoted};
+use super::value::{Refusal, Value};
 use super::{ConfigError, Problem};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -59,11 +59,11 @@ impl fmt::Display for Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layers {
     values: BTreeMap<&'static str, (Value, Source)>,
-    stages: Option<(Vec<Stage>, Source)>,
+    pub(super) stages: Option<(Vec<Stage>, Source)>,
     /// Keys without effect, in the order they were met.
-    ignored: Vec<(&'static Key, Source)>,
+    pub(super) ignored: Vec<(&'static Key, Source)>,
     /// The directory relative paths are meant from.
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
 }
 
 impl Layers {
@@ -79,26 +79,26 @@ impl Layers {
             ignored: Vec::new(),
             directory: inputs.directory.join(directory.unwrap_or(inputs.directory)),
         };
-        let mut problems = Vec::new();
-        layers.read_defaults(&mut problems);
+        layers.read_defaults();
+        let mut reading = Reading { layers, problems: Vec::new() };
         if let Some((path, text)) = inputs.file {
-            layers.read_file(&File { path, text }, &mut problems);
+            reading.read_file(&File { path, text });
         }
         // A whole section that is not built yet (`notify`) is no name anybody means by a variable.
         for key in KEYS.iter().filter(|key| key.path.contains('.')) {
             let name = key.environment_name();
             if let Some(text) = inputs.environment.get(&name) {
-                layers.put_text(key, text, Source::Environment(name), &mut problems);
+                reading.put_text(key, text, Source::Environment(name));
             }
         }
         for (path, text, flag) in inputs.flags {
             let place = Source::Flag((*flag).to_owned());
             match schema::find(path) {
-                Some(key) => layers.put_text(key, text, place, &mut problems),
-                None => problems.push(unknown(place, (*path).to_owned())),
+                Some(key) => reading.put_text(key, text, place),
+                None => reading.problems.push(unknown(place, (*path).to_owned())),
             }
         }
-        if problems.is_empty() { Ok(layers) } else { Err(ConfigError(problems)) }
+        if reading.problems.is_empty() { Ok(reading.layers) } else { Err(ConfigError(reading.problems)) }
     }
 
     /// Key, value as TOML and source of every supported key, in the order of the table of keys.
@@ -141,50 +141,38 @@ impl Layers {
         self.values.get(path)
     }
 
-    pub(super) fn stages(&self) -> Option<&(Vec<Stage>, Source)> {
-        self.stages.as_ref()
-    }
-
-    pub(super) fn ignored(&self) -> &[(&'static Key, Source)] {
-        &self.ignored
-    }
-
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    fn read_defaults(&mut self, problems: &mut Vec<Problem>) {
+    fn read_defaults(&mut self) {
         for key in KEYS {
             let Support::Now(literal) = key.support else { continue };
             let text = format!("value = {literal}");
             let read = DeTable::parse(&text).ok();
-            let value = read.as_ref().and_then(|table| table.get_ref().iter().next().map(|(_, value)| value));
-            match value.map(|value| key.kind.read_toml(value.get_ref())) {
-                Some(Ok(value)) => {
-                    self.values.insert(key.path, (value, Source::Default));
-                }
-                _ => problems.push(Problem::Value {
-                    place: Source::Default,
-                    key: key.path.to_owned(),
-                    message: "has a default that cannot be read".to_owned(),
-                }),
-            }
+            let value = read.as_ref().and_then(|table| table.get_ref().values().next());
+            let value = value.and_then(|value| key.kind.read_toml(value.get_ref()).ok());
+            self.values.extend(value.map(|value| (key.path, (value, Source::Default))));
         }
     }
+}
 
-    fn read_file(&mut self, file: &File<'_>, problems: &mut Vec<Problem>) {
+/// Layers while they are read, with what is wrong so far.
+struct Reading {
+    layers: Layers,
+    problems: Vec<Problem>,
+}
+
+impl Reading {
+    fn read_file(&mut self, file: &File<'_>) {
         let text = file.text.strip_prefix('\u{feff}').unwrap_or(file.text);
         let file = File { path: file.path, text };
         match DeTable::parse(text) {
-            Ok(table) => self.read_table(&file, "", table.get_ref(), problems),
-            Err(error) => problems.push(Problem::Syntax {
+            Ok(table) => self.read_table(&file, "", table.get_ref()),
+            Err(error) => self.problems.push(Problem::Syntax {
                 place: file.place(error.span().map_or(0, |span| span.start)),
                 message: format!("is not valid TOML: {}", error.message().replace('\n', "; ")),
             }),
         }
     }
 
-    fn read_table(&mut self, file: &File<'_>, section: &str, table: &DeTable<'_>, problems: &mut Vec<Problem>) {
+    fn read_table(&mut self, file: &File<'_>, section: &str, table: &DeTable<'_>) {
         // The table is sorted by name; people read their file from the top.
         let mut entries: Vec<_> = table.iter().collect();
         entries.sort_by_key(|(name, _)| name.span().start);
@@ -193,81 +181,51 @@ impl Layers {
                 if section.is_empty() { name.get_ref().to_string() } else { format!("{section}.{}", name.get_ref()) };
             let place = file.place(name.span().start);
             if let Some(key) = schema::find(&path) {
-                self.put_toml(file, key, value.get_ref(), place, problems);
+                self.put_toml(file, key, value.get_ref(), place);
                 continue;
             }
             match value.get_ref() {
-                DeValue::Table(inner) if schema::is_section(&path) || has_values(inner) => {
-                    self.read_table(file, &path, inner, problems);
+                // A table below a later key is refused as a whole, an unknown one key by key, so that each gets its advice.
+                DeValue::Table(inner) if schema::is_section(&path) || !inner.is_empty() => {
+                    self.read_table(file, &path, inner);
                 }
-                _ if schema::is_section(&path) => problems.push(Problem::Value {
+                _ if schema::is_section(&path) => self.problems.push(Problem::Value {
                     place,
                     message: format!("is a section; write [{path}] and its keys below"),
                     key: path,
                 }),
-                _ => problems.push(unknown(place, path)),
+                _ => self.problems.push(unknown(place, path)),
             }
         }
     }
 
-    fn put_toml(
-        &mut self,
-        file: &File<'_>,
-        key: &'static Key,
-        value: &DeValue<'_>,
-        place: Source,
-        problems: &mut Vec<Problem>,
-    ) {
-        let said = || if let DeValue::String(text) = value { Some(text.to_string()) } else { None };
-        match key.support {
-            Support::Stages => {
-                let stages = stages::read(file, value, &place, problems);
-                self.stages = Some((stages, place));
-            }
-            Support::Now(_) => self.put(key, key.kind.read_toml(value), said(), place, problems),
-            _ => self.put_ineffective(key, place, problems),
-        }
-    }
-
-    fn put_text(&mut self, key: &'static Key, text: &str, place: Source, problems: &mut Vec<Problem>) {
-        match key.support {
-            Support::Stages => problems.push(Problem::Value {
-                place,
-                key: key.path.to_owned(),
-                message: "can be set in the settings file only; for one stage set `target.verification.command`"
-                    .to_owned(),
-            }),
-            Support::Now(_) => self.put(key, key.kind.read_text(text), Some(text.to_owned()), place, problems),
-            _ => self.put_ineffective(key, place, problems),
-        }
-    }
-
-    fn put_ineffective(&mut self, key: &'static Key, place: Source, problems: &mut Vec<Problem>) {
-        if key.support == Support::Later {
-            problems.push(Problem::Unsupported { place, key: key.path.to_owned() });
+    fn put_toml(&mut self, file: &File<'_>, key: &'static Key, value: &DeValue<'_>, place: Source) {
+        if key.support == Support::Stages {
+            let stages = stages::read(file, value, &place, &mut self.problems);
+            self.layers.stages = Some((stages, place));
         } else {
-            self.ignored.push((key, place));
+            self.put(key, key.kind.read_toml(value), value.as_str(), place);
         }
     }
 
-    fn put(
-        &mut self,
-        key: &'static Key,
-        value: Result<Value, Refusal>,
-        said: Option<String>,
-        place: Source,
-        problems: &mut Vec<Problem>,
-    ) {
+    fn put_text(&mut self, key: &'static Key, text: &str, place: Source) {
+        let read = if key.support == Support::Stages {
+            let only = "can be set in the settings file only; for one stage set `target.verification.command`";
+            Err(Refusal::Wrong(only.to_owned()))
+        } else {
+            key.kind.read_text(text)
+        };
+        self.put(key, read, Some(text), place);
+    }
+
+    /// Takes in what was read of a key, if it has an effect here.
+    fn put(&mut self, key: &'static Key, read: Result<Value, Refusal>, said: Option<&str>, place: Source) {
         let path = key.path.to_owned();
-        match value {
-            Ok(value) => {
-                self.values.insert(key.path, (value, place));
-            }
-            Err(Refusal::Later) => {
-                let key = said.map_or_else(|| path.clone(), |said| format!("{path} = {}", quoted(&said)));
-                problems.push(Problem::Unsupported { place, key });
-            }
-            Err(Refusal::Wrong(message)) => problems.push(Problem::Value { place, key: path, message }),
+        match (key.support, read) {
+            (Support::Later, _) => self.problems.push(Problem::Unsupported { place, key: path }),
+            (Support::Older, _) => self.layers.ignored.push((key, place)),
+            (_, Ok(value)) => drop(self.layers.values.insert(key.path, (value, place))),
+            (_, Err(refusal)) => self.problems.push(refusal.into_problem(place, path, said)),
         }
     }
 }
@@ -284,11 +242,6 @@ impl File<'_> {
         let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
         Source::File { path: self.path.to_owned(), line }
     }
-}
-
-/// A table below a later key is refused as a whole, an unknown one key by key, so that each gets its advice.
-fn has_values(table: &DeTable<'_>) -> bool {
-    table.iter().next().is_some()
 }
 
 fn unknown(place: Source, key: String) -> Problem {

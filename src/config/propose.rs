@@ -4,7 +4,7 @@
 //! this version does not read is never written.
 
 use super::FILE_NAME;
-use super::value::quoted;
+use super::value::{quoted, quoted_list as list};
 use crate::domain::handoff::PromptMode;
 use crate::domain::survey::kept::kept;
 use crate::domain::survey::{Setup, Stage};
@@ -231,8 +231,4 @@ fn comment(out: &mut String, text: &str) {
         let line: String = line.chars().filter(|c| !c.is_control()).collect();
         let _ = writeln!(out, "# {line}");
     }
-}
-
-fn list(items: &[String]) -> String {
-    format!("[{}]", items.iter().map(|item| quoted(item)).collect::<Vec<_>>().join(", "))
 }

@@ -5,7 +5,6 @@
 
 use super::ConfigError;
 use super::layers::{Layers, Source};
-use super::schema::Support;
 use super::value::Value;
 pub use crate::domain::fence::{Sandbox, SandboxMode, WantedIsolation};
 pub use crate::domain::handoff::PromptMode;
@@ -235,7 +234,7 @@ impl Layers {
         if !problems.is_empty() {
             return Err(ConfigError(problems));
         }
-        let path = self.path("target.path").unwrap_or_else(|| self.directory().to_owned());
+        let path = self.path("target.path").unwrap_or_else(|| self.directory.clone());
         let name = self.optional("target.name").or_else(|| Some(path.file_name()?.to_string_lossy().into_owned()));
         Ok(Settings {
             target: Target {
@@ -280,7 +279,7 @@ impl Layers {
             parallel: Parallel {
                 num_workers: self.count("scheduler.parallel.num_workers"),
                 pool_dir: self.path("scheduler.parallel.pool_dir"),
-                max_disk: self.size("scheduler.parallel.max_disk"),
+                max_disk: self.number("scheduler.parallel.max_disk"),
             },
             max_wall_time: self.time("scheduler.budget.max_wall_time"),
             budget,
@@ -304,7 +303,7 @@ impl Layers {
                 shared: self.texts(SHARED),
                 readable: self.texts(READABLE),
                 hidden: self.texts(HIDDEN),
-                max_memory: self.size("sandbox.max_memory"),
+                max_memory: self.number("sandbox.max_memory"),
                 max_processes: self.count("sandbox.max_processes").into(),
             },
             green_branch: self.text("green_branch.green_branch"),
@@ -313,16 +312,9 @@ impl Layers {
     }
 
     fn warnings(&self) -> Vec<String> {
-        let named = |wanted: Support| -> Vec<String> {
-            let keys = self.ignored().iter().filter(|(key, _)| key.support == wanted);
-            keys.map(|(key, place)| format!("`{}` ({place})", key.path)).collect()
-        };
-        let mut warnings = Vec::new();
-        let older = named(Support::Older);
-        if !older.is_empty() {
-            warnings.push(format!("these keys have no meaning here and are ignored: {}", older.join(", ")));
-        }
-        warnings
+        let older: Vec<String> = self.ignored.iter().map(|(key, place)| format!("`{}` ({place})", key.path)).collect();
+        let told = format!("these keys have no meaning here and are ignored: {}", older.join(", "));
+        Some(told).filter(|_| !older.is_empty()).into_iter().collect()
     }
 
     pub(super) fn source(&self, key: &str) -> Source {
@@ -332,10 +324,8 @@ impl Layers {
     /// The text of a key.
     #[must_use]
     pub fn text(&self, key: &str) -> String {
-        match self.get(key) {
-            Some((Value::Text(text), _)) => text.clone(),
-            _ => String::new(),
-        }
+        let Some((Value::Text(text), _)) = self.get(key) else { return String::new() };
+        text.clone()
     }
 
     /// A word of a choice, which is one of the type's.
@@ -348,31 +338,25 @@ impl Layers {
     }
 
     pub(super) fn texts(&self, key: &str) -> Vec<String> {
-        match self.get(key) {
-            Some((Value::Texts(texts), _)) => texts.clone(),
-            _ => Vec::new(),
-        }
+        let Some((Value::Texts(texts), _)) = self.get(key) else { return Vec::new() };
+        texts.clone()
+    }
+
+    /// Of a count, of bytes or of millionths of a US dollar.
+    pub(super) fn number(&self, key: &str) -> u64 {
+        let Some((Value::Count(number) | Value::Size(number) | Value::Money(number), _)) = self.get(key) else {
+            return 0;
+        };
+        *number
     }
 
     pub(super) fn count(&self, key: &str) -> u32 {
-        match self.get(key) {
-            Some((Value::Count(number), _)) => u32::try_from(*number).unwrap_or(u32::MAX),
-            _ => 0,
-        }
-    }
-
-    fn size(&self, key: &str) -> u64 {
-        match self.get(key) {
-            Some((Value::Size(bytes), _)) => *bytes,
-            _ => 0,
-        }
+        u32::try_from(self.number(key)).unwrap_or(u32::MAX)
     }
 
     pub(super) fn time(&self, key: &str) -> Duration {
-        match self.get(key) {
-            Some((Value::Time(time), _)) => *time,
-            _ => Duration::ZERO,
-        }
+        let Some((Value::Time(time), _)) = self.get(key) else { return Duration::ZERO };
+        *time
     }
 
     pub(super) fn time_or_off(&self, key: &str) -> Option<Duration> {
@@ -381,6 +365,6 @@ impl Layers {
 
     /// A path setting, made absolute from the settings file's folder.
     pub fn path(&self, key: &str) -> Option<PathBuf> {
-        self.optional(key).map(|path| self.directory().join(path))
+        self.optional(key).map(|path| self.directory.join(path))
     }
 }

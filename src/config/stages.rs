@@ -3,14 +3,14 @@
 //! Promises: every stage has a name of its own and a command; unknown and later keys, and keys that mean nothing for the
 //! kind of their stage, are refused with their line.
 
-use super::Problem;
 use super::layers::{File, Source};
-use super::schema;
-use super::value::{Kind, Refusal, Value, quoted};
+use super::value::{Kind, Refusal, Value};
+use super::{Problem, schema};
 use crate::domain::base::nearest::nearest;
 use crate::domain::plan::globs::Globs;
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::key::{Demand, StageKind, StageSpec};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
@@ -31,12 +31,14 @@ const KEYS: &[(&str, Kind)] = &[
 ];
 
 /// One stage as written; the timeout of the section stands in where it has none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stage {
     /// All but its time.
     spec: StageSpec,
     /// `None` as the verification says.
     timeout: Option<Duration>,
+    /// What is written, by key.
+    written: BTreeMap<&'static str, Value>,
 }
 
 impl Stage {
@@ -44,7 +46,7 @@ impl Stage {
     #[must_use]
     pub fn of_command(command: &str) -> Self {
         let (name, run) = ("verification".to_owned(), command.to_owned());
-        Self { spec: StageSpec { name, run, ..StageSpec::default() }, timeout: None }
+        Self { spec: StageSpec { name, run, ..StageSpec::default() }, ..Self::default() }
     }
 
     /// The stage the engine runs.
@@ -57,46 +59,30 @@ impl Stage {
     fn contradictions(&self) -> Vec<(&'static str, String)> {
         let StageSpec { kind, format, demand, reports, .. } = &self.spec;
         let Demand { at_most, at_least, better, ratchet } = *demand;
-        let metric = *kind == StageKind::Metric;
-        let mut wrong = Vec::new();
-        for (key, set) in
-            [("at_most", at_most.is_some()), ("at_least", at_least.is_some()), ("better", better.is_some())]
-        {
-            if set && !metric {
-                wrong.push((key, "is meant for numbers; give the stage kind = \"metric\"".to_owned()));
-            }
-        }
-        if at_most.zip(at_least).is_some_and(|(most, least)| least > most) {
-            wrong.push(("at_least", "is above at_most; no number would do".to_owned()));
-        }
-        if metric && *format != Format::Auto {
-            let why =
-                "has no meaning for kind = \"metric\": its number is read from the last line that is one; leave it out";
-            wrong.push(("format", why.to_owned()));
-        }
-        if metric && !reports.is_empty() {
-            wrong.push(("reports", "has no meaning for kind = \"metric\"; leave it out".to_owned()));
-        }
-        if format.gives_findings() && *kind == StageKind::Tests {
-            let why = format!(
-                "is `{}`, which gives findings, not tests; give the stage kind = \"lint\", \"types\", \"security\" or \"build\"",
-                format.word()
-            );
-            wrong.push(("format", why));
-        }
-        match (kind, ratchet) {
-            (StageKind::Tests, Some(_)) => {
-                wrong.push(("ratchet", "has no meaning for tests: a test that breaks always hurts".to_owned()));
-            }
-            (StageKind::Security, Some(_)) => {
-                wrong.push(("ratchet", "has no meaning for security: more findings always hurt".to_owned()));
-            }
-            (StageKind::Metric, Some(true)) if demand.better().is_none() => {
-                wrong.push(("ratchet", "needs to know what is worse; add better = \"lower\" or \"higher\"".to_owned()));
-            }
-            _ => {}
-        }
-        wrong
+        let (metric, tests) = (*kind == StageKind::Metric, *kind == StageKind::Tests);
+        let for_numbers = "is meant for numbers; give the stage kind = \"metric\"";
+        let upside_down = at_most.zip(at_least).is_some_and(|(most, least)| least > most);
+        let gives_findings = format!(
+            "is `{}`, which gives findings, not tests; give the stage kind = \"lint\", \"types\", \"security\" or \"build\"",
+            format.word()
+        );
+        let last_line =
+            "has no meaning for kind = \"metric\": its number is read from the last line that is one; leave it out";
+        let which_way = "needs to know what is worse; add better = \"lower\" or \"higher\"";
+        let of_security = ratchet.is_some() && *kind == StageKind::Security;
+        let rules = [
+            (at_most.is_some() && !metric, "at_most", for_numbers),
+            (at_least.is_some() && !metric, "at_least", for_numbers),
+            (better.is_some() && !metric, "better", for_numbers),
+            (upside_down, "at_least", "is above at_most; no number would do"),
+            (metric && *format != Format::Auto, "format", last_line),
+            (metric && !reports.is_empty(), "reports", "has no meaning for kind = \"metric\"; leave it out"),
+            (tests && format.gives_findings(), "format", gives_findings.as_str()),
+            (tests && ratchet.is_some(), "ratchet", "has no meaning for tests: a test that breaks always hurts"),
+            (of_security, "ratchet", "has no meaning for security: more findings always hurt"),
+            (metric && ratchet == Some(true) && demand.better().is_none(), "ratchet", which_way),
+        ];
+        rules.into_iter().filter(|(broken, ..)| *broken).map(|(_, key, why)| (key, why.to_owned())).collect()
     }
 
     pub(super) fn name(&self) -> &str {
@@ -106,25 +92,37 @@ impl Stage {
     /// As an inline table, for people.
     #[must_use]
     pub fn render(&self) -> String {
-        let StageSpec { name, run, kind, tier, format, demand, reports, .. } = &self.spec;
-        let fields = [
-            ("name", name.as_str()),
-            ("run", run),
-            ("kind", kind.word()),
-            ("tier", tier.word()),
-            ("format", format.word()),
-        ];
-        let mut parts: Vec<String> = fields.iter().map(|(key, text)| format!("{key} = {}", quoted(text))).collect();
-        parts.extend(self.timeout.map(|time| format!("timeout = {}", Value::Time(time))));
-        let Demand { at_most, at_least, better, ratchet } = *demand;
-        parts.extend(at_most.map(|number| format!("at_most = {number}")));
-        parts.extend(at_least.map(|number| format!("at_least = {number}")));
-        parts.extend(better.map(|better| format!("better = \"{}\"", better.word())));
-        parts.extend(ratchet.map(|flag| format!("ratchet = {flag}")));
-        if !reports.is_empty() {
-            parts.push(format!("reports = {}", Value::Texts(reports.clone())));
+        let StageSpec { kind, tier, format, .. } = &self.spec;
+        let unsaid = [("kind", kind.word()), ("tier", tier.word()), ("format", format.word())];
+        let mut all = self.written.clone();
+        all.extend(unsaid.map(|(key, word)| (key, Value::Text(word.to_owned()))));
+        let parts = KEYS.iter().filter_map(|(key, _)| Some(format!("{key} = {}", all.get(key)?)));
+        format!("{{ {} }}", parts.collect::<Vec<_>>().join(", "))
+    }
+
+    /// Takes the value of a key in.
+    fn take(&mut self, key: &'static str, value: Value) -> Result<(), Refusal> {
+        let spec = &mut self.spec;
+        match (key, value.clone()) {
+            ("name", Value::Text(text)) => spec.name = text,
+            ("run", Value::Text(text)) => spec.run = text,
+            ("kind", Value::Text(text)) => spec.kind = text.parse().unwrap_or_default(),
+            ("tier", Value::Text(text)) => spec.tier = text.parse().unwrap_or_default(),
+            ("format", Value::Text(text)) => spec.format = text.parse().unwrap_or_default(),
+            ("at_most", Value::Number(number)) => spec.demand.at_most = Some(number),
+            ("at_least", Value::Number(number)) => spec.demand.at_least = Some(number),
+            ("better", Value::Text(text)) => spec.demand.better = text.parse().ok(),
+            ("ratchet", Value::Flag(flag)) => spec.demand.ratchet = Some(flag),
+            ("reports", Value::Texts(globs)) if globs.is_empty() => return Ok(()),
+            ("reports", Value::Texts(globs)) => {
+                Globs::new(&globs).map_err(|bad| Refusal::Wrong(format!("must be a list of globs; {bad}")))?;
+                spec.reports = globs;
+            }
+            (_, Value::Time(time)) => self.timeout = Some(time),
+            _ => {}
         }
-        format!("{{ {} }}", parts.join(", "))
+        self.written.insert(key, value);
+        Ok(())
     }
 }
 
@@ -149,11 +147,8 @@ pub(super) fn read(file: &File<'_>, value: &DeValue<'_>, place: &Source, problem
         let stage = read_one(file, table, problems);
         for (key, text) in [("name", &stage.spec.name), ("run", &stage.spec.run)] {
             if text.trim().is_empty() {
-                problems.push(refuse(
-                    &place,
-                    format!("{PATH}.{key}"),
-                    "is missing; every stage needs `name` and `run`",
-                ));
+                let message = "is missing; every stage needs `name` and `run`";
+                problems.push(refuse(&place, format!("{PATH}.{key}"), message));
             }
         }
         if stage.spec.name.len() > 64 || stage.spec.name.chars().any(|c| c.is_control() || c == ':') {
@@ -176,8 +171,7 @@ pub(super) fn read(file: &File<'_>, value: &DeValue<'_>, place: &Source, problem
 }
 
 fn read_one(file: &File<'_>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -> Stage {
-    let mut stage = Stage { spec: StageSpec::default(), timeout: None };
-    let spec = &mut stage.spec;
+    let mut stage = Stage::default();
     for (name, value) in table {
         let place = file.place(name.span().start);
         let path = format!("{PATH}.{}", name.get_ref());
@@ -186,32 +180,8 @@ fn read_one(file: &File<'_>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -
             problems.push(Problem::Unknown { place, key: path, nearest: nearest.map(|name| format!("{PATH}.{name}")) });
             continue;
         };
-        match (*key, kind.read_toml(value.get_ref())) {
-            ("name", Ok(Value::Text(text))) => spec.name = text,
-            ("run", Ok(Value::Text(text))) => spec.run = text,
-            ("kind", Ok(Value::Text(text))) => spec.kind = text.parse().unwrap_or_default(),
-            ("tier", Ok(Value::Text(text))) => spec.tier = text.parse().unwrap_or_default(),
-            ("format", Ok(Value::Text(text))) => spec.format = text.parse().unwrap_or_default(),
-            ("at_most", Ok(Value::Number(number))) => spec.demand.at_most = Some(number),
-            ("at_least", Ok(Value::Number(number))) => spec.demand.at_least = Some(number),
-            ("better", Ok(Value::Text(text))) => spec.demand.better = text.parse().ok(),
-            ("ratchet", Ok(Value::Flag(flag))) => spec.demand.ratchet = Some(flag),
-            ("reports", Ok(Value::Texts(globs))) => match Globs::new(&globs) {
-                Ok(_) => spec.reports = globs,
-                Err(bad) => {
-                    let message = format!("must be a list of globs; {bad}");
-                    problems.push(Problem::Value { place, key: path, message });
-                }
-            },
-            (_, Ok(Value::Time(time))) => stage.timeout = Some(time),
-            (_, Ok(_)) => {}
-            (_, Err(Refusal::Later)) => {
-                let shown =
-                    if let DeValue::String(text) = value.get_ref() { format!("{path} = \"{text}\"") } else { path };
-                problems.push(Problem::Unsupported { place, key: shown });
-            }
-            (_, Err(Refusal::Wrong(message))) => problems.push(Problem::Value { place, key: path, message }),
-        }
+        let taken = kind.read_toml(value.get_ref()).and_then(|value| stage.take(key, value));
+        problems.extend(taken.err().map(|refusal| refusal.into_problem(place, path, value.get_ref().as_str())));
     }
     stage
 }

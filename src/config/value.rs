@@ -1,6 +1,7 @@
 //! Values of settings: what a key accepts, read from TOML or from the text of an environment variable or flag.
 
-use super::duration;
+use super::layers::Source;
+use super::{Problem, duration};
 use crate::domain::values::check_line;
 use crate::domain::verify::number::Number;
 use std::fmt;
@@ -70,6 +71,17 @@ pub enum Refusal {
     Wrong(String),
 }
 
+impl Refusal {
+    /// What is wrong with a key, and, as far as it is a text, the value it has there.
+    pub(super) fn into_problem(self, place: Source, key: String, said: Option<&str>) -> Problem {
+        match (self, said) {
+            (Self::Later, Some(said)) => Problem::Unsupported { place, key: format!("{key} = {}", quoted(said)) },
+            (Self::Later, None) => Problem::Unsupported { place, key },
+            (Self::Wrong(message), _) => Problem::Value { place, key, message },
+        }
+    }
+}
+
 impl Kind {
     /// Reads a value of the settings file.
     ///
@@ -77,28 +89,6 @@ impl Kind {
     /// [`Refusal`].
     pub fn read_toml(self, value: &DeValue<'_>) -> Result<Value, Refusal> {
         match (self, value) {
-            (
-                Self::Text
-                | Self::Line
-                | Self::Choice(..)
-                | Self::Time
-                | Self::TimeOrOff
-                | Self::Size
-                | Self::SizeOrOff,
-                DeValue::String(text),
-            ) => self.read_text(text),
-            (
-                Self::Count(..) | Self::Time | Self::TimeOrOff | Self::Size | Self::SizeOrOff,
-                DeValue::Integer(number),
-            ) => {
-                let text = u64::from_str_radix(number.as_str(), number.radix()).map(|n| n.to_string());
-                self.read_text(&text.unwrap_or_else(|_| number.to_string()))
-            }
-            (Self::Money, DeValue::String(text)) => self.read_text(text),
-            (Self::Money, DeValue::Integer(number)) => self.read_text(&number.to_string()),
-            (Self::Money, DeValue::Float(number)) => self.read_text(number.as_str()),
-            (Self::Number, DeValue::Float(number)) => self.read_text(number.as_str()),
-            (Self::Number, DeValue::Integer(number)) if number.radix() == 10 => self.read_text(number.as_str()),
             (Self::Flag, DeValue::Boolean(flag)) => Ok(Value::Flag(*flag)),
             (Self::Texts | Self::Lines | Self::Names, DeValue::Array(items)) => {
                 let texts = items.iter().map(|item| match item.get_ref() {
@@ -106,6 +96,18 @@ impl Kind {
                     _ => Err(self.wanted()),
                 });
                 self.check_list(texts.collect::<Result<_, _>>()?)
+            }
+            (Self::Flag | Self::Texts | Self::Lines | Self::Names, _) => Err(self.wanted()),
+            (Self::Count(..) | Self::Number, DeValue::String(_)) => Err(self.wanted()),
+            (_, DeValue::String(text)) => self.read_text(text),
+            (Self::Text | Self::Line | Self::Choice(..), _) => Err(self.wanted()),
+            (Self::Money, DeValue::Integer(number)) => self.read_text(&number.to_string()),
+            (Self::Number, DeValue::Integer(number)) if number.radix() == 10 => self.read_text(number.as_str()),
+            (Self::Money | Self::Number, DeValue::Float(number)) => self.read_text(number.as_str()),
+            (Self::Money | Self::Number, _) => Err(self.wanted()),
+            (_, DeValue::Integer(number)) => {
+                let text = u64::from_str_radix(number.as_str(), number.radix()).map(|n| n.to_string());
+                self.read_text(&text.unwrap_or_else(|_| number.to_string()))
             }
             _ => Err(self.wanted()),
         }
@@ -123,14 +125,11 @@ impl Kind {
             }
             Self::Line => check_line(text).map(|()| Value::Text(text.to_owned())).map_err(Refusal::Wrong),
             Self::Text => Ok(Value::Text(text.to_owned())),
-            Self::Count(least, most) => match text.trim().parse() {
-                Ok(number) if (least..=most).contains(&number) => Ok(Value::Count(number)),
-                _ => Err(self.wanted()),
-            },
-            Self::Number => match text.trim().replace('_', "").parse() {
-                Ok(number) => Ok(Value::Number(number)),
-                Err(_) => Err(self.wanted()),
-            },
+            Self::Count(least, most) => {
+                let number = text.trim().parse().ok().filter(|number| (least..=most).contains(number));
+                number.map(Value::Count).ok_or_else(|| self.wanted())
+            }
+            Self::Number => text.trim().replace('_', "").parse().map(Value::Number).map_err(|_| self.wanted()),
             Self::Flag => match text.trim() {
                 "true" | "1" | "yes" => Ok(Value::Flag(true)),
                 "false" | "0" | "no" => Ok(Value::Flag(false)),
@@ -239,9 +238,7 @@ impl fmt::Display for Value {
             Self::Count(number) => write!(f, "{number}"),
             Self::Number(number) => write!(f, "{number}"),
             Self::Flag(flag) => write!(f, "{flag}"),
-            Self::Texts(texts) => {
-                write!(f, "[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
-            }
+            Self::Texts(texts) => f.write_str(&quoted_list(texts)),
             Self::Time(time) => write!(f, "\"{}\"", duration::render(*time)),
             Self::Money(millionths) => {
                 let decimals = format!("{:06}", millionths % 1_000_000);
@@ -260,6 +257,11 @@ impl fmt::Display for Value {
             }
         }
     }
+}
+
+/// Texts as a TOML list on one line.
+pub(super) fn quoted_list(texts: &[String]) -> String {
+    format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
 }
 
 /// A text as a TOML string on one line.

@@ -4,7 +4,7 @@
 //! every unit that did not land has a command that helps.
 
 use super::status::{next_action, rolled_back, truth};
-use super::words::{attempt_ref, worked};
+use super::words::{attempt_ref, counts, worked};
 use super::{GreenRef, View};
 use crate::domain::base::text::name_first;
 use crate::domain::mission::timeline::{Landed, LandingTold, Phase, Timeline};
@@ -88,12 +88,7 @@ impl<'a> Account<'a> {
     pub fn headline(&self) -> String {
         let over = self.view.state.over();
         let mut line = if over { truth(&self.view) } else { format!("not over: {}", truth(&self.view)) };
-        let undone: Vec<String> = UnitState::ALL
-            .iter()
-            .copied()
-            .filter(|kind| !kind.satisfies() && self.view.state.count(*kind) > 0)
-            .map(|kind| format!("{} {}", self.view.state.count(kind), kind.name()))
-            .collect();
+        let undone = counts(self.view.state, UnitState::ALL.iter().copied().filter(|kind| !kind.satisfies()));
         if !undone.is_empty() && !over {
             line.push_str(&format!("; not done: {}", undone.join(", ")));
         }
@@ -161,18 +156,14 @@ impl<'a> Account<'a> {
     #[must_use]
     pub fn slowest(&self, limit: usize) -> Vec<Slow<'_>> {
         let of_others = [Phase::Planned, Phase::Parked, Phase::Away];
-        let mut units: Vec<_> = self
-            .timeline
-            .units
-            .iter()
-            .map(|unit| {
-                let own = unit.phases.each().filter(|(phase, time)| *time > 0 && !of_others.contains(phase));
-                let mut phases: Vec<_> = own.collect();
-                phases.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
-                Slow { unit: &unit.unit, own: phases.iter().map(|(_, time)| time).sum(), phases }
-            })
-            .filter(|slow: &Slow<'_>| slow.own > 0)
-            .collect();
+        let mut units = Vec::new();
+        for unit in &self.timeline.units {
+            let own = unit.phases.each().filter(|(phase, time)| *time > 0 && !of_others.contains(phase));
+            let mut phases: Vec<_> = own.collect();
+            phases.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
+            units.push(Slow { unit: &unit.unit, own: phases.iter().map(|(_, time)| time).sum(), phases });
+        }
+        units.retain(|slow| slow.own > 0);
         units.sort_by_key(|slow| std::cmp::Reverse(slow.own));
         units.truncate(limit);
         units
@@ -181,12 +172,10 @@ impl<'a> Account<'a> {
     /// What the mission did not look at or take in, one line each. Untrusted.
     #[must_use]
     pub fn left_out(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        if self.timeline.left_over > 0 {
-            lines.push(format!("{} units of the plan source were not planned", self.timeline.left_over));
-        }
-        lines.extend(self.view.state.ground.iter().flat_map(|ground| ground.notes.iter().cloned()));
-        lines
+        let later = Some(self.timeline.left_over).filter(|units| *units > 0);
+        let later = later.map(|units| format!("{units} units of the plan source were not planned"));
+        let notes = self.view.state.ground.iter().flat_map(|ground| ground.notes.iter().cloned());
+        later.into_iter().chain(notes).collect()
     }
 
     /// When an engine took the mission up again, and how long after the last record before.

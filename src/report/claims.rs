@@ -5,7 +5,6 @@
 use super::text::plain;
 use super::words::count;
 use serde_json::{Value, json};
-use std::fmt::Write;
 
 /// What checking a claim came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,26 +102,21 @@ pub fn text(mission: &str, claims: &[Claim]) -> String {
         (0, _) => "nothing in the report was found to be wrong, but not everything could be checked",
         _ => "the report is wrong",
     };
-    let mut out = format!(
-        "{verdict}: mission {mission}, {}: {holds} hold, {broken} {}, {unknown} cannot be checked\n",
-        count(claims.len() as u64, "claim"),
-        if broken == 1 { "does not hold" } else { "do not hold" }
-    );
-    let rank = |claim: &Claim| match claim.found {
-        Found::Broken(_) => 0,
-        Found::Unknown(_) => 1,
-        Found::Holds => 2,
-    };
-    for wanted in 0..3 {
-        for claim in claims.iter().filter(|claim| rank(claim) == wanted) {
-            let what = plain(&claim.what);
-            let _ = match &claim.found {
-                Found::Holds => writeln!(out, "holds              {what}"),
-                Found::Broken(why) => writeln!(out, "DOES NOT HOLD      {what}: {}", plain(why)),
-                Found::Unknown(why) => writeln!(out, "cannot be checked  {what}: {}", plain(why)),
-            };
+    let all = count(claims.len() as u64, "claim");
+    let counted = if broken == 1 { "1 does not hold".to_owned() } else { format!("{broken} do not hold") };
+    let mut out =
+        format!("{verdict}: mission {mission}, {all}: {holds} hold, {counted}, {unknown} cannot be checked\n");
+    let line = |claim: &Claim| {
+        let what = plain(&claim.what);
+        match &claim.found {
+            Found::Broken(why) => (0, format!("DOES NOT HOLD      {what}: {}\n", plain(why))),
+            Found::Unknown(why) => (1, format!("cannot be checked  {what}: {}\n", plain(why))),
+            Found::Holds => (2, format!("holds              {what}\n")),
         }
-    }
+    };
+    let mut lines: Vec<(u8, String)> = claims.iter().map(line).collect();
+    lines.sort_by_key(|(rank, _)| *rank);
+    out.extend(lines.into_iter().map(|(_, line)| line));
     out
 }
 

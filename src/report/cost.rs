@@ -1,6 +1,6 @@
 //! Money, tokens and time against their caps (P9, P11): unknown is `null` or said in words, never 0.
 
-use super::words::{count, of_day, stamp};
+use super::words::{count, of_day, span, stamp};
 use crate::domain::mission::{State, Usd};
 use crate::domain::values::Millis;
 use serde_json::{Value, json};
@@ -54,13 +54,11 @@ pub fn text(state: &State) -> String {
         return spent;
     }
     let cap = dollars(budget.per_run);
-    match budget.counts_unknown {
-        true => {
-            let each = dollars(budget.per_session);
-            format!("{spent}; {} of {cap} counted, {each} for each attempt nobody measured", dollars(counted(state)))
-        }
-        false => format!("{spent}; the cap of {cap} does not count what is unknown"),
+    if !budget.counts_unknown {
+        return format!("{spent}; the cap of {cap} does not count what is unknown");
     }
+    let (counted, each) = (dollars(counted(state)), dollars(budget.per_session));
+    format!("{spent}; {counted} of {cap} counted, {each} for each attempt nobody measured")
 }
 
 /// The same in a few words for one line of the live view; absent while nothing was spent.
@@ -81,5 +79,5 @@ pub fn brief(state: &State) -> Option<String> {
 pub fn end(state: &State, now: Millis) -> Option<String> {
     let at = state.ends_at().filter(|_| state.policy.until > 0 && !state.over())?;
     let local = of_day(at)?;
-    Some(format!("ends at {local} at the latest, in {}", super::words::span(at.saturating_sub(now))))
+    Some(format!("ends at {local} at the latest, in {}", span(at.saturating_sub(now))))
 }

@@ -3,6 +3,7 @@
 //! Promises: nothing that a test is called or a program prints can be a workflow command: the text stands between
 //! `stop-commands` and a token nobody knows, and what goes into a command is escaped as its parser unescapes it.
 
+use super::markdown::longest_run;
 use super::text::plain;
 use super::verify::{Verified, failing, past, text};
 use crate::domain::verify::history::TestHistory;
@@ -53,8 +54,7 @@ pub fn github(verified: &Verified, token: &str) -> String {
 #[must_use]
 pub fn summary(verified: &Verified) -> String {
     let body = text(verified, false);
-    let longest = body.split(|c| c != '`').map(str::len).max().unwrap_or_default();
-    let fence = "`".repeat(3.max(longest + 1));
+    let fence = "`".repeat(3.max(longest_run(&body) + 1));
     let sign = if verified.passes() { "passes" } else { "does not pass" };
     format!("### mc verify: {sign}\n\n{fence}text\n{body}{fence}\n")
 }

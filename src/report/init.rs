@@ -1,13 +1,12 @@
 //! `mc init` for people and programs.
 
 use super::text::plain;
+use super::verify::counted;
 use super::words::{span, tests};
 use crate::domain::survey::Survey;
-use crate::domain::verify::StageOutcome;
-use crate::domain::verify::Summary;
 use crate::domain::verify::results::TestStatus;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
-use crate::domain::verify::telling;
+use crate::domain::verify::{StageOutcome, Summary, telling};
 use serde_json::{Value, json};
 
 /// Most failing tests that are named per stage.
@@ -86,12 +85,9 @@ pub fn baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> 
             lines.extend(said.map(|line| row("", &format!("  | {line}"))));
         }
     }
-    let notes = snapshot.iter().flat_map(|snapshot| snapshot.stages.iter().filter_map(StageResult::exit_only));
-    lines.extend(
-        notes.map(|note| {
-            row("note", &format!("{note}; let it name its tests (TAP, JUnit reports, a verbose reporter)"))
-        }),
-    );
+    for note in snapshot.iter().flat_map(|snapshot| snapshot.stages.iter().filter_map(StageResult::exit_only)) {
+        lines.push(row("note", &format!("{note}; let it name its tests (TAP, JUnit reports, a verbose reporter)")));
+    }
     let without = snapshot.is_some_and(|snapshot| snapshot.stages.len() != kept.stages.len());
     let without = if without { ", without what is left out" } else { "" };
     let all = snapshot.map(|_| format!("{}{without}", tests(&kept.summary())));
@@ -105,15 +101,11 @@ pub fn baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> 
 
 /// Counts of one stage.
 fn summary(stage: &StageResult) -> Summary {
-    let number = |status| {
-        let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
-        tests.filter(|test| test.status == status).count() as u64
-    };
     Summary {
         outcome: stage.effective(),
-        passed: number(TestStatus::Passed),
-        failed: number(TestStatus::Failed),
-        skipped: number(TestStatus::Skipped),
+        passed: counted(stage, TestStatus::Passed),
+        failed: counted(stage, TestStatus::Failed),
+        skipped: counted(stage, TestStatus::Skipped),
         ..Snapshot::default().summary()
     }
 }
@@ -127,9 +119,8 @@ pub fn json(
     refusal: &str,
     written: &[String],
 ) -> Value {
-    let stages: Vec<Value> =
-        proposed.stages.iter().map(|(name, run, off)| json!({"name": name, "run": run, "left_out": off})).collect();
-    let setups: Vec<Value> = proposed.setups.iter().map(|(run, off)| json!({"run": run, "left_out": off})).collect();
+    let stages = proposed.stages.iter().map(|(name, run, off)| json!({"name": name, "run": run, "left_out": off}));
+    let setups = proposed.setups.iter().map(|(run, off)| json!({"run": run, "left_out": off}));
     let results = snapshot.map(|snapshot| {
         let stage = |stage: &StageResult| {
             let s = summary(stage);
@@ -144,8 +135,8 @@ pub fn json(
         "schema": 1,
         "found": proposed.survey.found,
         "branch": proposed.branch,
-        "stages": stages,
-        "setup": setups,
+        "stages": stages.collect::<Vec<_>>(),
+        "setup": setups.collect::<Vec<_>>(),
         "copy": proposed.survey.copy,
         "agent": proposed.agent,
         "notes": proposed.notes,

@@ -29,19 +29,19 @@ pub fn junit(verified: &Verified) -> String {
     let mut suites: Vec<Suite> = snapshot.stages.iter().map(|stage| Suite::of(verified, stage)).collect();
     let red = suites.iter().any(|suite| suite.failures + suite.errors > 0);
     suites.extend(Suite::of_gate(verified, red));
-    let sum = |part: fn(&Suite) -> u64| suites.iter().map(part).sum::<u64>();
     let millis: u64 = snapshot.stages.iter().map(|stage| stage.millis).sum();
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let all = Suite {
-        tests: sum(|s| s.tests),
-        failures: sum(|s| s.failures),
-        errors: sum(|s| s.errors),
-        skipped: sum(|s| s.skipped),
-        text: String::new(),
-    };
+    let mut all = Suite::default();
+    for suite in &suites {
+        all.tests += suite.tests;
+        all.failures += suite.failures;
+        all.errors += suite.errors;
+        all.skipped += suite.skipped;
+        all.text.push_str(&suite.text);
+    }
     let name = format!("mc verify {}", verified.after.tip.commit.as_str());
     let _ = writeln!(out, "<testsuites {}>", all.attributes(&name, millis));
-    suites.iter().for_each(|suite| out.push_str(&suite.text));
+    out.push_str(&all.text);
     out.push_str("</testsuites>\n");
     out
 }

@@ -23,20 +23,13 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             text => format!("mission {mission}: {}", short(text, LIMIT)),
         },
         Record::PreflightPassed { ground } => {
-            let at = ground.tip.commit.short();
-            let mut line = match ground.create {
-                true => format!("ready: green will be made at {at}"),
-                false => format!("ready: green is at {at}"),
-            };
-            for note in &ground.notes {
-                line.push_str("; ");
-                line.push_str(&short(note, LIMIT));
-            }
-            line
+            let is = if ground.create { "will be made" } else { "is" };
+            let notes: String = ground.notes.iter().map(|note| format!("; {}", short(note, LIMIT))).collect();
+            format!("ready: green {is} at {}{notes}", ground.tip.commit.short())
         }
         Record::BaselineAccepted { tip } => {
             let found = state.green().and_then(|green| green.snapshot.as_ref());
-            let found = found.map_or_else(String::new, |(_, summary)| format!(" ({})", tests(summary)));
+            let found = found.map(|(_, summary)| format!(" ({})", tests(summary))).unwrap_or_default();
             format!("the base {} is verified{found}", tip.commit.short())
         }
         Record::Refused { refusal } => format!("refused: {}", ends(&refusal.reason, 8 * LIMIT)),
@@ -56,24 +49,17 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             let members = round.and_then(|round| round.waves.get(*wave as usize)).map_or(&[][..], Vec::as_slice);
             let starts =
                 members.iter().filter_map(|at| state.units.get(*at)).filter(|unit| !unit.state.terminal()).count();
-            let (all, starts) = (members.len() as u64, starts as u64);
-            match (starts, all - starts) {
-                (0, gone) => {
-                    format!("wave {} has nothing to start: {} blocked or given up", wave + 1, count(gone, "unit"))
-                }
-                (starts, 0) => format!("wave {} opens: {} on {}", wave + 1, count(starts, "unit"), green.short()),
-                (starts, gone) => format!(
-                    "wave {} opens: {} on {}, {gone} more blocked or given up",
-                    wave + 1,
-                    count(starts, "unit"),
-                    green.short()
-                ),
+            let (gone, starts) = ((members.len() - starts) as u64, starts as u64);
+            let (wave, begun) = (wave + 1, format!("{} on {}", count(starts, "unit"), green.short()));
+            match (starts, gone) {
+                (0, _) => format!("wave {wave} has nothing to start: {} blocked or given up", count(gone, "unit")),
+                (_, 0) => format!("wave {wave} opens: {begun}"),
+                _ => format!("wave {wave} opens: {begun}, {gone} more blocked or given up"),
             }
         }
         Record::SessionStarted { unit, n, host, slot, .. } => {
             format!("{unit}: attempt {n} starts on {host}, slot {slot}")
         }
-        Record::SessionEnded { .. } => return None,
         Record::AttemptJudged { session, unit, n, class, next, .. } => {
             let report = state.attempt_by(*session).and_then(|(_, attempt)| attempt.report.as_ref())?;
             // What the machine did to it is no evidence for the next attempt, but a person wants to know.
@@ -94,7 +80,6 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             "{unit}: what its attempt made stays in its workspace and is collected again: {}",
             short(&trouble.why, LIMIT)
         ),
-        Record::CollectAsked { .. } => return None,
         Record::CircuitOpened { cause, .. } => format!(
             "{}: what needs it waits, one try at a time, and no unit is charged; {}",
             short(&cause.words(), LIMIT),
@@ -113,11 +98,8 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::UnitRetried { unit, .. } => format!("{unit}: given a fresh start"),
         Record::VerifyStarted { role, tip, confirms, landing, .. } => {
             let again = if confirms.is_some() { ", a second time to be sure" } else { "" };
-            format!(
-                "verifying {} at {}{again}",
-                what(*role, landing.and_then(|id| state.landing_by(id))),
-                tip.commit.short()
-            )
+            let what = what(*role, landing.and_then(|id| state.landing_by(id)));
+            format!("verifying {what} at {}{again}", tip.commit.short())
         }
         Record::Verified { run, summary, reused, warm, .. } => {
             let reused = if *reused { " (known result, not run again)" } else { "" };
@@ -203,6 +185,8 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::MissionEnded { outcome: MissionOutcome::Refused, .. } => ended(MissionOutcome::Refused, "", state),
         Record::MissionEnded { outcome, reason, .. } => ended(*outcome, reason, state),
         Record::Established { .. }
+        | Record::SessionEnded { .. }
+        | Record::CollectAsked { .. }
         | Record::TargetSeen { intake: None }
         | Record::PlanAsked { .. }
         | Record::LandingStarted { .. }

@@ -5,7 +5,7 @@
 
 use super::cost;
 use super::lines::source_name;
-use super::words::{short, span, word};
+use super::words::{counts, short, span, word};
 use crate::domain::mission::{Circuit, MissionState, State, UnitState};
 use crate::domain::values::{Millis, MissionId, UnitId};
 
@@ -74,12 +74,7 @@ impl Live {
             head.push_str(&format!(" (waits: {})", short(&cause.words(), 80)));
         }
         let others = [UnitState::Pending, UnitState::Held, UnitState::Blocked, UnitState::Failed, UnitState::Rejected];
-        for kind in others {
-            let number = state.count(kind);
-            if number > 0 {
-                head.push_str(&format!(", {number} {}", kind.name()));
-            }
-        }
+        head.extend(counts(state, others).into_iter().map(|number| format!(", {number}")));
         let working = state.running().map(|(unit, attempt)| Working {
             mission: state.mission.clone(),
             unit: unit.spec.id.clone(),
@@ -146,21 +141,17 @@ impl Live {
     }
 
     fn landing_line(&self, now: Millis) -> Option<String> {
-        let mut parts = Vec::new();
-        parts.extend(self.landing.clone());
-        parts.extend(
-            self.verifying
-                .as_ref()
-                .map(|(commit, since)| format!("verifying {commit} for {}", age(now.saturating_sub(*since)))),
-        );
+        let mut parts: Vec<String> = self.landing.iter().cloned().collect();
+        if let Some((commit, since)) = &self.verifying {
+            parts.push(format!("verifying {commit} for {}", age(now.saturating_sub(*since))));
+        }
         if !self.queued.is_empty() {
             parts.push(format!("{} queued: {}", self.queued.len(), self.queued.join(", ")));
         }
-        match (parts.is_empty(), &self.green) {
-            (false, _) => Some(format!("landing    {}", parts.join(" | "))),
-            (true, Some(green)) => Some(format!("green      {green}")),
-            (true, None) => None,
+        if parts.is_empty() {
+            return self.green.as_ref().map(|green| format!("green      {green}"));
         }
+        Some(format!("landing    {}", parts.join(" | ")))
     }
 
     /// The time left by the pace so far.
@@ -182,10 +173,9 @@ impl Live {
             return text;
         }
         let longest = self.working.iter().min_by_key(|attempt| attempt.since).map(named).unwrap_or_default();
-        let number = all.len();
-        let text = match number {
+        let text = match all.len() {
             0 | 1 => text,
-            _ => self.joined(&format!("{number} running, longest {longest}")),
+            number => self.joined(&format!("{number} running, longest {longest}")),
         };
         text.chars().take(width).collect()
     }
@@ -195,11 +185,8 @@ impl Live {
         if !self.queued.is_empty() {
             tail.push(format!("{} queued", self.queued.len()));
         }
-        match (&self.verifying, &self.green) {
-            (Some((commit, _)), _) => tail.push(format!("verifying {commit}")),
-            (None, Some(green)) => tail.push(format!("green {green}")),
-            (None, None) => {}
-        }
+        let verifying = self.verifying.as_ref().map(|(commit, _)| format!("verifying {commit}"));
+        tail.extend(verifying.or(self.green.as_ref().map(|green| format!("green {green}"))));
         let tail = tail.join(", ");
         let parts = [self.head.as_str(), running, tail.as_str()];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" | ")
@@ -207,18 +194,13 @@ impl Live {
 }
 
 fn needs(state: &State) -> Vec<String> {
-    let mut lines = Vec::new();
-    if let Some((reason, _)) = &state.hold {
-        lines.push(format!("nothing lands: {}", short(reason, 200)));
-    }
-    if state.count(UnitState::Held) > 0 {
-        let held = state.units.iter().filter(|unit| unit.state == UnitState::Held);
-        lines.extend(held.map(|unit| match unit.reason.trim() {
-            "" => format!("{} is held", unit.spec.id),
-            reason => format!("{} is held: {}", unit.spec.id, short(reason, 200)),
-        }));
-    }
-    lines
+    let hold = state.hold.iter().map(|(reason, _)| format!("nothing lands: {}", short(reason, 200)));
+    let held = state.units.iter().filter(|unit| unit.state == UnitState::Held);
+    let held = held.map(|unit| match unit.reason.trim() {
+        "" => format!("{} is held", unit.spec.id),
+        reason => format!("{} is held: {}", unit.spec.id, short(reason, 200)),
+    });
+    hold.chain(held).collect()
 }
 
 fn pace(state: &State) -> Option<Pace> {

@@ -27,12 +27,8 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     }
     let _ = writeln!(out, "{}\n", code(&account.headline()));
     let took = span(account.until().saturating_sub(state.started));
-    let _ = writeln!(
-        out,
-        "- mission {}: {took} in {}",
-        code(state.mission.as_str()),
-        count(state.rounds.len() as u64, "round")
-    );
+    let rounds = count(state.rounds.len() as u64, "round");
+    let _ = writeln!(out, "- mission {}: {took} in {rounds}", code(state.mission.as_str()));
     if !state.objective.trim().is_empty() {
         let _ = writeln!(out, "- objective: {} ({})", code(&short(&state.objective, 200)), objective(view));
     }
@@ -42,9 +38,8 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     if let Some(summary) = account.timeline.base() {
         let _ = writeln!(out, "- base: {}", tests(summary));
     }
-    let share = share(&account);
-    let share = if share.is_empty() { share } else { format!("; {share}") };
-    let _ = writeln!(out, "- attempts: {}, {} of run time{share}", attempts(view), span(account.timeline.run_time()));
+    let run_time = span(account.timeline.run_time());
+    let _ = writeln!(out, "- attempts: {}, {run_time} of run time{}", attempts(view), share(&account));
     let _ = writeln!(out, "- cost: {}", cost::text(view.state));
     landed(&mut out, &account);
     unlanded(&mut out, &account);
@@ -85,8 +80,7 @@ pub fn code(text: &str) -> String {
 
 /// Untrusted lines as a fenced block below `indent`.
 fn block(out: &mut String, indent: &str, lines: &[String]) {
-    let longest = lines.iter().map(|line| longest_run(line)).max().unwrap_or(0);
-    let fence = "`".repeat(longest.max(2) + 1);
+    let fence = "`".repeat(longest_run(&lines.join("\n")).max(2) + 1);
     let _ = writeln!(out, "{indent}{fence}text");
     for line in lines {
         let _ = writeln!(out, "{indent}{line}");
@@ -94,7 +88,7 @@ fn block(out: &mut String, indent: &str, lines: &[String]) {
     let _ = writeln!(out, "{indent}{fence}");
 }
 
-fn longest_run(text: &str) -> usize {
+pub(super) fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
 }
 
@@ -124,14 +118,8 @@ fn unlanded(out: &mut String, account: &Account<'_>) {
         heading(out, nth, "\n### Not landed\n\n");
         let unit = rest.unit;
         let first = unit.reason.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "- {} {}: **{}** {}",
-            code(unit.spec.id.as_str()),
-            code(&short(&unit.spec.title, 100)),
-            unit.state.name(),
-            code(&short(first, 300))
-        );
+        let (id, title) = (code(unit.spec.id.as_str()), code(&short(&unit.spec.title, 100)));
+        let _ = writeln!(out, "- {id} {title}: **{}** {}", unit.state.name(), code(&short(first, 300)));
         if let Some(kept) = &rest.kept {
             let _ = writeln!(out, "  - work kept at {}", code(kept));
         }

@@ -11,7 +11,7 @@ use crate::domain::base::text::name_first;
 use crate::domain::mission::timeline::Phase;
 use crate::domain::mission::{MergeSource, tests_note};
 use crate::domain::values::{Millis, UnitId};
-use crate::domain::verify::{Delta, telling};
+use crate::domain::verify::{Delta, StageOutcome, telling};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -223,9 +223,8 @@ fn verification_text(out: &mut String, account: &Account<'_>) {
     let parts = runs_of(account);
     let _ = writeln!(out, "\nverifications: {run} run{parts}; {reused} reused a stored snapshot of the same tree");
     if let Some(summary) = account.timeline.base() {
-        let empty = Some(&summary.note)
-            .filter(|note| summary.outcome == crate::domain::verify::StageOutcome::Passed && !note.is_empty());
-        let empty = empty.map(|note| format!(" ({})", short(note, 300))).unwrap_or_default();
+        let empty = summary.outcome == StageOutcome::Passed && !summary.note.is_empty();
+        let empty = if empty { format!(" ({})", short(&summary.note, 300)) } else { String::new() };
         let _ = writeln!(out, "the base: {}{empty}", tests(summary));
     }
     names(out, "red before and after, nobody's fault here", account.timeline.still_failing().into_iter());
@@ -238,10 +237,10 @@ fn names<'a>(out: &mut String, what: &str, all: impl ExactSizeIterator<Item = &'
     }
 }
 
-/// `verification 41% of the time`; empty before any time passed.
+/// `; verification 41% of the time`; empty before any time passed.
 pub(super) fn share(account: &Account<'_>) -> String {
     let share = account.timeline.verify_share(account.until());
-    share.map_or_else(String::new, |share| format!("verification {:.0}% of the time", share * 100.0))
+    share.map_or_else(String::new, |share| format!("; verification {:.0}% of the time", share * 100.0))
 }
 
 /// `agent 1m10s, verify 20.0s`: the longest first.
@@ -254,9 +253,7 @@ pub(super) fn phases(phases: &[(Phase, Millis)]) -> String {
 
 fn times_text(out: &mut String, account: &Account<'_>) {
     let run_time = span(account.timeline.run_time());
-    let share = share(account);
-    let share = if share.is_empty() { share } else { format!("; {share}") };
-    let _ = writeln!(out, "\nattempts: {}, {run_time} of run time{share}", attempts(&account.view));
+    let _ = writeln!(out, "\nattempts: {}, {run_time} of run time{}", attempts(&account.view), share(account));
     if account.timeline.away > 0 {
         let _ = writeln!(out, "suspended: {}", span(account.timeline.away));
     }
@@ -283,11 +280,10 @@ fn processes_text(out: &mut String, account: &Account<'_>) {
     if unproven > 0 {
         let _ = writeln!(out, "processes not proven gone: {}", count(unproven, "attempt"));
     }
-    for unit in &account.view.state.units {
-        for attempt in &unit.attempts {
-            for note in attempt.notes() {
-                let _ = writeln!(out, "note on {} attempt {}: {}", unit.spec.id, attempt.n, short(note, 300));
-            }
+    let units = account.view.state.units.iter();
+    for (unit, attempt) in units.flat_map(|unit| unit.attempts.iter().map(move |attempt| (unit, attempt))) {
+        for note in attempt.notes() {
+            let _ = writeln!(out, "note on {} attempt {}: {}", unit.spec.id, attempt.n, short(note, 300));
         }
     }
 }

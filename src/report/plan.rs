@@ -6,7 +6,7 @@
 use super::skipped;
 use super::text::plain;
 use super::words::count;
-use crate::domain::backlog::{Backlog, HeadingKind, SkippedItem};
+use crate::domain::backlog::{Backlog, Heading, HeadingKind, SkippedItem};
 use crate::domain::plan::graph::{Edge, EdgeKind, Plan};
 use crate::domain::plan::overlap;
 use crate::domain::unit::UnitSpec;
@@ -32,16 +32,12 @@ fn planned(plan: &Plan) -> String {
         return "nothing to do: the plan has no units\n".to_owned();
     }
     let order = plan.edges.iter().filter(|edge| edge.kind == EdgeKind::Order).count();
-    let mut out = format!(
-        "{} in {}, {}, {}\n",
-        count(plan.units.len() as u64, "unit"),
-        count(waves.len() as u64, "wave"),
-        match plan.edges.len() - order {
-            1 => "1 dependency".to_owned(),
-            many => format!("{many} dependencies"),
-        },
-        count(order as u64, "order-only overlap"),
-    );
+    let dependencies = match plan.edges.len() - order {
+        1 => "1 dependency".to_owned(),
+        many => format!("{many} dependencies"),
+    };
+    let (units, overlapping) = (count(plan.units.len() as u64, "unit"), count(order as u64, "order-only overlap"));
+    let mut out = format!("{units} in {}, {dependencies}, {overlapping}\n", count(waves.len() as u64, "wave"));
     let width = plan.units.iter().map(|unit| unit.id.as_str().len()).max().unwrap_or(0).min(40);
     let waits = overlaps(plan);
     for (number, wave) in waves.iter().enumerate() {
@@ -65,7 +61,7 @@ pub fn json(plan: &Plan, left: &[SkippedItem]) -> Value {
     let waves = waves
         .iter()
         .enumerate()
-        .map(|(number, wave)| json!({"wave": number + 1, "units": wave.iter().map(|at| id(*at)).collect::<Vec<_>>()}));
+        .map(|(nth, wave)| json!({"wave": nth + 1, "units": wave.iter().map(|at| id(*at)).collect::<Vec<_>>()}));
     let units = plan.units.iter().zip(&plan.wave_of).map(|(unit, wave)| {
         let mut body = json!(unit);
         body["wave"] = json!(wave + 1);
@@ -93,42 +89,25 @@ pub fn backlog_list(backlog: &Backlog) -> String {
     if backlog.headings.is_empty() {
         return "nothing taken: no heading of level 2 or deeper, no `# Task: name` and no `- [ ]` item\n".to_owned();
     }
-    let mut rows: Vec<[String; 5]> = Vec::with_capacity(backlog.headings.len());
-    let (mut groups, mut notes) = (0, 0);
-    for heading in &backlog.headings {
+    let cell = |text: &str| if text.is_empty() { "-".to_owned() } else { plain(text) };
+    let row = |heading: &Heading| {
         let (kind, id, status) = match &heading.kind {
-            HeadingKind::Unit(id) => ("unit", id.to_string(), backlog.statuses.get(id).map(ToString::to_string)),
-            HeadingKind::Group => {
-                groups += 1;
-                ("group", String::new(), None)
-            }
-            HeadingKind::Note => {
-                notes += 1;
-                ("note", String::new(), None)
-            }
+            HeadingKind::Unit(id) => ("unit", id.as_str(), backlog.statuses.get(id).map(ToString::to_string)),
+            HeadingKind::Group => ("group", "", None),
+            HeadingKind::Note => ("note", "", None),
         };
-        let cell = |text: String| if text.is_empty() { "-".to_owned() } else { plain(&text) };
-        rows.push([
-            cell(heading.path.clone()),
-            kind.to_owned(),
-            cell(id),
-            cell(status.unwrap_or_default()),
-            plain(&heading.title),
-        ]);
-    }
+        [cell(&heading.path), kind.to_owned(), cell(id), cell(&status.unwrap_or_default()), plain(&heading.title)]
+    };
+    let rows: Vec<[String; 5]> = backlog.headings.iter().map(row).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).min(40);
     let (path, id, status) = (width(0), width(2), width(3));
     let mut out = String::new();
     for [a, kind, c, d, title] in &rows {
         let _ = writeln!(out, "{a:path$}  {kind:5}  {c:id$}  {d:status$}  {title}");
     }
-    let _ = writeln!(
-        out,
-        "\n{}, {}, {}",
-        count(backlog.units.len() as u64, "unit"),
-        count(groups as u64, "group"),
-        count(notes as u64, "note")
-    );
+    let number = |wanted: &str| count(rows.iter().filter(|[_, kind, ..]| kind == wanted).count() as u64, wanted);
+    let units = count(backlog.units.len() as u64, "unit");
+    let _ = writeln!(out, "\n{units}, {}, {}", number("group"), number("note"));
     out
 }
 
@@ -153,9 +132,7 @@ fn details(out: &mut String, plan: &Plan, unit: &UnitSpec, waits: &[&Edge]) {
 /// For each unit its order-only predecessors.
 fn overlaps(plan: &Plan) -> Vec<Vec<&Edge>> {
     let mut waits = vec![Vec::new(); plan.units.len()];
-    for edge in plan.edges.iter().filter(|edge| edge.kind == EdgeKind::Order) {
-        waits[edge.after].push(edge);
-    }
+    plan.edges.iter().filter(|edge| edge.kind == EdgeKind::Order).for_each(|edge| waits[edge.after].push(edge));
     waits
 }
 

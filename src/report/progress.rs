@@ -22,13 +22,9 @@ pub fn session(mission: &MissionId, books: &Books) -> Session {
         objective => plain(objective),
     };
     let summary = |summary: &Option<_>| summary.as_ref().map_or_else(|| "unknown".to_owned(), tests);
-    let checks = format!(
-        "checks before: {} → after: {}; {} of the mission so far, {} reused",
-        summary(&told.before),
-        summary(&told.after),
-        count(told.runs, "verification"),
-        told.reused
-    );
+    let (before, after, runs) = (summary(&told.before), summary(&told.after), count(told.runs, "verification"));
+    let checks =
+        format!("checks before: {before} → after: {after}; {runs} of the mission so far, {} reused", told.reused);
     let end = told.ends.map_or_else(String::new, |why| format!("; ended before its time ({})", word(&why)));
     let mut outcome = Bullet::new("Outcome", &format!("{counts}{end}"));
     outcome.below = cut(states().flat_map(of).map(line).collect());
@@ -78,10 +74,8 @@ fn line(unit: &Told) -> String {
 
 fn cut(mut lines: Vec<String>) -> Vec<String> {
     let more = lines.len().saturating_sub(NAMED);
-    if more > 0 {
-        lines.truncate(NAMED);
-        lines.push(format!("and {more} more"));
-    }
+    lines.truncate(NAMED);
+    lines.extend(Some(format!("and {more} more")).filter(|_| more > 0));
     lines
 }
 

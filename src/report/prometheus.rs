@@ -39,16 +39,15 @@ fn mission(page: &mut Page<'_>, view: &View<'_>) {
     page.family("mc_mission_info", "gauge", "The newest mission, its state and, when it ended, its outcome.");
     let (now, outcome) = (word(&state.mission_state()), outcome.unwrap_or_default());
     page.sample("mc_mission_info", &[("mission", name), ("state", &now), ("outcome", &outcome)], 1.0);
-    page.family("mc_mission_started_timestamp_seconds", "gauge", "When the mission started, since the epoch.");
-    page.sample("mc_mission_started_timestamp_seconds", &[], seconds(state.started));
-    let until = state.ended.unwrap_or(view.now);
-    page.family("mc_mission_duration_seconds", "gauge", "Wall time of the mission so far or to its end.");
-    page.sample("mc_mission_duration_seconds", &[], seconds(until.saturating_sub(state.started)));
+    let began = "mc_mission_started_timestamp_seconds";
+    page.gauge(began, "When the mission started, since the epoch.", seconds(state.started));
+    let lasted = seconds(state.ended.unwrap_or(view.now).saturating_sub(state.started));
+    page.gauge("mc_mission_duration_seconds", "Wall time of the mission so far or to its end.", lasted);
     let last = view.records.last().map_or(state.started, |(_, at, _)| *at);
-    page.family("mc_last_event_age_seconds", "gauge", "Time since the last record of the journal.");
-    page.sample("mc_last_event_age_seconds", &[], seconds(view.now.saturating_sub(last)));
-    page.gauge("mc_rounds", "Rounds opened.", number(state.rounds.len()));
-    page.gauge("mc_needs_you", "Things only a person can do.", number(needs_you(view).len()));
+    let age = seconds(view.now.saturating_sub(last));
+    page.gauge("mc_last_event_age_seconds", "Time since the last record of the journal.", age);
+    page.gauge("mc_rounds", "Rounds opened.", number(state.rounds.len() as u64));
+    page.gauge("mc_needs_you", "Things only a person can do.", number(needs_you(view).len() as u64));
     if let Some((_, _, code)) = &state.outcome {
         page.gauge("mc_mission_exit_code", "Exit code of the mission.", f64::from(*code));
     }
@@ -60,12 +59,12 @@ fn units(page: &mut Page<'_>, view: &View<'_>) {
     for &kind in UnitState::ALL {
         page.sample("mc_units", &[("state", kind.name())], f64::from(state.count(kind)));
     }
-    page.family("mc_queue_length", "gauge", "Merge requests that wait or are being landed.");
-    page.sample("mc_queue_length", &[], number(state.queue().count() + usize::from(state.landing().is_some())));
+    let queued = state.queue().count() + usize::from(state.landing().is_some());
+    page.gauge("mc_queue_length", "Merge requests that wait or are being landed.", number(queued as u64));
     page.family("mc_landings_total", "counter", "Landings of units and of the target branch.");
-    page.sample("mc_landings_total", &[], number(usize::try_from(state.landed).unwrap_or(usize::MAX)));
-    page.gauge("mc_attempts_running", "Attempts that run.", number(state.running().count()));
-    let mut classes: BTreeMap<AttemptClass, usize> = BTreeMap::new();
+    page.sample("mc_landings_total", &[], number(state.landed));
+    page.gauge("mc_attempts_running", "Attempts that run.", number(state.running().count() as u64));
+    let mut classes: BTreeMap<AttemptClass, u64> = BTreeMap::new();
     for class in state.units.iter().flat_map(|unit| &unit.attempts).filter_map(|attempt| attempt.class) {
         *classes.entry(class).or_default() += 1;
     }
@@ -73,8 +72,8 @@ fn units(page: &mut Page<'_>, view: &View<'_>) {
     for (class, count) in classes {
         page.sample("mc_attempts_total", &[("class", &word(&class))], number(count));
     }
-    page.family("mc_cost_unknown_attempts", "gauge", "Attempts of agents whose cost nobody told.");
-    page.sample("mc_cost_unknown_attempts", &[], number(usize::try_from(cost::unknown(state)).unwrap_or(usize::MAX)));
+    let unknown = number(cost::unknown(state));
+    page.gauge("mc_cost_unknown_attempts", "Attempts of agents whose cost nobody told.", unknown);
 }
 
 fn work(page: &mut Page<'_>, view: &View<'_>) {
@@ -82,7 +81,6 @@ fn work(page: &mut Page<'_>, view: &View<'_>) {
     let times = view.timeline();
     page.family("mc_verifications_total", "counter", "Verifications by whether stages ran or a snapshot answered.");
     for (result, count) in [("run", state.verifications_run), ("reused", state.verifications_reused)] {
-        let count = usize::try_from(count).unwrap_or(usize::MAX);
         page.sample("mc_verifications_total", &[("result", result)], number(count));
     }
     let ran =
@@ -123,7 +121,7 @@ impl Page<'_> {
     fn summary(&mut self, name: &str, help: &str, lengths: &[Millis]) {
         self.family(name, "summary", help);
         self.sample(&format!("{name}_sum"), &[], seconds(lengths.iter().sum()));
-        self.sample(&format!("{name}_count"), &[], number(lengths.len()));
+        self.sample(&format!("{name}_count"), &[], number(lengths.len() as u64));
     }
 }
 
@@ -132,12 +130,11 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts and milliseconds are far below 2^52")]
 fn seconds(millis: Millis) -> f64 {
-    millis as f64 / 1000.0
+    number(millis) / 1000.0
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts and milliseconds are far below 2^52")]
-fn number(count: usize) -> f64 {
+fn number(count: u64) -> f64 {
     count as f64
 }

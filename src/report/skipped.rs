@@ -39,11 +39,9 @@ pub fn named(aside: &[SkippedItem]) -> String {
 pub fn helps(item: &SkippedItem) -> String {
     let unit = &item.unit;
     match item.why {
-        Why::Failed => {
-            format!(
-                "`mc unit retry {unit}` has it planned by the next mission; `mc unit show {unit}` shows why it failed"
-            )
-        }
+        Why::Failed => format!(
+            "`mc unit retry {unit}` has it planned by the next mission; `mc unit show {unit}` shows why it failed"
+        ),
         Why::Held => format!(
             "`mc unit retry {unit} --say TEXT` answers and has it planned by the next mission; `mc unit show {unit}` shows the question"
         ),

@@ -267,11 +267,8 @@ fn taken_or_told(state: &State, green: &GreenRef) -> String {
         _ => format!("`git merge {}` takes what landed, ", green.branch()),
     };
     let mut open = state.units.iter().filter(|unit| !unit.state.satisfies());
-    let which = if open.any(|unit| unit.attempts.iter().any(|a| a.unpinned)) {
-        "which work is kept"
-    } else {
-        "where the work is kept"
-    };
+    let lost = open.any(|unit| unit.attempts.iter().any(|a| a.unpinned));
+    let which = if lost { "which work is kept" } else { "where the work is kept" };
     format!("{taken}`mc report` says what did not land and {which}")
 }
 
@@ -282,16 +279,10 @@ pub fn truth(view: &View<'_>) -> String {
     let total = count(state.units.len() as u64, "unit");
     let landed = format!("{} of {total} landed", state.count(UnitState::Landed));
     if let Some((outcome, reason, _)) = &state.outcome {
-        let rest: String = UnitState::ALL
-            .iter()
-            .copied()
-            .filter(|kind| *kind != UnitState::Landed)
-            .map(|kind| rest(state, kind))
-            .collect();
-        let reason = match rolled_back(view) {
-            true => "green was rolled back since, with the marks of what it had".to_owned(),
-            false => short(reason, 400),
-        };
+        let others = UnitState::ALL.iter().filter(|kind| **kind != UnitState::Landed);
+        let rest: String = others.map(|kind| rest(state, *kind)).collect();
+        let back = "green was rolled back since, with the marks of what it had";
+        let reason = if rolled_back(view) { back.to_owned() } else { short(reason, 400) };
         let unmet = if unmet(state) { "; the objective is not met" } else { "" };
         let left = skipped::beside(state);
         let planned = *outcome == MissionOutcome::BacklogDone;
@@ -310,10 +301,7 @@ pub fn truth(view: &View<'_>) -> String {
             }
         };
     }
-    let place = match state.rounds.last() {
-        Some(round) => format!(", round {}", round.index),
-        None => String::new(),
-    };
+    let place = state.rounds.last().map(|round| format!(", round {}", round.index)).unwrap_or_default();
     let stop = match parting(view) {
         "" => String::new(),
         words => format!("; {words}"),
@@ -336,11 +324,8 @@ pub fn truth(view: &View<'_>) -> String {
         MissionState::Starting => ": the base is looked at and verified",
         MissionState::Running | MissionState::Suspended | MissionState::Ended => "",
     };
-    let why = match in_trouble(state) {
-        Some(cause) => format!("{why}: waits because {}", short(&cause.words(), 400)),
-        None => why.to_owned(),
-    };
-    format!("{}, {landed}{place}{why}{stop}", word(&state.mission_state()))
+    let waits = in_trouble(state).map(|cause| format!(": waits because {}", short(&cause.words(), 400)));
+    format!("{}, {landed}{place}{why}{}{stop}", word(&state.mission_state()), waits.unwrap_or_default())
 }
 
 /// What became of units that did not land, after the number of those that did; empty for none.

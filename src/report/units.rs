@@ -1,10 +1,9 @@
 //! `mc units` and `mc unit show`: each unit with its attempts and where its work is kept.
 
-use super::View;
-use super::evidence;
 use super::status::unit_json;
 use super::text::plain;
 use super::words::{attempt_ref, seen, short, span, stamp, sum_seen, word, worked};
+use super::{View, evidence};
 use crate::domain::mission::{Attempt, MergeSource, Record, RejectClass, State, Unit};
 use crate::domain::values::RunId;
 use crate::domain::verify::telling;
@@ -139,15 +138,8 @@ fn refusal(view: &View<'_>, unit: &Unit) -> Option<Refusal> {
 fn attempt_text(out: &mut String, view: &View<'_>, unit: &Unit, attempt: &Attempt) {
     let took = attempt.ended.unwrap_or(view.now).saturating_sub(attempt.started);
     let class = attempt.class.map_or_else(|| "runs".to_owned(), |class| word(&class));
-    let _ = writeln!(
-        out,
-        "\nattempt {}: {class} after {} on {}, slot {}, from {}",
-        attempt.n,
-        span(took),
-        attempt.slot.host,
-        attempt.slot.number,
-        attempt.from.short()
-    );
+    let (n, took, slot, from) = (attempt.n, span(took), &attempt.slot, attempt.from.short());
+    let _ = writeln!(out, "\nattempt {n}: {class} after {took} on {}, slot {}, from {from}", slot.host, slot.number);
     if let Some(head) = attempt.head() {
         let name = attempt_ref(&view.state.mission, &unit.spec.id, attempt.n);
         let place = if attempt.unpinned { ", pinned nowhere any more".to_owned() } else { format!(" at {name}") };

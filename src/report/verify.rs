@@ -11,6 +11,7 @@ use crate::domain::verify::key::StageKind;
 use crate::domain::verify::results::TestStatus;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
 use crate::domain::verify::{Delta, Gate, Judgement, SnapshotKey, StageOutcome, telling};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -66,10 +67,10 @@ impl Side {
     pub fn places(&self, stage: &StageResult) -> Vec<String> {
         let logs = self.logs.iter().filter(|(name, _)| *name == stage.name);
         let places: Vec<String> = logs.map(|(_, log)| format!("output: {}", plain(&log.to_string_lossy()))).collect();
-        match (places.is_empty(), self.reused) {
-            (true, true) => vec!["output: not on this disk any more; `--fresh` runs the stage again".to_owned()],
-            _ => places,
+        if places.is_empty() && self.reused {
+            return vec!["output: not on this disk any more; `--fresh` runs the stage again".to_owned()];
         }
+        places
     }
 }
 
@@ -98,7 +99,7 @@ pub struct Rules {
 }
 
 /// A setting that the revision changes; values as TOML, absent when it is not set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RuleChange {
     /// The key.
     pub key: String,
@@ -167,10 +168,7 @@ impl Verified {
     #[must_use]
     pub fn headline(&self) -> String {
         let of = plain(&self.after.asked);
-        let ending = match self.changed_rules() {
-            Some(_) => "; it changes how it is verified, which was not followed",
-            None => "",
-        };
+        let ending = self.changed_rules().map_or("", |_| "; it changes how it is verified, which was not followed");
         let said = match &self.judgement {
             Some(judgement) if judgement.lands => format!("{of} may land: {}", word(&judgement.verdict)),
             Some(judgement) => format!("{of} may not land: {}", reason(judgement)),
@@ -253,17 +251,13 @@ fn outcome(stage: &StageResult) -> &'static str {
 /// What a person reads; `quiet`: only how it ended.
 #[must_use]
 pub fn text(verified: &Verified, quiet: bool) -> String {
-    let mut out = String::new();
     if quiet {
-        let _ = writeln!(out, "{}", verified.headline());
-        return out;
+        return verified.headline() + "\n";
     }
+    let mut out = String::new();
     side(&mut out, &verified.after, "");
     if let Some(base) = &verified.base {
-        let how = match base.merge_base {
-            true => format!(" (where it left {})", plain(&base.side.asked)),
-            false => String::new(),
-        };
+        let how = if base.merge_base { format!(" (where it left {})", plain(&base.side.asked)) } else { String::new() };
         let _ = writeln!(out, "compared with");
         side(&mut out, &base.side, &how);
     }
@@ -274,8 +268,7 @@ pub fn text(verified: &Verified, quiet: bool) -> String {
             let _ = writeln!(out, "  - {}", plain(reason));
         }
     } else {
-        let failing = failing(&verified.after.snapshot);
-        list(&mut out, "failing", &failing);
+        list(&mut out, "failing", &failing(&verified.after.snapshot));
     }
     sayings(&mut out, verified);
     list(&mut out, "flaky (failed and passed on the same tree)", &verified.after.snapshot.flaky);
@@ -341,8 +334,10 @@ fn side(out: &mut String, side: &Side, how: &str) {
         if stage.effective() == StageOutcome::Passed || stage.after_build.is_some() {
             continue;
         }
-        if stage.explained() && stage.tests.is_none() {
+        if !stage.explained() || stage.tests.is_none() {
             let _ = writeln!(out, "    {}", plain(&stage.why()));
+        }
+        if stage.explained() && stage.tests.is_none() {
             let names = stage.findings.iter().flat_map(|findings| findings.counts.iter());
             for (name, times) in names.take(NAMES) {
                 let times = if *times > 1 { format!(" ({times} times)") } else { String::new() };
@@ -350,7 +345,6 @@ fn side(out: &mut String, side: &Side, how: &str) {
             }
         }
         if !stage.explained() {
-            let _ = writeln!(out, "    {}", plain(&stage.why()));
             let lines: Vec<&str> = stage.head_tail.trim().lines().collect();
             for line in &lines[lines.len().saturating_sub(OUTPUT_LINES)..] {
                 let _ = writeln!(out, "    | {}", plain(line));

@@ -1,12 +1,11 @@
 //! What `mc verify` says, as JSON for programs; `docs/verify.md` describes it.
 
-use super::verify::{RuleChange, Rules, Side, Verified, counted, failing};
+use super::verify::{Rules, Side, Verified, counted, failing};
 use super::words::stamp;
-use crate::domain::verify::Delta;
-use crate::domain::verify::StageOutcome;
 use crate::domain::verify::history::TestHistory;
 use crate::domain::verify::results::TestStatus;
 use crate::domain::verify::snapshot::StageResult;
+use crate::domain::verify::{Delta, StageOutcome};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -37,13 +36,7 @@ pub fn json(verified: &Verified) -> Value {
 }
 
 fn rules_json(rules: &Rules) -> Value {
-    let change = |change: &RuleChange| json!({"key": change.key, "before": change.before, "after": change.after});
-    json!({
-        "path": rules.path,
-        "commit": rules.commit,
-        "changed": rules.changes.iter().map(change).collect::<Vec<_>>(),
-        "problem": rules.problem,
-    })
+    json!({"path": rules.path, "commit": rules.commit, "changed": rules.changes, "problem": rules.problem})
 }
 
 fn history_json(name: &str, test: &TestHistory) -> Value {

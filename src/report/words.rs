@@ -105,16 +105,24 @@ pub fn seen(view: &View<'_>, state: UnitState) -> &'static str {
     if state == UnitState::Running && view.alone() { "interrupted" } else { state.name() }
 }
 
+/// Units in each of these states in which there are any: `3 landed`.
+pub(super) fn counts(state: &State, kinds: impl IntoIterator<Item = UnitState>) -> Vec<String> {
+    counts_by(state, kinds, UnitState::name)
+}
+
+fn counts_by(
+    state: &State,
+    kinds: impl IntoIterator<Item = UnitState>,
+    name: impl Fn(UnitState) -> &'static str,
+) -> Vec<String> {
+    let some = kinds.into_iter().filter(|kind| state.count(*kind) > 0);
+    some.map(|kind| format!("{} {}", state.count(kind), name(kind))).collect()
+}
+
 fn sum_by(state: &State, name: impl Fn(UnitState) -> &'static str) -> String {
-    let mut parts: Vec<String> = Vec::new();
     let first = [UnitState::Landed, UnitState::NoOp];
     let rest = UnitState::ALL.iter().copied().filter(|kind| !first.contains(kind));
-    for kind in first.into_iter().chain(rest) {
-        let number = state.count(kind);
-        if number > 0 {
-            parts.push(format!("{number} {}", name(kind)));
-        }
-    }
+    let parts = counts_by(state, first.into_iter().chain(rest), name);
     if parts.is_empty() {
         return "none".to_owned();
     }

@@ -26,6 +26,8 @@ use crate::domain::plan::globs::Globs;
 use crate::domain::survey::network::withheld;
 use crate::domain::trouble::{Trouble, chain};
 use crate::domain::values::TreeId;
+use crate::domain::verify::SnapshotKey;
+use crate::domain::verify::snapshot::Snapshot;
 use crate::engine::context::project::Project;
 use crate::engine::context::redact::Redactor;
 use crate::engine::error::EngineError;
@@ -198,7 +200,9 @@ impl ExecutionContext {
         if ignore.is_empty() {
             return Ok(Filtered { tree: tree.clone(), removed: Vec::new() });
         }
-        let ignore = globs("target.verification.ignore", ignore)?;
+        let unusable = |bad| format!("target.verification.ignore: {bad}");
+        let ignore =
+            Globs::new(ignore).map_err(|bad| EngineError::usage(unusable(bad), "mend it in mission-control.toml"))?;
         Ok(self.source.without_paths(&self.facts, tree, |path| ignore.matches(path)).await?)
     }
 
@@ -264,14 +268,9 @@ impl ExecutionContext {
     ///
     /// # Errors
     /// [`StoreError`], or the parser's words when the stored text is no snapshot.
-    pub fn snapshot(
-        &self,
-        key: &crate::domain::verify::SnapshotKey,
-    ) -> Result<Option<crate::domain::verify::snapshot::Snapshot>, SnapshotError> {
-        match self.store().snapshot_get(key)? {
-            None => Ok(None),
-            Some(text) => Ok(Some(serde_json::from_str(&text)?)),
-        }
+    pub fn snapshot(&self, key: &SnapshotKey) -> Result<Option<Snapshot>, SnapshotError> {
+        let text = self.store().snapshot_get(key)?;
+        Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
     }
 }
 
@@ -282,10 +281,6 @@ fn behind<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::err
         (Some(EngineError::Store(error)), _) | (_, Some(SnapshotError::Store(error))) => error,
         _ => error,
     }
-}
-
-fn globs(key: &str, texts: &[String]) -> Result<Globs, EngineError> {
-    Globs::new(texts).map_err(|bad| EngineError::usage(format!("{key}: {bad}"), "mend it in mission-control.toml"))
 }
 
 /// A stored snapshot cannot be had.

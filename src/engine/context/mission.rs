@@ -124,10 +124,10 @@ impl MissionContext {
     /// [`EngineError`] with what took that from it.
     pub fn in_office(&self) -> Result<(), EngineError> {
         self.store().in_office()?;
-        match self.source.owner().lost() {
-            true => Err(EngineError::Git(GitError::NotOwner { refname: self.green_ref() })),
-            false => Ok(()),
+        if self.source.owner().lost() {
+            return Err(GitError::NotOwner { refname: self.green_ref() }.into());
         }
+        Ok(())
     }
 
     /// Claims the repository for this engine, where it has not been claimed for it yet.

@@ -2,8 +2,7 @@
 
 use crate::adapters::git::Git;
 use crate::adapters::git::owner::owner;
-use crate::adapters::git::owner_card::OwnerRecord;
-use crate::adapters::git::owner_card::Standing;
+use crate::adapters::git::owner_card::{OwnerRecord, Standing};
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::engine::EngineIdentity;
@@ -51,24 +50,20 @@ pub(in crate::engine) fn who_asks(state: &StateDir, common_dir: &Path) -> Result
     if state.root().join("state-id").is_file() {
         return card(state, common_dir);
     }
-    let repository = common_dir.canonicalize().unwrap_or_else(|_| common_dir.to_owned());
-    Ok(OwnerRecord {
-        path: state.root().display().to_string(),
-        repository: repository.display().to_string(),
-        engine: EngineIdentity::of_this_process(),
-        ..OwnerRecord::default()
-    })
+    Ok(without_id(state, common_dir))
 }
 
 /// What this state directory writes into the owner ref of a repository; without an epoch.
 pub(in crate::engine) fn card(state: &StateDir, common_dir: &Path) -> Result<OwnerRecord, PlaceError> {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let common_dir = common_dir.canonicalize().unwrap_or_else(|_| common_dir.to_owned());
-    Ok(OwnerRecord {
-        state_id: state.state_id()?,
-        path: text(state.root()),
-        repository: text(&common_dir),
-        epoch: 0,
+    Ok(OwnerRecord { state_id: state.state_id()?, ..without_id(state, common_dir) })
+}
+
+fn without_id(state: &StateDir, common_dir: &Path) -> OwnerRecord {
+    let repository = common_dir.canonicalize().unwrap_or_else(|_| common_dir.to_owned());
+    OwnerRecord {
+        path: state.root().display().to_string(),
+        repository: repository.display().to_string(),
         engine: EngineIdentity::of_this_process(),
-    })
+        ..OwnerRecord::default()
+    }
 }

@@ -6,9 +6,8 @@ use crate::adapters::git::source::{SourceFacts, inspect};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::{clock, files};
-use crate::adapters::store::Store;
 use crate::adapters::store::place::StateDir;
-use crate::adapters::store::wake;
+use crate::adapters::store::{Store, wake};
 use crate::config::{FILE_NAME, Inputs, Layers, Settings, lookup};
 use crate::domain::mission::Refusal;
 use crate::engine::context::owner;
@@ -75,6 +74,20 @@ impl Project {
         Ok(Self { env, layers, config_file, facts, state, elsewhere })
     }
 
+    /// A repository whose settings are those of nobody.
+    ///
+    /// # Errors
+    /// [`EngineError::Config`], which the built-in settings are no reason for.
+    pub(in crate::engine) fn without_settings(
+        env: Environment,
+        facts: SourceFacts,
+        state: StateDir,
+    ) -> Result<Self, EngineError> {
+        let nothing = BTreeMap::new();
+        let inputs = Inputs { file: None, directory: &facts.toplevel, environment: &nothing, flags: &[] };
+        Ok(Self { layers: Layers::resolve(&inputs)?, env, config_file: None, facts, state, elsewhere: None })
+    }
+
     /// The validated settings. Where the settings file is protected, that is the one they come from, whatever its name and place.
     ///
     /// # Errors
@@ -138,15 +151,6 @@ impl Project {
         Ok(wake::ring(&self.state.wake()))
     }
 
-    /// Reads a text file named by a person, relative to the current directory.
-    ///
-    /// # Errors
-    /// [`EngineError::File`].
-    pub fn read_text(&self, path: &Path) -> Result<String, EngineError> {
-        files::read_text(&self.env.cwd().join(path))
-            .map_err(|source| EngineError::File { path: path.to_owned(), source })
-    }
-
     /// The backlog file of the work tree.
     #[must_use]
     pub fn backlog_path(&self) -> PathBuf {
@@ -179,17 +183,12 @@ pub fn read_layers(env: &Environment, place: &Where) -> Result<Found, EngineErro
 /// # Errors
 /// [`EngineError::Usage`] when it is none.
 pub fn start(env: &Environment, place: &Where) -> Result<PathBuf, EngineError> {
-    let start = match &place.directory {
-        Some(dir) => env.cwd().join(dir),
-        None => env.cwd().to_owned(),
-    };
-    match start.is_dir() {
-        true => Ok(start),
-        false => Err(EngineError::usage(
-            format!("{} is not a folder", start.display()),
-            "give -C a folder inside a git repository",
-        )),
+    let start = place.directory.as_ref().map_or_else(|| env.cwd().to_owned(), |dir| env.cwd().join(dir));
+    if !start.is_dir() {
+        let what = format!("{} is not a folder", start.display());
+        return Err(EngineError::usage(what, "give -C a folder inside a git repository"));
     }
+    Ok(start)
 }
 
 /// Settings from this file: its path, which need not be where the text is from, and its text.

@@ -82,13 +82,9 @@ pub(in crate::engine) fn foreign(card: &OwnerRecord, own: &OwnerRecord, asked: O
     let reason = format!("this repository belongs to the state directory {} on {machine}{not}", card.path);
     let take_over = act.take_over(machine);
     if card.is_lost(own) {
-        return Refusal {
-            reason: format!("{reason}, and what that one held is not there any more, its journal neither"),
-            hint: format!(
-                "put its contents back from a backup, or {take_over} to go on without them: green and all pins stay as they are"
-            ),
-            exit: 5,
-        };
+        let reason = format!("{reason}, and what that one held is not there any more, its journal neither");
+        let without = format!("{take_over} to go on without them: green and all pins stay as they are");
+        return Refusal { reason, hint: format!("put its contents back from a backup, or {without}"), exit: 5 };
     }
     let hint = format!("work from there (MC_STATE_DIR names a state directory), or {take_over} when it is given up");
     Refusal { reason, hint, exit: 5 }
@@ -96,16 +92,11 @@ pub(in crate::engine) fn foreign(card: &OwnerRecord, own: &OwnerRecord, asked: O
 
 /// An engine of another state directory lives on this machine.
 pub(in crate::engine) fn alive(card: &OwnerRecord) -> Refusal {
-    Refusal {
-        reason: format!(
-            "another mc (pid {}) works on this repository, with the state directory {}",
-            card.engine.pid, card.path
-        ),
-        hint: format!(
-            "`MC_STATE_DIR={0} mc status` shows what it does, `MC_STATE_DIR={0} mc mission stop` ends it; nobody takes over \
-             from an mc that lives",
-            card.path
-        ),
-        exit: 5,
-    }
+    let (pid, path) = (card.engine.pid, &card.path);
+    let reason = format!("another mc (pid {pid}) works on this repository, with the state directory {path}");
+    let hint = format!(
+        "`MC_STATE_DIR={path} mc status` shows what it does, `MC_STATE_DIR={path} mc mission stop` ends it; nobody takes \
+         over from an mc that lives"
+    );
+    Refusal { reason, hint, exit: 5 }
 }

@@ -6,16 +6,14 @@
 
 use crate::adapters::git::Git;
 use crate::adapters::git::owner::{claim, owner, remove_stale_lock};
-use crate::adapters::git::owner_card::OwnerMark;
-use crate::adapters::git::owner_card::OwnerRecord;
+use crate::adapters::git::owner_card::{OwnerMark, OwnerRecord};
 use crate::adapters::host::local::process::engine::EngineIdentity;
 use crate::adapters::host::local::process::lock::{LockError, RunLock};
 use crate::adapters::store::{Store, wake};
 use crate::domain::mission::Refusal;
 use crate::engine::context::owner::{card, may_claim};
 use crate::engine::context::project::Project;
-use crate::engine::context::refusal::Act;
-use crate::engine::context::refusal::{contested, said_to};
+use crate::engine::context::refusal::{Act, contested, said_to};
 use crate::engine::error::EngineError;
 use std::time::Duration;
 

@@ -25,22 +25,25 @@ pub fn missions(store: &Store) -> Result<Vec<MissionId>, EngineError> {
     Ok(store.missions()?)
 }
 
+/// All missions in the order they were started, as their journals tell them.
+///
+/// # Errors
+/// [`EngineError`] when a journal does not fold.
+pub fn all(store: &Store) -> Result<Vec<History>, EngineError> {
+    let loaded = store.missions()?.into_iter().filter_map(|mission| load(store, Some(&mission)).transpose());
+    loaded.collect()
+}
+
 /// One mission; `None` for the newest. Absent when there is none.
 ///
 /// # Errors
 /// [`EngineError`] when the id is unknown or its journal does not fold.
 pub fn load(store: &Store, mission: Option<&MissionId>) -> Result<Option<History>, EngineError> {
     let known = store.missions()?;
-    let mission = match mission {
-        Some(id) if known.contains(id) => id.clone(),
-        Some(id) => {
-            return Err(EngineError::usage(format!("there is no mission {id}"), "`mc mission list` names them"));
-        }
-        None => match known.last() {
-            Some(id) => id.clone(),
-            None => return Ok(None),
-        },
-    };
+    if let Some(id) = mission.filter(|id| !known.contains(id)) {
+        return Err(EngineError::usage(format!("there is no mission {id}"), "`mc mission list` names them"));
+    }
+    let Some(mission) = mission.or(known.last()).cloned() else { return Ok(None) };
     let mut records = Vec::new();
     // One row at a time: the text of a long journal is larger than what it says.
     store.for_each_row(Some(&mission), 0, |row| {

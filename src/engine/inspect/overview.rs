@@ -1,18 +1,20 @@
 //! `mc mission list --all`: the missions of every repository whose state directory is below the state home. Reads only.
 
-use super::history::{self, History};
+use super::history;
 use super::orphans::{self, Left};
+use super::views::Look;
 use crate::adapters::host::local::process::lock::living_engine;
+use crate::adapters::os::clock;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::store::Store;
 use crate::adapters::store::place::{Known, known};
-use crate::domain::mission::{Event, State};
 use crate::domain::trouble::chain;
 use crate::engine::error::EngineError;
-use std::path::PathBuf;
+use crate::report::GreenRef;
+use std::path::{Path, PathBuf};
 
 /// The newest mission of a repository, if it had any, and how many there are.
-pub type Newest = Option<(History, usize)>;
+pub type Newest = Option<(Look, usize)>;
 
 /// One repository that had a mission.
 #[derive(Debug)]
@@ -27,15 +29,6 @@ pub struct Repository {
     pub newest: Result<Newest, String>,
     /// Process id of a living engine.
     pub engine: Option<u32>,
-    /// What a gone engine left behind.
-    pub left: Left,
-}
-
-/// Name of the green branch a mission was started with.
-#[must_use]
-pub fn green_branch(state: &State) -> String {
-    let name = state.settings["settings"]["green_branch"].as_str();
-    format!("refs/heads/{}", name.unwrap_or("mc/green"))
 }
 
 /// All repositories known under the state home, and that of `MC_STATE_DIR`, sorted by path.
@@ -53,20 +46,20 @@ pub async fn repositories() -> Result<Vec<Repository>, EngineError> {
 
 async fn look(known: Known) -> Repository {
     let engine = living_engine(&known.root.join("engine.lock"));
-    let read = || -> Result<(Newest, Vec<Event>), EngineError> {
-        let Some(store) = Store::open_existing(&known.root.join("mc.db"))? else { return Ok((None, Vec::new())) };
-        let missions = history::missions(&store)?.len();
-        Ok((history::load(&store, None)?.map(|newest| (newest, missions)), orphans::requests(&store)?))
-    };
-    let (newest, requests) = match read() {
-        Ok((newest, requests)) => (Ok(newest), requests),
-        Err(error) => (Err(chain(&error)), Vec::new()),
-    };
+    let newest = newest(&known.root, engine).await.map_err(|error| chain(&error));
+    Repository { exists: known.repository.exists(), state: known.root, git_dir: known.repository, newest, engine }
+}
+
+async fn newest(root: &Path, engine: Option<u32>) -> Result<Newest, EngineError> {
+    let Some(store) = Store::open_existing(&root.join("mc.db"))? else { return Ok(None) };
+    let (missions, requests) = (history::missions(&store)?.len(), orphans::requests(&store)?);
+    let Some(history) = history::load(&store, None)? else { return Ok(None) };
+    let engine = engine.filter(|_| !history.state.over());
     let mut left = Left::default();
-    if let (Ok(Some((history, _))), None) = (&newest, engine)
-        && !history.state.over()
-    {
-        left = Left { requests, agents: orphans::agents(&known.root.join("runs"), &history.state).await };
+    if engine.is_none() && !history.state.over() {
+        left = Left { requests, agents: orphans::agents(&root.join("runs"), &history.state).await };
     }
-    Repository { exists: known.repository.exists(), state: known.root, git_dir: known.repository, newest, engine, left }
+    let green = history.state.settings["settings"]["green_branch"].as_str().unwrap_or("mc/green");
+    let green = GreenRef { name: format!("refs/heads/{green}"), tip: None };
+    Ok(Some((Look { history: Some(history), green, engine, left, now: clock::now() }, missions)))
 }

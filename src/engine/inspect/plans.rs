@@ -9,8 +9,6 @@ use crate::config::Settings;
 use crate::domain::backlog::{self, SkippedItem};
 use crate::domain::base::nearest::{hint, nearest};
 use crate::domain::mission::BookkeepingMode;
-use crate::domain::plan::Finding;
-use crate::domain::plan::file::{self, Format};
 use crate::domain::plan::graph::{self, Plan};
 use crate::domain::plan::unsupported::unsupported;
 use crate::domain::unit::UnitSpec;
@@ -22,18 +20,18 @@ use crate::engine::tasks::establish::offer;
 use crate::engine::tasks::preflight::no_target;
 use crate::report::skipped::{helps, lines};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Reads and checks a plan file: its units in file order.
 ///
 /// # Errors
 /// [`EngineError::Usage`] with every finding and its line.
-pub fn from_file(project: &Project, path: &Path) -> Result<Vec<UnitSpec>, EngineError> {
-    let text = project.read_text(path)?;
-    let format = if path.extension().is_some_and(|e| e == "json") { Format::Json } else { Format::Toml };
-    let name = path.display().to_string();
-    let units = file::parse(&text, format).map_err(|f| refused(&name, &f))?;
-    checked(units, &name, &BTreeSet::new())
+fn from_file(path: &Path) -> Result<Vec<UnitSpec>, EngineError> {
+    let units = views::read_plan(path)?.map_err(refused)?;
+    let later = unsupported(&units);
+    let plan = if later.is_empty() { Plan::build(units.clone(), &BTreeSet::new()).map(drop) } else { Err(later) };
+    plan.map_err(|findings| refused(Faulty { path: path.to_owned(), findings }))?;
+    Ok(units)
 }
 
 /// The plan of a mission: `Some` units of a plan file, or `None` for the backlog, both checked; with the ids of the only
@@ -49,18 +47,14 @@ pub async fn for_mission(
     only: &[String],
 ) -> Result<(Option<Vec<UnitSpec>>, Vec<UnitId>), EngineError> {
     if let Some(path) = path {
-        let mut units = from_file(project, path)?;
-        let chosen = if only.is_empty() {
-            Vec::new()
-        } else {
-            let green = views::green(project).await?;
-            let landed: BTreeSet<UnitId> =
-                views::landed(project, &green).await?.into_iter().map(|(unit, _)| unit).collect();
-            let chosen = choose(&units, only, &landed, &[])?;
+        let mut units = from_file(path)?;
+        let mut chosen = Vec::new();
+        if !only.is_empty() {
+            let landed = views::landed_units(project, &views::green(project).await?).await?;
+            chosen = choose(&units, only, &landed, &[])?;
             units.retain(|unit| chosen.contains(&unit.id));
             units.iter_mut().for_each(|unit| unit.depends.retain(|id| chosen.contains(id)));
-            chosen
-        };
+        }
         needs_agent(&units, settings)?;
         return Ok((Some(units), chosen));
     }
@@ -69,23 +63,17 @@ pub async fn for_mission(
     if source.resolve(&format!("refs/heads/{branch}")).await?.is_none() {
         return Err(EngineError::Refused(no_target(&source, branch).await));
     }
-    let Offered { units: open, satisfied, aside, fixed, .. } = offered(project, only)
-        .await?
-        .map_err(|faulty| refused(&faulty.path.display().to_string(), &faulty.findings))?;
-    let chosen = choose(&open, only, &satisfied, &aside)?;
-    let wanted: Vec<UnitSpec> =
-        open.into_iter().filter(|unit| chosen.is_empty() || chosen.contains(&unit.id)).collect();
-    needs_agent(&wanted, settings)?;
+    let Offered { mut units, satisfied, aside, fixed, .. } = offered(project, only).await?.map_err(refused)?;
+    let chosen = choose(&units, only, &satisfied, &aside)?;
+    units.retain(|unit| chosen.is_empty() || chosen.contains(&unit.id));
+    needs_agent(&units, settings)?;
     // Rounds read the backlog from git, where this one is not. What has landed is not in a fixed plan, nor waited for.
-    let waits = |mut unit: UnitSpec| {
-        unit.depends.retain(|id| !satisfied.contains(id));
-        unit
-    };
-    Ok((fixed.then(|| wanted.into_iter().map(waits).collect()), chosen))
+    units.iter_mut().for_each(|unit| unit.depends.retain(|id| !satisfied.contains(id)));
+    Ok((fixed.then_some(units), chosen))
 }
 
 /// What the next mission finds in the backlog.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Offered {
     /// Units to be done, none of which waits for what is left aside; checked.
     pub units: Vec<UnitSpec>,
@@ -120,10 +108,8 @@ pub async fn offered(project: &Project, named: &[String]) -> Result<Result<Offer
     let here = in_work_tree(project)?;
     let fixed = committed.is_none();
     let differs = !fixed && here.is_some() && here != own && here != committed;
-    let path = match here.is_some() && (fixed || here == committed) {
-        true => project.backlog_path(),
-        false => PathBuf::from(format!("BACKLOG.md of {branch}")),
-    };
+    let in_tree = here.is_some() && (fixed || here == committed);
+    let path = if in_tree { project.backlog_path() } else { format!("BACKLOG.md of {branch}").into() };
     let Some(bytes) = committed.or(here) else {
         return Err(EngineError::usage(
             format!("there is no BACKLOG.md in the last commit of {branch}"),
@@ -176,8 +162,7 @@ fn waiting_requests(project: &Project) -> Result<Vec<(UnitId, String)>, EngineEr
 /// # Errors
 /// [`EngineError::Usage`] when the backlog has no such item that has not landed.
 pub async fn reopen(project: &Project, unit: &UnitId, said: &str) -> Result<(), EngineError> {
-    let offer = offered(project, &[unit.to_string()]).await?;
-    let offer = offer.map_err(|faulty| refused(&faulty.path.display().to_string(), &faulty.findings))?;
+    let offer = offered(project, &[unit.to_string()]).await?.map_err(refused)?;
     choose(&offer.units, &[unit.to_string()], &offer.satisfied, &offer.aside)?;
     let Some(mut store) = project.store()? else { return Ok(()) };
     project.signal(&mut store, REOPEN, format!("{unit}\n{said}").trim_end())?;
@@ -214,27 +199,24 @@ pub async fn shown(
     plan_file: Option<&Path>,
     only: &[String],
 ) -> Result<Result<Shown, Faulty>, EngineError> {
-    let (path, mut units, mut satisfied, done, aside, (fixed, differs)) = match plan_file {
-        // A plan file says itself what is to be done; what landed before counts only for a choice of its units.
-        Some(path) => match views::read_plan(path)? {
-            Ok(units) => {
-                let green = views::green(project).await?;
-                let landed = views::landed(project, &green).await?.into_iter().map(|(unit, _)| unit).collect();
-                (path.to_owned(), units, BTreeSet::new(), landed, Vec::new(), (false, false))
-            }
-            Err(faulty) => return Ok(Err(faulty)),
-        },
-        None => match offered(project, only).await? {
-            Ok(Offered { units, satisfied, aside, fixed, differs }) => {
-                (project.backlog_path(), units, satisfied.clone(), satisfied, aside, (fixed, differs))
-            }
-            Err(faulty) => return Ok(Err(faulty)),
-        },
+    let (path, offer) = match plan_file {
+        Some(path) => {
+            let read = views::read_plan(path)?.map(|units| Offered { units, ..Offered::default() });
+            (path.to_owned(), read)
+        }
+        None => (project.backlog_path(), offered(project, only).await?),
+    };
+    let Offered { mut units, mut satisfied, aside, fixed, differs } = match offer {
+        Ok(offer) => offer,
+        Err(faulty) => return Ok(Err(faulty)),
     };
     if !only.is_empty() {
-        let chosen = choose(&units, only, &done, &aside)?;
+        // A plan file says itself what is to be done; what landed before counts only for a choice of its units.
+        if plan_file.is_some() {
+            satisfied = views::landed_units(project, &views::green(project).await?).await?;
+        }
+        let chosen = choose(&units, only, &satisfied, &aside)?;
         units.retain(|unit| chosen.contains(&unit.id));
-        satisfied.extend(done);
     }
     let later = unsupported(&units);
     let plan = if later.is_empty() { Plan::build(units, &satisfied) } else { Err(later) };
@@ -254,7 +236,7 @@ pub fn choose(
     satisfied: &BTreeSet<UnitId>,
     aside: &[SkippedItem],
 ) -> Result<Vec<UnitId>, EngineError> {
-    let refused = |what: String, hint: &str| Err(EngineError::Usage { what, hint: hint.to_owned() });
+    let refused = |what: String, hint: &str| Err(EngineError::usage(what, hint));
     let mut chosen: Vec<UnitId> = Vec::new();
     for name in only.iter().map(|name| name.trim()).filter(|name| !name.is_empty()) {
         let id = UnitId::new(name).ok();
@@ -267,9 +249,10 @@ pub fn choose(
             return refused(format!("unit {name} is done already"), "leave it out of --only");
         }
         if let Some(item) = aside.iter().find(|item| Some(&item.unit) == id.as_ref()) {
-            let why = lines(std::slice::from_ref(item));
-            let why = why.first().map_or("", String::as_str);
-            return refused(format!("unit {name} is left aside: {why}"), &helps(item));
+            return refused(
+                format!("unit {name} is left aside: {}", lines(std::slice::from_ref(item))[0]),
+                &helps(item),
+            );
         }
         let near = hint(nearest(name, units.iter().map(|unit| unit.id.as_str())));
         return refused(format!("there is no open unit `{name}`{near}"), "`mc plan` lists the open units");
@@ -315,21 +298,10 @@ pub async fn keeps(project: &Project, settings: &Settings, fixed: bool) -> Resul
     Ok(BookkeepingMode::Nothing)
 }
 
-fn checked(units: Vec<UnitSpec>, name: &str, satisfied: &BTreeSet<UnitId>) -> Result<Vec<UnitSpec>, EngineError> {
-    let later = unsupported(&units);
-    if !later.is_empty() {
-        return Err(refused(name, &later));
-    }
-    Plan::build(units.clone(), satisfied).map_err(|f| refused(name, &f))?;
-    Ok(units)
-}
-
-fn refused(name: &str, findings: &[Finding]) -> EngineError {
+fn refused(Faulty { path, findings }: Faulty) -> EngineError {
     let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    EngineError::usage(
-        format!("{name} cannot be read as a plan:\n{}", lines.join("\n")),
-        "mend the lines named above, then try again",
-    )
+    let what = format!("{} cannot be read as a plan:\n{}", path.display(), lines.join("\n"));
+    EngineError::usage(what, "mend the lines named above, then try again")
 }
 
 fn needs_agent(units: &[UnitSpec], settings: &Settings) -> Result<(), EngineError> {

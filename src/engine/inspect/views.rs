@@ -28,6 +28,7 @@ use crate::engine::context::project::{Project, Where, read_layers};
 use crate::engine::error::EngineError;
 use crate::report::status::next_action;
 use crate::report::{GreenRef, View};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The wall clock.
@@ -95,10 +96,8 @@ pub async fn look(project: &Project, mission: Option<&MissionId>) -> Result<Look
             }
         }
         None if mission.is_some() => {
-            return Err(EngineError::usage(
-                "there is no mission in this repository yet",
-                "`mc mission start` starts one",
-            ));
+            let what = "there is no mission in this repository yet";
+            return Err(EngineError::usage(what, "`mc mission start` starts one"));
         }
         None => {}
     }
@@ -154,12 +153,8 @@ pub fn engine_pid(project: &Project) -> Option<u32> {
 /// Name of the repository for people: `target.name`, else that of its folder.
 #[must_use]
 pub fn repository_name(project: &Project) -> String {
-    match project.layers.text("target.name") {
-        name if name.is_empty() => {
-            project.facts.toplevel.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-        }
-        name => name,
-    }
+    let folder = || project.facts.toplevel.file_name().map(|name| name.to_string_lossy().into_owned());
+    Some(project.layers.text("target.name")).filter(|name| !name.is_empty()).or_else(folder).unwrap_or_default()
 }
 
 /// Full name of the green ref by the settings.
@@ -193,6 +188,14 @@ pub async fn landed(project: &Project, green: &GreenRef) -> Result<Vec<(UnitId, 
         Some(tip) => Ok(project.source(ChildGuard::none()).landed_units(&tip.commit).await?),
         None => Ok(Vec::new()),
     }
+}
+
+/// The same without their commits.
+///
+/// # Errors
+/// [`EngineError::Git`].
+pub async fn landed_units(project: &Project, green: &GreenRef) -> Result<BTreeSet<UnitId>, EngineError> {
+    Ok(landed(project, green).await?.into_iter().map(|(unit, _)| unit).collect())
 }
 
 /// A file of units with faults, all of them with lines; nothing is taken from it.
@@ -357,11 +360,8 @@ fn pool_error(error: PoolError) -> EngineError {
 /// # Errors
 /// [`EngineError`] when the pool cannot be read.
 pub async fn slots(project: &Project) -> Result<Vec<SlotInfo>, EngineError> {
-    let mut slots = Vec::new();
-    for pool in pools(project).await? {
-        slots.extend(pool.list().map_err(pool_error)?);
-    }
-    Ok(slots)
+    let each = pools(project).await?.into_iter().map(|pool| pool.list().map_err(pool_error));
+    Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// Deletes the slots that nobody uses and that hold nothing to collect; returns their numbers.
@@ -369,11 +369,8 @@ pub async fn slots(project: &Project) -> Result<Vec<SlotInfo>, EngineError> {
 /// # Errors
 /// [`EngineError`] when a slot cannot be deleted.
 pub async fn prune(project: &Project) -> Result<Vec<u32>, EngineError> {
-    let mut gone = Vec::new();
-    for pool in pools(project).await? {
-        gone.extend(pool.prune().map_err(pool_error)?);
-    }
-    Ok(gone)
+    let each = pools(project).await?.into_iter().map(|pool| pool.prune().map_err(pool_error));
+    Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// What to do about workspaces in quarantine.
@@ -404,11 +401,8 @@ pub fn prune_quarantine(project: &Project, all: bool) -> Result<Pruned, EngineEr
     for entry in quarantined(project)? {
         let path = entry.path.clone();
         if !all && !entry.note.label.is_empty() {
-            let label = &entry.note.label;
-            stays.push((
-                path,
-                format!("it holds work of {label}; `mc pool prune --quarantined` deletes it all the same"),
-            ));
+            let holds = format!("it holds work of {}", entry.note.label);
+            stays.push((path, format!("{holds}; `mc pool prune --quarantined` deletes it all the same")));
             continue;
         }
         match quarantine::discard(&entry) {

@@ -29,7 +29,7 @@ pub struct Work {
 /// [`EngineError::Usage`] when there is none.
 pub async fn of(project: &Project, history: &History, unit: &Unit, attempt: Option<u32>) -> Result<Work, EngineError> {
     let id = &unit.spec.id;
-    let refused = |what: String| EngineError::Usage { what, hint: format!("`mc unit show {id}` lists its attempts") };
+    let refused = |what: String| EngineError::usage(what, format!("`mc unit show {id}` lists its attempts"));
     let mut pinned = unit.attempts.iter().rev().filter(|a| attempt.is_none_or(|n| a.n == n));
     let Some((found, head)) = pinned.find_map(|a| Some((a, a.head()?))) else {
         let which = attempt.map_or_else(|| "no attempt".to_owned(), |n| format!("no attempt {n}"));
@@ -72,16 +72,18 @@ pub async fn checkout(
             top.parent().unwrap_or(top).join(format!("{name}-{id}-{}", work.attempt))
         }
     };
-    let refused = |what: String, hint: &str| EngineError::Usage { what, hint: hint.to_owned() };
     let broken = |source| EngineError::File { path: to.clone(), source };
     if !files::is_empty_or_absent(&to).map_err(broken)? {
         let hint = "name a folder that is empty or not there: `mc unit checkout UNIT DIR`";
-        return Err(refused(format!("{} is there and not empty", to.display()), hint));
+        return Err(EngineError::usage(format!("{} is there and not empty", to.display()), hint));
     }
     let parent = files::real_parent(&to).map_err(broken)?;
     if parent.starts_with(top) || parent.starts_with(&project.facts.common_dir) {
         let hint = "name a folder outside it: `mc unit checkout UNIT DIR`";
-        return Err(refused(format!("{} is inside the repository, which is left alone", to.display()), hint));
+        return Err(EngineError::usage(
+            format!("{} is inside the repository, which is left alone", to.display()),
+            hint,
+        ));
     }
     files::make_private_dir(&to).map_err(broken)?;
     let git = project.source(ChildGuard::none());

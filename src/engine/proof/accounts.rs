@@ -1,22 +1,20 @@
 //! What a report counts: units, rounds, verifications, costs, times, and how the mission ended.
 
-use super::case::Case;
-use crate::engine::inspect::history::records;
+use super::case::{Case, Checked};
 
 use crate::adapters::os::files;
 use crate::domain::mission::timeline::Timeline;
 use crate::domain::mission::{
-    AttemptClass, EndReason, MergeSource, MissionOutcome, NextMove, Record, State, Unit, UnitState, Usd,
+    AttemptClass, EndReason, MergeSource, MissionOutcome, NextMove, Record, SessionReport, State, Unit, UnitState, Usd,
 };
 use crate::domain::values::{Millis, RunId, UnitId};
-use crate::engine::error::EngineError;
-use crate::engine::inspect::history::History;
+use crate::engine::inspect::history::{History, records};
 use crate::engine::inspect::views::session_dir;
 use crate::report::claims::Findings;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks everything that is counted.
-pub(super) fn check(case: &mut Case<'_>, now: Millis) -> Result<(), EngineError> {
+pub(super) fn check(case: &mut Case<'_>, now: Millis) -> Checked {
     units(case);
     plans(case);
     nothing_is_hidden(case);
@@ -248,12 +246,11 @@ fn rounds(case: &mut Case<'_>) {
                 *landed.entry(round_of.get(unit).copied().unwrap_or(0)).or_default() += 1;
             }
             Record::RoundClosed { round, landed: told, units, .. } => {
-                let (counted, in_plan) =
-                    (landed.get(round).copied().unwrap_or(0), planned.get(round).copied().unwrap_or(0));
+                let of = |counts: &BTreeMap<u32, u64>| counts.get(round).copied().unwrap_or(0);
+                let (counted, in_plan) = (of(&landed), of(&planned));
                 if u64::from(*told) != counted || u64::from(*units) != in_plan {
-                    found.broken(format!(
-                        "round {round} says {told} of {units} landed, its records say {counted} of {in_plan}"
-                    ));
+                    let said = format!("round {round} says {told} of {units} landed");
+                    found.broken(format!("{said}, its records say {counted} of {in_plan}"));
                 }
             }
             _ => {}
@@ -270,7 +267,7 @@ fn rounds(case: &mut Case<'_>) {
     case.claim(what, found).cover(["/rounds"]);
 }
 
-fn verifications(case: &mut Case<'_>) -> Result<(), EngineError> {
+fn verifications(case: &mut Case<'_>) -> Checked {
     let state = &case.history.state;
     let mut found = Findings::default();
     let (mut ran, mut before, mut reused, mut broken_off) = (BTreeSet::new(), 0, 0, 0);
@@ -384,11 +381,8 @@ fn spent(case: &mut Case<'_>, now: Millis) {
     for unit in &history.state.units {
         for attempt in unit.attempts.iter().filter(|attempt| attempt.ended.is_some()) {
             let path = session_dir(case.project, case.mission(), &unit.spec.id, attempt.n).join("report.json");
-            match files::read_own(&path)
-                .ok()
-                .flatten()
-                .and_then(|bytes| serde_json::from_slice::<crate::domain::mission::SessionReport>(&bytes).ok())
-            {
+            let report = files::read_own(&path).ok().flatten();
+            match report.and_then(|bytes| serde_json::from_slice::<SessionReport>(&bytes).ok()) {
                 Some(report) => run_time += report.run.ran.map_or(0, |(from, to)| to.saturating_sub(from)),
                 None => gone += 1,
             }
@@ -427,11 +421,11 @@ fn tests(case: &mut Case<'_>) {
         let told: BTreeSet<String> = serde_json::from_value(case.report[key].clone()).unwrap_or_default();
         let mut found = Findings::default();
         let why = format!("the stored snapshots have {}", stored.len());
-        match told == stored {
-            true => {}
-            // What was in those that were cleaned away can only be missing.
-            false if !case.cleaned_snapshots.is_empty() && stored.is_subset(&told) => found.unknown(why),
-            false => found.broken(why),
+        // What was in those that were cleaned away can only be missing.
+        if told != stored && !case.cleaned_snapshots.is_empty() && stored.is_subset(&told) {
+            found.unknown(why);
+        } else if told != stored {
+            found.broken(why);
         }
         case.claim(format!("{what}: {}", told.len()), found).cover([format!("/{key}")]);
     }
@@ -443,10 +437,10 @@ fn ending(case: &mut Case<'_>) {
     let state = &history.state;
     let mut found = Findings::default();
     let Some((outcome, _, code)) = &state.outcome else {
-        let what = "the mission is not over";
-        let last = history.records.last().is_some_and(|(_, _, record)| matches!(record, Record::MissionEnded { .. }));
-        let found = if last { Findings::only("its last record ends it") } else { Findings::default() };
-        case.claim(what, found).cover(["/exit_code"]);
+        if let Some((_, _, Record::MissionEnded { .. })) = history.records.last() {
+            found.broken("its last record ends it");
+        }
+        case.claim("the mission is not over", found).cover(["/exit_code"]);
         return;
     };
     let met = state.rounds.last().and_then(|round| round.objective);

@@ -3,14 +3,13 @@
 //! The same code as `mc verify` runs the stages, in workspaces beside those of missions. A test that says something else is
 //! asked a second time before the claim is called broken; one that changes its mind is named flaky.
 
-use super::case::Case;
+use super::case::{Case, Checked};
 use crate::domain::mission::Record;
 use crate::domain::trouble::chain;
 use crate::domain::values::Tip;
 use crate::domain::verify::delta::delta;
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::{Delta, SnapshotKey};
-use crate::engine::error::EngineError;
 use crate::engine::run::verify::{VerifyOptions, verify};
 use crate::report::claims::Findings;
 use crate::report::lines::source_name;
@@ -20,7 +19,7 @@ use std::collections::BTreeSet;
 const NAMES: usize = 10;
 
 /// Verifies each landed tree again.
-pub(super) async fn check(case: &mut Case<'_>) -> Result<(), EngineError> {
+pub(super) async fn check(case: &mut Case<'_>) -> Checked {
     let history = case.history;
     let (mut key, mut seen) = (None, BTreeSet::new());
     for (_, _, record) in &history.records {
@@ -46,7 +45,7 @@ async fn rerun(
     key: &SnapshotKey,
     found: &mut Findings,
     flaky: &mut Vec<String>,
-) -> Result<(), EngineError> {
+) -> Checked {
     let Some(before) = snapshot(case, key)? else {
         found.unknown(format!("no snapshot is stored under {}", key.short()));
         return Ok(());
@@ -74,7 +73,7 @@ async fn rerun(
 }
 
 /// Runs the stages once on a commit; what that single run gave, or why nothing can be compared.
-async fn once(case: &Case<'_>, candidate: &Tip, key: &SnapshotKey) -> Result<Result<Snapshot, String>, EngineError> {
+async fn once(case: &Case<'_>, candidate: &Tip, key: &SnapshotKey) -> Checked<Result<Snapshot, String>> {
     let options = VerifyOptions { rev: Some(candidate.commit.to_string()), base: None, fresh: true };
     // It lands with files of earlier runs at times, and is proven without.
     let key = match verify(case.project, &options, &|_: &str| ()).await {
@@ -85,14 +84,11 @@ async fn once(case: &Case<'_>, candidate: &Tip, key: &SnapshotKey) -> Result<Res
     };
     // The newest of the single runs beside the key is the one just made.
     let newest = case.store.snapshot_kept(&key)?.pop();
-    let found = match newest {
-        Some(run) => snapshot(case, &run)?,
-        None => None,
-    };
+    let found = newest.map_or(Ok(None), |run| snapshot(case, &run))?;
     Ok(found.ok_or_else(|| "the run was not kept".to_owned()))
 }
 
-fn snapshot(case: &Case<'_>, key: &SnapshotKey) -> Result<Option<Snapshot>, EngineError> {
+fn snapshot(case: &Case<'_>, key: &SnapshotKey) -> Checked<Option<Snapshot>> {
     Ok(case.store.snapshot_get(key)?.and_then(|body| serde_json::from_str(&body).ok()))
 }
 

@@ -23,12 +23,12 @@ fn judged<'a>(state: &'a State, record: &Record) -> Option<(&'a Attempt, Session
 /// Checks one ended attempt, in the state before its judgement is folded.
 pub(super) fn ended(case: &mut Case<'_>, state: &mut Mission, at: Millis, record: &Record) {
     let Record::AttemptJudged { unit, n, class, next, .. } = record else { return };
-    let mut found = Findings::default();
     let Some((open, report)) = judged(state, record) else {
-        found.broken("no session of it was started and has ended");
+        let found = Findings::only("no session of it was started and has ended");
         case.claim(format!("{unit} attempt {n}"), found);
         return;
     };
+    let mut found = Findings::default();
     let (started, report) = (open.started, &report);
     if let Some((from, until)) = report.run.ran
         && (from + SLACK < started || until > at + SLACK || until < from)
@@ -36,18 +36,16 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut Mission, at: Millis, record
         found.broken(format!("its process ran from {from} to {until}, outside of {started} to {at}"));
     }
     let again = rejudge::judge_attempt(state, at, unit, report);
+    let rules = rules_of(state);
     match &again {
         Some((decided, _)) if decided != class => {
-            let why = format!("its report makes it {}", word(decided));
-            rules_of(state).decide(why, &mut found);
+            rules.decide(format!("its report makes it {}", word(decided)), &mut found);
         }
         Some((_, follows)) if !follows.is_same(next) => {
-            let why = format!("its report leads to {}", said(follows));
-            rules_of(state).decide(why, &mut found);
+            rules.decide(format!("its report leads to {}", said(follows)), &mut found);
         }
         Some((_, follows)) if follows != next => {
-            let why = "its report leads to the same in other words".to_owned();
-            rules_of(state).tell(why, &mut found);
+            rules.tell("its report leads to the same in other words", &mut found);
         }
         Some(_) => {}
         None => found.broken("no such unit was planned"),

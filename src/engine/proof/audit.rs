@@ -10,15 +10,15 @@ use crate::domain::values::Tip;
 use crate::engine::context::mission::Effective;
 use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
-use crate::engine::inspect::history;
-use crate::engine::inspect::history::History;
+use crate::engine::inspect::history::{self, History};
 use crate::engine::inspect::views;
 use crate::engine::tasks::unrecorded::{Known, known, unrecorded};
 use crate::report::claims::{Claim, Found};
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// What was checked and what does not hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Audit {
     /// Rows of the journal.
     pub rows: u64,

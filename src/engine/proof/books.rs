@@ -1,21 +1,15 @@
 //! What a mission wrote about itself: written once more from the record, and held against the commit and the journal.
 
-use super::case::Case;
+use super::case::{Case, Checked};
 use crate::domain::backlog::ItemState;
 use crate::domain::mission::{Landing, State, UnitState};
 use crate::domain::values::Tip;
-use crate::engine::error::EngineError;
 use crate::engine::tasks::bookkeeping::compose;
 use crate::report::claims::Findings;
 use std::collections::BTreeSet;
 
 /// Checks the landing of books, in the state before it is folded.
-pub(super) async fn written(
-    case: &mut Case<'_>,
-    state: &State,
-    open: &Landing,
-    candidate: &Tip,
-) -> Result<(), EngineError> {
+pub(super) async fn written(case: &mut Case<'_>, state: &State, open: &Landing, candidate: &Tip) -> Checked {
     let mut found = Findings::default();
     let Some(books) = &state.books else {
         case.claim("progress: what was written", Findings::only("no record says what it was"));

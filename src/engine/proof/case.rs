@@ -17,6 +17,9 @@ use crate::report::claims::{Claim, Findings};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What a look at journal and repository comes to, unless they cannot be read at all.
+pub(super) type Checked<T = ()> = Result<T, EngineError>;
+
 /// Which of the claims are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scope {
@@ -64,7 +67,7 @@ impl<'a> Case<'a> {
         history: &'a History,
         green: &'a GreenRef,
         line: &'a Line,
-    ) -> Result<Self, EngineError> {
+    ) -> Checked<Self> {
         let git = project.source(ChildGuard::none());
         let pins = git.list_refs(&format!("refs/mc/attempts/{}", history.mission)).await?.into_iter().collect();
         let effective: Option<Effective> = serde_json::from_value(history.state.settings.clone()).ok();
@@ -126,7 +129,7 @@ impl<'a> Case<'a> {
     }
 
     /// A commit as the line has it, or read from the repository when it is not on the line.
-    pub(super) async fn commit(&self, id: &CommitId) -> Result<Option<LineCommit>, EngineError> {
+    pub(super) async fn commit(&self, id: &CommitId) -> Checked<Option<LineCommit>> {
         if let Some(found) = self.line.get(id) {
             return Ok(Some(found.clone()));
         }

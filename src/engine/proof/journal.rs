@@ -1,9 +1,8 @@
 //! The journal itself: its chain, its rows, its times, and the log an engine wrote beside it.
 
-use super::case::Case;
+use super::case::{Case, Checked};
 use crate::adapters::os::files;
 use crate::adapters::store::{Chain, Store};
-use crate::engine::error::EngineError;
 use crate::engine::inspect::history;
 use crate::report::claims::{Claim, Findings};
 use serde_json::Value;
@@ -18,7 +17,7 @@ const BY_COMMANDS: [&str; 4] = ["rollback-intended", "rolled-back", "rollback-dr
 const LOG_LIMIT: u64 = 256 << 20;
 
 /// How many rows there are, and whether each is as it was written.
-pub(super) fn chain(store: &Store) -> Result<(u64, Claim), EngineError> {
+pub(super) fn chain(store: &Store) -> Checked<(u64, Claim)> {
     let what = "the journal is as it was written: each row's hash covers the row before";
     let (rows, found) = match store.verify_chain(None)? {
         Chain::Intact { rows } => (rows, Findings::default()),
@@ -30,7 +29,7 @@ pub(super) fn chain(store: &Store) -> Result<(u64, Claim), EngineError> {
 }
 
 /// Rows, times and log.
-pub(super) fn check(case: &mut Case<'_>) -> Result<(), EngineError> {
+pub(super) fn check(case: &mut Case<'_>) -> Checked {
     let (mut found, mut last) = (Findings::default(), 0);
     let mut rows = Vec::new();
     for row in case.store.rows(Some(case.mission()), 0)? {

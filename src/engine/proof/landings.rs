@@ -1,6 +1,6 @@
 //! Landings and refusals: git, the snapshots and the rules say again what the journal says.
 
-use super::case::{Case, Scope};
+use super::case::{Case, Checked, Scope};
 use super::rules::rules_of;
 use super::snapshots::{Bodies, key_of, stored, verified_tree};
 use crate::engine::inspect::history::records;
@@ -12,7 +12,6 @@ use crate::domain::mission::{
 use crate::domain::values::{Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{SnapshotKey, StageOutcome, Verdict};
-use crate::engine::error::EngineError;
 use crate::engine::tasks::bookkeeping;
 use crate::engine::tasks::candidate::NOT_FROM_AGENTS;
 use crate::report::claims::Findings;
@@ -23,12 +22,7 @@ use crate::report::words::{attempt_ref, word};
 const SLACK: Millis = 2_000;
 
 /// Checks one landing, in the state before it is folded.
-pub(super) async fn landed(
-    case: &mut Case<'_>,
-    bodies: &mut Bodies,
-    state: &mut Mission,
-    record: &Record,
-) -> Result<(), EngineError> {
+pub(super) async fn landed(case: &mut Case<'_>, bodies: &mut Bodies, state: &mut Mission, record: &Record) -> Checked {
     let Record::Landed { landing, mr, source, at, candidate, green, verdict, reasons } = record else { return Ok(()) };
     let open = state.landing_by(*landing).filter(|open| open.mr.id == *mr && open.mr.source == *source);
     let (name, place) = (source_name(source), source.unit().and_then(|unit| case.landed_at(unit)));
@@ -41,7 +35,7 @@ pub(super) async fn landed(
         case.claim(format!("{name}: landed at {short}"), found).cover(below(&["commit"]));
         return Ok(());
     };
-    let found = on_green(case, open, candidate, green, source).await?;
+    let found = on_green(case, open, candidate, green).await?;
     let home = match case.taken_back.get(&candidate.commit) {
         Some(n) => format!("a person took back (rollback {n})"),
         None => "green contains once".to_owned(),
@@ -77,7 +71,7 @@ pub(super) async fn landed(
     let mut found = judged(case, bodies, state, open, *verdict)?;
     let open = open.clone();
     if rejudge::list_reasons(state, &open) != *reasons {
-        rules_of(state).tell("its reasons are others".to_owned(), &mut found);
+        rules_of(state).tell("its reasons are others", &mut found);
     }
     case.claim(format!("{name}: judged {}, and lands", word(verdict)), found).cover(below(&["verdict"]));
     Ok(())
@@ -85,7 +79,7 @@ pub(super) async fn landed(
 
 /// Whether the snapshots that an intent names are stored, and say what must be said for it: every run of theirs is a claim of
 /// its own in a report.
-async fn rests(case: &Case<'_>, intent: &Record, tree: &TreeId) -> Result<Findings, EngineError> {
+async fn rests(case: &Case<'_>, intent: &Record, tree: &TreeId) -> Checked<Findings> {
     let Record::LandIntended { key, accept_before, extra, .. } = intent else { return Ok(Findings::default()) };
     let mut found = Findings::default();
     match stored(case, key)? {
@@ -119,7 +113,7 @@ async fn rests(case: &Case<'_>, intent: &Record, tree: &TreeId) -> Result<Findin
 }
 
 /// Checks that what a person took back is pinned.
-pub(super) async fn rolled_back(case: &mut Case<'_>, record: &Record) -> Result<(), EngineError> {
+pub(super) async fn rolled_back(case: &mut Case<'_>, record: &Record) -> Checked {
     let Record::RolledBack { n, from, .. } = record else { return Ok(()) };
     let pin = format!("refs/mc/rolled-back/{n}");
     if case.git.ref_value(&pin).await?.as_ref() != Some(from) {
@@ -128,13 +122,7 @@ pub(super) async fn rolled_back(case: &mut Case<'_>, record: &Record) -> Result<
     Ok(())
 }
 
-async fn on_green(
-    case: &Case<'_>,
-    open: &Landing,
-    candidate: &Tip,
-    then: &Tip,
-    source: &MergeSource,
-) -> Result<Findings, EngineError> {
+async fn on_green(case: &Case<'_>, open: &Landing, candidate: &Tip, then: &Tip) -> Checked<Findings> {
     let mut found = Findings::default();
     let Some(commit) = case.commit(&candidate.commit).await? else {
         return Ok(Findings::only("there is no such commit"));
@@ -173,7 +161,7 @@ async fn on_green(
     } else if !case.git.is_ancestor(&candidate.commit, &then.commit).await? {
         found.broken(format!("green is said to have stood at {}, which does not contain it", then.commit.short()));
     }
-    let MergeSource::Unit { unit, .. } = source else { return Ok(found) };
+    let MergeSource::Unit { unit, .. } = &open.mr.source else { return Ok(found) };
     if commit.parents.first() != Some(&open.onto.commit) {
         found.broken(format!("it was not made on green at {}", open.onto.commit.short()));
     }
@@ -195,7 +183,7 @@ async fn on_green(
     Ok(found)
 }
 
-async fn dated(case: &Case<'_>, open: &Landing, candidate: &Tip, at: Millis) -> Result<Findings, EngineError> {
+async fn dated(case: &Case<'_>, open: &Landing, candidate: &Tip, at: Millis) -> Checked<Findings> {
     if open.mr.source == MergeSource::Intake {
         // What is taken in may be a commit of the target branch itself.
         return Ok(Findings::default());
@@ -208,19 +196,14 @@ async fn dated(case: &Case<'_>, open: &Landing, candidate: &Tip, at: Millis) -> 
         return Ok(Findings::default());
     };
     let date = commit.date.saturating_mul(1_000);
-    Ok(match date + SLACK < began || date > at + SLACK {
-        true => Findings::only(format!("it is dated {date}, outside of {began} to {at}")),
-        false => Findings::default(),
-    })
+    let mut found = Findings::default();
+    if date + SLACK < began || date > at + SLACK {
+        found.broken(format!("it is dated {date}, outside of {began} to {at}"));
+    }
+    Ok(found)
 }
 
-async fn trailers(
-    case: &Case<'_>,
-    open: &Landing,
-    candidate: &Tip,
-    unit: &UnitId,
-    n: u32,
-) -> Result<Findings, EngineError> {
+async fn trailers(case: &Case<'_>, open: &Landing, candidate: &Tip, unit: &UnitId, n: u32) -> Checked<Findings> {
     let Some(commit) = case.commit(&candidate.commit).await? else { return Ok(Findings::only("it does not exist")) };
     // The commit was made before anybody knew what its verification would find beside the tree.
     let after = open.after();
@@ -245,13 +228,7 @@ async fn trailers(
     Ok(found)
 }
 
-async fn contained(
-    case: &Case<'_>,
-    open: &Landing,
-    candidate: &Tip,
-    unit: &UnitId,
-    n: u32,
-) -> Result<Findings, EngineError> {
+async fn contained(case: &Case<'_>, open: &Landing, candidate: &Tip, unit: &UnitId, n: u32) -> Checked<Findings> {
     let head = &open.mr.head.commit;
     let mut found = Findings::default();
     let name = attempt_ref(case.mission(), unit, n);
@@ -274,13 +251,7 @@ async fn contained(
 }
 
 /// Judges the open landing again, by the figures the journal has of it; those are compared with the snapshots elsewhere.
-fn judged(
-    case: &Case<'_>,
-    bodies: &mut Bodies,
-    state: &State,
-    open: &Landing,
-    verdict: Verdict,
-) -> Result<Findings, EngineError> {
+fn judged(case: &Case<'_>, bodies: &mut Bodies, state: &State, open: &Landing, verdict: Verdict) -> Checked<Findings> {
     let before = state.green().and_then(|green| green.snapshot.as_ref());
     let (Some((before_key, before)), Some(after)) = (before, open.after()) else {
         return Ok(Findings::only("it was not verified before and after"));
@@ -289,12 +260,10 @@ fn judged(
     let demands = state.demands(state.may_remove_tests(&open.mr.source));
     let again = judge(&state.with_flaky(before.clone()), &after.summary, &after.delta, &demands);
     if again.verdict != verdict {
-        let why = format!("its snapshots say {}", word(&again.verdict));
-        rules_of(state).decide(why, &mut found);
+        rules_of(state).decide(format!("its snapshots say {}", word(&again.verdict)), &mut found);
     }
     if !again.lands {
-        let why = format!("the gate refuses it: {}", again.reasons.join("; "));
-        rules_of(state).decide(why, &mut found);
+        rules_of(state).decide(format!("the gate refuses it: {}", again.reasons.join("; ")), &mut found);
     }
     if open.intended().is_some_and(|intended| intended != verdict) {
         found.broken("its intent had another verdict");
@@ -329,12 +298,7 @@ fn judged(
 }
 
 /// Checks one refusal, in the state before it is folded.
-pub(super) async fn rejected(
-    case: &mut Case<'_>,
-    state: &Mission,
-    at: Millis,
-    record: &Record,
-) -> Result<(), EngineError> {
+pub(super) async fn rejected(case: &mut Case<'_>, state: &Mission, at: Millis, record: &Record) -> Checked {
     let Record::Rejected { landing, mr, source, class, reasons, next, .. } = record else { return Ok(()) };
     let attempt = if let MergeSource::Unit { n, .. } = source { format!(" attempt {n}") } else { String::new() };
     let what = format!("{}{attempt}: refused ({})", source_name(source), word(class));
@@ -352,19 +316,16 @@ pub(super) async fn rejected(
             Some(Record::Rejected { class: decided, next: follows, .. })
                 if decided == *class && follows.is_same(next) =>
             {
-                rules_of(state).tell("the snapshots give other reasons".to_owned(), &mut found);
+                rules_of(state).tell("the snapshots give other reasons", &mut found);
             }
-            Some(_) => {
-                rules_of(state).decide("the snapshots give another refusal".to_owned(), &mut found);
-            }
+            Some(_) => rules_of(state).decide("the snapshots give another refusal", &mut found),
             None => found.unknown("merging told that it touches protected paths"),
         },
         RejectClass::Infrastructure => found.unknown("what the machine did is not made again"),
         RejectClass::Meddling => {
             // It may have told of other changes as well, or earlier of this one.
             let tells = |told: &String| reasons.iter().any(|reason| told.starts_with(first_words(reason)));
-            let said = state.repository.iter().any(tells);
-            if !said {
+            if !state.repository.iter().any(tells) {
                 found.broken("no record tells that the repository changed while its change was verified");
             }
         }
@@ -390,12 +351,7 @@ fn first_words(reason: &str) -> &str {
 }
 
 /// Merges once more, in the directory where candidates are made.
-async fn conflict(
-    case: &Case<'_>,
-    open: &Landing,
-    reasons: &[String],
-    found: &mut Findings,
-) -> Result<(), EngineError> {
+async fn conflict(case: &Case<'_>, open: &Landing, reasons: &[String], found: &mut Findings) -> Checked {
     for commit in [&open.onto.commit, &open.mr.head.commit] {
         if case.git.resolve(commit.as_str()).await?.is_none() {
             found.unknown(format!("{} does not exist any more", commit.short()));

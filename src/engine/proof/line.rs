@@ -1,12 +1,10 @@
 //! Green's first-parent line since the mission found or made it, with what each commit says of itself.
 
-use crate::engine::inspect::history::records;
-
 use crate::adapters::git::Git;
 use crate::domain::mission::Record;
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use crate::engine::error::EngineError;
-use crate::engine::inspect::history::History;
+use crate::engine::inspect::history::{History, records};
 use std::collections::BTreeMap;
 
 /// One commit of the line.

@@ -19,6 +19,7 @@
 
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::domain::mission::{Mission, Record};
+use crate::domain::trouble::chain as causes;
 use crate::domain::values::MissionId;
 use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
@@ -51,14 +52,13 @@ pub async fn prove(project: &Project, mission: Option<&MissionId>, rerun: bool) 
     let look = match views::look(project, Some(&mission)).await {
         Ok(look) => look,
         Err(error @ (EngineError::Journal { .. } | EngineError::Record { .. })) => {
-            let folds =
-                Claim::of("the journal folds to a state", Findings::only(crate::domain::trouble::chain(&error)));
+            let folds = Claim::of("the journal folds to a state", Findings::only(causes(&error)));
             return Ok(Some(Proof { mission, claims: vec![chain, folds] }));
         }
         Err(error) => return Err(error),
     };
     let (Some(history), Some(view)) = (look.history.as_ref(), look.view()) else { return Ok(None) };
-    let landed = views::landed(project, &look.green).await?.into_iter().map(|(unit, _)| unit).collect();
+    let landed = views::landed_units(project, &look.green).await?;
     let report = mission_json::json(&view, &look.green, &landed);
     let line = project.source(ChildGuard::none());
     let line = Line::read(&line, look.green.tip.as_ref(), std::slice::from_ref(history)).await?;

@@ -1,6 +1,6 @@
 //! Verifications: stored snapshots, single runs included, compared with what the journal says of them.
 
-use super::case::Case;
+use super::case::{Case, Checked};
 use crate::engine::inspect::history::records;
 
 use crate::adapters::store::StoreError;
@@ -10,10 +10,8 @@ use crate::domain::values::{Millis, RunId, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::delta::delta;
-use crate::domain::verify::key::StageSpec;
-use crate::domain::verify::key::Tier;
+use crate::domain::verify::key::{StageSpec, Tier};
 use crate::domain::verify::snapshot::{Snapshot, Start};
-use crate::engine::error::EngineError;
 use crate::engine::tasks::unit_checks::own_line;
 use crate::report::claims::Findings;
 use crate::report::words::tests;
@@ -51,7 +49,7 @@ impl Bodies {
     }
 
     /// The snapshot of a key as it is at this moment of the journal, or why it cannot be had.
-    pub(super) fn now(&mut self, case: &Case<'_>, key: &SnapshotKey) -> Result<Result<Known, String>, EngineError> {
+    pub(super) fn now(&mut self, case: &Case<'_>, key: &SnapshotKey) -> Checked<Result<Known, String>> {
         if let Some((_, known)) = self.held.iter().find(|(held, _)| held == key) {
             return Ok(Ok(known.clone()));
         }
@@ -114,17 +112,11 @@ fn rebuilt(case: &Case<'_>, key: &SnapshotKey, runs: &[(RunId, bool)]) -> Result
 }
 
 /// Checks one answer of a verification: what it was of, its key, its stored body, its figures, its delta.
-pub(super) async fn verified(
-    case: &mut Case<'_>,
-    bodies: &mut Bodies,
-    state: &State,
-    record: &Record,
-) -> Result<(), EngineError> {
+pub(super) async fn verified(case: &mut Case<'_>, bodies: &mut Bodies, state: &State, record: &Record) -> Checked {
     let Record::Verified { run, at, key, summary, delta: told, reused, confirmed, warm } = record else {
         return Ok(());
     };
-    let asked = state.run_by(*run);
-    let Some(asked) = asked else {
+    let Some(asked) = state.run_by(*run) else {
         case.claim(format!("verification {run}"), Findings::only("nobody asked for it"));
         return Ok(());
     };
@@ -163,7 +155,7 @@ pub(super) async fn verified(
         Ok(known) => {
             key_of(case, &tree, own, key, &known.snapshot, &mut found);
             let mut differs = |why: &str| match known.certain || !later {
-                true => found.broken(why.to_owned()),
+                true => found.broken(why),
                 false => found.unknown(format!("{why}, which a later run may have changed")),
             };
             if known.snapshot.summary() != *summary {
@@ -188,12 +180,11 @@ pub(super) async fn verified(
                         case.red.extend(differs.still_failing.iter().cloned());
                         case.red.extend(differs.findings.iter().flat_map(|change| &change.kept).cloned());
                         let certain = (before.certain && known.certain) || !later;
-                        match told.as_deref() == Some(&differs) {
-                            true => {}
-                            false if certain => {
-                                found.broken("the stored snapshots differ in another way than reported");
-                            }
-                            false => found.unknown("a snapshot it was compared with may have changed since"),
+                        let same = told.as_deref() == Some(&differs);
+                        if !same && certain {
+                            found.broken("the stored snapshots differ in another way than reported");
+                        } else if !same {
+                            found.unknown("a snapshot it was compared with may have changed since");
                         }
                     }
                 }
@@ -208,7 +199,7 @@ pub(super) async fn verified(
 }
 
 /// The tree that is verified in the place of another, without what the journaled settings ignore.
-pub(super) async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Result<TreeId, EngineError> {
+pub(super) async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Checked<TreeId> {
     match (case.filtered.get(tree), case.ignored()) {
         (Some(known), _) => Ok(known.clone()),
         (None, None) => Ok(tree.clone()),
@@ -270,7 +261,7 @@ pub(super) fn key_of(
 }
 
 /// Whether no other run, of this mission or another, was kept for the key after this one.
-fn bodies_are_final(case: &Case<'_>, key: &SnapshotKey, run: RunId) -> Result<bool, EngineError> {
+fn bodies_are_final(case: &Case<'_>, key: &SnapshotKey, run: RunId) -> Checked<bool> {
     let of_ours = format!("{}/{}-", key.0, case.mission());
     let kept = case.store.snapshot_kept(key)?;
     Ok(kept.iter().all(|other| {

@@ -5,7 +5,7 @@
 
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::owner_card::OwnerMark;
-use crate::adapters::git::source::{FALLBACK_IDENTITY, SourceFacts, inspect};
+use crate::adapters::git::source::{FALLBACK_IDENTITY, inspect};
 use crate::adapters::git::{Git, GitError, Place};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::lock::RunLock;
@@ -17,7 +17,7 @@ use crate::adapters::os::files::{self, At};
 use crate::adapters::os::machine;
 use crate::adapters::store::Store;
 use crate::adapters::store::place::StateDir;
-use crate::config::{Inputs, Layers, Settings};
+use crate::config::Settings;
 use crate::domain::mission::{VerifyOrder, VerifyRole};
 use crate::domain::trouble::{Trouble, chain};
 use crate::domain::values::{CommitId, RunId, Tip, TreeId};
@@ -72,28 +72,14 @@ impl Scratch {
     ///
     /// # Errors
     /// [`EngineError`] when it cannot be made.
-    pub async fn make(
-        facts: &SourceFacts,
-        state: &StateDir,
-        env: &Environment,
-        settings: &Settings,
-    ) -> Result<Self, EngineError> {
-        let source = facts.common_dir.clone();
-        Self::make_with(facts, state, env, settings, async |git: Git, repo: PathBuf| {
-            let args: [&OsStr; 7] = [
-                "clone".as_ref(),
-                "--quiet".as_ref(),
-                "--bare".as_ref(),
-                "--shared".as_ref(),
-                "--template=".as_ref(),
-                source.as_os_str(),
-                repo.as_os_str(),
-            ];
-            git.out(&args).await?;
+    pub async fn make(from: &Project, settings: &Settings) -> Result<Self, EngineError> {
+        let source = &from.facts.common_dir;
+        Self::make_with(from, settings, async |git: Git, repo: PathBuf| {
+            let args = ["clone", "--quiet", "--bare", "--shared", "--template="].map(OsStr::new);
+            git.out(&[&args[..], &[source.as_os_str(), repo.as_os_str()]].concat()).await?;
             let settings = git.at(Place::GitDir(source.clone())).settings(&format!("^({KEYS})$")).await?;
-            let lent =
-                LargeFiles::of(facts, &settings, repo.parent().unwrap_or(&repo)).and_then(|large| large.lend(&repo));
-            Ok(lent.at(&repo)?)
+            let large = LargeFiles::of(&from.facts, &settings, repo.parent().unwrap_or(&repo));
+            Ok(large.and_then(|large| large.lend(&repo)).at(&repo)?)
         })
         .await
     }
@@ -102,37 +88,20 @@ impl Scratch {
     ///
     /// # Errors
     /// [`EngineError`] when it cannot be made.
-    pub async fn make_empty(
-        facts: &SourceFacts,
-        state: &StateDir,
-        env: &Environment,
-        settings: &Settings,
-    ) -> Result<Self, EngineError> {
-        Self::make_with(facts, state, env, settings, async |git: Git, repo: PathBuf| {
-            let args: [&OsStr; 6] = [
-                "init".as_ref(),
-                "--quiet".as_ref(),
-                "--bare".as_ref(),
-                "--template=".as_ref(),
-                "--initial-branch=main".as_ref(),
-                repo.as_os_str(),
-            ];
-            git.out(&args).await.map(|_| ())
+    pub async fn make_empty(from: &Project, settings: &Settings) -> Result<Self, EngineError> {
+        Self::make_with(from, settings, async |git: Git, repo: PathBuf| {
+            let args = ["init", "--quiet", "--bare", "--template=", "--initial-branch=main"].map(OsStr::new);
+            git.out(&[&args[..], &[repo.as_os_str()]].concat()).await.map(drop)
         })
         .await
     }
 
-    async fn make_with<F>(
-        facts: &SourceFacts,
-        state: &StateDir,
-        env: &Environment,
+    async fn make_with(
+        from: &Project,
         settings: &Settings,
-        fill: F,
-    ) -> Result<Self, EngineError>
-    where
-        F: AsyncFnOnce(Git, PathBuf) -> Result<(), GitError>,
-    {
-        let parents = vec![state.root().join("scratch"), state.root().to_owned()];
+        fill: impl AsyncFnOnce(Git, PathBuf) -> Result<(), GitError>,
+    ) -> Result<Self, EngineError> {
+        let parents = vec![from.state.root().join("scratch"), from.state.root().to_owned()];
         let folder = machine::Scratch::below(&parents[0])
             .map_err(|source| EngineError::File { path: parents[0].clone(), source })?;
         let repo = folder.path().join("repo");
@@ -143,23 +112,14 @@ impl Scratch {
         own_state.create()?;
         let lock = RunLock::acquire(&own_state.lock(), Duration::from_secs(1))?;
         let store = Store::open(&own_state.db())?;
-        let nothing = BTreeMap::new();
-        let inputs = Inputs { file: None, directory: folder.path(), environment: &nothing, flags: &[] };
-        let project = Project {
-            env: env.clone(),
-            layers: Layers::resolve(&inputs)?,
-            config_file: None,
-            facts: own,
-            state: own_state,
-            elsewhere: None,
-        };
+        let project = Project::without_settings(from.env.clone(), own, own_state)?;
         let mission = new_mission_id().ok_or_else(|| EngineError::broken("make an id", ""))?;
         let mut settings = settings.clone();
         // A pool of the user's choice holds the work of missions.
         settings.parallel.pool_dir = None;
         let effective = Effective { settings, allow_dirty: false, take_over_from: None, accept_green: false };
         let tenure = Tenure { lock, store, owner: OwnerMark::default() };
-        let beside = Some((facts.toplevel.as_path(), state.logs()));
+        let beside = Some((from.facts.toplevel.as_path(), from.state.logs()));
         let context = MissionContext::new(&project, mission, String::new(), effective, tenure, beside);
         let git = context.source.clone();
         Ok(Self { folder, parents, context, git, runs: AtomicU64::new(0) })
@@ -243,7 +203,7 @@ impl Scratch {
             args.extend(chunk.iter().map(String::as_str));
             git.out(&args).await?;
         }
-        let modes = self.list_modes(base).await?;
+        let modes = modes(&self.git, base.tree.as_str()).await?;
         // A program stays executable; a link stays as it is.
         let entries: Vec<String> = filled
             .iter()
@@ -257,15 +217,6 @@ impl Scratch {
         }
         let tree = git.tree_id(&["write-tree"]).await?;
         self.commit(tree, &[&base.commit], message).await
-    }
-
-    async fn list_modes(&self, tip: &Tip) -> Result<BTreeMap<String, String>, GitError> {
-        let bytes = self.git.bytes(&["ls-tree", "-r", "-z", "--full-tree", tip.tree.as_str()]).await?;
-        let entry = |field: &[u8]| {
-            let (meta, path) = std::str::from_utf8(field).ok()?.split_once('\t')?;
-            Some((path.to_owned(), meta.split(' ').next()?.to_owned()))
-        };
-        Ok(fields(&bytes).filter_map(entry).collect())
     }
 
     async fn commit(&self, tree: TreeId, parents: &[&CommitId], message: &str) -> Result<Tip, GitError> {
@@ -294,6 +245,19 @@ impl Scratch {
         drop(context);
         folder.remove(&parents).map_err(|source| EngineError::File { path, source })
     }
+}
+
+/// Mode of every file of a tree or commit by its path; a path that is no UTF-8 is nothing anybody could name.
+///
+/// # Errors
+/// [`GitError`] when git fails.
+pub async fn modes(git: &Git, tree: &str) -> Result<BTreeMap<String, String>, GitError> {
+    let bytes = git.bytes(&["ls-tree", "-r", "-z", "--full-tree", tree]).await?;
+    let entry = |field: &[u8]| {
+        let (meta, path) = std::str::from_utf8(field).ok()?.split_once('\t')?;
+        Some((path.to_owned(), meta.split(' ').next()?.to_owned()))
+    };
+    Ok(fields(&bytes).filter_map(entry).collect())
 }
 
 /// What the merge queue demands of a change by these settings.

@@ -20,8 +20,7 @@ use crate::engine::context::project::Project;
 use crate::engine::context::refusal::Act;
 use crate::engine::context::tenure;
 use crate::engine::error::EngineError;
-use crate::engine::inspect::history;
-use crate::engine::inspect::history::History;
+use crate::engine::inspect::history::{self, History};
 use crate::engine::inspect::views;
 use crate::engine::run::driver::entry;
 use crate::engine::run::verify::verify_runs;
@@ -151,37 +150,30 @@ async fn found(project: &Project, git: &Git, store: &Store, retention: Retention
         if !goes(nth, at) {
             continue;
         }
-        let mut left = Leftover {
-            refs: Vec::new(),
-            snapshots: named.into_iter().filter(|key| going.contains(key)).collect(),
-            unlanded: Vec::new(),
-            paths: Vec::new(),
-            aside: Vec::new(),
-            bytes: 0,
-            mission,
-        };
+        let snapshots = named.into_iter().filter(|key| going.contains(key)).collect();
+        let (mut refs, mut unlanded, mut paths, mut bytes) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for kind in PINS {
-            let folder = format!("refs/mc/{kind}/{}", left.mission);
+            let folder = format!("refs/mc/{kind}/{mission}");
             let landed = match &green {
                 Some(green) => git.list_contained(&folder, &green.commit).await?,
                 None => BTreeSet::new(),
             };
             for (name, commit) in git.list_refs(&folder).await? {
                 let goes = retention.unlanded || landed.contains(&name);
-                if goes { &mut left.refs } else { &mut left.unlanded }.push((name, commit));
+                if goes { &mut refs } else { &mut unlanded }.push((name, commit));
             }
         }
-        let runs = project.state.runs().join(left.mission.as_str());
-        let log = project.state.logs().join(format!("{}.jsonl", left.mission));
+        let runs = project.state.runs().join(mission.as_str());
+        let log = project.state.logs().join(format!("{mission}.jsonl"));
         let (mut going, aside) = if retention.unlanded { (vec![runs], Vec::new()) } else { without_aside(&runs) };
-        left.aside = aside;
-        going.extend([log, project.state.sessions().join(left.mission.as_str())]);
+        going.extend([log, project.state.sessions().join(mission.as_str())]);
         for path in going {
-            if let Some(bytes) = files::size(&path) {
-                left.bytes += bytes;
-                left.paths.push(path);
+            if let Some(size) = files::size(&path) {
+                bytes += size;
+                paths.push(path);
             }
         }
+        let left = Leftover { mission, refs, snapshots, unlanded, paths, aside, bytes };
         if !(left.nothing() && left.unlanded.is_empty()) {
             rubbish.missions.push(left);
         }

@@ -185,10 +185,6 @@ fn stored(store: &Store, key: &SnapshotKey) -> Result<bool, EngineError> {
     Ok(snapshot.is_some_and(|snapshot| snapshot.summary().outcome != StageOutcome::NotRun))
 }
 
-fn refused(what: String, hint: &str) -> EngineError {
-    EngineError::Usage { what, hint: hint.to_owned() }
-}
-
 /// What taking green back to `target` would do: a checkpoint (`MISSION/ROUND`), a unit (green as it was when that had just
 /// landed) or a commit. `None` when green stands there already.
 ///
@@ -198,11 +194,11 @@ pub async fn plan(project: &Project, target: &str) -> Result<Option<Rollback>, E
     let git = project.source(ChildGuard::none());
     let store = project.store()?;
     let Some(green) = views::green(project).await?.tip else {
-        return Err(refused("there is no green branch yet".to_owned(), "`mc mission start` makes it"));
+        return Err(EngineError::usage("there is no green branch yet", "`mc mission start` makes it"));
     };
     let Some(store) = store else {
         let what = "no mission was begun here, so that nobody knows which commits of green were verified";
-        return Err(refused(what.to_owned(), "`mc mission start` begins one"));
+        return Err(EngineError::usage(what, "`mc mission start` begins one"));
     };
     let told = told(&store)?;
     let stands = stands_of(&git, &store, &told, &green).await?;
@@ -251,8 +247,8 @@ async fn find(git: &Git, stands: &[Stand], told: &Told, green: &Tip, target: &st
             Some(tip) => tip.commit,
             None => {
                 let known = stands.iter().filter_map(|stand| stand.unit.as_ref()).map(UnitId::as_str);
-                let near = hint(nearest(target, known));
-                return Err(refused(format!("`{target}` is no checkpoint, no landed unit and no commit{near}"), LIST));
+                let what = format!("`{target}` is no checkpoint, no landed unit and no commit");
+                return Err(EngineError::usage(what + &hint(nearest(target, known)), LIST));
             }
         },
     };
@@ -261,16 +257,12 @@ async fn find(git: &Git, stands: &[Stand], told: &Told, green: &Tip, target: &st
     }
     let line = git.first_parents(&green.commit).await?;
     let short = commit.short();
-    Err(refused(
-        match (line.iter().any(|tip| tip.commit == commit), told.accepted.contains_key(&commit)) {
-            (false, _) => format!("{short} is not on green's own line (`git log --first-parent`)"),
-            (true, false) => format!("{short} was never accepted by the gate as green"),
-            (true, true) => {
-                format!("the snapshot of {short} is not stored any more, so nothing says that it is verified")
-            }
-        },
-        LIST,
-    ))
+    let what = match (line.iter().any(|tip| tip.commit == commit), told.accepted.contains_key(&commit)) {
+        (false, _) => format!("{short} is not on green's own line (`git log --first-parent`)"),
+        (true, false) => format!("{short} was never accepted by the gate as green"),
+        (true, true) => format!("the snapshot of {short} is not stored any more, so nothing says that it is verified"),
+    };
+    Err(EngineError::usage(what, LIST))
 }
 
 /// Takes green back as planned; the number under which the old tip is pinned.
@@ -288,9 +280,9 @@ pub async fn run(project: &Project, plan: &Rollback) -> Result<u64, EngineError>
     let name = views::green_name(project);
     settle(store, &git, &name).await?;
     let told = told(store)?;
-    let Some(holder) = told.newest.clone() else { return Err(refused("there is no mission".to_owned(), "")) };
+    let Some(holder) = told.newest.clone() else { return Err(EngineError::usage("there is no mission", "")) };
     if git.resolve(&name).await?.as_ref() != Some(&plan.from) {
-        return Err(refused("green moved meanwhile".to_owned(), "look again with --dry-run"));
+        return Err(moved_meanwhile());
     }
     let pins = git.list_refs(PINS).await?;
     let pinned = pins.iter().filter_map(|(name, _)| name.rsplit('/').next()?.parse::<u64>().ok());
@@ -306,12 +298,16 @@ pub async fn run(project: &Project, plan: &Rollback) -> Result<u64, EngineError>
 async fn swap(lock: &RunLock, git: &Git, name: &str, to: &CommitId, from: &CommitId) -> Result<(), EngineError> {
     match move_green(lock, git, name, to, Some(from)).await? {
         GreenMove::Moved => Ok(()),
-        GreenMove::Raced { .. } => Err(refused("green moved meanwhile".to_owned(), "look again with --dry-run")),
-        GreenMove::CheckedOut { worktree } => Err(refused(
+        GreenMove::Raced { .. } => Err(moved_meanwhile()),
+        GreenMove::CheckedOut { worktree } => Err(EngineError::usage(
             format!("green is checked out in {}", worktree.display()),
             "switch that work tree to another branch, then try again",
         )),
     }
+}
+
+fn moved_meanwhile() -> EngineError {
+    EngineError::usage("green moved meanwhile", "look again with --dry-run")
 }
 
 /// Closes a rollback that was cut short, by where green stands now.

@@ -1,7 +1,7 @@
 //! What has to be true for the demo to end with 0: a function of facts, so that it can be shown to fail.
 
 use super::stage::Seen;
-use super::story::{FLAKY, LONG, OLD_CALLER, PARTS, RED, SAME_LINE};
+use super::story::{FLAKY, LONG, OLD_CALLER, PARTS, Part, RED, SAME_LINE};
 use crate::domain::mission::UnitState;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,21 +126,15 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
     let met: Vec<&str> = SAME_LINE.into_iter().filter(|id| facts.conflicts.iter().any(|c| c == id)).collect();
     let holds = !met.is_empty() && facts.same_line && SAME_LINE.iter().all(|id| landed(id));
     let line = if facts.same_line { "green has both edits" } else { "an edit of the line is missing on green" };
-    expect(
-        "the text conflict was redone on the new base",
-        holds,
-        format!("conflict met by: {}; {line}", met.join(", ")),
-    );
+    let found = format!("conflict met by: {}; {line}", met.join(", "));
+    expect("the text conflict was redone on the new base", holds, found);
 
     let (holds, found) = match &facts.merged {
         Some(m) => {
             let word = |suite: &Suite| format!("{} ok, {} not ok", suite.passed, suite.failed.len());
-            let found = format!(
-                "by itself {}; plain git merges it {}; then {}",
-                word(&m.alone),
-                if m.clean { "without a conflict" } else { "with a conflict" },
-                word(&m.together)
-            );
+            let (alone, together) = (word(&m.alone), word(&m.together));
+            let with = if m.clean { "without a conflict" } else { "with a conflict" };
+            let found = format!("by itself {alone}; plain git merges it {with}; then {together}");
             (m.alone.good() && m.clean && !m.together.good() && rejected(facts, OLD_CALLER, "verification"), found)
         }
         None => (false, "its kept work was not found".to_owned()),
@@ -163,16 +157,10 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
     let found = format!("failed in one and passed in another run of the same tree: {}", facts.flaky.join(", "));
     expect("a flaky test is named and blames nobody", holds, found);
 
-    let dumb: Vec<&str> = PARTS
-        .iter()
-        .filter(|part| !part.why.is_empty())
-        .filter(|part| !facts.ends.get(part.id).is_some_and(|(_, reason)| reason.contains(part.why)))
-        .map(|part| part.id)
-        .collect();
-    let found = match dumb.is_empty() {
-        true => "a test, an output or a cause for each (`mc unit show`)".to_owned(),
-        false => format!("without: {}", dumb.join(", ")),
-    };
+    let told = |part: &&Part| facts.ends.get(part.id).is_some_and(|(_, reason)| reason.contains(part.why));
+    let dumb = PARTS.iter().filter(|part| !part.why.is_empty() && !told(part));
+    let dumb: Vec<String> = dumb.map(|part| part.id.to_owned()).collect();
+    let found = list_or("a test, an output or a cause for each (`mc unit show`)", "without", &dumb);
     expect("each unit that did not land has its evidence", dumb.is_empty(), found);
 
     let commits: BTreeSet<&String> = facts.on_green.iter().collect();
@@ -189,30 +177,21 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
     };
     expect("each commit on mc/green is good", holds, found);
 
-    let found = match facts.touched.is_empty() {
-        true => "HEAD, branches, index, files, settings, hooks are as before".to_owned(),
-        false => format!("changed: {}", facts.touched.join(", ")),
-    };
+    let found = list_or("HEAD, branches, index, files, settings, hooks are as before", "changed", &facts.touched);
     expect("your own branch was not touched", facts.touched.is_empty(), found);
 
     let holds = facts.left.is_empty() && seen.alive > 0;
-    let proofs: Vec<&str> = facts.proofs.iter().map(String::as_str).collect();
-    let found = match facts.left.is_empty() {
-        true => format!(
-            "a search of /proc found {} while agents ran, none now; mc itself proved it by {}",
-            seen.alive,
-            proofs.join(", ")
-        ),
-        false => format!("still there: {:?}", facts.left),
+    let proofs = facts.proofs.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let searched = format!("a search of /proc found {} while agents ran, none now", seen.alive);
+    let found = match facts.left.as_slice() {
+        [] => format!("{searched}; mc itself proved it by {proofs}"),
+        left => format!("still there: {left:?}"),
     };
     expect("no process is left", holds, found);
 
     let (code, said) = &facts.tampered;
-    expect(
-        "one changed byte of the journal is found",
-        *code == BROKEN,
-        format!("audit of a copy: exit {code}: {said}"),
-    );
+    let found = format!("audit of a copy: exit {code}: {said}");
+    expect("one changed byte of the journal is found", *code == BROKEN, found);
 
     let (code, report, audit) = (seen.code.unwrap_or(-1), facts.report, facts.audit);
     let holds = code == SOME_DID_NOT_LAND && report == 0 && audit == 0;
@@ -221,33 +200,28 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
     all
 }
 
+/// What is said where a list is empty, or the list with what it is of.
+fn list_or(none: &str, of: &str, list: &[String]) -> String {
+    if list.is_empty() { none.to_owned() } else { format!("{of}: {}", list.join(", ")) }
+}
+
 fn rejected(facts: &Facts, unit: &str, class: &str) -> bool {
     facts.rejections.iter().any(|(u, c, _)| u == unit && c == class)
 }
 
 fn wrong_ends(facts: &Facts) -> Vec<String> {
-    let mut wrong: Vec<String> = Vec::new();
-    for part in &PARTS {
-        match facts.ends.get(part.id) {
-            Some((state, _)) if *state == part.ends => {}
-            Some((state, reason)) => {
-                wrong.push(format!("{} is {}, not {}: {reason}", part.id, state.name(), part.ends.name()));
-            }
-            None => wrong.push(format!("{} was not planned", part.id)),
-        }
-    }
-    wrong
+    let wrong = |part: &Part| match facts.ends.get(part.id) {
+        Some((state, _)) if *state == part.ends => None,
+        Some((state, reason)) => Some(format!("{} is {}, not {}: {reason}", part.id, state.name(), part.ends.name())),
+        None => Some(format!("{} was not planned", part.id)),
+    };
+    PARTS.iter().filter_map(wrong).collect()
 }
 
 fn counts(facts: &Facts) -> String {
     let count = |kind: UnitState| facts.ends.values().filter(|(state, _)| *state == kind).count();
-    let parts: Vec<String> = UnitState::ALL
-        .iter()
-        .copied()
-        .filter(|kind| count(*kind) > 0)
-        .map(|kind| format!("{} {}", count(kind), kind.name()))
-        .collect();
-    parts.join(", ")
+    let some = UnitState::ALL.iter().copied().filter(|kind| count(*kind) > 0);
+    some.map(|kind| format!("{} {}", count(kind), kind.name())).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

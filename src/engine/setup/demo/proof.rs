@@ -1,7 +1,7 @@
 //! What the mission left, looked at again: every landed commit tested in a scratch clone, processes, the user's branch.
 
 use super::checks::{Expectation, Facts, Merged, Suite, expectations};
-use super::stage::{Demo, footprint, resumed, said_yes, unexpected};
+use super::stage::{self, Demo, footprint, resumed};
 use super::story::{OLD_CALLER, SAME_LINE, VERIFY};
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::local::demo::belonging_to;
@@ -10,7 +10,6 @@ use crate::domain::mission::{AttemptClass, MergeSource, Record, RejectClass};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::history::History;
 use crate::report::words::word;
-use std::collections::BTreeMap;
 
 /// The outcome of the demo.
 #[derive(Debug, Clone)]
@@ -40,14 +39,15 @@ impl Report {
 /// # Errors
 /// [`EngineError`] when something cannot be examined at all.
 pub async fn examine(demo: &Demo, report: i32, audit: i32) -> Result<Report, EngineError> {
-    let history = demo.journal()?.ok_or_else(|| unexpected("the journal is gone"))?;
+    let history = demo.history()?;
     let mut facts = of_journal(&history);
     facts.report = report;
     facts.audit = audit;
     facts.seen = demo.seen.clone();
     facts.marks = demo.lines("starts");
     let after = footprint(&demo.again).await?;
-    facts.touched = differences(&demo.before, &after);
+    let changed = demo.before.iter().filter(|(name, text)| after.get(*name) != Some(text));
+    facts.touched = changed.map(|(name, _)| name.clone()).collect();
     scratch(demo, &history, &mut facts).await?;
     facts.tampered = demo.tampered.clone();
     facts.left = belonging_to(demo.path());
@@ -113,18 +113,13 @@ fn of_journal(history: &History) -> Facts {
     facts
 }
 
-fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
-    before.iter().filter(|(name, text)| after.get(*name) != Some(text)).map(|(name, _)| name.clone()).collect()
-}
-
 /// Tests every landed commit in a fresh clone, and what plain git would have made of the rejected caller.
 async fn scratch(demo: &Demo, history: &History, facts: &mut Facts) -> Result<(), EngineError> {
     let clone = demo.path().join("scratch");
     let shell =
         async |line: String| Ok::<Output, EngineError>(demo.again.shell(&clone, &line).await.map_err(GitError::from)?);
     let source = "git clone -q --no-local till scratch && cd scratch && git fetch -q origin 'refs/mc/attempts/*:refs/attempts/*'";
-    let output = demo.again.shell(demo.path(), source).await.map_err(GitError::from)?;
-    said_yes("clone the repository", &output)?;
+    stage::shell(&demo.again, demo.path(), "clone the repository", source).await?;
     let git = Git::in_folder(demo.repository(), ChildGuard::none());
     if let Some(green) = git.resolve("refs/heads/mc/green").await? {
         let first_parents = shell(format!("git rev-list --reverse --first-parent main..{}", green.commit)).await?;
@@ -137,18 +132,15 @@ async fn scratch(demo: &Demo, history: &History, facts: &mut Facts) -> Result<()
             let output = shell(format!("git checkout -q --detach {commit} && {{ {VERIFY}; }}")).await?;
             facts.suites.push(suite(&output));
         }
-        let line =
-            shell(format!("git checkout -q --detach {} && . lib/features.sh && echo \"$features\"", green.commit))
-                .await?;
+        let at = format!("git checkout -q --detach {}", green.commit);
+        let line = shell(format!("{at} && . lib/features.sh && echo \"$features\"")).await?;
         let words = String::from_utf8_lossy(&line.stdout);
         facts.same_line = SAME_LINE.iter().all(|id| words.split_whitespace().any(|w| w == *id));
-        if let Some(attempt) =
-            history.state.units.iter().find(|u| u.spec.id.as_str() == OLD_CALLER).and_then(|u| u.attempts.last())
-        {
+        let caller = history.state.units.iter().find(|unit| unit.spec.id.as_str() == OLD_CALLER);
+        if let Some(attempt) = caller.and_then(|unit| unit.attempts.last()) {
             let head = format!("refs/attempts/{}/{OLD_CALLER}/{}", history.mission, attempt.n);
             let alone = shell(format!("git checkout -q --detach {head} && {VERIFY}")).await?;
-            let merge =
-                shell(format!("git checkout -q --detach {} && git merge -q --no-edit {head}", green.commit)).await?;
+            let merge = shell(format!("{at} && git merge -q --no-edit {head}")).await?;
             let together = shell(VERIFY.to_owned()).await?;
             facts.merged = Some(Merged { alone: suite(&alone), clean: merge.success(), together: suite(&together) });
         }

@@ -20,8 +20,7 @@ use crate::domain::mission::{Record, State, UnitState};
 use crate::domain::trouble::chain;
 use crate::domain::values::UnitId;
 use crate::engine::error::EngineError;
-use crate::engine::inspect::history;
-use crate::engine::inspect::history::History;
+use crate::engine::inspect::history::{self, History};
 use crate::engine::run::signals::Signals;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -117,7 +116,7 @@ impl Demo {
         let again = Again { cwd: path.join("till"), env };
         write(path)?;
         let line = "git init -q -b main . && git add -A && git commit -q -m 'A till'";
-        said_yes("make the repository", &again.shell(&again.cwd, line).await.map_err(GitError::from)?)?;
+        shell(&again, &again.cwd, "make the repository", line).await?;
         let mut place = Environment::empty(path).with("MC_STATE_DIR", path.join("state"));
         for (name, value) in &again.env {
             place = place.with(name, value);
@@ -171,8 +170,8 @@ impl Demo {
         self.until("the middle of the mission", |demo| Ok(demo.journal()?.filter(|h| demo.in_the_middle(&h.state))))
             .await?;
         let Some(child) = &mut self.child else { return Err(unexpected("the mission was not started")) };
-        self.seen.killed = child.kill().await.map_err(|e| broken("kill mc", &e))?;
         let pid = child.pid();
+        self.seen.killed = child.kill().await.map_err(|e| broken("kill mc", &e))?;
         self.child = None;
         // What it wrote until its last instant counts, so the journal is read after its death.
         let state = self.journal()?.ok_or_else(|| unexpected("the mission left no journal"))?.state;
@@ -224,9 +223,8 @@ impl Demo {
         self.let_go(OLD_CALLER)?;
         let done = format!("done.{OLD_CALLER}");
         self.until("an agent to finish alone", |demo| Ok((!demo.lines(&done).is_empty()).then_some(()))).await?;
-        let journal = self.journal()?.ok_or_else(|| unexpected("the journal is gone"))?;
-        let open = journal.state.running().any(|(unit, _)| unit.spec.id.as_str() == OLD_CALLER);
-        self.seen.finished_alone = open;
+        let journal = self.history()?;
+        self.seen.finished_alone = journal.state.running().any(|(unit, _)| unit.spec.id.as_str() == OLD_CALLER);
         Ok(())
     }
 
@@ -259,11 +257,9 @@ impl Demo {
     }
 
     fn lease_file(&self, unit: &str) -> Result<PathBuf, EngineError> {
-        let journal = self.journal()?.ok_or_else(|| unexpected("the journal is gone"))?;
-        let mut running = journal.state.running();
-        let (_, attempt) = running
-            .find(|(u, _)| u.spec.id.as_str() == unit)
-            .ok_or_else(|| unexpected(format!("the journal does not know {unit} as running")))?;
+        let journal = self.history()?;
+        let running = journal.state.running().find(|(u, _)| u.spec.id.as_str() == unit);
+        let (_, attempt) = running.ok_or_else(|| unexpected(format!("the journal does not know {unit} as running")))?;
         let run = self.state.runs().join(journal.mission.as_str()).join(unit).join(attempt.n.to_string());
         Ok(run.join("run").join("lease"))
     }
@@ -286,8 +282,7 @@ impl Demo {
         let copy = self.path().join("tampered");
         let db = copy.join("mc.db");
         let line = "mkdir tampered && cp state/mc.db state/repository state/state-id tampered";
-        let copied = self.again.shell(self.path(), line).await.map_err(GitError::from)?;
-        said_yes("copy the journal", &copied)?;
+        shell(&self.again, self.path(), "copy the journal", line).await?;
         let failed = |source| EngineError::File { path: db.clone(), source };
         let mut bytes = files::read_if_there(&db).map_err(failed)?.unwrap_or_default();
         let title = PARTS[0].title.as_bytes();
@@ -306,9 +301,8 @@ impl Demo {
 
     /// Ends what still runs: the child by its pid, agents by `mc mission stop --now`. What cannot be ended is returned.
     pub async fn abandon(&mut self) -> Vec<u32> {
-        if let Some(child) = &mut self.child {
+        if let Some(mut child) = self.child.take() {
             let _ = child.kill().await;
-            self.child = None;
         }
         let unfinished = self.journal().ok().flatten().is_some_and(|h| !h.state.over());
         if unfinished {
@@ -332,23 +326,21 @@ impl Demo {
     }
 
     fn launch(&mut self, args: &[&str]) -> Result<(), EngineError> {
-        let child = self.again.start(args, self.silent).map_err(|e| broken("start mc", &e))?;
-        self.child = Some(child);
+        self.child = Some(self.again.start(args, self.silent).map_err(|e| broken("start mc", &e))?);
         Ok(())
     }
 
     pub(super) fn journal(&self) -> Result<Option<History>, EngineError> {
-        match Store::open_existing(&self.state.db())? {
-            Some(store) => history::load(&store, None),
-            None => Ok(None),
-        }
+        Store::open_existing(&self.state.db())?.map_or(Ok(None), |store| history::load(&store, None))
+    }
+
+    pub(super) fn history(&self) -> Result<History, EngineError> {
+        self.journal()?.ok_or_else(|| unexpected("the journal is gone"))
     }
 
     fn ended(&mut self) -> Result<Option<i32>, EngineError> {
-        match &mut self.child {
-            Some(child) => child.ended().map_err(|e| broken("wait for mc", &e)),
-            None => Ok(None),
-        }
+        let ended = self.child.as_mut().map_or(Ok(None), Child::ended);
+        ended.map_err(|e| broken("wait for mc", &e))
     }
 
     /// Looks until there is something to see. A child that ends before that is an error, unless its end is awaited.
@@ -422,9 +414,11 @@ fn write(folder: &Path) -> Result<(), EngineError> {
     Ok(())
 }
 
-pub(super) fn said_yes(what: &str, output: &Output) -> Result<(), EngineError> {
+/// What a line of the shell printed that must work.
+pub(super) async fn shell(again: &Again, folder: &Path, what: &str, line: &str) -> Result<Output, EngineError> {
+    let output = again.shell(folder, line).await.map_err(GitError::from)?;
     if output.success() {
-        return Ok(());
+        return Ok(output);
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
     let reason = stderr.trim().lines().next().unwrap_or("no reason given").to_owned();
@@ -441,8 +435,8 @@ pub(super) async fn footprint(again: &Again) -> Result<BTreeMap<String, String>,
         ("index", "git ls-files -s"),
         ("files", "git status --porcelain --untracked-files=all --ignored && git hash-object $(git ls-files)"),
     ] {
-        let output = again.shell(&again.cwd, line).await.map_err(GitError::from)?;
-        said_yes(&format!("look at the {name} of the repository"), &output)?;
+        let what = format!("look at the {name} of the repository");
+        let output = shell(again, &again.cwd, &what, line).await?;
         found.insert(name.to_owned(), String::from_utf8_lossy(&output.stdout).into_owned());
     }
     Ok(found)

@@ -23,18 +23,12 @@ pub struct Part {
     script: &'static str,
 }
 
-const fn part(
-    id: &'static str,
-    title: &'static str,
-    ends: UnitState,
-    keys: &'static str,
-    script: &'static str,
-) -> Part {
-    Part { id, title, ends, long: false, why: "", keys, script }
+const fn landed(id: &'static str, title: &'static str, keys: &'static str, script: &'static str) -> Part {
+    Part { id, title, ends: UnitState::Landed, long: false, why: "", keys, script }
 }
 
-const fn because(why: &'static str, part: Part) -> Part {
-    Part { why, ..part }
+const fn not_landed(ends: UnitState, why: &'static str, part: Part) -> Part {
+    Part { ends, why, ..part }
 }
 
 const fn long(part: Part) -> Part {
@@ -96,61 +90,50 @@ echo 'month() { echo "$(invoice "$1" 0), $(stock "$2" "$3") left"; }' >lib/month
 echo '[ "$(month 100 9 2)" = "119, 7 left" ]' >tests/month.test.sh
 "#;
 
+const DELETE_TEST: &str = "git rm -q tests/big.test.sh\ngit commit -qm 'Faster tests'\n";
+const WAIT_FOREVER: &str = "sleep 600 &\necho 'waiting for a server that never answers'\nwait\n";
+const FAIL: &str = "echo 'prices.csv: no such file'\nexit 1\n";
+
 /// The units in the order of the backlog.
 pub const PARTS: [Part; 14] = [
-    part(RENAMER, "Rename add_up to sum_cents, callers too", UnitState::Landed, "- priority: 0\n", RENAME),
-    because(
+    landed(RENAMER, "Rename add_up to sum_cents, callers too", "- priority: 0\n", RENAME),
+    not_landed(
+        UnitState::Rejected,
         "average",
-        long(part(
-            OLD_CALLER,
-            "Average price (calls add_up)",
-            UnitState::Rejected,
-            "- priority: 0\n- attempts: 1\n",
-            ADD_AVERAGE,
-        )),
+        long(landed(OLD_CALLER, "Average price (calls add_up)", "- priority: 0\n- attempts: 1\n", ADD_AVERAGE)),
     ),
-    long(part(LONG, "Count the stock", UnitState::Landed, "- priority: 0\n", ADD_STOCK)),
-    part("discount", "Discounts", UnitState::Landed, "- priority: 0\n", ADD_DISCOUNT),
-    part("tax", "Tax", UnitState::Landed, "- priority: 0\n", ADD_TAX),
-    part("change", "Change to give back", UnitState::Landed, "", ADD_CHANGE),
-    because(
+    long(landed(LONG, "Count the stock", "- priority: 0\n", ADD_STOCK)),
+    landed("discount", "Discounts", "- priority: 0\n", ADD_DISCOUNT),
+    landed("tax", "Tax", "- priority: 0\n", ADD_TAX),
+    landed("change", "Change to give back", "", ADD_CHANGE),
+    not_landed(
+        UnitState::Rejected,
         "big",
-        part(
-            "faster-tests",
-            "Make the tests faster",
-            UnitState::Rejected,
-            "- attempts: 1\n",
-            "git rm -q tests/big.test.sh\ngit commit -qm 'Faster tests'\n",
-        ),
+        landed("faster-tests", "Make the tests faster", "- attempts: 1\n", DELETE_TEST),
     ),
-    because(
+    not_landed(
+        UnitState::Failed,
         "used up its time",
-        part(
-            "fetch-rates",
-            "Fetch exchange rates",
-            UnitState::Failed,
-            "- attempts: 1\n- timeout: 2s\n",
-            "sleep 600 &\necho 'waiting for a server that never answers'\nwait\n",
-        ),
+        landed("fetch-rates", "Fetch exchange rates", "- attempts: 1\n- timeout: 2s\n", WAIT_FOREVER),
     ),
-    because(
+    not_landed(
+        UnitState::Failed,
         "prices.csv: no such file",
-        part(
-            "import-prices",
-            "Import last year's prices",
-            UnitState::Failed,
-            "- attempts: 1\n",
-            "echo 'prices.csv: no such file'\nexit 1\n",
-        ),
+        landed("import-prices", "Import last year's prices", "- attempts: 1\n", FAIL),
     ),
-    because(
+    not_landed(
+        UnitState::Blocked,
         "import-prices",
-        part("export-csv", "Export the prices", UnitState::Blocked, "- depends: import-prices\n", ""),
+        landed("export-csv", "Export the prices", "- depends: import-prices\n", ""),
     ),
-    because("import-prices", part("mail-csv", "Mail the export", UnitState::Blocked, "- depends: export-csv\n", "")),
-    part("coupon", "Coupons", UnitState::Landed, "- depends: discount\n", ADD_COUPON),
-    part("invoice", "Invoices", UnitState::Landed, "- depends: discount, tax\n", ADD_INVOICE),
-    part("month", "The month at a glance", UnitState::Landed, "- depends: invoice, stock\n", ADD_MONTH),
+    not_landed(
+        UnitState::Blocked,
+        "import-prices",
+        landed("mail-csv", "Mail the export", "- depends: export-csv\n", ""),
+    ),
+    landed("coupon", "Coupons", "- depends: discount\n", ADD_COUPON),
+    landed("invoice", "Invoices", "- depends: discount, tax\n", ADD_INVOICE),
+    landed("month", "The month at a glance", "- depends: invoice, stock\n", ADD_MONTH),
 ];
 
 /// What every scripted agent begins with.

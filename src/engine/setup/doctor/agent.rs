@@ -1,6 +1,7 @@
 //! Checks of what runs: the programs of the stages, the agent, what it is allowed, and whether it answers.
 
 use crate::adapters::host::local::machine::host::allowed;
+use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::tail;
 use crate::adapters::os::machine;
 use crate::config::Settings;
@@ -11,6 +12,7 @@ use crate::domain::survey::agents::{Agent, first_program, secret_sounding, start
 use crate::domain::survey::checks::Check;
 use crate::domain::survey::network::withheld;
 use crate::domain::survey::starts_all_at_once;
+use crate::domain::trouble::chain;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{HostId, SessionId, SlotId, Tip, UnitId};
 use crate::domain::verify::formats::Format;
@@ -18,6 +20,7 @@ use crate::engine::context::project::Project;
 use crate::engine::setup::scratch::Scratch;
 use crate::engine::tasks::session;
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -70,10 +73,7 @@ async fn lacking(project: &Project, line: &str, target: Option<&Tip>) -> Option<
         return (!found).then(|| format!("{program} is not on the PATH"));
     }
     if program.starts_with('/') || program.starts_with('~') {
-        let expanded = match (program.strip_prefix("~/"), project.env.home()) {
-            (Some(rest), Some(home)) => home.join(rest).to_string_lossy().into_owned(),
-            _ => program.clone(),
-        };
+        let expanded = expanded(project, &program).to_string_lossy().into_owned();
         let found = machine::find_program(&expanded, path, &project.facts.toplevel).is_some();
         return (!found).then(|| format!("there is no program {program}"));
     }
@@ -82,7 +82,7 @@ async fn lacking(project: &Project, line: &str, target: Option<&Tip>) -> Option<
         return None;
     }
     let inside = program.trim_start_matches("./");
-    let source = project.source(crate::adapters::host::local::process::command::ChildGuard::none());
+    let source = project.source(ChildGuard::none());
     let bytes = source.read_file(&target?.commit, inside).await.ok()?;
     bytes.is_none().then(|| format!("{program} is not committed, so no workspace has it"))
 }
@@ -96,11 +96,15 @@ fn no_script(project: &Project, line: &str) -> Option<String> {
     if !interpreters.contains(&name) || !script.starts_with(['/', '~']) {
         return None;
     }
-    let path = match (script.strip_prefix("~/"), project.env.home()) {
+    (!expanded(project, script).exists()).then(|| format!("there is no file {script}"))
+}
+
+/// A path as a shell takes it where it begins at the user's home.
+fn expanded(project: &Project, path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), project.env.home()) {
         (Some(rest), Some(home)) => home.join(rest),
-        _ => script.into(),
-    };
-    (!path.exists()).then(|| format!("there is no file {script}"))
+        _ => path.into(),
+    }
 }
 
 /// The agent that is configured and what it may do.
@@ -115,10 +119,10 @@ pub async fn look(project: &Project, settings: &Settings, target: Option<&Tip>, 
             let help = known.map_or("mend agent.command in mission-control.toml".to_owned(), |a| a.install.to_owned());
             checks.push(Check::problem("agent", why, help));
         }
-        None => checks.push(Check::ok(
-            "agent",
-            format!("`{command}` gets its brief by {:?}", settings.agent.prompt).to_lowercase(),
-        )),
+        None => {
+            let found = format!("`{command}` gets its brief by {:?}", settings.agent.prompt);
+            checks.push(Check::ok("agent", found.to_lowercase()));
+        }
     }
     if let Some(agent) = known {
         login(project, settings, agent, checks);
@@ -134,19 +138,16 @@ pub async fn shared_builds(project: &Project, settings: &Settings, target: Optio
         let value = project.env.var(name).map(|value| value.to_string_lossy().into_owned());
         found.extend(value.filter(|value| value.starts_with('/')).map(|value| format!("{value} ({name})")));
     }
-    let source = project.source(crate::adapters::host::local::process::command::ChildGuard::none());
+    let source = project.source(ChildGuard::none());
     if let Some(target) = target {
         for file in [".cargo/config.toml", ".cargo/config"] {
             let text = source.read_file(&target.commit, file).await.ok().flatten().unwrap_or_default();
-            let text = String::from_utf8_lossy(&text).into_owned();
+            let text = String::from_utf8_lossy(&text);
             let lines =
                 text.lines().filter_map(|line| line.trim().strip_prefix("target-dir")?.trim().strip_prefix('='));
-            let folders = lines.map(|value| value.trim().trim_matches(['"', '\'']).to_owned());
-            found.extend(
-                folders
-                    .filter(|at| at.starts_with(['/', '~']) || at.starts_with(".."))
-                    .map(|at| format!("{at} ({file})")),
-            );
+            let folders = lines.map(|value| value.trim().trim_matches(['"', '\'']));
+            let elsewhere = folders.filter(|at| at.starts_with(['/', '~']) || at.starts_with(".."));
+            found.extend(elsewhere.map(|at| format!("{at} ({file})")));
         }
     }
     if !found.is_empty() {
@@ -184,12 +185,8 @@ fn login(project: &Project, settings: &Settings, agent: &Agent, checks: &mut Vec
 
 /// Names of variables, the user and the places an agent reaches. Names only, never values.
 fn allowed_what(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
-    let names: Vec<&str> = project
-        .env
-        .vars()
-        .filter_map(|(name, _)| name.to_str())
-        .filter(|name| allowed(name, &settings.agent.env))
-        .collect();
+    let names = project.env.vars().filter_map(|(name, _)| name.to_str());
+    let names: Vec<&str> = names.filter(|name| allowed(name, &settings.agent.env)).collect();
     checks.push(Check::ok("environment", format!("the agent gets these variables: {}", names.join(", "))));
     let mut secret: Vec<&str> = names.into_iter().filter(|name| secret_sounding(name)).collect();
     secret.sort_unstable();
@@ -204,10 +201,8 @@ fn allowed_what(project: &Project, settings: &Settings, checks: &mut Vec<Check>)
         let help = format!("export {name}, or remove it from agent.env");
         checks.push(Check::warning("environment", format!("the variable {name} of agent.env is not set"), help));
     }
-    let home = project
-        .env
-        .home()
-        .map_or_else(|| "no home folder".to_owned(), |home| format!("the home folder {}", home.display()));
+    let home = project.env.home().map(|home| format!("the home folder {}", home.display()));
+    let home = home.unwrap_or_else(|| "no home folder".to_owned());
     let reach = format!("agents and verifications run as you (user {}), with your network and {home}", machine::user());
     checks.push(if machine::user() == 0 {
         let help = "run mc as a user of its own, or in a container that holds nothing else";
@@ -220,11 +215,8 @@ fn allowed_what(project: &Project, settings: &Settings, checks: &mut Vec<Check>)
 /// Starts the agent on a trivial brief in an empty scratch repository.
 pub async fn start(project: &Project, settings: &Settings, kill: watch::Receiver<bool>, checks: &mut Vec<Check>) {
     if settings.agent.command.is_none() {
-        checks.push(Check::problem(
-            "answer",
-            "there is no agent to start",
-            "set [agent] command in mission-control.toml",
-        ));
+        let help = "set [agent] command in mission-control.toml";
+        checks.push(Check::problem("answer", "there is no agent to start", help));
         return;
     }
     checks.push(match answer(project, settings, kill).await {
@@ -234,12 +226,11 @@ pub async fn start(project: &Project, settings: &Settings, kill: watch::Receiver
 }
 
 async fn answer(project: &Project, settings: &Settings, kill: watch::Receiver<bool>) -> Result<String, String> {
-    let said = |e: &dyn std::error::Error| crate::domain::trouble::chain(e);
+    let said = |e: &dyn std::error::Error| chain(e);
     let mut settings = settings.clone();
     settings.target.setup = None;
     settings.target.copy = Vec::new();
-    let scratch =
-        Scratch::make_empty(&project.facts, &project.state, &project.env, &settings).await.map_err(|e| said(&e))?;
+    let scratch = Scratch::make_empty(project, &settings).await.map_err(|e| said(&e))?;
     let base = scratch.first_commit().await.map_err(|e| said(&e))?;
     let id = UnitId::new("mc-doctor").map_err(|e| said(&e))?;
     let mut unit = UnitSpec::new(id, "Make the file mc-doctor.txt");

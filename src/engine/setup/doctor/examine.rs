@@ -91,23 +91,17 @@ pub async fn examine(place: &Where, trials: Trials, kill: watch::Receiver<bool>)
 fn imports(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
     let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());
     let (imports, stages) = (Imports::find(&project.env, &project.facts, &pool), &settings.verification.stages);
-    match (imports.refusal(stages), imports.told()) {
-        (Some((why, help)), _) => checks.push(Check::problem("imports", why, help)),
-        (None, Some(told)) => checks.push(Check::ok("imports", told)),
-        (None, None) => {}
-    }
-    if let Some((what, help)) = imports.asleep(stages) {
-        checks.push(Check::warning("python", what, help));
-    }
+    let refusal = imports.refusal(stages).map(|(why, help)| Check::problem("imports", why, help));
+    checks.extend(refusal.or_else(|| imports.told().map(|told| Check::ok("imports", told))));
+    checks.extend(imports.asleep(stages).map(|(what, help)| Check::warning("python", what, help)));
 }
 
 /// Repository, settings and state directory, as far as they can be had; what cannot is a problem.
 async fn project(place: &Where, env: &Environment, checks: &mut Vec<Check>) -> (Option<Project>, Option<Settings>) {
     let layers = said("settings", read_layers(env, place), checks);
     let start = place.directory.as_ref().map_or_else(|| env.cwd().to_owned(), |dir| env.cwd().join(dir));
-    let path = layers
-        .as_ref()
-        .and_then(|(layers, directory, _)| layers.path("target.path").or_else(|| Some(directory.clone())));
+    let found = layers.as_ref();
+    let path = found.map(|(layers, directory, _)| layers.path("target.path").unwrap_or_else(|| directory.clone()));
     let facts = inspect(&Git::in_folder(&path.unwrap_or(start), ChildGuard::none())).await;
     let facts = said("repository", facts.map_err(EngineError::from), checks);
     let state = facts.as_ref().map(|facts| StateDir::locate(&facts.common_dir, env).map_err(EngineError::from));
@@ -118,9 +112,8 @@ async fn project(place: &Where, env: &Environment, checks: &mut Vec<Check>) -> (
             Some(file) => checks.push(Check::ok("settings", format!("{} is read", file.display()))),
             None => checks.push(Check::ok("settings", "no settings file; variables and defaults are used")),
         }
-        let warn =
-            |text: &String| Check::warning("settings", text.clone(), "remove these keys when you no longer need them");
-        checks.extend(settings.warnings.iter().map(warn));
+        let help = "remove these keys when you no longer need them";
+        checks.extend(settings.warnings.iter().map(|text| Check::warning("settings", text.clone(), help)));
         Some(settings)
     });
     let ((layers, _, config_file), facts, state) = match (layers, facts, state) {

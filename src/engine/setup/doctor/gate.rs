@@ -14,8 +14,7 @@ use crate::domain::verify::StageOutcome;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
 use crate::domain::verify::verdict::judge;
 use crate::engine::context::project::Project;
-use crate::engine::setup::init::paths;
-use crate::engine::setup::scratch::{Looked, Scratch, demands, judge_as_base};
+use crate::engine::setup::scratch::{Looked, Scratch, demands, judge_as_base, modes};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use tokio::sync::watch;
@@ -35,30 +34,19 @@ pub async fn run(
     kill: watch::Receiver<bool>,
     checks: &mut Vec<Check>,
 ) -> bool {
-    match tried(project, settings, target, plant, kill, checks).await {
-        Ok(let_through) => let_through,
-        Err(why) => {
-            checks.push(Check::problem("baseline", why, "mend what the message names, then try again"));
-            false
-        }
-    }
-}
-
-async fn tried(
-    project: &Project,
-    settings: &Settings,
-    target: &Tip,
-    plant: bool,
-    kill: watch::Receiver<bool>,
-    checks: &mut Vec<Check>,
-) -> Result<bool, String> {
-    let scratch = Scratch::make(&project.facts, &project.state, &project.env, settings).await.map_err(|e| chain(&e))?;
-    let fenced = scratch.context.host.probe().await.map(|host| host.fenced);
-    let mut inside = outside::score(None);
-    let let_through = in_scratch(&scratch, settings, target, plant, kill.clone(), checks, &mut inside).await;
-    scratch.remove().map_err(|e| chain(&e))?;
-    outside::look((project, settings, target), inside, &fenced.map_err(|e| e.to_string())?, &kill, checks).await?;
-    let_through
+    let tried = async {
+        let scratch = Scratch::make(project, settings).await.map_err(|e| chain(&e))?;
+        let fenced = scratch.context.host.probe().await.map(|host| host.fenced);
+        let mut inside = outside::score(None);
+        let let_through = in_scratch(&scratch, settings, target, plant, kill.clone(), checks, &mut inside).await;
+        scratch.remove().map_err(|e| chain(&e))?;
+        outside::look((project, settings, target), inside, &fenced.map_err(|e| e.to_string())?, &kill, checks).await?;
+        let_through
+    };
+    tried.await.unwrap_or_else(|why: String| {
+        checks.push(Check::problem("baseline", why, "mend what the message names, then try again"));
+        false
+    })
 }
 
 async fn in_scratch(
@@ -73,7 +61,8 @@ async fn in_scratch(
     let base = scratch.verify(target, None, kill.clone()).await?;
     *inside = outside::score(Some(&base));
     if settings.target.setup.is_some() {
-        let left = scratch.list_strays().await?.unignored;
+        let strays = scratch.list_strays().await?;
+        let (left, changed) = (strays.unignored, strays.changed);
         if !left.is_empty() {
             let names = named(left.iter().map(OsString::as_os_str));
             let found = format!("setup and verification leave files that git does not ignore: {names}");
@@ -81,7 +70,6 @@ async fn in_scratch(
                         verification leaves is not";
             checks.push(Check::warning("baseline", found, help));
         }
-        let changed = scratch.list_strays().await?.changed;
         if !changed.is_empty() {
             let names = named(changed.iter().map(OsString::as_os_str));
             let found = format!("setup changes files that git tracks: {names}");
@@ -92,7 +80,7 @@ async fn in_scratch(
     }
     let mut let_through = false;
     if baseline(settings, &base, checks) && plant {
-        let tree = paths(&scratch.git, &target.commit).await.map_err(|e| chain(&e))?;
+        let tree = modes(&scratch.git, target.commit.as_str()).await.map_err(|e| chain(&e))?.into_keys().collect();
         let trial = Trial { settings, scratch, target, base: &base, kill };
         let files = test_files(&trial, &tree).await?;
         if files.paths.is_empty() {
@@ -156,11 +144,10 @@ fn baseline(settings: &Settings, base: &Looked, checks: &mut Vec<Check>) -> bool
         let found = format!("the untouched base does not verify: {}\n{failing}", judged.reasons.join("; "));
         checks.push(Check::problem("baseline", found.trim_end(), help));
     } else if summary.failed > 0 || failing(&base.snapshot).next().is_some() {
-        let stages: Vec<String> =
-            failing(&base.snapshot).map(|stage| format!("{} ({})", stage.name, first_line(&stage.why()))).collect();
-        let stages = format!("stages that fail: {}", stages.join(", "));
-        let found = format!("{counted}: what fails already stays as it is, unrelated work lands; {stages}");
-        checks.push(Check::warning("baseline", found, ""));
+        let stages = failing(&base.snapshot).map(|stage| format!("{} ({})", stage.name, first_line(&stage.why())));
+        let stages = stages.collect::<Vec<_>>().join(", ");
+        let stays = "what fails already stays as it is, unrelated work lands";
+        checks.push(Check::warning("baseline", format!("{counted}: {stays}; stages that fail: {stages}"), ""));
     } else {
         checks.push(Check::ok("baseline", format!("the verification passes on the untouched base ({counted})")));
     }
@@ -209,8 +196,7 @@ impl Trial<'_> {
             return self.told(&Fault::Broken(path.clone()), checks).await;
         }
         let Some(first) = unseen.first() else { return Ok(true) };
-        let fault = Fault::Deleted(first.clone());
-        checks.push(Check::problem("gate", format!("lets through: {}", fault.words()), fault.blame()));
+        checks.push(lets_through(&Fault::Deleted(first.clone())));
         self.told(&Fault::Broken(first.clone()), checks).await?;
         Ok(false)
     }
@@ -218,10 +204,7 @@ impl Trial<'_> {
     /// Plants a fault and says what came of it; whether it was refused.
     async fn told(&self, fault: &Fault, checks: &mut Vec<Check>) -> Result<bool, String> {
         let (refused, why) = self.planted(fault).await?;
-        checks.push(match refused {
-            true => refuses(fault, &why),
-            false => Check::problem("gate", format!("lets through: {}", fault.words()), fault.blame()),
-        });
+        checks.push(if refused { refuses(fault, &why) } else { lets_through(fault) });
         Ok(refused)
     }
 
@@ -243,6 +226,10 @@ impl Trial<'_> {
 
 fn refuses(fault: &Fault, why: &str) -> Check {
     Check::ok("gate", format!("refuses {} ({})", fault.words(), first_line(why)))
+}
+
+fn lets_through(fault: &Fault) -> Check {
+    Check::problem("gate", format!("lets through: {}", fault.words()), fault.blame())
 }
 
 fn first_line(text: &str) -> &str {

@@ -32,7 +32,7 @@ pub async fn look(project: &Project, settings: &Settings, isolation: Option<Isol
     let left = scratch.remove(&parents);
     let names = |names: Vec<&Path>| name_first(names.iter().map(|name| name.display()), TOLD);
     let own = "verifications have a HOME of their own";
-    let check = match shared(&homes) {
+    checks.push(match shared(&homes) {
         Some(told) if settings.scheduler.isolation == WantedIsolation::Search => Check::ok("home", told),
         Some(told) => Check::warning(
             "home",
@@ -46,8 +46,7 @@ pub async fn look(project: &Project, settings: &Settings, isolation: Option<Isol
             }
             seen => Check::ok("home", format!("{own}, where they find {seen}; what they write there is dropped")),
         },
-    };
-    checks.push(check);
+    });
     if let Err(e) = left {
         checks.push(Check::warning("home", format!("remove {}: {e}", parents[0].display()), "remove it by hand"));
     }

@@ -5,9 +5,8 @@ use crate::adapters::git::{ATTR_SOURCE, Git};
 use crate::adapters::host::local::operations::facts::not_contained;
 use crate::adapters::host::local::process::probe::probe;
 use crate::adapters::host::local::protocol::{Isolation, OURSELVES};
-use crate::adapters::os::clock;
 use crate::adapters::os::environment::Environment;
-use crate::adapters::os::machine;
+use crate::adapters::os::{clock, machine};
 use crate::config::Settings;
 use crate::domain::fence::WantedIsolation;
 use crate::domain::survey::checks::Check;
@@ -36,11 +35,8 @@ pub fn programs(env: &Environment, checks: &mut Vec<Check>) {
     let missing: Vec<&(&str, &str)> =
         PROGRAMS.iter().filter(|(name, _)| machine::find_program(name, path, env.cwd()).is_none()).collect();
     for (name, package) in &missing {
-        checks.push(Check::problem(
-            "programs",
-            format!("{name} is not on the PATH"),
-            format!("apt-get install {package}"),
-        ));
+        let help = format!("apt-get install {package}");
+        checks.push(Check::problem("programs", format!("{name} is not on the PATH"), help));
     }
     if missing.is_empty() {
         checks.push(Check::ok("programs", "sh and setsid are there"));
@@ -51,11 +47,10 @@ pub fn programs(env: &Environment, checks: &mut Vec<Check>) {
 pub async fn git(on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
     match on.git().await {
         Err(refusal) => checks.push(refused("git", refusal)),
-        Ok((major, minor)) if (major, minor) < ATTR_SOURCE => checks.push(Check::warning(
-            "git",
-            format!("git {major}.{minor} merges without the merge attributes of .gitattributes"),
-            "install git 2.41 or newer",
-        )),
+        Ok((major, minor)) if (major, minor) < ATTR_SOURCE => {
+            let found = format!("git {major}.{minor} merges without the merge attributes of .gitattributes");
+            checks.push(Check::warning("git", found, "install git 2.41 or newer"));
+        }
         Ok((major, minor)) => checks.push(Check::ok("git", format!("git {major}.{minor}"))),
     }
 }
@@ -131,11 +126,8 @@ pub async fn clock(source: &Git, target: &Tip, checks: &mut Vec<Check>) {
     let told = source.out(&["show", "-s", "--format=%ct", target.commit.as_str()]).await;
     let Some(commit) = told.ok().and_then(|text| text.trim().parse::<u64>().ok()) else { return };
     if clock::now().saturating_add(CLOCK_SLACK) < commit.saturating_mul(1_000) {
-        checks.push(Check::warning(
-            "clock",
-            "this machine's clock is more than a day behind the newest commit; times in reports will be wrong",
-            "set the clock (`timedatectl set-ntp true`)",
-        ));
+        let found = "this machine's clock is more than a day behind the newest commit; times in reports will be wrong";
+        checks.push(Check::warning("clock", found, "set the clock (`timedatectl set-ntp true`)"));
     }
 }
 

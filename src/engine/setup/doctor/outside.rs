@@ -40,8 +40,7 @@ pub(super) async fn look(
     let tried = async |change: &dyn Fn(&mut Settings)| -> Result<Score, String> {
         let mut settings = settings.clone();
         change(&mut settings);
-        let scratch =
-            Scratch::make(&project.facts, &project.state, &project.env, &settings).await.map_err(|e| chain(&e))?;
+        let scratch = Scratch::make(project, &settings).await.map_err(|e| chain(&e))?;
         let looked = scratch.verify(target, None, kill.clone()).await;
         scratch.remove().map_err(|e| chain(&e))?;
         Ok(score(looked.as_ref().ok()))
@@ -63,14 +62,12 @@ pub(super) async fn look(
     };
     let mut helps = Vec::new();
     if !kept.is_empty() && with(&kept).await? {
+        helps = kept.clone();
         for name in kept.iter().take(TRIED) {
             if with(&[name]).await? {
                 helps = vec![*name];
                 break;
             }
-        }
-        if helps.is_empty() {
-            helps = kept;
         }
     }
     let found = "it passes, or more of it does, without the fence around runs";

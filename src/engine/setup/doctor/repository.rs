@@ -13,6 +13,7 @@ use crate::domain::trouble::chain;
 use crate::domain::values::Tip;
 use crate::engine::context::owner::who_asks;
 use crate::engine::context::project::Project;
+use crate::engine::error::EngineError;
 use crate::engine::inspect::plans;
 use crate::engine::run::mission;
 use crate::engine::tasks::preflight::{PreflightInput, lacking, landings};
@@ -22,17 +23,11 @@ pub async fn look(project: &Project, on: &PreflightInput<'_>, checks: &mut Vec<C
     machine::git(on, checks).await;
     checks.push(complete(project, on).await);
     let store = state(project, checks);
-    let target = match on.target().await {
-        Ok(target) => {
-            let (branch, commit) = (&on.settings.target.branch, target.commit.short().to_owned());
-            checks.push(Check::ok("branch", format!("work starts from {branch} at {commit}")));
-            Some(target)
-        }
-        Err(refusal) => {
-            checks.push(refused("branch", refusal));
-            None
-        }
-    };
+    let target = said("branch", on.target().await.map_err(EngineError::Refused), checks);
+    if let Some(target) = &target {
+        let (branch, commit) = (&on.settings.target.branch, target.commit.short());
+        checks.push(Check::ok("branch", format!("work starts from {branch} at {commit}")));
+    }
     owner(project, on, checks).await;
     green(on, store.as_ref(), checks).await;
     note("changes", on.unchanged(false).await.map(|note| note.into_iter().collect()), checks);
@@ -98,13 +93,8 @@ async fn green(on: &PreflightInput<'_>, store: Option<&Store>, checks: &mut Vec<
     for looked in [on.green_unblocked().await, on.green_free().await] {
         checks.extend(looked.err().map(|refusal| refused("green", refusal)));
     }
-    let tip = match on.green().await {
-        Ok(tip) => tip,
-        Err(refusal) => {
-            checks.push(refused("green", refusal));
-            return;
-        }
-    };
+    let tip = said("green", on.green().await.map_err(EngineError::Refused), checks);
+    let Some(tip) = tip else { return };
     if let Some(store) = store {
         let kept = match landings(store) {
             Ok(landed) => on.landed_kept(&landed, tip.as_ref()).await,
@@ -113,13 +103,11 @@ async fn green(on: &PreflightInput<'_>, store: Option<&Store>, checks: &mut Vec<
         checks.extend(kept.err().map(|refusal| refused("green", refusal)));
     }
     if checks.len() == before {
-        checks.push(Check::ok(
-            "green",
-            match tip {
-                Some(tip) => format!("{name} is at {}", tip.commit.short()),
-                None => format!("{name} does not exist yet; the first mission makes it"),
-            },
-        ));
+        let found = match tip {
+            Some(tip) => format!("{name} is at {}", tip.commit.short()),
+            None => format!("{name} does not exist yet; the first mission makes it"),
+        };
+        checks.push(Check::ok("green", found));
     }
 }
 
@@ -133,11 +121,8 @@ fn note(about: &'static str, looked: Result<Vec<String>, Refusal>, checks: &mut 
 async fn plan(project: &Project, checks: &mut Vec<Check>) {
     let Ok(Ok(plans::Offered { units, fixed, .. })) = plans::offered(project, &[]).await else { return };
     if fixed {
-        checks.push(Check::warning(
-            "plan",
-            "BACKLOG.md is not committed: its units are the plan of the next mission, fixed at its start",
-            "git add BACKLOG.md && git commit -m Backlog",
-        ));
+        let found = "BACKLOG.md is not committed: its units are the plan of the next mission, fixed at its start";
+        checks.push(Check::warning("plan", found, "git add BACKLOG.md && git commit -m Backlog"));
     }
     checks.push(match units.len() {
         0 => Check::warning(
@@ -151,15 +136,7 @@ async fn plan(project: &Project, checks: &mut Vec<Check>) {
 
 /// Hooks of the user do not run in missions.
 async fn hooks(on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
-    const KNOWN: [&str; 7] = [
-        "pre-commit",
-        "commit-msg",
-        "prepare-commit-msg",
-        "pre-merge-commit",
-        "pre-push",
-        "post-checkout",
-        "post-merge",
-    ];
+    let known = "pre-commit commit-msg prepare-commit-msg pre-merge-commit pre-push post-checkout post-merge";
     let mut folder = on.facts.common_dir.join("hooks");
     // The builder of every call switches hooks off, so the user's own setting is asked for by its file.
     for scope in ["--local", "--global"] {
@@ -169,12 +146,9 @@ async fn hooks(on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
             break;
         }
     }
-    let there: Vec<&str> = KNOWN.into_iter().filter(|name| folder.join(name).is_file()).collect();
+    let there: Vec<&str> = known.split(' ').filter(|name| folder.join(name).is_file()).collect();
     if !there.is_empty() {
-        checks.push(Check::warning(
-            "hooks",
-            format!("your hooks do not run in missions: {}", there.join(", ")),
-            "what they check belongs into a stage of [target.verification]",
-        ));
+        let found = format!("your hooks do not run in missions: {}", there.join(", "));
+        checks.push(Check::warning("hooks", found, "what they check belongs into a stage of [target.verification]"));
     }
 }

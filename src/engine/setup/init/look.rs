@@ -1,6 +1,5 @@
 //! What a proposal is made from: files of the last commit, programs of this machine, agents on the PATH.
 
-use crate::adapters::git::answers::fields;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::local::machine::host::allowed;
@@ -12,6 +11,7 @@ use crate::domain::handoff::PromptMode;
 use crate::domain::survey::agents::{AGENTS, Agent, known};
 use crate::domain::survey::{Files, Need, wanted};
 use crate::domain::values::CommitId;
+use crate::engine::setup::scratch::modes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -20,29 +20,14 @@ use std::time::Duration;
 /// Ignored files that programs of a project read and that no clone has.
 const LOCAL: [&str; 1] = [".env"];
 
-/// Every path of a commit, as text; a path that is no UTF-8 is nothing a proposal could name.
-///
-/// # Errors
-/// [`GitError`] when git fails.
-pub async fn paths(source: &Git, commit: &CommitId) -> Result<BTreeSet<String>, GitError> {
-    let bytes = source.bytes(&["ls-tree", "-r", "-z", "--name-only", "--full-tree", commit.as_str()]).await?;
-    Ok(fields(&bytes).filter_map(|path| String::from_utf8(path.to_vec()).ok()).collect())
-}
-
 /// The files a survey looks at.
 ///
 /// # Errors
 /// [`GitError`] when git fails.
 pub async fn files(source: &Git, facts: &SourceFacts, commit: &CommitId) -> Result<Files, GitError> {
-    let bytes = source.bytes(&["ls-tree", "-r", "-z", "--full-tree", commit.as_str()]).await?;
-    let (mut paths, mut executable) = (BTreeSet::new(), BTreeSet::new());
-    for field in fields(&bytes).filter_map(|field| String::from_utf8(field.to_vec()).ok()) {
-        let Some((about, path)) = field.split_once('\t') else { continue };
-        if about.starts_with("100755 ") {
-            executable.insert(path.to_owned());
-        }
-        paths.insert(path.to_owned());
-    }
+    let modes = modes(source, commit.as_str()).await?;
+    let executable = modes.iter().filter(|(_, mode)| *mode == "100755").map(|(path, _)| path.clone()).collect();
+    let paths: BTreeSet<String> = modes.into_keys().collect();
     let mut texts = BTreeMap::new();
     for path in wanted(&paths) {
         if let Some(bytes) = source.read_file(commit, &path).await? {
@@ -138,10 +123,8 @@ pub fn agents(wish: Option<&str>, programs: &Programs<'_>) -> (Vec<AgentLine>, V
     };
     let Some(agent) = known(wish.trim()) else {
         let (command, allows) = (wish.to_owned(), String::new());
-        return (
-            vec![AgentLine { command, prompt: PromptMode::Stdin, env: Vec::new(), allows, off: false }],
-            Vec::new(),
-        );
+        let own = AgentLine { command, prompt: PromptMode::Stdin, env: Vec::new(), allows, off: false };
+        return (vec![own], Vec::new());
     };
     let missing = (!programs.has(agent.name))
         .then(|| format!("the agent {} is not on the PATH; install it: `{}`", agent.name, agent.install));

@@ -5,11 +5,9 @@
 
 mod look;
 
-pub use look::paths;
-
 use super::scratch::{Scratch, judge_as_base};
 use crate::adapters::git::Git;
-use crate::adapters::git::source::{SourceFacts, inspect};
+use crate::adapters::git::source::inspect;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
@@ -23,9 +21,8 @@ use crate::domain::values::Tip;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::key::StageKind;
 use crate::domain::verify::snapshot::Snapshot;
-use crate::engine::context::project::Where;
+use crate::engine::context::project::{Project, Where};
 use crate::engine::error::EngineError;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
@@ -53,9 +50,7 @@ pub struct Proposal {
     pub backlog: Option<String>,
     /// The virtual environment of the work tree that has to be activated first, where it is not active.
     pub venv: Option<&'static str>,
-    facts: SourceFacts,
-    env: Environment,
-    state: StateDir,
+    project: Project,
 }
 
 /// Looks at the repository and proposes; changes nothing.
@@ -130,7 +125,8 @@ pub async fn propose(place: &Where, wish: &Wish) -> Result<Proposal, EngineError
     let there = files.paths.contains("BACKLOG.md") || taken(&facts.toplevel.join("BACKLOG.md"));
     let lines: Vec<&str> = survey.stages.iter().map(|stage| stage.run.as_str()).collect();
     let backlog = (!there).then(|| sample::backlog(wish.objective.as_deref(), &lines));
-    Ok(Proposal { survey, draft, head, notes, backlog, venv, facts, env, state })
+    let project = Project::without_settings(env, facts, state)?;
+    Ok(Proposal { survey, draft, head, notes, backlog, venv, project })
 }
 
 fn used(lacking: Option<Need>) -> Use {
@@ -178,14 +174,14 @@ impl Proposal {
     #[must_use]
     pub fn elsewhere(&self) -> Option<String> {
         let top = self.top().to_string_lossy();
-        let here = files::same(self.env.cwd(), self.top());
+        let here = files::same(self.project.env.cwd(), self.top());
         (!here).then(|| shlex::try_quote(&top).map_or_else(|_| top.clone().into_owned(), |quoted| quoted.into_owned()))
     }
 
     /// Root of the work tree.
     #[must_use]
     pub fn top(&self) -> &Path {
-        &self.facts.toplevel
+        &self.project.facts.toplevel
     }
 
     /// The settings as this version reads them.
@@ -195,11 +191,9 @@ impl Proposal {
     pub fn settings(&self) -> Result<Settings, EngineError> {
         // What fence this machine wants is no matter of the file.
         let text = self.draft.text();
-        let named = self.env.vars().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
-        let fence: BTreeMap<String, String> = named
-            .filter(|(name, _)| name.starts_with("MC_SANDBOX_"))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let named = self.project.env.vars().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
+        let fence = named.filter(|(name, _)| name.starts_with("MC_SANDBOX_"));
+        let fence = fence.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let path = self.top().join(FILE_NAME);
         let inputs = Inputs { file: Some((&path, &text)), directory: self.top(), environment: &fence, flags: &[] };
         Ok(Layers::resolve(&inputs)?.settings()?)
@@ -216,7 +210,7 @@ impl Proposal {
             return Ok(Baseline { refusal, ..Baseline::default() });
         }
         let settings = self.settings()?;
-        let scratch = Scratch::make(&self.facts, &self.state, &self.env, &settings).await?;
+        let scratch = Scratch::make(&self.project, &settings).await?;
         let looked = scratch.verify(&self.head, None, kill).await;
         scratch.remove()?;
         let looked = match looked {
@@ -272,15 +266,11 @@ impl Proposal {
     /// # Errors
     /// [`EngineError::File`].
     pub fn write(&self, place: &Path) -> Result<Vec<PathBuf>, EngineError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| EngineError::Write { path, source }
-        };
-        files::create_new(place, self.draft.text().as_bytes()).map_err(failed(place))?;
-        let mut written = vec![place.to_owned()];
-        if let Some(text) = &self.backlog {
-            let path = self.top().join("BACKLOG.md");
-            files::create_new(&path, text.as_bytes()).map_err(failed(&path))?;
+        let backlog = self.backlog.iter().map(|text| (self.top().join("BACKLOG.md"), text.clone()));
+        let mut written = Vec::new();
+        for (path, text) in std::iter::once((place.to_owned(), self.draft.text())).chain(backlog) {
+            files::create_new(&path, text.as_bytes())
+                .map_err(|source| EngineError::Write { path: path.clone(), source })?;
             written.push(path);
         }
         Ok(written)
