@@ -48,7 +48,6 @@ pub struct Places {
 }
 
 /// The cause of a failure.
-#[must_use]
 pub fn cause_of(error: &(dyn Error + 'static), places: &Places) -> Cause {
     let mut seen = Seen::default();
     seen.look(error);
@@ -174,7 +173,6 @@ impl Seen {
 }
 
 /// The limit of this process or machine that an error comes from, if it is one: no folder has to do with it.
-#[must_use]
 pub fn limit_of(error: &(dyn Error + 'static)) -> Option<Cause> {
     let anywhere = Places { source: PathBuf::from("/"), state: PathBuf::from("/") };
     let cause = cause_of(error, &anywhere);
@@ -206,7 +204,6 @@ fn by_number(errno: Errno, seen: &Seen, places: &Places) -> Option<Cause> {
 }
 
 /// That no file descriptors are left, with their limit.
-#[must_use]
 pub fn descriptors() -> Cause {
     Cause::Descriptors { limit: getrlimit(Resource::Nofile).current }
 }
@@ -246,7 +243,6 @@ pub const ROOM: &str =
     "the disk is full: make room on it (`mc pool prune` and `mc clean` free what mc keeps there), then try again";
 
 /// Whether a full disk is the cause of an error. Not of the store, which says so itself.
-#[must_use]
 pub fn is_full(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {

@@ -68,7 +68,6 @@ pub struct Console(Arc<Mutex<Screen>>);
 
 impl Console {
     /// A console as the global options want it, for missions of a project.
-    #[must_use]
     pub fn new(global: &Global, project: &Project) -> Self {
         let style = match (global.json, global.quiet) {
             (true, _) => Style::Json,
@@ -99,7 +98,6 @@ impl Console {
     }
 
     /// The observer to hand to the engine.
-    #[must_use]
     pub fn observer(&self) -> Box<dyn Observer> {
         Box::new(self.clone())
     }

@@ -67,7 +67,6 @@ impl CliError {
     }
 
     /// The exit code.
-    #[must_use]
     pub fn code(&self) -> u8 {
         let kind = match self {
             Self::Engine(error) => error.kind(),

@@ -37,7 +37,6 @@ use std::process::ExitCode;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Runs the command line of this process.
-#[must_use]
 pub fn main() -> ExitCode {
     // A supervisor is started twice a unit: nothing else is done for it.
     let args: Vec<_> = std::env::args_os().skip(1).collect();

@@ -22,7 +22,6 @@ pub struct Change {
 }
 
 /// What `after` changes of what decides a verification, by key.
-#[must_use]
 pub fn changes(before: &Layers, after: &Layers) -> Vec<Change> {
     let (before, after) = (rows(before), rows(after));
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();

@@ -20,7 +20,6 @@ pub fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// Writes a duration the way [`parse`] reads it, in whole seconds.
-#[must_use]
 pub fn render(duration: Duration) -> String {
     let mut rest = duration.as_secs();
     if rest == 0 {

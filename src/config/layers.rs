@@ -102,7 +102,6 @@ impl Layers {
     }
 
     /// Key, value as TOML and source of every supported key, in the order of the table of keys.
-    #[must_use]
     pub fn show(&self) -> Vec<(String, String, String)> {
         let mut rows = Vec::new();
         for key in KEYS {
@@ -117,7 +116,6 @@ impl Layers {
     }
 
     /// [`Layers::show`] as lines `key = value  # source`; what is set and has no effect comes last, as comments.
-    #[must_use]
     pub fn show_text(&self) -> String {
         let keys = self.show().into_iter().map(|(key, value, source)| format!("{key} = {value}  # {source}\n"));
         let without =
@@ -126,7 +124,6 @@ impl Layers {
     }
 
     /// [`Layers::show`] as `{"schema": 1, "settings": [{"key", "value", "source"}], "without_effect": [{"key", "source"}]}`; the value is TOML text.
-    #[must_use]
     pub fn show_json(&self) -> serde_json::Value {
         let rows = self.show();
         let rows = rows.iter().map(|(key, value, source)| json!({"key": key, "value": value, "source": source}));
@@ -136,7 +133,6 @@ impl Layers {
     }
 
     /// The value of a supported key and its source.
-    #[must_use]
     pub fn get(&self, path: &str) -> Option<&(Value, Source)> {
         self.values.get(path)
     }

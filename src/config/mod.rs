@@ -30,7 +30,6 @@ use std::path::{Path, PathBuf};
 pub const FILE_NAME: &str = "mission-control.toml";
 
 /// The settings file for work begun in `start`: the nearest one in it or above it. `exists` tells whether a file is there.
-#[must_use]
 pub fn lookup(start: &Path, exists: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     start.ancestors().map(|directory| directory.join(FILE_NAME)).find(|path| exists(path))
 }
@@ -42,7 +41,6 @@ pub struct ConfigError(pub Vec<Problem>);
 
 impl ConfigError {
     /// Whether nobody has said yet how the repository is verified.
-    #[must_use]
     pub fn without_verification(&self) -> bool {
         let unset = |problem: &Problem| matches!(problem, Problem::Value { place: layers::Source::Default, key, .. } if key == settings::VERIFICATION_COMMAND);
         self.0.iter().any(unset)

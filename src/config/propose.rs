@@ -23,7 +23,6 @@ pub enum Use {
 
 impl Use {
     /// Why it is written as a comment, if it is.
-    #[must_use]
     pub fn off(&self) -> Option<&str> {
         match self {
             Self::On => None,
@@ -72,13 +71,11 @@ pub struct Draft {
 
 impl Draft {
     /// Whether a stage is left that can say whether a tree is good.
-    #[must_use]
     pub fn verifies(&self) -> bool {
         self.stages.iter().any(|(_, used)| *used == Use::On)
     }
 
     /// The text of the file.
-    #[must_use]
     pub fn text(&self) -> String {
         let mut out = String::from(
             "# Settings of mc (mission control) for this repository, proposed by `mc init` from its files. Everything here is yours\n\

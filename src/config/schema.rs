@@ -32,7 +32,6 @@ pub struct Key {
 
 impl Key {
     /// The environment variable that sets it: `MC_SECTION_KEY`.
-    #[must_use]
     pub fn environment_name(&self) -> String {
         format!("MC_{}", self.path.replace('.', "_").to_uppercase())
     }
@@ -182,19 +181,16 @@ pub const KEYS: &[Key] = &[
 ];
 
 /// The key of this exact path.
-#[must_use]
 pub fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.path == path)
 }
 
 /// Whether keys stand below this path.
-#[must_use]
 pub fn is_section(path: &str) -> bool {
     KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The nearest name to one that is not known, if one is near: by spelling, or the same name in another section.
-#[must_use]
 pub fn nearest(path: &str) -> Option<&'static str> {
     let leaf = |path: &str| path.rsplit('.').next().unwrap_or_default().to_owned();
     let works = |key: &&Key| !matches!(key.support, Support::Later | Support::Older);

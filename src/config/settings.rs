@@ -322,7 +322,6 @@ impl Layers {
     }
 
     /// The text of a key.
-    #[must_use]
     pub fn text(&self, key: &str) -> String {
         let Some((Value::Text(text), _)) = self.get(key) else { return String::new() };
         text.clone()

@@ -43,14 +43,12 @@ pub struct Stage {
 
 impl Stage {
     /// The only stage of a file with `command`.
-    #[must_use]
     pub fn of_command(command: &str) -> Self {
         let (name, run) = ("verification".to_owned(), command.to_owned());
         Self { spec: StageSpec { name, run, ..StageSpec::default() }, ..Self::default() }
     }
 
     /// The stage the engine runs.
-    #[must_use]
     pub fn spec(&self, timeout: Duration) -> StageSpec {
         StageSpec { timeout_secs: self.timeout.unwrap_or(timeout).as_secs(), ..self.spec.clone() }
     }
@@ -90,7 +88,6 @@ impl Stage {
     }
 
     /// As an inline table, for people.
-    #[must_use]
     pub fn render(&self) -> String {
         let StageSpec { kind, tier, format, .. } = &self.spec;
         let unsaid = [("kind", kind.word()), ("tier", tier.word()), ("format", format.word())];
@@ -188,7 +185,6 @@ fn read_one(file: &File<'_>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -
 
 impl super::Settings {
     /// Whether files may stay in the workspace of verifications from one run to the next.
-    #[must_use]
     pub fn keeps_files(&self) -> bool {
         self.target.setup.is_some() || !self.verification.keep.is_empty()
     }

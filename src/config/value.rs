@@ -265,7 +265,6 @@ pub(super) fn quoted_list(texts: &[String]) -> String {
 }
 
 /// A text as a TOML string on one line.
-#[must_use]
 pub fn quoted(text: &str) -> String {
     let mut out = String::from('"');
     for c in text.chars() {

@@ -23,13 +23,11 @@ pub enum Ending {
 
 impl Ending {
     /// From what the system says, which is one of the two.
-    #[must_use]
     pub fn told(code: Option<i32>, signal: Option<i32>) -> Option<Self> {
         code.map(Self::Code).or(signal.map(Self::Signal))
     }
 
     /// As a shell says it: the code, or 128 + n after signal n.
-    #[must_use]
     pub fn number(self) -> i32 {
         match self {
             Self::Code(code) => code,
@@ -38,7 +36,6 @@ impl Ending {
     }
 
     /// Reads [`Ending::number`]. A program that exits with 128 + n itself reads as ended by the signal.
-    #[must_use]
     pub fn of_number(number: i32) -> Self {
         match number - SIGNALS_FROM {
             signal @ 1..=LAST_SIGNAL => Self::Signal(signal),

@@ -51,7 +51,6 @@ pub enum SandboxMode {
 
 impl Sandbox {
     /// Whether a fence is wanted.
-    #[must_use]
     pub fn is_on(&self) -> bool {
         self.mode == SandboxMode::Auto
     }
@@ -157,14 +156,12 @@ pub const DOWNLOADED: &[&str] = &[
 ];
 
 /// Whether a folder that `[sandbox] writable` or `shared` names is made where it is absent, on a machine that has these programs.
-#[must_use]
 pub fn is_made(name: &str, has: impl Fn(&str) -> bool) -> bool {
     MADE_BY.iter().find(|(known, _)| *known == name).is_none_or(|(_, programs)| programs.iter().any(|name| has(name)))
 }
 
 /// The paths of sockets in the value of a variable that names some: a plain path (`SSH_AUTH_SOCK`; with more after a colon for
 /// gpg), `unix://PATH`, or addresses of D-Bus (its specification, "Server Addresses").
-#[must_use]
 pub fn socket_paths(name: &str, value: &str) -> Vec<String> {
     let plain = match name {
         "GPG_AGENT_INFO" => value.split(':').next().unwrap_or_default(),

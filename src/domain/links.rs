@@ -34,7 +34,6 @@ pub struct Links {
 impl Links {
     /// Whether the link at `path` leads out of the tree, by itself or by other links of the tree: to an absolute path, above
     /// the root, into a folder of git or below a submodule. One that cannot be made leaves it, too.
-    #[must_use]
     pub fn leaves(&self, path: &[u8]) -> bool {
         let Some(target) = self.targets.get(path) else { return false };
         let folder = path.iter().rposition(|b| *b == b'/').map_or(&path[..0], |at| &path[..at]);

@@ -23,7 +23,6 @@ pub enum Spot {
 
 impl Spot {
     /// For messages.
-    #[must_use]
     pub fn words(self) -> &'static str {
         match self {
             Self::Source => "the source repository",
@@ -76,13 +75,11 @@ pub enum Cause {
 
 impl Cause {
     /// A cause that is known by nothing but what was said of it.
-    #[must_use]
     pub fn unknown(message: &str) -> Self {
         Self::Unknown(key(message))
     }
 
     /// Whether everything a mission does needs it, so that no unit can be what is wrong with it.
-    #[must_use]
     pub fn is_shared(&self) -> bool {
         match self {
             Self::Missing(_)
@@ -106,7 +103,6 @@ impl Cause {
 
     /// Whether no unit is to blame for it when it is met a second time: what everything needs, or what keeps git away from more
     /// than the refs of `mc` itself.
-    #[must_use]
     pub fn is_nobodys(&self) -> bool {
         match self {
             Self::Locked(path) => !path.contains("/refs/mc/"),
@@ -115,13 +111,11 @@ impl Cause {
     }
 
     /// Whether the processes of a run can have done it to themselves, so that it says nothing of others.
-    #[must_use]
     pub fn is_of_the_run(&self) -> bool {
         matches!(self, Self::LostRun)
     }
 
     /// What is wrong, as a sentence without its full stop.
-    #[must_use]
     pub fn words(&self) -> String {
         match self {
             Self::Missing(spot) => format!("{} cannot be found where it was", spot.words()),
@@ -145,7 +139,6 @@ impl Cause {
     }
 
     /// What a person can do about it.
-    #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::Missing(Spot::Source) => "put the repository back, or run `mc mission resume` where it is now",
@@ -186,7 +179,6 @@ pub struct Trouble {
 
 impl Trouble {
     /// A failure of a known cause.
-    #[must_use]
     pub fn new(cause: Cause, why: impl Into<String>) -> Self {
         Self { cause, why: why.into() }
     }
@@ -242,7 +234,6 @@ fn key(message: &str) -> String {
 }
 
 /// An error with its causes on one line.
-#[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let all = std::iter::successors(Some(error), |error| error.source());
     all.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -68,7 +68,6 @@ pub struct UnitSpec {
 
 impl UnitSpec {
     /// A unit with the given id and title and every other field at its default (priority 2).
-    #[must_use]
     pub fn new(id: UnitId, title: &str) -> Self {
         Self {
             id,

@@ -29,7 +29,6 @@ pub fn check_line(line: &str) -> Result<(), String> {
 /// The day of a time, in UTC, as `2026-11-20`.
 ///
 /// Days to a civil date as in Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms" (`civil_from_days`).
-#[must_use]
 pub fn date(at: Millis) -> String {
     let days = at / 86_400_000 + 719_468;
     let (era, of_era) = (days / 146_097, days % 146_097);
@@ -62,7 +61,6 @@ macro_rules! text_id {
 
         impl $name {
             /// The id as text.
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -115,7 +113,6 @@ pub struct SlotId {
 
 impl HostId {
     /// The machine the engine runs on.
-    #[must_use]
     pub fn local() -> Self {
         Self("local".into())
     }
@@ -222,7 +219,6 @@ impl CommitId {
     }
 
     /// The first ten digits, for people.
-    #[must_use]
     pub fn short(&self) -> &str {
         &self.0[..10]
     }

@@ -113,7 +113,6 @@ impl EngineError {
     }
 
     /// Who has to do something.
-    #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
             Self::Usage { .. } | Self::Config(_) | Self::File { .. } => Kind::Usage,
@@ -138,13 +137,11 @@ impl EngineError {
     }
 
     /// Whether the reason is an engine that works here and can be told.
-    #[must_use]
     pub fn engine_lives(&self) -> bool {
         matches!(self, Self::Lock(LockError::Held { .. }))
     }
 
     /// What helps, if the message does not say so itself.
-    #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. } | Self::Broken { hint, .. } => Some(hint.clone()).filter(|h| !h.is_empty()),

@@ -54,14 +54,12 @@ pub struct Slow<'a> {
 }
 
 /// Units that the journal calls landed and that are not among those green names.
-#[must_use]
 pub fn missing<'a>(view: &View<'a>, landed_on_green: &BTreeSet<UnitId>) -> Vec<&'a Unit> {
     let landed = view.state.units.iter().filter(|unit| unit.state == UnitState::Landed);
     landed.filter(|unit| !landed_on_green.contains(&unit.spec.id)).collect()
 }
 
 /// What to say of them before everything else; the first few are named.
-#[must_use]
 pub fn contradiction(missing: &[&Unit], green: &GreenRef) -> Option<String> {
     if missing.is_empty() {
         return None;
@@ -72,19 +70,16 @@ pub fn contradiction(missing: &[&Unit], green: &GreenRef) -> Option<String> {
 
 impl<'a> Account<'a> {
     /// Takes the account of a mission. `landed_on_green` are the units named by trailers of green's history.
-    #[must_use]
     pub fn of(view: &View<'a>, green: &'a GreenRef, landed_on_green: &BTreeSet<UnitId>) -> Self {
         Self { view: *view, green, timeline: view.timeline(), missing: missing(view, landed_on_green) }
     }
 
     /// When counting ends: the mission's end, or now.
-    #[must_use]
     pub fn until(&self) -> Millis {
         self.view.state.ended.unwrap_or(self.view.now)
     }
 
     /// The first line: whether it is over, how it ended, how many of how many landed, what is not done, who is waited for.
-    #[must_use]
     pub fn headline(&self) -> String {
         let over = self.view.state.over();
         let mut line = if over { truth(&self.view) } else { format!("not over: {}", truth(&self.view)) };
@@ -102,7 +97,6 @@ impl<'a> Account<'a> {
     }
 
     /// What stands before everything else when the journal and green do not agree.
-    #[must_use]
     pub fn contradiction(&self) -> Option<String> {
         contradiction(&self.missing, self.green)
     }
@@ -112,7 +106,6 @@ impl<'a> Account<'a> {
     }
 
     /// Landed units in the order of landing: the tests after one are the tests before the next.
-    #[must_use]
     pub fn landed(&self) -> Vec<(&'a Unit, Option<Fact<'_, 'a>>)> {
         let landed: Vec<_> = self.timeline.landed().collect();
         let place = |unit: &Unit| landed.iter().rposition(|(told, _)| told.attempt_of(&unit.spec.id).is_some());
@@ -122,13 +115,11 @@ impl<'a> Account<'a> {
     }
 
     /// Units for which nothing was to be done.
-    #[must_use]
     pub fn idle(&self) -> Vec<&'a Unit> {
         self.in_state(UnitState::NoOp).collect()
     }
 
     /// Units that neither landed nor had nothing to do, in plan order.
-    #[must_use]
     pub fn unlanded(&self) -> Vec<Unlanded<'a>> {
         let rest = self.view.state.units.iter().filter(|unit| !unit.state.satisfies());
         rest.map(|unit| Unlanded { unit, kept: self.kept(unit), helps: self.helps(unit) }).collect()
@@ -153,7 +144,6 @@ impl<'a> Account<'a> {
 
     /// Units by the time they themselves took, longest first, with what it was spent on: at most `limit`. What a unit waited
     /// for others says nothing about the unit.
-    #[must_use]
     pub fn slowest(&self, limit: usize) -> Vec<Slow<'_>> {
         let of_others = [Phase::Planned, Phase::Parked, Phase::Away];
         let mut units = Vec::new();
@@ -170,7 +160,6 @@ impl<'a> Account<'a> {
     }
 
     /// What the mission did not look at or take in, one line each. Untrusted.
-    #[must_use]
     pub fn left_out(&self) -> Vec<String> {
         let later = Some(self.timeline.left_over).filter(|units| *units > 0);
         let later = later.map(|units| format!("{units} units of the plan source were not planned"));
@@ -188,7 +177,6 @@ impl<'a> Account<'a> {
     }
 
     /// What went wrong beside single units, one line each. Untrusted.
-    #[must_use]
     pub fn problems(&self) -> Vec<&'a str> {
         let notes = self.view.state.ground.as_ref().map_or(0, |ground| ground.notes.len());
         let state = &self.view.state;
@@ -196,7 +184,6 @@ impl<'a> Account<'a> {
     }
 
     /// The command to type next.
-    #[must_use]
     pub fn next(&self) -> String {
         let unlanded = self.view.state.units.iter().find(|unit| unit.state.blocks() && !unit.attempts.is_empty());
         match unlanded.filter(|_| self.view.state.over() && !rolled_back(&self.view)) {

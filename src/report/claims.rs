@@ -47,13 +47,11 @@ impl Findings {
     }
 
     /// Nothing but one reason for which a claim is broken.
-    #[must_use]
     pub fn only(why: impl Into<String>) -> Self {
         Self { broken: vec![why.into()], unknown: Vec::new() }
     }
 
     /// Whether nothing was found.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.broken.is_empty() && self.unknown.is_empty()
     }
@@ -66,7 +64,6 @@ impl Findings {
 
 impl Claim {
     /// A claim that is broken where anything breaks it, else unknown where anything is, else holds.
-    #[must_use]
     pub fn of(what: impl Into<String>, findings: Findings) -> Self {
         let found = match (&findings.broken[..], &findings.unknown[..]) {
             ([], []) => Found::Holds,
@@ -83,7 +80,6 @@ impl Claim {
 }
 
 /// How many claims hold, do not hold and cannot be checked.
-#[must_use]
 pub fn tally(claims: &[Claim]) -> [usize; 3] {
     let count = |kind: fn(&Found) -> bool| claims.iter().filter(|claim| kind(&claim.found)).count();
     [
@@ -94,7 +90,6 @@ pub fn tally(claims: &[Claim]) -> [usize; 3] {
 }
 
 /// One line per claim, what does not hold first; the sum in the first line.
-#[must_use]
 pub fn text(mission: &str, claims: &[Claim]) -> String {
     let [holds, broken, unknown] = tally(claims);
     let verdict = match (broken, unknown) {
@@ -121,7 +116,6 @@ pub fn text(mission: &str, claims: &[Claim]) -> String {
 }
 
 /// `{schema, mission, holds, counts {holds, broken, unknown}, claims[] {claim, holds (true, false or null), why, covers[]}}`.
-#[must_use]
 pub fn json(mission: &str, claims: &[Claim]) -> Value {
     let [holds, broken, unknown] = tally(claims);
     let each = claims.iter().map(|claim| {

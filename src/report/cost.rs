@@ -6,7 +6,6 @@ use crate::domain::values::Millis;
 use serde_json::{Value, json};
 
 /// Attempts of agents whose cost nobody knows, those that run now included; attempts that never ran cost nothing.
-#[must_use]
 pub fn unknown(state: &State) -> u64 {
     state.account.unknown + state.agents_running()
 }
@@ -14,7 +13,6 @@ pub fn unknown(state: &State) -> u64 {
 /// `{usd, unknown_attempts, tokens, known_usd, counted_usd, cap_usd, ends_at}`. `usd` and `tokens` are sums over all attempts,
 /// `null` as soon as one is unknown; `known_usd` is what is known in any case; `counted_usd` is what counts against `cap_usd`,
 /// reserves of running attempts included; `cap_usd` is `null` without a cap, `ends_at` without an end by the clock.
-#[must_use]
 pub fn json(state: &State) -> Value {
     let (account, budget) = (&state.account, &state.policy.budget);
     let tokens_known = account.unknown_tokens + state.agents_running() == 0;
@@ -39,7 +37,6 @@ fn dollars(amount: Usd) -> String {
 }
 
 /// What was spent, as far as it is known, against the cap; without a line break.
-#[must_use]
 pub fn text(state: &State) -> String {
     let budget = &state.policy.budget;
     let ran = state.units.iter().any(|unit| unit.spec.run.is_none() && !unit.attempts.is_empty());
@@ -62,7 +59,6 @@ pub fn text(state: &State) -> String {
 }
 
 /// The same in a few words for one line of the live view; absent while nothing was spent.
-#[must_use]
 pub fn brief(state: &State) -> Option<String> {
     let budget = &state.policy.budget;
     match unknown(state) {
@@ -75,7 +71,6 @@ pub fn brief(state: &State) -> Option<String> {
 
 /// When a mission that was given an end ends by the clock: `ends at 07:00 at the latest, in 3h12m`; absent when it was not, or
 /// is over.
-#[must_use]
 pub fn end(state: &State, now: Millis) -> Option<String> {
     let at = state.ends_at().filter(|_| state.policy.until > 0 && !state.over())?;
     let local = of_day(at)?;

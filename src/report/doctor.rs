@@ -6,7 +6,6 @@ use crate::domain::survey::checks::{Check, Mark, stops};
 use serde_json::{Value, json};
 
 /// One line per check, what helps below it, and a last line that says whether a mission can start.
-#[must_use]
 pub fn text(checks: &[Check]) -> String {
     let wide = checks.iter().map(|check| check.about.len()).max().unwrap_or_default();
     let mut out = String::new();
@@ -39,7 +38,6 @@ pub fn text(checks: &[Check]) -> String {
 }
 
 /// `{"schema": 1, "ready": …, "gate": …, "checks": [{"about", "mark", "found", "help"}]}`; `gate` is `holds`, `lets-through` or null.
-#[must_use]
 pub fn json(checks: &[Check], gate: Option<bool>) -> Value {
     let gate = gate.map(|through| if through { "lets-through" } else { "holds" });
     json!({"schema": 1, "ready": !stops(checks), "gate": gate, "checks": checks})

@@ -16,7 +16,6 @@ fn of_unit<'t, 'a>(timeline: &'t Timeline<'a>, unit: &Unit) -> Vec<(u32, &'t Run
 }
 
 /// Numbers of the verifications that were run while attempts of a unit were to land, oldest first; of attempt `n` alone where it is given.
-#[must_use]
 pub fn verifications(view: &View<'_>, unit: &Unit, n: Option<u32>) -> Vec<RunId> {
     let timeline = view.timeline();
     let runs =
@@ -43,7 +42,6 @@ fn what(role: VerifyRole, unit: &Unit) -> String {
 }
 
 /// One line per run of the unit's own lines at its landings, with the key of the stored snapshot.
-#[must_use]
 pub fn landings_text(view: &View<'_>, unit: &Unit) -> Vec<String> {
     own_lines(view, unit, |attempt, run, answer| {
         let reused = if answer.reused { ", known before" } else { "" };
@@ -54,7 +52,6 @@ pub fn landings_text(view: &View<'_>, unit: &Unit) -> Vec<String> {
 }
 
 /// The same as JSON.
-#[must_use]
 pub fn landings_json(view: &View<'_>, unit: &Unit) -> Value {
     own_lines(view, unit, |attempt, run, answer| {
         json!({
@@ -71,7 +68,6 @@ pub fn landings_json(view: &View<'_>, unit: &Unit) -> Value {
 }
 
 /// What was run in the workspace of an attempt before it queued, and how it went.
-#[must_use]
 pub fn quick_text(attempt: &Attempt) -> Option<String> {
     let quick = attempt.quick()?;
     let took = span(quick.ran.1.saturating_sub(quick.ran.0));

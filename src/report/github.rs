@@ -15,7 +15,6 @@ use std::fmt::Write;
 const SHOWN: usize = 10;
 
 /// The output of the step.
-#[must_use]
 pub fn github(verified: &Verified, token: &str) -> String {
     let mut out = format!("::stop-commands::{token}\n{}::{token}::\n", text(verified, false));
     let history = &verified.history;
@@ -51,7 +50,6 @@ pub fn github(verified: &Verified, token: &str) -> String {
 }
 
 /// The summary of the job, as Markdown that holds no markup of others.
-#[must_use]
 pub fn summary(verified: &Verified) -> String {
     let body = text(verified, false);
     let fence = "`".repeat(3.max(longest_run(&body) + 1));

@@ -33,7 +33,6 @@ pub struct Proposed<'a> {
 }
 
 /// The proposal in a few lines.
-#[must_use]
 pub fn proposal(proposed: &Proposed<'_>) -> String {
     let found = match proposed.survey.found.as_slice() {
         [] => "no language or build tool that is known here".to_owned(),
@@ -64,7 +63,6 @@ fn row(name: &str, text: &str) -> String {
 }
 
 /// What the first verification gave, stage by stage.
-#[must_use]
 pub fn baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> String {
     let mut lines = Vec::new();
     for stage in snapshot.iter().flat_map(|snapshot| &snapshot.stages) {
@@ -111,7 +109,6 @@ fn summary(stage: &StageResult) -> Summary {
 }
 
 /// The proposal and the first verification for programs.
-#[must_use]
 pub fn json(
     proposed: &Proposed<'_>,
     text: &str,

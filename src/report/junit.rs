@@ -23,7 +23,6 @@ const SHOWN: usize = 10;
 const MESSAGE: usize = 2_000;
 
 /// The whole file.
-#[must_use]
 pub fn junit(verified: &Verified) -> String {
     let snapshot = &verified.after.snapshot;
     let mut suites: Vec<Suite> = snapshot.stages.iter().map(|stage| Suite::of(verified, stage)).collect();

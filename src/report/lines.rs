@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 const LIMIT: usize = 160;
 
 /// What a record says to a person; absent for records that only matter to the engine. `state` is the mission after it.
-#[must_use]
 pub fn line(record: &Record, state: &State) -> Option<String> {
     Some(match record {
         Record::MissionStarted { mission, objective, .. } => match objective.trim() {
@@ -201,7 +200,6 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
 }
 
 /// What changed in the user's repository while the mission ran, for its end: a few lines.
-#[must_use]
 pub fn repository(state: &State) -> Vec<String> {
     const MOST: usize = 5;
     let mut lines: Vec<String> =
@@ -213,7 +211,6 @@ pub fn repository(state: &State) -> Vec<String> {
 }
 
 /// Mission time in front of a line: `[  12.3s] `, `[12m34.5s] ` padded to the same width up to ten hours.
-#[must_use]
 pub fn elapsed(millis: Millis) -> String {
     let (hours, minutes, seconds, tenths) =
         (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60, millis % 1000 / 100);
@@ -240,7 +237,6 @@ fn ended(outcome: MissionOutcome, reason: &str, state: &State) -> String {
 }
 
 /// One row of the journal as JSON: `schema`, `seq` (absent while the engine runs it), `at` (RFC 3339), `mission`, `kind`, `record`.
-#[must_use]
 pub fn json(seq: Option<u64>, at: Millis, mission: &MissionId, record: &Record) -> Value {
     let mut row =
         json!({"schema": 1, "at": stamp(at), "mission": mission.as_str(), "kind": record.kind(), "record": record});
@@ -251,7 +247,6 @@ pub fn json(seq: Option<u64>, at: Millis, mission: &MissionId, record: &Record) 
 }
 
 /// Whose change it is.
-#[must_use]
 pub fn source_name(source: &MergeSource) -> String {
     match source {
         MergeSource::Unit { unit, .. } => unit.to_string(),

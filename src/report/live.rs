@@ -62,7 +62,6 @@ struct Pace {
 
 impl Live {
     /// Takes what the view needs.
-    #[must_use]
     pub fn of(state: &State) -> Self {
         let done = state.count(UnitState::Landed);
         let mut head = format!("{done}/{} landed", state.units.len());
@@ -97,14 +96,12 @@ impl Live {
     }
 
     /// The running attempts.
-    #[must_use]
     pub fn working(&self) -> &[Working] {
         &self.working
     }
 
     /// The view in lines of at most `width` characters, at most `height` of them. `life` tells when an attempt last gave a
     /// sign of life.
-    #[must_use]
     pub fn lines(
         &self,
         now: Millis,
@@ -164,7 +161,6 @@ impl Live {
     /// All of it on one line of at most `width` characters, without a line break, for places that have no more. Where the
     /// names of all running units do not fit, their number and the one that runs longest stand for them, so that the queue
     /// stays in sight.
-    #[must_use]
     pub fn text(&self, now: Millis, width: usize) -> String {
         let named = |attempt: &Working| format!("{} {}", attempt.unit, age(now.saturating_sub(attempt.since)));
         let all: Vec<String> = self.working.iter().map(named).collect();

@@ -17,7 +17,6 @@ use std::fmt::Write;
 const EVIDENCE: usize = 40;
 
 /// The report as Markdown. `landed_on_green` are the units named by trailers of green's history.
-#[must_use]
 pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId>) -> String {
     let account = Account::of(view, green, landed_on_green);
     let state = view.state;
@@ -66,7 +65,6 @@ fn sentence(text: &str) -> String {
 }
 
 /// Untrusted text as a code span on one line; nothing in it can end the span.
-#[must_use]
 pub fn code(text: &str) -> String {
     let text = plain(text);
     let text = text.trim();

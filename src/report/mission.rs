@@ -23,7 +23,6 @@ pub(super) const SLOWEST: usize = 5;
 const EVIDENCE: usize = 8;
 
 /// The report as text. `landed_on_green` are the units named by trailers of green's history.
-#[must_use]
 pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId>) -> String {
     let account = Account::of(view, green, landed_on_green);
     let state = view.state;

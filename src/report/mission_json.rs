@@ -16,7 +16,6 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// The report as JSON. `landed_on_green` are the units named by trailers of green's history.
-#[must_use]
 pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId>) -> Value {
     let account = Account::of(view, green, landed_on_green);
     let state = view.state;
@@ -99,7 +98,6 @@ fn unit_body(account: &Account<'_>, unit: &Unit, fact: Option<Fact<'_, '_>>) -> 
 }
 
 /// `{wall_ms, verify_ms, verify_share, away_ms, rounds[] {index, wall_ms, waves_ms[]}, units[] {id, wall_ms, phases}}`.
-#[must_use]
 pub fn times_json(times: &Timeline<'_>, until: Millis) -> Value {
     json!({
         "wall_ms": times.span.length(until),
@@ -120,7 +118,6 @@ pub fn times_json(times: &Timeline<'_>, until: Millis) -> Value {
 }
 
 /// Milliseconds by the name of the phase; phases without any time are left out.
-#[must_use]
 pub fn phases_json(phases: &Phases) -> Value {
     let spent = phases.each().filter(|(_, time)| *time > 0);
     Value::Object(spent.map(|(phase, time)| (phase.name().to_owned(), json!(time))).collect())

@@ -46,7 +46,6 @@ pub struct GreenRef {
 
 impl GreenRef {
     /// The branch name without `refs/heads/`.
-    #[must_use]
     pub fn branch(&self) -> &str {
         self.name.strip_prefix("refs/heads/").unwrap_or(&self.name)
     }
@@ -78,26 +77,22 @@ pub struct Left<'a> {
 
 impl<'a> View<'a> {
     /// The mission over time, up to now.
-    #[must_use]
     pub fn timeline(&self) -> Timeline<'a> {
         Timeline::of(self.records.iter().map(|(_, at, record)| (*at, record)), self.now)
     }
 
     /// Whether the mission is unfinished, has work that it could go on with, and nobody works on it.
-    #[must_use]
     pub fn alone(&self) -> bool {
         self.engine.is_none() && !self.state.over() && !self.state.waiting
     }
 
     /// Whether a stop waits that no engine has taken: a resume withdraws it.
-    #[must_use]
     pub fn stop_waits(&self) -> bool {
         let asked = self.left.requests.iter().any(|event| matches!(event, Event::Stop(_)));
         self.engine.is_none() && !self.state.over() && asked && !self.state.stopping()
     }
 
     /// Whether the next engine will end the mission, because that is decided and journaled.
-    #[must_use]
     pub fn ends_on_resume(&self) -> bool {
         self.engine.is_none() && !self.state.over() && self.state.stopping()
     }

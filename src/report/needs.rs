@@ -15,7 +15,6 @@ pub const ANSWER_AGAIN: &str =
     "write the answer into its text in BACKLOG.md with `- status: todo` for the next mission";
 
 /// What only a person can do, one line each, most urgent first.
-#[must_use]
 pub fn needs_you(view: &View<'_>) -> Vec<String> {
     let state = view.state;
     let mut lines = Vec::new();

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 
 /// The plan as text: counts, each wave with its units and what they wait for, what is left aside. Ends with a line break.
-#[must_use]
 pub fn text(plan: &Plan, left: &[SkippedItem]) -> String {
     let mut out = planned(plan);
     if !left.is_empty() {
@@ -54,7 +53,6 @@ fn planned(plan: &Plan) -> String {
 /// The plan as JSON: `schema`, `waves[] {wave, units[]}`, `units[]` (every key that is set, and `wave`),
 /// `edges[] {before, after, kind, globs}` by unit id and `aside[] {id, why, detail, helps}`; `globs` names the first overlap of
 /// an `order` edge.
-#[must_use]
 pub fn json(plan: &Plan, left: &[SkippedItem]) -> Value {
     let id = |at: usize| plan.units[at].id.as_str();
     let waves = plan.waves();
@@ -84,7 +82,6 @@ pub fn json(plan: &Plan, left: &[SkippedItem]) -> Value {
 }
 
 /// Everything that was taken from a backlog, one line per heading: path, kind, id, status, title. Ends with a line break.
-#[must_use]
 pub fn backlog_list(backlog: &Backlog) -> String {
     if backlog.headings.is_empty() {
         return "nothing taken: no heading of level 2 or deeper, no `# Task: name` and no `- [ ]` item\n".to_owned();

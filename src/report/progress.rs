@@ -10,7 +10,6 @@ use crate::domain::values::{MissionId, date};
 const NAMED: usize = 100;
 
 /// What a round of a mission came to.
-#[must_use]
 pub fn session(mission: &MissionId, books: &Books) -> Session {
     let told = &books.session;
     let of = |state: UnitState| told.units.iter().filter(move |unit| unit.state == state);

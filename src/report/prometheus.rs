@@ -20,7 +20,6 @@ struct Page<'a> {
 }
 
 /// The metrics of a mission; `view` is absent when there never was one.
-#[must_use]
 pub fn text(view: Option<&View<'_>>, repository: &str) -> String {
     let mut page = Page { out: String::new(), repository };
     let up = view.is_some_and(|view| view.engine.is_some());

@@ -23,7 +23,6 @@ pub(super) fn not_taken_in(outside: &RefusedTarget) -> String {
 }
 
 /// `2 items of BACKLOG.md are left aside: api (failed), docs (waits)`; empty without any.
-#[must_use]
 pub fn named(aside: &[SkippedItem]) -> String {
     if aside.is_empty() {
         return String::new();
@@ -35,7 +34,6 @@ pub fn named(aside: &[SkippedItem]) -> String {
 }
 
 /// What has an item taken up.
-#[must_use]
 pub fn helps(item: &SkippedItem) -> String {
     let unit = &item.unit;
     match item.why {
@@ -59,7 +57,6 @@ pub fn helps(item: &SkippedItem) -> String {
 }
 
 /// Two lines for each item: what it is, and what helps.
-#[must_use]
 pub fn lines(aside: &[SkippedItem]) -> Vec<String> {
     let mut lines = Vec::new();
     for item in aside {
@@ -72,7 +69,6 @@ pub fn lines(aside: &[SkippedItem]) -> Vec<String> {
 }
 
 /// `[{id, why, detail, helps}]`; `why` is `failed`, `held`, `blocked`, `waits` or `landed`.
-#[must_use]
 pub fn json(aside: &[SkippedItem]) -> Value {
     let body =
         |item: &SkippedItem| json!({"id": item.unit, "why": item.why, "detail": item.detail, "helps": helps(item)});

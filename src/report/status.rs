@@ -18,7 +18,6 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 
 /// The status as JSON; `view` is absent when there never was a mission.
-#[must_use]
 pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
     let green_json = json!({
         "ref": green.name,
@@ -81,7 +80,6 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
 }
 
 /// `{id, state, standing, outcome, objective, started_at, ended_at}` of a mission.
-#[must_use]
 pub fn mission_json(view: &View<'_>) -> Value {
     let state = view.state;
     json!({
@@ -97,7 +95,6 @@ pub fn mission_json(view: &View<'_>) -> Value {
 }
 
 /// One mission of a list: its line, and its JSON with `stop_waits` and `ends_on_resume`.
-#[must_use]
 pub fn brief(view: &View<'_>) -> (String, Value) {
     let state = view.state;
     let took = span(state.ended.unwrap_or(view.now).saturating_sub(state.started));
@@ -113,7 +110,6 @@ pub fn brief(view: &View<'_>) -> (String, Value) {
 }
 
 /// `{id, title, state, wave, round, attempts, host, base, commit, reason}` of a unit.
-#[must_use]
 pub fn unit_json(unit: &Unit) -> Value {
     let last = unit.attempts.last();
     json!({
@@ -173,7 +169,6 @@ fn queue(state: &State) -> Vec<(RequestId, &MergeSource, &'static str)> {
 }
 
 /// The status as text: the truth in the first line, the next command in the last.
-#[must_use]
 pub fn text(view: Option<&View<'_>>, green: &GreenRef) -> String {
     let at = green.tip.as_ref().map_or_else(|| "not made yet".to_owned(), |tip| format!("at {}", tip.commit.short()));
     let Some(view) = view else {
@@ -239,7 +234,6 @@ fn working(out: &mut String, view: &View<'_>) {
 }
 
 /// What is to be added to where a mission stands; empty for most.
-#[must_use]
 pub fn parting(view: &View<'_>) -> &'static str {
     match (view.stop_waits(), view.ends_on_resume()) {
         (true, _) => "a stop waits",
@@ -249,7 +243,6 @@ pub fn parting(view: &View<'_>) -> &'static str {
 }
 
 /// The one word for where a mission stands: how it ended, `suspended`, `interrupted`, or its state.
-#[must_use]
 pub fn standing(view: &View<'_>) -> String {
     let state = view.state;
     match &state.outcome {
@@ -273,7 +266,6 @@ fn taken_or_told(state: &State, green: &GreenRef) -> String {
 }
 
 /// One line: what state, how many landed of how many, what stopped it, what the backlog has beside.
-#[must_use]
 pub fn truth(view: &View<'_>) -> String {
     let state = view.state;
     let total = count(state.units.len() as u64, "unit");
@@ -338,7 +330,6 @@ fn rest(state: &State, kind: UnitState) -> String {
 }
 
 /// A command to type, with what it is good for.
-#[must_use]
 pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
     let state = view.state;
     if let Some((outcome, _, code)) = &state.outcome {
@@ -411,7 +402,6 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
 }
 
 /// Whether a person took green back after the mission, and with it the marks by which items were left aside.
-#[must_use]
 pub fn rolled_back(view: &View<'_>) -> bool {
     view.records.iter().any(|(_, _, record)| matches!(record, Record::RolledBack { .. }))
 }

@@ -5,7 +5,6 @@ use crate::domain::verify::formats::without_sequences;
 
 /// Takes out terminal sequences and replaces every other character that could steer a terminal or break a line: line breaks
 /// and tabs become a space, other control characters and invisible direction marks become U+FFFD.
-#[must_use]
 pub fn plain(text: &str) -> String {
     let safe = |c: char| match c {
         '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',

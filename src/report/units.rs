@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 use std::fmt::Write;
 
 /// All units as a table, one line each, in plan order.
-#[must_use]
 pub fn table(view: &View<'_>) -> String {
     let state = view.state;
     if state.units.is_empty() {
@@ -34,14 +33,12 @@ pub fn table(view: &View<'_>) -> String {
 }
 
 /// All units as `{"schema": 1, "mission", "units": […]}`, each as in `mc status --json`.
-#[must_use]
 pub fn table_json(state: &State) -> Value {
     let units: Vec<Value> = state.units.iter().map(unit_json).collect();
     json!({"schema": 1, "mission": state.mission.as_str(), "units": units})
 }
 
 /// One unit with all its attempts, what later ones must know, and how to look at its work with git.
-#[must_use]
 pub fn show(view: &View<'_>, unit: &Unit) -> String {
     let id = &unit.spec.id;
     let mut out = format!("{id}: {}\n", seen(view, unit.state));
@@ -177,7 +174,6 @@ fn lines(out: &mut String, head: &str, text: &str) {
 }
 
 /// One unit as `{"schema": 1, "mission", "unit": {…as in status, "depends", "evidence", "history": […]}}`.
-#[must_use]
 pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
     let mut body = unit_json(unit);
     body["depends"] = json!(unit.spec.depends);

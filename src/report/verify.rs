@@ -51,7 +51,6 @@ pub struct Side {
 
 impl Side {
     /// That nothing was run, how old the result is and how to get a new one; `None` when it was run now.
-    #[must_use]
     pub fn origin(&self) -> Option<String> {
         let made = self.stored.and_then(minute).map(|made| format!(" of {made}")).unwrap_or_default();
         self.reused.then(|| {
@@ -63,7 +62,6 @@ impl Side {
     }
 
     /// Where the output of a stage is, one line each.
-    #[must_use]
     pub fn places(&self, stage: &StageResult) -> Vec<String> {
         let logs = self.logs.iter().filter(|(name, _)| *name == stage.name);
         let places: Vec<String> = logs.map(|(_, log)| format!("output: {}", plain(&log.to_string_lossy()))).collect();
@@ -111,13 +109,11 @@ pub struct RuleChange {
 
 impl Rules {
     /// Whether the revision changes how it is verified.
-    #[must_use]
     pub fn changed(&self) -> bool {
         !self.changes.is_empty() || self.problem.is_some()
     }
 
     /// What the revision changes, one line each.
-    #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let value = |value: &Option<String>| value.as_deref().map_or_else(|| "not set".to_owned(), |v| short(v, 300));
         let changes = self.changes.iter().map(|change| {
@@ -127,7 +123,6 @@ impl Rules {
     }
 
     /// Whose settings judged.
-    #[must_use]
     pub fn judge(&self) -> String {
         format!("{} of {} at {}", plain(&self.path), plain(&self.asked), self.commit.short())
     }
@@ -156,7 +151,6 @@ pub struct Verified {
 
 impl Verified {
     /// Whether the gate lets it pass: against a base as the queue judges, alone only if every stage passed.
-    #[must_use]
     pub fn passes(&self) -> bool {
         match &self.judgement {
             Some(judgement) => judgement.lands,
@@ -165,7 +159,6 @@ impl Verified {
     }
 
     /// The answer in a few words.
-    #[must_use]
     pub fn headline(&self) -> String {
         let of = plain(&self.after.asked);
         let ending = self.changed_rules().map_or("", |_| "; it changes how it is verified, which was not followed");
@@ -178,7 +171,6 @@ impl Verified {
     }
 
     /// Which sides of a refusal are stored results, for formats that do not show both sides.
-    #[must_use]
     pub fn stored_notes(&self) -> Vec<String> {
         if self.passes() {
             return Vec::new();
@@ -188,7 +180,6 @@ impl Verified {
     }
 
     /// The settings that judged, when the revision has others.
-    #[must_use]
     pub fn changed_rules(&self) -> Option<&Rules> {
         self.rules.as_ref().filter(|rules| rules.changed())
     }
@@ -204,14 +195,12 @@ fn reason(judgement: &Judgement) -> String {
 }
 
 /// How often a status occurs in a stage.
-#[must_use]
 pub fn counted(stage: &StageResult, status: TestStatus) -> u64 {
     let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
     tests.filter(|test| test.status == status).count() as u64
 }
 
 /// As what the output of a stage was read, and what was found in it.
-#[must_use]
 pub fn read_as(stage: &StageResult) -> String {
     let format = stage.format.unwrap_or_default();
     if let Some(results) = &stage.tests {
@@ -249,7 +238,6 @@ fn outcome(stage: &StageResult) -> &'static str {
 }
 
 /// What a person reads; `quiet`: only how it ended.
-#[must_use]
 pub fn text(verified: &Verified, quiet: bool) -> String {
     if quiet {
         return verified.headline() + "\n";
@@ -370,13 +358,11 @@ fn list(out: &mut String, heading: &str, names: &[String]) {
 }
 
 /// Tests that fail, and stages that are not passed without one.
-#[must_use]
 pub fn failing(snapshot: &Snapshot) -> Vec<String> {
     snapshot.suspicious().into_iter().filter(|name| !snapshot.flaky.contains(name)).collect()
 }
 
 /// How a test did: `failed in 2 of 2 runs of this tree; other trees: passed in 3, failed in 1; first failure in any tree …`.
-#[must_use]
 pub fn past(test: &TestHistory) -> String {
     let (here, others) = (test.here, test.others);
     let flaky = if here.flaky { "flaky: " } else { "" };

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// What a program reads; `docs/verify.md` describes it.
-#[must_use]
 pub fn json(verified: &Verified) -> Value {
     let history: Vec<Value> = verified.history.iter().map(|(name, test)| history_json(name, test)).collect();
     let base = verified.base.as_ref().map(|base| {

@@ -9,7 +9,6 @@ use crate::domain::verify::{StageOutcome, Summary};
 use serde::Serialize;
 
 /// A duration: `12.3s`, `4m10s`, `1h02m`.
-#[must_use]
 pub fn span(millis: Millis) -> String {
     let seconds = millis / 1000;
     match seconds {
@@ -20,34 +19,29 @@ pub fn span(millis: Millis) -> String {
 }
 
 /// A point in time as RFC 3339 in UTC; absent when it is outside the calendar.
-#[must_use]
 pub fn stamp(at: Millis) -> Option<String> {
     let at = jiff::Timestamp::from_millisecond(i64::try_from(at).ok()?).ok()?;
     Some(at.to_string())
 }
 
 /// The time of day on the local clock, `21:40`; absent when it is outside the calendar.
-#[must_use]
 pub fn of_day(at: Millis) -> Option<String> {
     let at = jiff::Timestamp::from_millisecond(i64::try_from(at).ok()?).ok()?;
     Some(at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M").to_string())
 }
 
 /// `1 unit`, `2 units`.
-#[must_use]
 pub fn count(number: u64, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// Untrusted text on one line, its lines joined by `; `, cut after `limit` characters.
-#[must_use]
 pub fn short(text: &str, limit: usize) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     shorten(&plain(&lines.join("; ")), limit)
 }
 
 /// The same, cut in the middle: a reason stands first, and where to read on last.
-#[must_use]
 pub fn ends(text: &str, limit: usize) -> String {
     let text = short(text, usize::MAX);
     let chars: Vec<char> = text.chars().collect();
@@ -60,7 +54,6 @@ pub fn ends(text: &str, limit: usize) -> String {
 }
 
 /// The word a value is stored as (`failed-timeout`), which is also the one people read.
-#[must_use]
 pub fn word(value: &impl Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,
@@ -69,38 +62,32 @@ pub fn word(value: &impl Serialize) -> String {
 }
 
 /// The ref that pins the head of an attempt.
-#[must_use]
 pub fn attempt_ref(mission: &MissionId, unit: &UnitId, n: u32) -> String {
     format!("refs/mc/attempts/{mission}/{unit}/{n}")
 }
 
 /// The newest attempt of a unit whose head is pinned, as far as the journal knows.
-#[must_use]
 pub fn pinned(attempts: &[Attempt]) -> Option<&Attempt> {
     attempts.iter().rev().find(|attempt| attempt.head().is_some() && !attempt.unpinned)
 }
 
 /// The newest attempt of a unit that left something of its own to look at, which is pinned as far as the journal knows.
-#[must_use]
 pub fn worked(attempts: &[Attempt]) -> Option<&Attempt> {
     let own = |attempt: &&Attempt| attempt.head().is_some_and(|head| head.commit != attempt.green);
     attempts.iter().rev().filter(|attempt| !attempt.unpinned).find(own)
 }
 
 /// The accounts of P9 as a sum: `3 landed + 1 failed = 4`.
-#[must_use]
 pub fn sum(state: &State) -> String {
     sum_by(state, UnitState::name)
 }
 
 /// The same as [`sum`] in the words that fit while nobody works on the mission.
-#[must_use]
 pub fn sum_seen(view: &View<'_>) -> String {
     sum_by(view.state, |kind| seen(view, kind))
 }
 
 /// The state of a unit as people see it: what ran when its engine went away is interrupted.
-#[must_use]
 pub fn seen(view: &View<'_>, state: UnitState) -> &'static str {
     if state == UnitState::Running && view.alone() { "interrupted" } else { state.name() }
 }
@@ -130,7 +117,6 @@ fn sum_by(state: &State, name: impl Fn(UnitState) -> &'static str) -> String {
 }
 
 /// A snapshot's summary: `passes: 41 passed, 0 failed; 3 lint findings`, or the outcome where no test was told apart.
-#[must_use]
 pub fn tests(summary: &Summary) -> String {
     let outcome = match summary.outcome {
         StageOutcome::Passed => "passes",
@@ -148,7 +134,6 @@ pub fn tests(summary: &Summary) -> String {
 }
 
 /// Findings of a snapshot by kind: `3 lint findings, 0 security findings`; empty where none were read.
-#[must_use]
 pub fn findings(summary: &Summary) -> String {
     let parts: Vec<String> =
         summary.findings.iter().map(|(kind, n)| count(*n, &format!("{} finding", kind.word()))).collect();

@@ -152,7 +152,6 @@ impl Faults {
 
 impl Scenario {
     /// A scenario in which every unit does what it should.
-    #[must_use]
     pub fn calm(units: Vec<UnitSpec>, policy: Policy, seed: u64) -> Self {
         Self {
             seed,

@@ -35,7 +35,6 @@ pub struct LocalState {
 
 impl LocalState {
     /// Names of the files that differ in the other state.
-    #[must_use]
     pub fn changed_files(&self, other: &Self) -> Vec<String> {
         let names = self.files.keys().chain(other.files.keys().filter(|name| !self.files.contains_key(*name)));
         names.filter(|name| self.files.get(*name) != other.files.get(*name)).cloned().collect()

@@ -68,7 +68,6 @@ impl OwnerRecord {
 
     /// Whether the state directory of this card was on the machine of `own` and is not at its place any more: deleted, emptied,
     /// or another one is there.
-    #[must_use]
     pub fn is_lost(&self, own: &Self) -> bool {
         self.engine.same_machine(&own.engine) && is_gone(&self.path, &self.state_id)
     }
@@ -99,13 +98,11 @@ struct Mark {
 
 impl OwnerMark {
     /// The card, as the object that `refs/mc/owner` must hold.
-    #[must_use]
     pub fn card(&self) -> Option<CommitId> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).card.clone()
     }
 
     /// Whether a ref was not moved because the repository is somebody else's now.
-    #[must_use]
     pub fn lost(&self) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).lost
     }

@@ -70,7 +70,6 @@ impl Place {
 
 impl Git {
     /// Git for a repository; children get `guard`'s standard input.
-    #[must_use]
     pub fn new(place: Place, guard: ChildGuard) -> Self {
         Self {
             place,
@@ -84,13 +83,11 @@ impl Git {
     }
 
     /// Git on the repository found from `dir`.
-    #[must_use]
     pub fn in_folder(dir: &Path, guard: ChildGuard) -> Self {
         Self::new(Place::Folder(dir.to_owned()), guard)
     }
 
     /// The same way of calling git on another repository.
-    #[must_use]
     pub fn at(&self, place: Place) -> Self {
         Self { place, batch: None, owner: OwnerMark::default(), ..self.clone() }
     }
@@ -112,7 +109,6 @@ impl Git {
     }
 
     /// Whose moves of refs these are.
-    #[must_use]
     pub fn owner(&self) -> &OwnerMark {
         &self.owner
     }
@@ -171,7 +167,6 @@ impl Git {
     }
 
     /// Which repository this is.
-    #[must_use]
     pub fn place(&self) -> &Place {
         &self.place
     }

@@ -9,13 +9,11 @@ pub struct RefName(pub(super) Vec<u8>);
 
 impl RefName {
     /// As git prints it.
-    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
     /// Whether it is this one.
-    #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.0 == name.as_bytes()
     }
@@ -25,7 +23,6 @@ impl RefName {
     }
 
     /// Reads lines of `<object id> <name>`; no name has a space or a line break (git-check-ref-format).
-    #[must_use]
     pub fn of_lines(bytes: &[u8]) -> Vec<(Self, CommitId)> {
         let read = |line: &[u8]| {
             let space = line.iter().position(|b| *b == b' ')?;

@@ -21,13 +21,11 @@ pub struct RefFiles(pub(super) Option<Trace>);
 
 impl RefFiles {
     /// Whether files tell what refs there are.
-    #[must_use]
     pub fn tells(&self) -> bool {
         self.0.is_some()
     }
 
     /// Whether nothing was moved since, as far as files tell.
-    #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         self.0.is_some() && self.0 == other.0
     }

@@ -43,37 +43,31 @@ impl RunKey {
     }
 
     /// The key of a mission, the folder of everything that runs for it.
-    #[must_use]
     pub fn of_mission(mission: &MissionId) -> Self {
         Self(mission.to_string())
     }
 
     /// The key of verifications without a mission, the folder of all their runs.
-    #[must_use]
     pub fn of_verifications() -> Self {
         Self(".verify".to_owned())
     }
 
     /// The key of an attempt, the folder of its runs.
-    #[must_use]
     pub fn of_attempt(mission: &MissionId, unit: &UnitId, n: u32) -> Self {
         Self(format!("{mission}/{unit}/{n}"))
     }
 
     /// A key one level below; `name` is a name of `mc`'s own, without a slash.
-    #[must_use]
     pub fn join(&self, name: impl fmt::Display) -> Self {
         Self(format!("{}/{name}", self.0))
     }
 
     /// Where it is below `root`, the folder of all runs.
-    #[must_use]
     pub fn below(&self, root: &Path) -> PathBuf {
         root.join(&self.0)
     }
 
     /// Its text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -100,7 +94,6 @@ impl From<RunKey> for String {
 }
 
 /// The attempt that a label names.
-#[must_use]
 pub fn attempt_of(label: &str) -> Option<(MissionId, UnitId, u32)> {
     let mut words = label.split('/');
     let (mission, unit, n) = (words.next()?, words.next()?, words.next()?);
@@ -139,7 +132,6 @@ pub enum Beside {
 
 impl Beside {
     /// Whose HOME `setup`, and what runs there then, has: that of the user while a unit is worked on, one of its own else.
-    #[must_use]
     pub const fn home(&self) -> Home {
         match self {
             Self::Ignored => Home::Users,
@@ -290,7 +282,6 @@ pub struct RunOrder {
 
 impl RunOrder {
     /// A shell line of the settings in a prepared workspace: no input, no timers but the total one.
-    #[must_use]
     pub fn shell(key: RunKey, slot: u32, line: &str, inherited: &[String], timeout: Duration, home: Home) -> Self {
         Self {
             key,
@@ -352,13 +343,11 @@ pub struct Ended {
 
 impl Ended {
     /// Of what has left nothing.
-    #[must_use]
     pub fn never(end: ProcessEnd) -> Self {
         Self { end, overstayed: false, log: None, proof: None, ran: None, result: None, reports: Vec::new() }
     }
 
     /// When it ran, on a clock that shows `now` milliseconds: from when this engine began it, else as long as it ran.
-    #[must_use]
     pub fn span(&self, began: Option<Millis>, now: Millis) -> Option<(Millis, Millis)> {
         let ran = self.ran.map(|ran| Millis::try_from(ran.as_millis()).unwrap_or(Millis::MAX));
         began.or(ran.map(|ran| now.saturating_sub(ran))).map(|began| (began, now))

@@ -57,19 +57,16 @@ pub struct HostSettings {
 
 impl HostSettings {
     /// Whether verifications have a HOME of their own.
-    #[must_use]
     pub fn have_own_home(&self) -> bool {
         !self.verification_env.iter().any(|name| name == HOME)
     }
 
     /// Whether files of one verification may stay for the next.
-    #[must_use]
     pub fn keeps_files(&self) -> bool {
         self.setup.is_some() || !self.keep.is_empty()
     }
 
     /// Without a sign of life for so long, a run is ended by its supervisor.
-    #[must_use]
     pub fn lease(&self) -> Duration {
         match self.kind {
             PoolKind::Missions => self.lease,

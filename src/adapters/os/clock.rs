@@ -4,19 +4,16 @@ use crate::domain::values::{Millis, MissionId};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The wall clock, in milliseconds since the Unix epoch. A clock before the epoch reads as 0.
-#[must_use]
 pub fn now() -> Millis {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// An instant to measure from.
-#[must_use]
 pub fn start_watch() -> Instant {
     Instant::now()
 }
 
 /// A duration in milliseconds.
-#[must_use]
 pub fn millis(duration: Duration) -> Millis {
     Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }
@@ -31,19 +28,16 @@ pub struct EngineClock {
 
 impl EngineClock {
     /// A clock that starts now, not before `floor` (the newest time a journal knows).
-    #[must_use]
     pub fn start(floor: Millis) -> Self {
         Self { wall: now().max(floor), started: Instant::now() }
     }
 
     /// The time now.
-    #[must_use]
     pub fn now(&self) -> Millis {
         self.wall + u64::try_from(self.started.elapsed().as_millis()).unwrap_or(0)
     }
 
     /// How long until `at`; zero when it has passed.
-    #[must_use]
     pub fn until(&self, at: Millis) -> Duration {
         Duration::from_millis(at.saturating_sub(self.now()))
     }
@@ -51,7 +45,6 @@ impl EngineClock {
 
 /// The next time after `after` at which a clock on the wall shows this hour and minute, in the time zone of this machine.
 /// In a gap of the time zone: right after it. Absent when there is no such time of day.
-#[must_use]
 pub fn next_local(after: Millis, hour: i8, minute: i8) -> Option<Millis> {
     next_in(&jiff::tz::TimeZone::system(), after, hour, minute)
 }
@@ -68,7 +61,6 @@ fn next_in(zone: &jiff::tz::TimeZone, after: Millis, hour: i8, minute: i8) -> Op
 
 /// A new mission id: `m` and nine characters of base 32 (45 random bits), so that a state directory made anew does not
 /// meet the pins of an old one.
-#[must_use]
 pub fn new_mission_id() -> Option<MissionId> {
     const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     let mut rng = fastrand::Rng::new();
@@ -77,7 +69,6 @@ pub fn new_mission_id() -> Option<MissionId> {
 }
 
 /// A random word of hexadecimal digits, to mark the processes of one run.
-#[must_use]
 pub fn new_cookie() -> String {
     format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
 }

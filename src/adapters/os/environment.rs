@@ -33,7 +33,6 @@ impl Environment {
     }
 
     /// An environment with no variables; `cwd` must be absolute.
-    #[must_use]
     pub fn empty(cwd: impl Into<PathBuf>) -> Self {
         Self { vars: BTreeMap::new(), cwd: cwd.into() }
     }
@@ -46,7 +45,6 @@ impl Environment {
     }
 
     /// The value of a variable; an empty one counts as unset.
-    #[must_use]
     pub fn var(&self, name: &str) -> Option<&OsStr> {
         self.vars.get(OsStr::new(name)).map(OsString::as_os_str).filter(|v| !v.is_empty())
     }
@@ -57,13 +55,11 @@ impl Environment {
     }
 
     /// The current directory.
-    #[must_use]
     pub fn cwd(&self) -> &Path {
         &self.cwd
     }
 
     /// `HOME`, when it is an absolute path.
-    #[must_use]
     pub fn home(&self) -> Option<&Path> {
         self.var("HOME").map(Path::new).filter(|p| p.is_absolute())
     }

@@ -124,7 +124,6 @@ pub fn read_own(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
 
 /// The text of a regular file of at most `limit` bytes that somebody else may have put there, bytes that are not UTF-8
 /// replaced; nothing when there is no such file or it is longer.
-#[must_use]
 pub fn read_untrusted(path: &Path, limit: u64) -> Option<String> {
     let mut bytes = Vec::new();
     open_untrusted(path).ok()?.take(limit + 1).read_to_end(&mut bytes).ok()?;
@@ -252,7 +251,6 @@ pub fn make_new_own_dir(trusted: &Path, path: &Path) -> std::io::Result<()> {
 }
 
 /// Whether there is a folder that no link leads to.
-#[must_use]
 pub fn is_own_dir(path: &Path) -> bool {
     nofollow::folder(path).is_ok()
 }
@@ -267,7 +265,6 @@ pub fn move_below_private(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 /// Whether two paths lead to the same place; false when one leads nowhere.
-#[must_use]
 pub fn same(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
@@ -310,7 +307,6 @@ pub fn read_from(path: &Path, offset: u64, limit: u64) -> std::io::Result<Vec<u8
 }
 
 /// Disk space of a file or of everything below a folder, in bytes; nothing when it is not there.
-#[must_use]
 pub fn size(path: &Path) -> Option<u64> {
     let meta = std::fs::symlink_metadata(path).ok()?;
     let below =
@@ -319,13 +315,11 @@ pub fn size(path: &Path) -> Option<u64> {
 }
 
 /// What is in a folder; nothing when it cannot be read.
-#[must_use]
 pub fn inside(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 /// Names of the folders in a folder, sorted; none when it cannot be read.
-#[must_use]
 pub fn folders(path: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
@@ -335,13 +329,11 @@ pub fn folders(path: &Path) -> Vec<String> {
 }
 
 /// When a file was last written to; absent when there is none.
-#[must_use]
 pub fn changed(path: &Path) -> Option<Millis> {
     written(&std::fs::metadata(path).ok()?)
 }
 
 /// The same of what is known of a file.
-#[must_use]
 pub fn written(meta: &std::fs::Metadata) -> Option<Millis> {
     Millis::try_from(meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
 }
@@ -350,7 +342,6 @@ pub fn written(meta: &std::fs::Metadata) -> Option<Millis> {
 pub type Stamp = (u64, u64, i64, i64, i64, i64);
 
 /// That of a file.
-#[must_use]
 pub fn stamp(meta: &std::fs::Metadata) -> Stamp {
     (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
 }

@@ -9,13 +9,11 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// Name of this machine, as the kernel knows it.
-#[must_use]
 pub fn name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Bytes that may still be written where `path`, or the nearest folder above it that exists, is.
-#[must_use]
 pub fn free_bytes(path: &Path) -> Option<u64> {
     let there = path.ancestors().find(|dir| dir.exists())?;
     let system = rustix::fs::statvfs(there).ok()?;
@@ -23,20 +21,17 @@ pub fn free_bytes(path: &Path) -> Option<u64> {
 }
 
 /// Whether so little may be written where `path` is that a small file or two do not fit.
-#[must_use]
 pub fn no_room(path: &Path) -> bool {
     free_bytes(path).is_some_and(|bytes| bytes < 64 << 10)
 }
 
 /// How many more files may be made where `path` is; absent where the file system does not say.
-#[must_use]
 pub fn free_inodes(path: &Path) -> Option<u64> {
     let system = rustix::fs::statvfs(path).ok()?;
     (system.f_files > 0).then_some(system.f_favail)
 }
 
 /// Memory that programs could still get, in bytes (`MemAvailable` of proc_meminfo(5)).
-#[must_use]
 pub fn free_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
@@ -44,31 +39,26 @@ pub fn free_memory() -> Option<u64> {
 }
 
 /// Whether the system tells of its processes.
-#[must_use]
 pub fn tells_processes() -> bool {
     Path::new("/proc/self/stat").exists()
 }
 
 /// The longest file this process may write, where there is a limit.
-#[must_use]
 pub fn file_size_limit() -> Option<u64> {
     rustix::process::getrlimit(rustix::process::Resource::Fsize).current
 }
 
 /// Processors this process may use.
-#[must_use]
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Number of the user this process runs as; 0 is root.
-#[must_use]
 pub fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
 /// The home of this user as the system knows it (passwd(5)), whatever HOME says.
-#[must_use]
 pub fn known_home() -> Option<PathBuf> {
     let users = std::fs::read_to_string("/etc/passwd").ok()?;
     let own = user().to_string();
@@ -80,19 +70,16 @@ pub fn known_home() -> Option<PathBuf> {
 }
 
 /// Whether this user may make files in a folder.
-#[must_use]
 pub fn may_write(folder: &Path) -> bool {
     rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
 /// Whether others than the owner may read a folder.
-#[must_use]
 pub fn open_to_others(folder: &Path) -> bool {
     folder.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
 }
 
 /// The file a program's name leads to: itself when it has a folder, else the first executable of that name on `path`.
-#[must_use]
 pub fn find_program(name: &str, path: &OsStr, cwd: &Path) -> Option<PathBuf> {
     let runs = |file: &Path| file.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
     if name.contains('/') {
@@ -139,7 +126,6 @@ impl Scratch {
     }
 
     /// Its real path.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -160,7 +146,6 @@ impl Scratch {
 }
 
 /// Bits of mode that new files and folders do not get (umask(2)), as the kernel tells it without changing it.
-#[must_use]
 pub fn umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let told = status.lines().find_map(|line| line.strip_prefix("Umask:"));

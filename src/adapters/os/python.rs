@@ -12,7 +12,6 @@ const PACKAGES: [&str; 2] = ["site-packages", "dist-packages"];
 
 /// Everything that environments on the `PATH`, of `VIRTUAL_ENV` and of the user import from elsewhere. What cannot be read is
 /// passed over: a run could not read it either.
-#[must_use]
 pub fn imports(env: &Environment) -> BTreeSet<Import> {
     let mut found: BTreeSet<Import> = packages(&prefixes(env)).iter().flat_map(|project| look(project)).collect();
     // Which of these a shim or a tool starts is not known, so they only add to what a run searches.
@@ -26,7 +25,6 @@ pub fn imports(env: &Environment) -> BTreeSet<Import> {
 
 /// A virtual environment at the top of a work tree that is there and not active: `VIRTUAL_ENV` names none, and the first `python3` of
 /// the `PATH` is of none.
-#[must_use]
 pub fn inactive(env: &Environment, top: &Path) -> Option<&'static str> {
     let mut folders = env.var("PATH").into_iter().flat_map(std::env::split_paths);
     let python = folders.find(|folder| folder.join("python3").is_file());
@@ -40,7 +38,6 @@ pub fn inactive(env: &Environment, top: &Path) -> Option<&'static str> {
 }
 
 /// The same environment with this virtual one active, as its `activate` makes it.
-#[must_use]
 pub fn activated(env: Environment, venv: &Path) -> Environment {
     let rest = env.var("PATH").map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(venv.join("bin")).chain(rest));

@@ -100,7 +100,6 @@ impl StateDir {
 
     /// Where nothing was kept for the repository here, and no variable names the place: state directories of repositories that
     /// are not where they were. One of them is this repository's own when it was moved; its id tells (see `refs/mc/owner`).
-    #[must_use]
     pub fn of_moved(&self, env: &Environment) -> Vec<(String, Self)> {
         if env.var("MC_STATE_DIR").is_some() || self.root.join("repository").exists() {
             return Vec::new();
@@ -179,20 +178,17 @@ impl StateDir {
     }
 
     /// The folder itself.
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// The database.
-    #[must_use]
     pub fn db(&self) -> PathBuf {
         self.root.join("mc.db")
     }
 
     /// The workspace pool: in `chosen` a folder of this state directory's own (several may be told to use the same place, and
     /// workspaces are known by their number), else in the state directory.
-    #[must_use]
     pub fn pool_in(&self, chosen: Option<&Path>) -> PathBuf {
         let Some(chosen) = chosen else { return self.pool() };
         let real = self.root.canonicalize().unwrap_or_else(|_| self.root.clone());
@@ -200,37 +196,31 @@ impl StateDir {
     }
 
     /// The workspace pool in the state directory.
-    #[must_use]
     pub fn pool(&self) -> PathBuf {
         self.root.join("pool")
     }
 
     /// What the engine remembers of sessions; runs of agents are elsewhere.
-    #[must_use]
     pub fn sessions(&self) -> PathBuf {
         self.root.join("sessions")
     }
 
     /// Run directories of the local host.
-    #[must_use]
     pub fn runs(&self) -> PathBuf {
         self.root.join("runs")
     }
 
     /// Logs.
-    #[must_use]
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")
     }
 
     /// The FIFO that wakes the engine.
-    #[must_use]
     pub fn wake(&self) -> PathBuf {
         self.root.join("wake")
     }
 
     /// The engine's lock file.
-    #[must_use]
     pub fn lock(&self) -> PathBuf {
         self.root.join("engine.lock")
     }

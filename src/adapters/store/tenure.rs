@@ -36,7 +36,6 @@ impl Store {
     }
 
     /// The epoch it took; 0 for none.
-    #[must_use]
     pub fn epoch(&self) -> u64 {
         self.tenure.as_ref().map_or(0, |tenure| tenure.epoch)
     }

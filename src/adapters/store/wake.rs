@@ -81,7 +81,6 @@ impl Wake {
 }
 
 /// Wakes the engine that listens on `path`, never waiting; false when none does.
-#[must_use]
 pub fn ring(path: &Path) -> bool {
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let Ok(fifo) = rustix::fs::open(path, flags, Mode::empty()) else { return false };

@@ -210,7 +210,6 @@ fn lead(line: &str) -> String {
 /// the person wrote or changed keeps it; one whose words the person changed loses a mark that says it did not work out: it is
 /// another item now. `None` when the other text has words that neither `base` nor the person has (it may have been made from
 /// an earlier text of the person than `base`), or one of the three is no backlog.
-#[must_use]
 pub fn merge(base: &str, marked: &str, person: &str) -> Option<String> {
     let (old, ours) = (parse(base).ok()?, parse(marked).ok()?);
     let theirs = parse(person).ok()?;

@@ -50,7 +50,6 @@ pub struct Backlog {
 impl Backlog {
     /// Whether a unit is to be done as far as its own status says: it says nothing else, or that it waits for a unit which
     /// is to be done again or is done.
-    #[must_use]
     pub fn asks(&self, id: &UnitId, landed: &BTreeSet<UnitId>) -> bool {
         let Some(status) = self.statuses.get(id) else { return true };
         match status.state {
@@ -64,7 +63,6 @@ impl Backlog {
     }
 
     /// Units written off as done or no-op: dependencies on them are satisfied.
-    #[must_use]
     pub fn satisfied(&self) -> BTreeSet<UnitId> {
         let settled = self.statuses.iter().filter(|(_, status)| status.state.satisfies());
         settled.map(|(id, _)| id.clone()).collect()

@@ -39,7 +39,6 @@ pub struct SkippedItem {
 
 impl SkippedItem {
     /// Whether there is work in it that nobody has done.
-    #[must_use]
     pub fn open(&self) -> bool {
         self.why != Why::Landed
     }
@@ -97,7 +96,6 @@ impl Offer {
 
 impl Backlog {
     /// What is offered, given what has landed and where.
-    #[must_use]
     pub fn offer(&self, landed: &[(UnitId, CommitId)]) -> Offer {
         let landed: BTreeMap<&UnitId, &CommitId> = landed.iter().map(|(unit, commit)| (unit, commit)).collect();
         let mut done = self.satisfied();

@@ -29,13 +29,11 @@ pub enum ItemState {
 
 impl ItemState {
     /// The word in the file.
-    #[must_use]
     pub fn word(self) -> &'static str {
         self.into()
     }
 
     /// Whether dependants may start.
-    #[must_use]
     pub fn satisfies(self) -> bool {
         matches!(self, Self::Done | Self::NoOp)
     }
@@ -52,13 +50,11 @@ pub struct ItemStatus {
 
 impl ItemStatus {
     /// A status without a remark.
-    #[must_use]
     pub fn new(state: ItemState) -> Self {
         Self { state, detail: String::new() }
     }
 
     /// The unit that a mark says is waited for: `blocked (2026-11-20, depends on parser)`.
-    #[must_use]
     pub fn waits_for(&self) -> Option<UnitId> {
         self.detail.split(", ").find_map(|part| UnitId::new(part.strip_prefix(WAITS)?).ok())
     }

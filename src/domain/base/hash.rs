@@ -3,13 +3,11 @@
 use sha2::{Digest, Sha256};
 
 /// Two lower-case hexadecimal digits for each byte.
-#[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The hash of some bytes.
-#[must_use]
 pub fn digest(bytes: impl AsRef<[u8]>) -> String {
     hex(&Sha256::digest(bytes))
 }
@@ -27,7 +25,6 @@ impl FieldHash {
     }
 
     /// The hash.
-    #[must_use]
     pub fn finish(self) -> String {
         hex(&self.0.finalize())
     }

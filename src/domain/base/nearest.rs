@@ -2,7 +2,6 @@
 
 /// The candidate with the smallest edit distance to `word`, if that is at most a third of the word (at least 2 for words
 /// of four letters or more). Candidates of the same distance: the first.
-#[must_use]
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: String = word.chars().take(80).collect();
     let length = word.chars().count();
@@ -13,13 +12,11 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// ` (did you mean `x`?)`, or nothing.
-#[must_use]
 pub fn hint(candidate: Option<&str>) -> String {
     candidate.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default()
 }
 
 /// Edits (insert, delete, replace a character) that lead from one word to the other; case does not count.
-#[must_use]
 pub fn edits(from: &str, to: &str) -> usize {
     strsim::levenshtein(&from.to_lowercase(), &to.to_lowercase())
 }

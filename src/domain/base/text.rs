@@ -3,19 +3,16 @@
 use std::fmt;
 
 /// The greatest character boundary that is not above `at`.
-#[must_use]
 pub fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 /// The first characters of a text, `limit` at most.
-#[must_use]
 pub fn first_chars(text: &str, limit: usize) -> &str {
     text.char_indices().nth(limit).map_or(text, |(end, _)| &text[..end])
 }
 
 /// A text of at most `limit` characters; one that is cut ends in `…`.
-#[must_use]
 pub fn shorten(text: &str, limit: usize) -> String {
     match first_chars(text, limit) == text {
         true => text.to_owned(),
@@ -24,19 +21,16 @@ pub fn shorten(text: &str, limit: usize) -> String {
 }
 
 /// The text with a blank for each control character.
-#[must_use]
 pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The words of a text with one blank between them.
-#[must_use]
 pub fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The first of some names, `limit` at most, and how many more there are: `a, b and 3 more`.
-#[must_use]
 pub fn name_first<T: fmt::Display>(names: impl IntoIterator<Item = T>, limit: usize) -> String {
     let mut names = names.into_iter();
     let shown: Vec<String> = names.by_ref().take(limit).map(|name| name.to_string()).collect();
@@ -47,7 +41,6 @@ pub fn name_first<T: fmt::Display>(names: impl IntoIterator<Item = T>, limit: us
 }
 
 /// Invisible characters that turn the direction of a text, so that a reader sees other text than there is (Unicode UAX #9, 2).
-#[must_use]
 pub fn turns_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

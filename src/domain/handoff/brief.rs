@@ -45,7 +45,6 @@ pub struct BriefInput<'a> {
 }
 
 /// The brief of one attempt.
-#[must_use]
 pub fn brief(input: &BriefInput<'_>) -> String {
     let unit = input.unit;
     let mut out = format!("# Task `{}`: {}\n\n", unit.id, plain(&one_line(&unit.title)));

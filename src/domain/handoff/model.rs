@@ -45,7 +45,6 @@ pub struct Handoff {
 
 impl Handoff {
     /// What of it decides nothing and is kept for people.
-    #[must_use]
     pub fn said(&self) -> Said {
         let lists: [(&str, &[String]); 7] = [
             ("discoveries", &self.discoveries),

@@ -28,7 +28,6 @@ const MAX_ITEMS: usize = 50;
 const MAX_ITEM_CHARS: usize = 500;
 
 /// The handoff of an attempt: from its result file when that holds one, else the last valid `MC_RESULT:{…}` of the log.
-#[must_use]
 pub fn read(file: Option<&str>, log: &str) -> Option<Handoff> {
     file.and_then(|text| parse(text.trim_start_matches('\u{feff}'))).or_else(|| last_in(log, MAX_EXAMINED))
 }

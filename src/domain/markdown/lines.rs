@@ -45,26 +45,22 @@ pub struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// Whether it is empty text.
-    #[must_use]
     pub fn is_blank(&self) -> bool {
         self.kind == Kind::Text && self.text.trim().is_empty()
     }
 
     /// The title, if it is a heading; of one that is underlined the first line.
-    #[must_use]
     pub fn title(&self) -> Option<(u8, &'a str)> {
         let Kind::Heading(level) = self.kind else { return None };
         Some((level, atx(self.text).map_or(self.text.trim(), |(_, title)| title)))
     }
 
     /// The bullet, if a list item begins here with text or a heading.
-    #[must_use]
     pub fn bullet(&self) -> Option<Bullet<'a>> {
         self.item.filter(|_| matches!(self.kind, Kind::Text | Kind::Inner)).and_then(|_| bullet(self.text))
     }
 
     /// The bullet, whether its box is ticked and what follows it, if a list item with a box begins here.
-    #[must_use]
     pub fn checkbox(&self) -> Option<(Bullet<'a>, bool, &'a str)> {
         let bullet = self.bullet()?;
         let (ticked, rest) = ticked(bullet.content)?;
@@ -82,7 +78,6 @@ pub struct Bullet<'a> {
 }
 
 /// What looks like a bullet at any indentation: `-`, `*`, `+`, `1.` or `1)` followed by a space or nothing.
-#[must_use]
 pub fn bullet(text: &str) -> Option<Bullet<'_>> {
     let indent = indent(text);
     let rest = text.trim_start_matches([' ', '\t']);
@@ -96,7 +91,6 @@ pub fn bullet(text: &str) -> Option<Bullet<'_>> {
 }
 
 /// `[ ] rest` or `[x] rest`: whether it is ticked, and the rest.
-#[must_use]
 pub fn ticked(content: &str) -> Option<(bool, &str)> {
     let (mark, rest) = content.strip_prefix('[')?.split_once(']')?;
     let ticked = match mark {
@@ -108,7 +102,6 @@ pub fn ticked(content: &str) -> Option<(bool, &str)> {
 }
 
 /// Columns of white space at the start; a tab reaches the next multiple of four.
-#[must_use]
 pub fn indent(text: &str) -> usize {
     let mut columns = 0;
     for c in text.chars() {
@@ -122,7 +115,6 @@ pub fn indent(text: &str) -> usize {
 }
 
 /// Level and title of what looks like `## title`, whatever it stands in.
-#[must_use]
 pub fn atx(text: &str) -> Option<(u8, &str)> {
     if indent(text) > 3 {
         return None;

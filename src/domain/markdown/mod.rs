@@ -49,7 +49,6 @@ pub enum Odd {
 }
 
 /// Reads a text. A byte order mark belongs to no line.
-#[must_use]
 pub fn read(text: &str) -> Reading<'_> {
     let mark = text.len() - text.strip_prefix('\u{feff}').unwrap_or(text).len();
     let mut reader = Reader::new(text, mark);

@@ -8,7 +8,6 @@ use std::collections::btree_map::{BTreeMap, Entry};
 
 /// One finding per knot of `depends` (units that depend on each other): a shortest cycle through its first unit,
 /// `a -> b -> a`, read as "depends on". `depends[i]` lists indices into `units`.
-#[must_use]
 pub fn findings(units: &[UnitSpec], depends: &[Vec<usize>]) -> Vec<Finding> {
     knots(depends)
         .into_iter()

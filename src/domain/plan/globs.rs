@@ -59,14 +59,12 @@ impl Globs {
     }
 
     /// Whether a path relative to the root, or a folder it lies in, matches one of the globs.
-    #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
         folders.chain([path]).any(|part| self.0.is_match(part))
     }
 
     /// Those of the paths that match, in their order.
-    #[must_use]
     pub fn matching(&self, paths: &[String]) -> Vec<String> {
         paths.iter().filter(|path| self.matches(path)).cloned().collect()
     }

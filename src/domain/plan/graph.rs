@@ -80,7 +80,6 @@ impl Plan {
     }
 
     /// The units of each wave, by priority, then in file order.
-    #[must_use]
     pub fn waves(&self) -> Vec<Vec<usize>> {
         let count = self.wave_of.iter().max().map_or(0, |last| *last as usize + 1);
         let mut waves = vec![Vec::new(); count];
@@ -96,7 +95,6 @@ impl Plan {
 
 /// The units that can be planned, and those that wait, themselves or through others, for what is neither among them nor
 /// satisfied: something a person or an earlier mission gave up.
-#[must_use]
 pub fn without_waiting(mut units: Vec<UnitSpec>, satisfied: &BTreeSet<UnitId>) -> (Vec<UnitSpec>, Vec<UnitSpec>) {
     let mut waiting = Vec::new();
     loop {

@@ -74,19 +74,16 @@ pub enum Value {
 
 impl Key {
     /// The key a person meant by `word`: case, `_`, `-` and spaces make no difference.
-    #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         fold(word).parse().ok()
     }
 
     /// The key's name as documented.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.into()
     }
 
     /// The name of the nearest key that `allowed` accepts.
-    #[must_use]
     pub fn nearest(word: &str, allowed: impl Fn(Self) -> bool) -> Option<&'static str> {
         let spellings =
             Self::VARIANTS.iter().filter(|key| allowed(**key)).flat_map(EnumMessage::get_serializations).copied();

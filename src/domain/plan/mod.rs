@@ -30,7 +30,6 @@ pub struct Finding {
 
 impl Finding {
     /// A finding at `line`.
-    #[must_use]
     pub fn new(line: u32, message: impl Into<String>) -> Self {
         Self { line, message: message.into() }
     }

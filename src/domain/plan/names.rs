@@ -75,7 +75,6 @@ impl Names {
     }
 
     /// Whether something has exactly this name.
-    #[must_use]
     pub fn knows(&self, name: &str) -> bool {
         self.entries(name).is_some()
     }
@@ -100,7 +99,6 @@ impl Names {
     }
 
     /// Splits a list written in one line at its commas, keeping names together that contain a comma themselves.
-    #[must_use]
     pub fn split(&self, text: &str) -> Vec<String> {
         let parts: Vec<&str> = text.split([',', ';']).map(str::trim).filter(|part| !part.is_empty()).collect();
         let mut names = Vec::new();
@@ -122,7 +120,6 @@ impl Names {
 
 /// The number a title begins with and what follows it: `Phase 2: Build` gives `2` and `Build`, `1.2 Setup` gives `1.2`
 /// and `Setup`. A bare number without a dot or a colon (`3 small fixes`) is part of the title.
-#[must_use]
 pub fn numbered_title(title: &str) -> Option<(String, &str)> {
     let word = behind_word(title);
     let rest = word.unwrap_or(title);

@@ -8,7 +8,6 @@ use crate::domain::unit::UnitSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The part of a glob before its first wildcard, without a leading `./`.
-#[must_use]
 pub fn literal_prefix(glob: &str) -> &str {
     let bare = glob.strip_prefix("./").unwrap_or(glob);
     let bare = if bare == "." { "" } else { bare };
@@ -16,7 +15,6 @@ pub fn literal_prefix(glob: &str) -> &str {
 }
 
 /// The first pair of globs by which two units overlap.
-#[must_use]
 pub fn shared<'a>(one: &'a UnitSpec, other: &'a UnitSpec) -> Option<(&'a str, &'a str)> {
     one.files.iter().find_map(|a| {
         let first = literal_prefix(a);
@@ -34,7 +32,6 @@ pub fn shared<'a>(one: &'a UnitSpec, other: &'a UnitSpec) -> Option<(&'a str, &'
 /// Prefixes form a tree. A unit takes the subtrees of its prefixes, one after the other in sequence; whoever took
 /// the nearest prefix above it, or anything below it, comes before. What lies below is then forgotten: the unit now stands
 /// for it. So each taking is forgotten once and the work stays near the number of globs.
-#[must_use]
 pub fn chain(units: &[UnitSpec], sequence: &[usize]) -> BTreeSet<(usize, usize)> {
     let prefixes: Vec<Vec<&str>> = units.iter().map(outermost).collect();
     let sorted: Vec<&str> = prefixes.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();

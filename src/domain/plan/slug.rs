@@ -8,7 +8,6 @@ const LONGEST: usize = 64;
 
 /// The id of a unit without one: its title in lower case with `-` for everything that is not a letter or digit. A title
 /// with letters outside ASCII, or without any letter or digit, becomes `unit-<hash of the title>`.
-#[must_use]
 pub fn id_of_title(title: &str) -> UnitId {
     let mut slug = String::new();
     for c in title.chars() {

@@ -6,7 +6,6 @@ use crate::domain::unit::UnitSpec;
 
 /// One finding per unit and key of a feature that is not built yet. Checking a backlog names these keys; starting a
 /// mission refuses them.
-#[must_use]
 pub fn unsupported(units: &[UnitSpec]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for unit in units {

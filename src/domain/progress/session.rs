@@ -40,14 +40,12 @@ pub struct Bullet {
 
 impl Bullet {
     /// A bullet with nothing below it.
-    #[must_use]
     pub fn new(name: &'static str, text: &str) -> Self {
         Self { name, text: text.to_owned(), below: Vec::new() }
     }
 }
 
 /// The text with one session more, newest first, numbered one above the highest; a whole file where there is none.
-#[must_use]
 pub fn add(text: Option<&str>, session: &Session) -> String {
     let made =
         || format!("# Progress\n\n## Current State\n\n{RENEWED}\n\n## Next Up\n\n{RENEWED}\n\n## Session History\n");
@@ -206,7 +204,6 @@ fn bare(text: &str) -> String {
 
 /// The text of a person with the sessions that another text got beside it, numbered again. `base` is what both come from;
 /// empty where there was none. `None` when the other text differs from `base` in more than sessions.
-#[must_use]
 pub fn merge(base: &str, kept: &str, person: &str) -> Option<String> {
     let (fresh, rest) = apart(base, kept);
     let made = add(None, &Session::default());

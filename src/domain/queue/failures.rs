@@ -12,13 +12,11 @@ impl Failures {
     pub(super) const NONE: Self = Self { row: 0, setup: None };
 
     /// How many there were since a step succeeded.
-    #[must_use]
     pub const fn row(&self) -> u32 {
         self.row
     }
 
     /// What was said when the setup command failed the last step, if a step failed last and that is why.
-    #[must_use]
     pub fn setup(&self) -> Option<&str> {
         self.setup.as_deref()
     }

@@ -65,7 +65,6 @@ pub struct Search {
 
 impl Search {
     /// Whether the first position that does not hold is known.
-    #[must_use]
     pub const fn is_done(&self) -> bool {
         self.good >= self.bad
     }
@@ -82,32 +81,27 @@ pub struct ColdRuns {
 
 impl ColdRuns {
     /// Landings on warm results since the last position of green that holds, oldest first.
-    #[must_use]
     pub fn unproven(&self) -> &[Unproven] {
         &self.unproven
     }
 
     /// Snapshot of that position, made without files of earlier runs.
-    #[must_use]
     pub const fn proven(&self) -> Option<&(SnapshotKey, Summary)> {
         self.proven.as_ref()
     }
 
     /// How far the search for the landing is that brought what does not hold, when green's tip does not.
-    #[must_use]
     pub const fn search(&self) -> Option<&Search> {
         self.search.as_ref()
     }
 
     /// The first landing that does not hold, when the search has found it, with the reasons.
-    #[must_use]
     pub fn culprit(&self) -> Option<(&Unproven, &[String])> {
         let search = self.search.as_ref().filter(|search| search.is_done())?;
         Some((self.unproven.get(search.bad)?, &search.reasons))
     }
 
     /// What the last cold run of this position gave, until it is judged.
-    #[must_use]
     pub fn found(&self, of: &CommitId) -> Option<&After> {
         self.found.as_ref().filter(|(position, _)| position == of).map(|(_, found)| found)
     }
@@ -162,13 +156,11 @@ pub struct ForeignMove {
 
 impl ForeignMove {
     /// The last green that was verified.
-    #[must_use]
     pub const fn good(&self) -> &Green {
         &self.good
     }
 
     /// What the moved one was found to be, compared with it.
-    #[must_use]
     pub const fn after(&self) -> Option<&After> {
         self.after.as_ref()
     }

@@ -108,7 +108,6 @@ pub struct Landing {
 
 impl Landing {
     /// A landing that begins: git merges the request onto green.
-    #[must_use]
     pub const fn begin(id: LandingId, mr: MergeRequest, onto: Tip) -> Self {
         Self { id, mr, onto, phase: Phase::Merging, step: Step::AtWork, failures: Failures::NONE }
     }
@@ -155,19 +154,16 @@ impl Landing {
     }
 
     /// Failures of its steps since one succeeded.
-    #[must_use]
     pub const fn failures(&self) -> &Failures {
         &self.failures
     }
 
     /// How far it is.
-    #[must_use]
     pub const fn phase(&self) -> &Phase {
         &self.phase
     }
 
     /// The candidate with what must be known of it, when it is made.
-    #[must_use]
     pub fn made(&self) -> Option<&Candidate> {
         match &self.phase {
             Phase::Merging => None,
@@ -176,19 +172,16 @@ impl Landing {
     }
 
     /// The merged commit, when it is made.
-    #[must_use]
     pub fn candidate(&self) -> Option<&Tip> {
         self.made().map(|candidate| &candidate.tip)
     }
 
     /// Green and the merged tree, once there is one: what it is verified on and what is verified.
-    #[must_use]
     pub fn trees(&self) -> Option<[TreeId; 2]> {
         Some([self.onto.tree.clone(), self.candidate()?.tree.clone()])
     }
 
     /// What runs have said, when there is a candidate.
-    #[must_use]
     pub fn evidence(&self) -> Option<&Evidence> {
         match &self.phase {
             Phase::Merging => None,
@@ -197,25 +190,21 @@ impl Landing {
     }
 
     /// What the candidate is by the stages of the gate, when that is known.
-    #[must_use]
     pub fn after(&self) -> Option<&After> {
         self.evidence()?.after.as_ref()
     }
 
     /// What the unit's `accept` said of green, when that is known.
-    #[must_use]
     pub fn accept_before(&self) -> Option<&Extra> {
         self.evidence()?.accept_before.as_ref()
     }
 
     /// What the unit's own lines said of the candidate, when that is known.
-    #[must_use]
     pub fn extra(&self) -> Option<&Extra> {
         self.evidence()?.extra.as_ref()
     }
 
     /// The verdict with which it is intended to move green, if it is.
-    #[must_use]
     pub const fn intended(&self) -> Option<Verdict> {
         match &self.phase {
             Phase::Intended(_, verdict) => Some(*verdict),
@@ -224,13 +213,11 @@ impl Landing {
     }
 
     /// Whether git is at work on it.
-    #[must_use]
     pub fn at_work(&self) -> bool {
         self.step == Step::AtWork
     }
 
     /// From when on its next step may be asked; none while git is at work on it.
-    #[must_use]
     pub const fn due_at(&self) -> Option<Millis> {
         match &self.step {
             Step::AtWork => None,
@@ -239,7 +226,6 @@ impl Landing {
     }
 
     /// What a person must do before it can go on, if that is what it waits for.
-    #[must_use]
     pub fn waits_for_person(&self) -> Option<&str> {
         match &self.step {
             Step::WaitsForPerson(_, why) => Some(why),

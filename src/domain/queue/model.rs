@@ -27,7 +27,6 @@ pub enum MergeSource {
 
 impl MergeSource {
     /// The unit whose change it is, if it is one's.
-    #[must_use]
     pub fn unit(&self) -> Option<&UnitId> {
         match self {
             Self::Unit { unit, .. } => Some(unit),
@@ -59,7 +58,6 @@ pub struct MergeRequest {
 
 impl MergeRequest {
     /// A request that has not been tried.
-    #[must_use]
     pub fn new(id: RequestId, source: MergeSource, head: Tip, arrived: Millis, place: Place) -> Self {
         Self { id, source, head, arrived, place, again_at: 0, failures: 0, behind: None, waits_for: None }
     }
@@ -70,25 +68,21 @@ impl MergeRequest {
     }
 
     /// From when on it may be tried.
-    #[must_use]
     pub const fn due_at(&self) -> Millis {
         self.again_at
     }
 
     /// Failures of its steps since it came into the queue.
-    #[must_use]
     pub const fn failures(&self) -> u32 {
         self.failures
     }
 
     /// How many requests the queue had settled when this one stepped behind the others, if it did.
-    #[must_use]
     pub const fn stepped_behind(&self) -> Option<u64> {
         self.behind
     }
 
     /// The attempt of another unit that it has to wait for.
-    #[must_use]
     pub const fn waits_for(&self) -> Option<&(UnitId, u32)> {
         self.waits_for.as_ref()
     }
@@ -146,7 +140,6 @@ pub enum VerifyRole {
 
 impl VerifyRole {
     /// Whether it is a step of a landing, and nobody wants its result when that is given up.
-    #[must_use]
     pub const fn is_of_landing(self) -> bool {
         match self {
             Self::After | Self::AcceptBefore | Self::Extra => true,

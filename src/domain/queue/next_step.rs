@@ -96,7 +96,6 @@ pub enum NextStep {
 
 impl Terms {
     /// The run that follows one that does not say what lets a change go on; none when all was asked.
-    #[must_use]
     pub fn once_more(&self, key: &SnapshotKey, confirmed: bool, warm: bool) -> Option<Again> {
         match (warm, confirmed) {
             (true, _) => Some(Again::Cold),
@@ -106,7 +105,6 @@ impl Terms {
     }
 
     /// Whether tests that disappeared may only have other names in each run: green was run once, and no second run of it was asked.
-    #[must_use]
     pub fn doubts_names(&self, green: &Green, after: &After) -> bool {
         self.confirm_failures && !green.twice && after.delta.loses_tests() && !self.demands.allow_removed_tests
     }
@@ -114,7 +112,6 @@ impl Terms {
 
 impl Green {
     /// What it is as the base of comparisons.
-    #[must_use]
     pub fn base(&self, gate: Gate, confirm_failures: bool) -> Base<'_> {
         match &self.snapshot {
             None => Base::Missing(Again::First),

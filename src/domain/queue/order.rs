@@ -17,7 +17,6 @@ impl Place {
     pub const FIRST: Self = Self(0);
 
     /// By arrival and priority; 0 is the highest.
-    #[must_use]
     pub fn by_age(arrived: Millis, priority: u32) -> Self {
         Self(arrived + AGE_BOOST * Millis::from(priority))
     }

@@ -53,13 +53,11 @@ impl Queue {
     }
 
     /// The waiting request of this number.
-    #[must_use]
     pub fn request(&self, id: RequestId) -> Option<&MergeRequest> {
         self.waiting.values().find(|request| request.id == id)
     }
 
     /// Whether no request waits.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -70,7 +68,6 @@ impl Queue {
     }
 
     /// The open landing of this id.
-    #[must_use]
     pub fn landing(&self, id: LandingId) -> Option<&Landing> {
         self.landings.get(&id)
     }
@@ -81,68 +78,57 @@ impl Queue {
     }
 
     /// The open verification of this id.
-    #[must_use]
     pub fn run(&self, id: RunId) -> Option<&VerificationRun> {
         self.runs.get(&id)
     }
 
     /// Green where it stands, once that is known.
-    #[must_use]
     pub const fn green(&self) -> Option<&Green> {
         self.green.now()
     }
 
     /// What is known of green without the files of earlier runs.
-    #[must_use]
     pub const fn cold(&self) -> &ColdRuns {
         self.green.cold()
     }
 
     /// The move of green by somebody else that is not judged yet.
-    #[must_use]
     pub const fn foreign_move(&self) -> Option<&ForeignMove> {
         self.green.foreign_move()
     }
 
     /// Failures in a row: of the landing, or, where none is named, of runs that no landing waits for.
-    #[must_use]
     pub fn failures(&self, landing: Option<LandingId>) -> &Failures {
         landing.and_then(|id| self.landings.get(&id)).map_or(&self.green_failures, Landing::failures)
     }
 
     /// When green's own runs may be tried again.
-    #[must_use]
     pub const fn green_due(&self) -> Millis {
         self.green_due
     }
 
     /// What a change is compared with: flaky is what any tree that green had was seen to fail and to pass. What only the change
     /// itself, or one that was refused, made flaky pardons nobody.
-    #[must_use]
     pub fn with_flaky(&self, before: Summary) -> Summary {
         self.green.with_flaky(before)
     }
 
     /// The number of the next request.
-    #[must_use]
     pub const fn next_request(&self) -> RequestId {
         self.next_request
     }
 
     /// The id of the next landing.
-    #[must_use]
     pub const fn next_landing(&self) -> LandingId {
         self.next_landing
     }
 
     /// The id of the next verification.
-    #[must_use]
     pub const fn next_run(&self) -> RunId {
         self.next_run
     }
 
     /// Whether the queue settled other requests since this one stepped behind them.
-    #[must_use]
     pub fn has_passed(&self, request: &MergeRequest) -> bool {
         request.stepped_behind().is_some_and(|settled| self.settled > settled)
     }

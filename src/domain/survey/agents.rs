@@ -84,13 +84,11 @@ pub const AGENTS: [Agent; 5] = [
 ];
 
 /// The known agent with this name.
-#[must_use]
 pub fn known(name: &str) -> Option<&'static Agent> {
     AGENTS.iter().find(|agent| agent.name == name)
 }
 
 /// The known agent that a command line starts, if it starts one directly.
-#[must_use]
 pub fn started_by(command: &str) -> Option<&'static Agent> {
     known(first_program(command)?.rsplit('/').next()?)
 }
@@ -104,7 +102,6 @@ const SHELL: [&str; 40] = [
 
 /// The program a shell line starts first, as far as that can be told without a shell: behind variables it sets and
 /// `cd … &&`; `None` where the line begins in another way (a subshell, a variable, a word of the shell).
-#[must_use]
 pub fn first_program(line: &str) -> Option<String> {
     let line = line.trim();
     if line.starts_with("cd ") {
@@ -120,7 +117,6 @@ pub fn first_program(line: &str) -> Option<String> {
 }
 
 /// Whether the name of a variable sounds like a secret.
-#[must_use]
 pub fn secret_sounding(name: &str) -> bool {
     let name = name.to_uppercase();
     let parts = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "PRIVATE", "API_KEY", "APIKEY", "ACCESS_KEY"];

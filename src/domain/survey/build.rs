@@ -28,7 +28,6 @@ pub(super) fn go(place: &Place<'_>) -> Option<Group> {
 }
 
 /// That the tests of a stage are programs, as ctest tells of them: what is tested inside of one has no name.
-#[must_use]
 pub fn programs(run: &str, stage: &StageResult) -> Option<String> {
     let tests = &stage.tests.as_ref()?.tests;
     let inside = tests.iter().any(|test| !test.suite.is_empty() && test.suite != "(empty)" || test.name.contains('.'));

@@ -30,26 +30,22 @@ pub struct Check {
 
 impl Check {
     /// As it should be.
-    #[must_use]
     pub fn ok(about: &'static str, found: impl Into<String>) -> Self {
         Self { about, mark: Mark::Ok, found: found.into(), help: String::new() }
     }
 
     /// Something to know.
-    #[must_use]
     pub fn warning(about: &'static str, found: impl Into<String>, help: impl Into<String>) -> Self {
         Self { about, mark: Mark::Warning, found: found.into(), help: help.into() }
     }
 
     /// Something that stops a mission.
-    #[must_use]
     pub fn problem(about: &'static str, found: impl Into<String>, help: impl Into<String>) -> Self {
         Self { about, mark: Mark::Problem, found: found.into(), help: help.into() }
     }
 }
 
 /// Whether one of the checks stops a mission.
-#[must_use]
 pub fn stops(checks: &[Check]) -> bool {
     checks.iter().any(|check| check.mark == Mark::Problem)
 }

@@ -36,7 +36,6 @@ const TEST_FILES_READ: usize = 5;
 const TEST_FILES_READ_IN_ALL: usize = 60;
 
 /// The tracked files whose contents a survey reads: manifests where projects are looked for, and a few Python tests of each.
-#[must_use]
 pub fn wanted(paths: &BTreeSet<String>) -> Vec<String> {
     let near = |path: &&String| {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -54,7 +53,6 @@ pub fn wanted(paths: &BTreeSet<String>) -> Vec<String> {
 }
 
 /// Looks at the files of a repository.
-#[must_use]
 pub fn survey(files: &Files) -> Survey {
     let mut places: Vec<Place<'_>> = vec![Place { files, folder: "" }];
     places.extend(folders(files).into_iter().map(|folder| Place { files, folder }));
@@ -180,7 +178,6 @@ fn env_of(language: &str) -> &'static [&'static str] {
 }
 
 /// Whether a line starts as many compilers at once as there are files: `-j` or `--parallel` of make or CMake without a number.
-#[must_use]
 pub fn starts_all_at_once(line: &str) -> bool {
     let builds = |command: &str| {
         let words: Vec<&str> = command.split_whitespace().collect();

@@ -35,7 +35,6 @@ pub enum Fault {
 
 impl Fault {
     /// What was done, for people.
-    #[must_use]
     pub fn words(&self) -> String {
         match self {
             Self::Deleted(path) => format!("the test file {path} deleted"),
@@ -46,7 +45,6 @@ impl Fault {
     }
 
     /// What it means that the gate let it through.
-    #[must_use]
     pub fn blame(&self) -> String {
         match self {
             Self::Deleted(path) => format!(
@@ -67,7 +65,6 @@ impl Fault {
 }
 
 /// Whether a path looks like that of a test.
-#[must_use]
 pub fn is_test(path: &str) -> bool {
     let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
     let Some((stem, ending)) = name.rsplit_once('.') else { return false };
@@ -85,7 +82,6 @@ pub fn is_test(path: &str) -> bool {
 }
 
 /// Tracked test files that results name: by path, by file name, or by what the file's name means as a suite or test.
-#[must_use]
 pub fn reported<'t>(paths: &BTreeSet<String>, tests: impl IntoIterator<Item = &'t TestResult>) -> Vec<String> {
     let mut words: BTreeSet<String> = BTreeSet::new();
     for test in tests.into_iter().take(TESTS_LOOKED_AT) {
@@ -116,7 +112,6 @@ fn stem_of(word: &str) -> &str {
 }
 
 /// Whether a test file holds one of these tests, by its name in the text.
-#[must_use]
 pub fn holds<'t>(text: &str, tests: impl IntoIterator<Item = &'t TestResult>) -> bool {
     tests.into_iter().take(TESTS_LOOKED_AT).any(|test| {
         let last = test.name.rsplit([':', ' ', '>', '/', '.']).find(|word| !word.is_empty()).unwrap_or_default();
@@ -136,7 +131,6 @@ pub struct Candidates {
 }
 
 /// The test files to try. `reported` are tracked files that the run's results name.
-#[must_use]
 pub fn candidates(paths: &BTreeSet<String>, reported: &[String]) -> Candidates {
     // A file named like a test is surer than one that only stands among tests.
     if let Some(known) = reported.iter().find(|path| paths.contains(*path) && is_test(path)) {
@@ -149,7 +143,6 @@ pub fn candidates(paths: &BTreeSet<String>, reported: &[String]) -> Candidates {
 }
 
 /// The fault in everything that is no test; absent where a tree has nothing of its own.
-#[must_use]
 pub fn sources_broken(paths: &BTreeSet<String>) -> Option<Fault> {
     let program = |path: &&String| path.rsplit_once('.').is_some_and(|(_, ending)| SOURCES.contains(&ending));
     let sources: Vec<String> = paths.iter().filter(|path| program(path) && !is_test(path)).cloned().collect();

@@ -18,7 +18,6 @@ pub enum Import {
 
 impl Import {
     /// The folder.
-    #[must_use]
     pub fn folder(&self) -> &Path {
         match self {
             Self::Searched(folder) | Self::Fixed(folder) => folder,
@@ -35,7 +34,6 @@ pub fn of_pth<'t>(project: &'t Path, text: &'t str) -> impl Iterator<Item = Impo
 
 /// What the module of an editable install names. A finder of setuptools maps names of modules to their folders and comes after
 /// the search path (it is appended to `sys.meta_path`); others come first.
-#[must_use]
 pub fn of_loader(file: &str, text: &str) -> Vec<Import> {
     let finder = file.starts_with("__editable__") && file.ends_with("_finder.py");
     let strings = strings(text);
@@ -77,7 +75,6 @@ fn strings(text: &str) -> Vec<String> {
 }
 
 /// The folder an editable install was made from; nothing for any other `direct_url.json`.
-#[must_use]
 pub fn of_direct_url(text: &str) -> Option<PathBuf> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
     value["dir_info"]["editable"].as_bool().filter(|editable| *editable)?;
@@ -86,7 +83,6 @@ pub fn of_direct_url(text: &str) -> Option<PathBuf> {
 
 /// Whether a line starts programs of the Python environment that is active: where none is, it gets others or fails. Tools that make
 /// an environment in each workspace are no such programs.
-#[must_use]
 pub fn needs_active(line: &str) -> bool {
     let programs = ["python", "python3", "pytest", "coverage", "mypy", "ruff", "bandit"];
     line.split(['&', ';', '|', '\n']).any(|command| {
@@ -98,7 +94,6 @@ pub fn needs_active(line: &str) -> bool {
 
 /// Those of `folders` (relative to the top of the repository) that a stage does not take from its own tree, because its line sets
 /// `PYTHONPATH` without them. Runs have them in `PYTHONPATH` by themselves.
-#[must_use]
 pub fn hidden_by(line: &str, folders: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let mut at = PathBuf::new();
     let mut missing: BTreeSet<PathBuf> = BTreeSet::new();

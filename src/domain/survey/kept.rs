@@ -20,7 +20,6 @@ const OUTPUT: [(&str, &[&str]); 12] = [
 ];
 
 /// Globs of these folders, where each is named once; a stage that works in a folder below finds them anywhere.
-#[must_use]
 pub fn kept<'a>(stages: impl IntoIterator<Item = &'a Stage>) -> Vec<String> {
     let mut found = Vec::new();
     for stage in stages {

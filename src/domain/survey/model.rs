@@ -19,7 +19,6 @@ pub enum Need {
 
 impl Need {
     /// What is needed, for people.
-    #[must_use]
     pub fn name(&self) -> String {
         match self {
             Self::Program(name, _) => (*name).to_owned(),
@@ -31,7 +30,6 @@ impl Need {
     }
 
     /// The command that installs it.
-    #[must_use]
     pub fn install(&self) -> &'static str {
         match self {
             Self::Program(_, install) | Self::PythonModule(_, install) | Self::Dependency(_, install) => install,

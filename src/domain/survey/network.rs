@@ -73,7 +73,6 @@ pub fn set(is_set: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static str> 
 }
 
 /// What to say of those that are set and that runs with `named` do not get; nothing where there are none.
-#[must_use]
 pub fn withheld(is_set: impl Fn(&str) -> bool, named: &[String]) -> Option<String> {
     let missing: Vec<&str> = set(is_set).filter(|name| !named.iter().any(|known| known == name)).collect();
     (!missing.is_empty()).then(|| format!("set here and not given to runs: {}", missing.join(", ")))

@@ -6,7 +6,6 @@ use crate::domain::base::text::one_line;
 const TITLE: usize = 100;
 
 /// A backlog whose first unit is the objective, or, without one, to write down how the checks are run.
-#[must_use]
 pub fn backlog(objective: Option<&str>, lines: &[&str]) -> String {
     let checks: String = lines.iter().map(|line| format!("    {}\n", line.replace(['\n', '\r'], " "))).collect();
     let unit = match objective {

@@ -56,33 +56,28 @@ const fn codes(format: Format) -> (&'static [i32], &'static [(i32, &'static str)
 
 impl Left {
     /// What the tool means by its code, where it means that it broke.
-    #[must_use]
     pub fn meaning(self) -> Option<&'static str> {
         let (_, broke) = codes(self.format);
         broke.iter().find(|(code, _)| *code == self.code).map(|(_, meaning)| *meaning)
     }
 
     /// Whether the tool surely broke.
-    #[must_use]
     pub fn broke(self) -> bool {
         self.code != AMBIGUOUS && self.meaning().is_some()
     }
 
     /// Whether the code is the number of failing tests.
-    #[must_use]
     pub fn counts(self) -> bool {
         let code = u64::try_from(self.code).unwrap_or(0);
         self.failures > 0 && code.min(COUNTED) == self.failures.min(COUNTED)
     }
 
     /// Whether the code is the one by which the tool says no and nothing else.
-    #[must_use]
     pub fn says_no(self) -> bool {
         codes(self.format).0.contains(&self.code)
     }
 
     /// Whether this code tells of no failure that `before` did not tell of.
-    #[must_use]
     pub fn follows(self, before: Self) -> bool {
         if self.broke() {
             return false;

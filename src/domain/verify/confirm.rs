@@ -15,7 +15,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Joins two runs of one tree: what passed in either run counts as passed and, if the other run said no, is named flaky.
 /// Both have found the same beside the tree. The outcome does not depend on the order of the two; texts and durations are those of the run that decided.
-#[must_use]
 pub fn confirm(first: &Snapshot, second: &Snapshot) -> Snapshot {
     let mut flaky: BTreeSet<String> = first.flaky.iter().chain(&second.flaky).cloned().collect();
     let (left, right) = (first.by_name(), second.by_name());

@@ -28,20 +28,17 @@ const COUNTED: &str = "(one that is only counted)";
 impl Delta {
     /// Whether something may be worse by chance although every stage passes: one measurement, or tests that disappeared or
     /// became skipped in this run.
-    #[must_use]
     pub fn by_chance(&self, ratchet: bool) -> bool {
         self.loses_tests() || self.metrics.iter().any(|change| change.hurts(ratchet))
     }
 
     /// Whether tests fail that did not, whoever is to blame.
-    #[must_use]
     pub fn breaks_tests(&self) -> bool {
         !self.broken.is_empty() || !self.new_failing.is_empty()
     }
 
     /// Whether tests disappeared or became skipped: nobody is blamed for that before both trees were run twice, since a name may
     /// differ from run to run.
-    #[must_use]
     pub fn loses_tests(&self) -> bool {
         !self.removed.is_empty() || !self.newly_skipped.is_empty()
     }
@@ -49,13 +46,11 @@ impl Delta {
 
 impl FindingsChange {
     /// Whether more findings hurt where the queue says `ratchet`; more security findings always do.
-    #[must_use]
     pub fn hurts(&self, ratchet: bool) -> bool {
         !self.new.is_empty() && (self.kind == StageKind::Security || self.ratchet.unwrap_or(ratchet))
     }
 
     /// Whether there are fewer findings and nothing took their place.
-    #[must_use]
     pub fn helps(&self) -> bool {
         self.new.is_empty() && !self.gone.is_empty()
     }
@@ -63,7 +58,6 @@ impl FindingsChange {
 
 impl MetricChange {
     /// Whether the number got worse; `None` where nobody said which way is better.
-    #[must_use]
     pub fn worse(&self) -> Option<bool> {
         self.better.map(|better| match better {
             Better::Lower => self.after > self.before,
@@ -72,7 +66,6 @@ impl MetricChange {
     }
 
     /// Whether a worse number hurts where the queue says `ratchet`; one that is beyond its limit must not move away from it.
-    #[must_use]
     pub fn hurts(&self, ratchet: bool) -> bool {
         self.worse() == Some(true) && (self.beyond || self.ratchet.unwrap_or(ratchet))
     }
@@ -90,7 +83,6 @@ impl fmt::Display for MetricChange {
 /// A runner that printed tests before and none after has removed them all. The tests of a stage that could not run
 /// after are not called removed: the stage itself is named. A stage that failed on both sides is broken only by
 /// its tests; where those do not tell why it fails now, or why its exit code is another one, it is incomparable.
-#[must_use]
 pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
     let mut delta = Delta::default();
     let (old, new) = (before.by_name(), after.by_name());

@@ -7,7 +7,6 @@ pub const HEAD_TAIL_LIMIT: usize = 8 * 1024;
 
 /// The text itself if it is short enough, else its beginning and its (longer) end with a line between that says how
 /// much is missing; never longer than `limit` bytes.
-#[must_use]
 pub fn head_tail(text: &str, limit: usize) -> String {
     if text.len() <= limit {
         return text.to_owned();
@@ -27,7 +26,6 @@ pub fn head_tail(text: &str, limit: usize) -> String {
 }
 
 /// The line between beginning and end of a text of which so many bytes are missing.
-#[must_use]
 pub fn left_out(bytes: usize) -> String {
     format!("\n[… {bytes} bytes left out …]\n")
 }

@@ -123,7 +123,6 @@ pub const FILES: &[&str] = &[
 ];
 
 /// Whether a name of the settings is one below a home: relative, and leads nowhere else.
-#[must_use]
 pub fn is_below_home(name: &str) -> bool {
     let part = |part: &str| !matches!(part, "" | "." | "..");
     !name.is_empty() && !name.contains(['\0', '\n']) && name.trim_end_matches('/').split('/').all(part)

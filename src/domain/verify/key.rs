@@ -35,7 +35,6 @@ pub enum StageKind {
 
 impl StageKind {
     /// The word used in settings and output.
-    #[must_use]
     pub fn word(self) -> &'static str {
         self.into()
     }
@@ -55,7 +54,6 @@ pub enum Tier {
 
 impl Tier {
     /// The word used in settings and output.
-    #[must_use]
     pub fn word(self) -> &'static str {
         self.into()
     }
@@ -74,7 +72,6 @@ pub enum Better {
 
 impl Better {
     /// The word used in settings and output.
-    #[must_use]
     pub fn word(self) -> &'static str {
         self.into()
     }
@@ -100,13 +97,11 @@ pub struct Demand {
 
 impl Demand {
     /// Whether nothing is demanded.
-    #[must_use]
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 
     /// Which way the number improves: as said, else lower below `at_most` alone and higher above `at_least` alone.
-    #[must_use]
     pub fn better(&self) -> Option<Better> {
         self.better.or(match (self.at_most, self.at_least) {
             (Some(_), None) => Some(Better::Lower),
@@ -116,7 +111,6 @@ impl Demand {
     }
 
     /// Where a number is beyond a limit: the way back.
-    #[must_use]
     pub fn way_back(&self, number: Number) -> Option<Better> {
         match (self.at_most, self.at_least) {
             (Some(limit), _) if number > limit => Some(Better::Lower),
@@ -126,7 +120,6 @@ impl Demand {
     }
 
     /// Which limit a number is beyond, in words.
-    #[must_use]
     pub fn beyond(&self, number: Number) -> Option<String> {
         let (words, limit) = match self.way_back(number)? {
             Better::Lower => ("above at_most", self.at_most?),
@@ -186,7 +179,6 @@ impl SnapshotKey {
     /// that is a metric or of which something is demanded: the word `demand`, its place, and what is demanded.
     ///
     /// The timeout is part of it: a result of "not run: timeout" must not outlive a longer timeout.
-    #[must_use]
     pub fn of(tree: &TreeId, stages: &[StageSpec], fingerprint: &str) -> Self {
         let mut hash = FieldHash::default();
         let mut field = |text: &str| hash.add(text);
@@ -221,13 +213,11 @@ impl SnapshotKey {
     }
 
     /// The first ten digits, for people.
-    #[must_use]
     pub fn short(&self) -> &str {
         first_chars(&self.0, 10)
     }
 
     /// The key of a result of the same tree, stages and environment that files of earlier runs had a part in.
-    #[must_use]
     pub fn warm(&self) -> Self {
         Self(digest(format!("mc-snapshot-warm-1 {}", self.0)))
     }

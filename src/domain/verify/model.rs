@@ -227,7 +227,6 @@ pub enum Cause {
 
 impl Cause {
     /// The name by which a report lists it, the same in every run.
-    #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Failing => "failing tests",

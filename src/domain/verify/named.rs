@@ -9,7 +9,6 @@ const BETWEEN: &[char] = &['\'', '"', ';', '&', '|', '(', ')', '<', '>', '=', '`
 
 /// Paths from the root of the repository that a command line could name, whether or not they exist; those after `cd FOLDER` also
 /// in that folder.
-#[must_use]
 pub fn named_paths(command: &str) -> BTreeSet<String> {
     let words: Vec<&str> =
         command.split(|c: char| c.is_whitespace() || BETWEEN.contains(&c)).filter(|word| !word.is_empty()).collect();

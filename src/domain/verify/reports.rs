@@ -23,7 +23,6 @@ pub struct ReportFile {
 
 impl ReportFile {
     /// A file of these bytes, in the encoding that they declare. The paths of the workspace become relative in it.
-    #[must_use]
     pub fn decoded(path: String, bytes: Result<Vec<u8>, String>, workspace: &str) -> Self {
         let text = bytes.and_then(|bytes| decode(&bytes)).map(|text| relative(text.into(), workspace).into_owned());
         Self { path, text }
@@ -68,7 +67,6 @@ fn declared(bytes: &[u8]) -> Result<&'static Encoding, String> {
 }
 
 /// Reads all reports of one run of a stage.
-#[must_use]
 pub fn read(globs: &[String], files: &[ReportFile]) -> TestResults {
     let mut all = TestResults::default();
     if files.is_empty() {

@@ -97,7 +97,6 @@ impl Steadiness {
 
 impl TestResult {
     /// A test of which no place is known.
-    #[must_use]
     pub fn new(suite: impl Into<String>, name: impl Into<String>, status: TestStatus) -> Self {
         let (suite, name) = (suite.into(), name.into());
         Self {
@@ -112,7 +111,6 @@ impl TestResult {
     }
 
     /// Its suite as it is shown, with what tells it from others of the same name: `login.spec.ts [firefox]`.
-    #[must_use]
     pub fn shown_suite(&self) -> Cow<'_, str> {
         match (self.label.is_empty(), self.suite.is_empty()) {
             (true, _) => Cow::Borrowed(&self.suite),
@@ -134,7 +132,6 @@ pub struct TestResults {
 
 impl TestResults {
     /// Whether a test has this status.
-    #[must_use]
     pub fn any(&self, status: TestStatus) -> bool {
         self.tests.iter().any(|test| test.status == status)
     }
@@ -178,7 +175,6 @@ pub struct Findings {
 
 impl Findings {
     /// All findings together.
-    #[must_use]
     pub fn total(&self) -> u64 {
         self.counts.values().fold(0, |sum, count| sum.saturating_add(*count))
     }

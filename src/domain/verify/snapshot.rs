@@ -67,7 +67,6 @@ pub struct StageResult {
 impl StageResult {
     /// Judges a run by its end and its whole output, or the files it left for `reports`: exit 0 passes if the parser is
     /// content too; 126, 127, signal, timeout and a failed start are not-run; everything else failed.
-    #[must_use]
     pub fn conclude(spec: &StageSpec, end: &ProcessEnd, output: &[u8], files: &[ReportFile], millis: u64) -> Self {
         let text = readable(output);
         let text = formats::without_sequences(&text);
@@ -117,7 +116,6 @@ impl StageResult {
     }
 
     /// A stage that is not run, since a build before it, in the results so far, did not pass; `None` where it is to be run.
-    #[must_use]
     pub fn without_build(spec: &StageSpec, so_far: &[Self]) -> Option<Self> {
         let broke = |stage: &&Self| stage.kind == StageKind::Build && stage.effective() != StageOutcome::Passed;
         let build = so_far.iter().find(broke)?.name.clone();
@@ -132,7 +130,6 @@ impl StageResult {
     }
 
     /// What is to be said of tests that give nothing but their exit code.
-    #[must_use]
     pub fn exit_only(&self) -> Option<String> {
         let only = self.format.is_none_or(|format| format == Format::Exit) && self.tests.is_none();
         let seen = match self.counted {
@@ -145,7 +142,6 @@ impl StageResult {
     }
 
     /// That it passed without a single test, although it is there for tests.
-    #[must_use]
     pub fn no_test(&self) -> Option<String> {
         let none = self.tests.as_ref().is_some_and(|tests| tests.tests.is_empty() && tests.problem.is_none());
         let fine = self.effective() == StageOutcome::Passed && self.counted.unwrap_or(0) == 0;
@@ -164,14 +160,12 @@ impl StageResult {
     }
 
     /// Why what was read of it is not the whole truth.
-    #[must_use]
     pub fn problem(&self) -> Option<&str> {
         let tests = self.tests.as_ref().and_then(|tests| tests.problem.as_deref());
         tests.or_else(|| self.findings.as_ref().and_then(|findings| findings.problem.as_deref()))
     }
 
     /// Why the number of a metric is not as demanded; one that cannot be read never is.
-    #[must_use]
     pub fn off_limits(&self) -> Option<String> {
         match (self.kind, self.number) {
             (StageKind::Metric, None) => Some("no line of its output is one decimal number".to_owned()),
@@ -182,7 +176,6 @@ impl StageResult {
 
     /// The outcome with the parsed results taken in: passed only if no test failed, the report is whole and a number is
     /// within its limits. Findings alone fail nothing: whether they do is for the tool to say.
-    #[must_use]
     pub fn effective(&self) -> StageOutcome {
         let contradicted = self.failing().next().is_some() || self.problem().is_some() || self.off_limits().is_some();
         if self.outcome == StageOutcome::Passed && contradicted { StageOutcome::Failed } else { self.outcome }
@@ -190,21 +183,18 @@ impl StageResult {
 
     /// Whether its failure is told by something whole that can be compared: single failing tests, findings that make
     /// their tool say no, or nothing but a number beyond its limit.
-    #[must_use]
     pub fn explained(&self) -> bool {
         let broke = self.left().is_some_and(Left::broke);
         self.effective() == StageOutcome::Failed && self.problem().is_none() && !broke && self.cause()
     }
 
     /// Its exit code with what was read beside it.
-    #[must_use]
     pub fn left(&self) -> Option<Left> {
         let failures = self.failing().count() as u64;
         self.exit.map(|code| Left { format: self.format.unwrap_or_default(), code, failures })
     }
 
     /// Whether its failing tests say all there is: it would have passed without them.
-    #[must_use]
     pub fn told_by_tests(&self) -> bool {
         let tests = self.failing().next().is_some();
         let only = self.findings.is_none() && self.number.is_none();
@@ -219,7 +209,6 @@ impl StageResult {
     }
 
     /// Why it is not passed, in a few words; empty if it passed.
-    #[must_use]
     pub fn why(&self) -> String {
         match (self.effective(), &self.reason, self.exit) {
             (StageOutcome::Passed, ..) => String::new(),
@@ -258,13 +247,11 @@ impl StageResult {
     }
 
     /// Names a test of it as `stage: suite: name`, with what tells it from others of the same name.
-    #[must_use]
     pub fn name_of(&self, test: &TestResult) -> String {
         self.test_name(&test.shown_suite(), &test.name)
     }
 
     /// Names its tests as `stage: suite: name`, without control characters.
-    #[must_use]
     pub fn test_name(&self, suite: &str, name: &str) -> String {
         let parts = [self.name.as_str(), suite, name];
         printable(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": "))
@@ -318,7 +305,6 @@ pub enum Start {
 
 impl Snapshot {
     /// Its own key, by that of its tree, stages and environment.
-    #[must_use]
     pub fn key_for(&self, key: SnapshotKey) -> SnapshotKey {
         match self.start {
             Start::Cold => key,
@@ -327,7 +313,6 @@ impl Snapshot {
     }
 
     /// What a landing needs to know of it. A snapshot without any stage is not-run.
-    #[must_use]
     pub fn summary(&self) -> Summary {
         let has = |outcome| self.stages.iter().any(|stage| stage.effective() == outcome);
         let outcome = if has(StageOutcome::Failed) {
@@ -364,7 +349,6 @@ impl Snapshot {
     }
 
     /// Names of all tests that failed, of stages that are not passed without a test that says why, and of what is flaky.
-    #[must_use]
     pub fn suspicious(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = self.flaky.iter().cloned().collect();
         for stage in &self.stages {

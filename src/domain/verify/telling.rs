@@ -38,14 +38,12 @@ fn plainest<'a>(lines: impl Iterator<Item = &'a str>) -> Option<(u8, usize)> {
 }
 
 /// From which line on an output says what went wrong; `None` where no line says so.
-#[must_use]
 pub fn place(text: &str) -> Option<usize> {
     plainest(text.lines()).map(|(_, at)| at)
 }
 
 /// At most `most` lines of what a test or a stage said, without blank ones: its first line and those in which it says most plainly
 /// what went wrong.
-#[must_use]
 pub fn window(said: &str, most: usize) -> Vec<&str> {
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     if lines.len() <= most || most < 2 {
@@ -79,7 +77,6 @@ pub(super) fn quote<'a>(said: impl Iterator<Item = (String, &'a str)>) -> Vec<Sa
 }
 
 /// Quotes as lines of a text: `NAME says:` and what it said behind bars.
-#[must_use]
 pub fn lines(said: &[Said]) -> Vec<String> {
     let quoted = |one: &Said| {
         let bars: String = one.text.lines().map(|line| format!("\n{BAR}{line}")).collect();
@@ -92,7 +89,6 @@ const SAYS: &str = " says:";
 const BAR: &str = "  | ";
 
 /// The quotes of a text that [`lines`] made, cut to `most` lines together, the share of each; empty where it has none.
-#[must_use]
 pub fn quotes(text: &str, most: usize) -> Vec<String> {
     let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in text.lines() {
@@ -115,7 +111,6 @@ pub fn quotes(text: &str, most: usize) -> Vec<String> {
 
 /// The text itself if it is short enough, else its beginning, its end and, where what lies between says what went wrong, that
 /// place too; each cut is marked with the number of bytes left out. Never longer than `limit` bytes.
-#[must_use]
 pub fn excerpt(text: &str, limit: usize) -> String {
     let whole = head_tail(text, limit);
     // Marks of two cuts.

@@ -164,7 +164,6 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
 
 impl Judgement {
     /// The reasons as one text of at most [`EVIDENCE_LIMIT`] bytes, one per line.
-    #[must_use]
     pub fn evidence(&self) -> String {
         let text = self.reasons.join("\n");
         text[..floor(&text, EVIDENCE_LIMIT)].to_owned()

@@ -58,7 +58,6 @@ pub struct ExecutionContext {
 }
 
 /// What a host is told of these settings.
-#[must_use]
 pub fn host_settings(settings: &Settings, kind: PoolKind) -> HostSettings {
     HostSettings {
         kind,
@@ -106,7 +105,6 @@ fn test_line(project: &Project) -> Option<Transport> {
 impl ExecutionContext {
     /// Puts together what is there; touches nothing. Files are copied and fingerprints taken from the work tree `toplevel`,
     /// where that is not the repository's own; what should outlive the state directory is put into `lasting`.
-    #[must_use]
     pub fn new(
         project: &Project,
         settings: Settings,
@@ -162,13 +160,11 @@ impl ExecutionContext {
     }
 
     /// The settings.
-    #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
     /// What keeps secrets out of everything mc writes.
-    #[must_use]
     pub fn redactor(&self) -> Redactor {
         Redactor::of(&self.env, self.settings().agent.env.iter().chain(&self.settings().verification.env))
     }
@@ -179,14 +175,12 @@ impl ExecutionContext {
     }
 
     /// An error as trouble: what stood in the way, and what is said of it.
-    #[must_use]
     pub fn trouble(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
         let places = Places { source: self.facts.common_dir.clone(), state: self.state.root().to_owned() };
         Trouble::new(cause_of(behind(error), &places), chain(error))
     }
 
     /// The same, with what was tried.
-    #[must_use]
     pub fn trouble_at(&self, what: &str, error: &(dyn std::error::Error + 'static)) -> Trouble {
         self.trouble(error).while_trying(what)
     }
@@ -233,7 +227,6 @@ impl ExecutionContext {
     }
 
     /// What to say where a run fails that may need the network: which variables for that it did not get. Names only.
-    #[must_use]
     pub fn withheld(&self, names: &[String]) -> Option<String> {
         withheld(|name| self.env.var(name).is_some(), names)
     }

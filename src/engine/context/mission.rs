@@ -80,7 +80,6 @@ impl Deref for MissionContext {
 impl MissionContext {
     /// Puts together what is there; touches nothing. `beside` is for a scratch place: the work tree from which files are copied
     /// and fingerprints taken, and the folder for what should outlive it.
-    #[must_use]
     pub fn new(
         project: &Project,
         mission: MissionId,
@@ -155,25 +154,21 @@ impl MissionContext {
     }
 
     /// Full name of the green ref.
-    #[must_use]
     pub fn green_ref(&self) -> String {
         format!("refs/heads/{}", self.settings().green_branch)
     }
 
     /// The runs of one attempt on its host; also who uses its slot.
-    #[must_use]
     pub fn attempt_key(&self, order: &AttemptOrder) -> RunKey {
         RunKey::of_attempt(&self.mission, &order.spec.id, order.n)
     }
 
     /// What the engine remembers of one attempt, where no agent is led to.
-    #[must_use]
     pub fn session_dir(&self, order: &AttemptOrder) -> PathBuf {
         self.attempt_key(order).below(&self.state.sessions())
     }
 
     /// The runs of one verification on its host; also who uses its slot.
-    #[must_use]
     pub fn verify_key(&self, run: &str) -> RunKey {
         RunKey::of_mission(&self.mission).join(".verify").join(run)
     }

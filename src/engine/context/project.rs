@@ -113,7 +113,6 @@ impl Project {
     }
 
     /// Git on the source repository.
-    #[must_use]
     pub fn source(&self, guard: ChildGuard) -> Git {
         Git::in_folder(&self.facts.toplevel, guard)
     }
@@ -152,7 +151,6 @@ impl Project {
     }
 
     /// The backlog file of the work tree.
-    #[must_use]
     pub fn backlog_path(&self) -> PathBuf {
         self.facts.toplevel.join("BACKLOG.md")
     }

@@ -17,7 +17,6 @@ pub struct Redactor(Vec<(String, String)>);
 
 impl Redactor {
     /// Knows the values of these variables.
-    #[must_use]
     pub fn of<'n>(env: &Environment, names: impl IntoIterator<Item = &'n String>) -> Self {
         let mut known: Vec<(String, String)> = names
             .into_iter()
@@ -29,7 +28,6 @@ impl Redactor {
     }
 
     /// The text without the values.
-    #[must_use]
     pub fn clean(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (value, name) in &self.0 {

@@ -20,7 +20,6 @@ pub struct Left {
 
 impl Left {
     /// As reports want it.
-    #[must_use]
     pub fn view(&self) -> report::Left<'_> {
         report::Left { requests: &self.requests, agents: &self.agents }
     }

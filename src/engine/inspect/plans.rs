@@ -141,7 +141,6 @@ pub async fn offered(project: &Project, named: &[String]) -> Result<Result<Offer
 const REOPEN: &str = "reopen-unit";
 
 /// Items that a person asked to be done again, with what was said to that, among these requests.
-#[must_use]
 pub fn reopened(requests: &[Signal]) -> Vec<(UnitId, String)> {
     let requests = requests.iter().filter(|request| request.kind == REOPEN);
     let each = requests.filter_map(|request| {

@@ -15,7 +15,6 @@ const LOOKED_AT: usize = 3_000;
 
 /// Whether a live view may be drawn on this terminal: columns and rows, `COLUMNS` and `LINES` first. Asked again for each
 /// drawing, so that a resized terminal is noticed.
-#[must_use]
 pub fn size() -> Option<(usize, usize)> {
     let env = Environment::of_process().ok()?;
     if env.var("TERM").is_none_or(|term| term == "dumb") {
@@ -27,7 +26,6 @@ pub fn size() -> Option<(usize, usize)> {
 }
 
 /// Whether colours are wanted: not with `NO_COLOR` set to anything (<https://no-color.org>).
-#[must_use]
 pub fn colours() -> bool {
     Environment::of_process().is_ok_and(|env| env.var("NO_COLOR").is_none_or(std::ffi::OsStr::is_empty))
 }
@@ -41,13 +39,11 @@ pub struct Life {
 
 impl Life {
     /// Looks below the places of a project.
-    #[must_use]
     pub fn of(project: &Project) -> Self {
         Self { runs: project.state.runs(), pool: views::pool_dir(project) }
     }
 
     /// When an attempt last wrote output or changed a file of its workspace, as far as can be seen quickly.
-    #[must_use]
     pub fn last(&self, mission: &MissionId, unit: &UnitId, n: u32, slot: u32) -> Option<Millis> {
         let run = self.runs.join(mission.as_str()).join(unit.as_str()).join(n.to_string()).join("run");
         let printed = [OUTPUT, ERRORS].map(|log| files::changed(&run.join(log)));

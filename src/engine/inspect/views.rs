@@ -32,7 +32,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The wall clock.
-#[must_use]
 pub fn now() -> Millis {
     clock::now()
 }
@@ -62,7 +61,6 @@ pub struct Look {
 
 impl Look {
     /// The mission as reports want it.
-    #[must_use]
     pub fn view(&self) -> Option<View<'_>> {
         let history = self.history.as_ref()?;
         let (state, records) = (&history.state, history.records.as_slice());
@@ -70,7 +68,6 @@ impl Look {
     }
 
     /// The command to type next.
-    #[must_use]
     pub fn next(&self) -> String {
         match self.view() {
             Some(view) => next_action(&view, &self.green),
@@ -144,27 +141,23 @@ pub fn since(
 }
 
 /// Process id of the engine of another process that works on this repository.
-#[must_use]
 pub fn engine_pid(project: &Project) -> Option<u32> {
     // A command that has just run the mission itself does not count: it is about to leave.
     living_engine(&project.state.lock()).filter(|pid| *pid != std::process::id())
 }
 
 /// Name of the repository for people: `target.name`, else that of its folder.
-#[must_use]
 pub fn repository_name(project: &Project) -> String {
     let folder = || project.facts.toplevel.file_name().map(|name| name.to_string_lossy().into_owned());
     Some(project.layers.text("target.name")).filter(|name| !name.is_empty()).or_else(folder).unwrap_or_default()
 }
 
 /// Full name of the green ref by the settings.
-#[must_use]
 pub fn green_name(project: &Project) -> String {
     format!("refs/heads/{}", project.layers.text("green_branch.green_branch"))
 }
 
 /// The target branch by the settings, without `refs/heads/`.
-#[must_use]
 pub fn target_branch(project: &Project) -> String {
     project.layers.text("target.branch")
 }
@@ -272,7 +265,6 @@ pub fn read_plan(path: &Path) -> Result<Result<Vec<UnitSpec>, Faulty>, EngineErr
 }
 
 /// The file of what an attempt's process printed: its standard output, or its standard error.
-#[must_use]
 pub fn attempt_log_path(project: &Project, mission: &MissionId, unit: &UnitId, n: u32, errors: bool) -> PathBuf {
     attempt_run(project, mission, unit, n).join("run").join(if errors { ERRORS } else { OUTPUT })
 }
@@ -315,19 +307,16 @@ pub fn read_log_from(path: &Path, offset: u64, limit: u64) -> Result<Vec<u8>, En
 }
 
 /// Folder of everything one attempt leaves on this machine; its run directory is `run` in it.
-#[must_use]
 pub fn attempt_run(project: &Project, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {
     project.state.runs().join(mission.as_str()).join(unit.as_str()).join(n.to_string())
 }
 
 /// What the engine remembers of one attempt.
-#[must_use]
 pub fn session_dir(project: &Project, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {
     project.state.sessions().join(mission.as_str()).join(unit.as_str()).join(n.to_string())
 }
 
 /// The folder of the workspace pool, whether it exists or not.
-#[must_use]
 pub fn pool_dir(project: &Project) -> PathBuf {
     project.state.pool_in(project.layers.path("scheduler.parallel.pool_dir").as_deref())
 }
@@ -414,7 +403,6 @@ pub fn prune_quarantine(project: &Project, all: bool) -> Result<Pruned, EngineEr
 }
 
 /// Variables of the network that are set here and not given to verifications, for somebody whose mission was refused. Names only.
-#[must_use]
 pub fn withheld(project: &Project) -> Option<String> {
     let settings = project.settings().ok()?;
     network::withheld(|name| project.env.var(name).is_some(), &settings.verification.env)

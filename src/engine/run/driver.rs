@@ -39,7 +39,6 @@ pub struct Driver {
 
 impl Driver {
     /// A driver of `state`, whose newest journal time is `floor`.
-    #[must_use]
     pub fn new(
         context: Arc<MissionContext>,
         state: Mission,
@@ -164,7 +163,6 @@ fn stops(signal: &Signal) -> bool {
 }
 
 /// What a request means; unknown kinds come from a newer mc and mean nothing here.
-#[must_use]
 pub fn request(kind: &str, body: &str) -> Option<Event> {
     match kind {
         "stop" => Some(Event::Stop(StopLevel::Drain)),

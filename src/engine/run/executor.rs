@@ -26,7 +26,6 @@ pub struct Executor {
 
 impl Executor {
     /// An executor with nothing running.
-    #[must_use]
     pub fn new(context: Arc<MissionContext>) -> Self {
         Self {
             context,

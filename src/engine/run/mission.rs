@@ -335,7 +335,6 @@ async fn pin_leftovers(context: &MissionContext, state: &State, ends: bool) {
 }
 
 /// The limits a mission is bound by, from its settings.
-#[must_use]
 pub fn policy(settings: &Settings) -> Policy {
     let millis = |d: Duration| Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX);
     Policy {

@@ -97,7 +97,6 @@ pub async fn verify(
 }
 
 /// Where the folders of verifications without a mission are.
-#[must_use]
 pub fn verify_runs(state: &StateDir) -> PathBuf {
     RunKey::of_verifications().below(&state.runs())
 }
@@ -454,7 +453,6 @@ pub fn summarise(project: &Project, text: &str) -> Result<(), EngineError> {
 }
 
 /// A word that nobody can guess, for output formats that need one.
-#[must_use]
 pub fn token() -> String {
     clock::new_cookie()
 }

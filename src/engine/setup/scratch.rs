@@ -230,7 +230,6 @@ impl Scratch {
     }
 
     /// The folder of it.
-    #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -261,7 +260,6 @@ pub async fn modes(git: &Git, tree: &str) -> Result<BTreeMap<String, String>, Gi
 }
 
 /// What the merge queue demands of a change by these settings.
-#[must_use]
 pub fn demands(settings: &Settings) -> Demands {
     Demands { gate: settings.queue.gate, ratchet: settings.queue.ratchet, allow_removed_tests: false }
 }

@@ -69,7 +69,6 @@ pub async fn before(
 }
 
 /// What `accept` said before the attempt of this order, also to an engine that takes it over.
-#[must_use]
 pub fn told(context: &MissionContext, order: &AttemptOrder) -> Option<AcceptBefore> {
     let kept = files::read_own(&dir(context, order).join(SAID)).ok()??;
     serde_json::from_slice(&kept).ok()

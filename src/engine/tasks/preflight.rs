@@ -75,7 +75,6 @@ fn short(refname: &str) -> &str {
 }
 
 /// What a host lacks.
-#[must_use]
 pub fn lacking(error: HostError) -> Refusal {
     let reason = error.to_string();
     match error {
@@ -87,7 +86,6 @@ pub fn lacking(error: HostError) -> Refusal {
 
 impl PreflightInput<'_> {
     /// What a person should know who set no cap: nobody measures what an agent started by a command spends (P9).
-    #[must_use]
     pub fn unknown_cost(&self) -> Option<String> {
         let budget = &self.settings.budget;
         self.settings.agent.command.as_ref().filter(|_| !budget.said)?;

@@ -29,7 +29,6 @@ use std::path::Path;
 use tokio::sync::watch;
 
 /// The stages a verification runs, and on how much of the tree: the gate's, or a unit's own lines.
-#[must_use]
 pub fn stages(context: &MissionContext, order: &VerifyOrder) -> (Vec<StageSpec>, Extent) {
     match order.extra.is_empty() {
         true => (gate_stages(context), Extent::Narrowed),
@@ -38,7 +37,6 @@ pub fn stages(context: &MissionContext, order: &VerifyOrder) -> (Vec<StageSpec>,
 }
 
 /// The stage that runs one line of a unit.
-#[must_use]
 pub fn own_line(settings: &Settings, line: &UnitCheckStage) -> StageSpec {
     StageSpec {
         name: line.name.to_owned(),
@@ -125,7 +123,6 @@ pub async fn edited_tests(context: &MissionContext, onto: &Tip, candidate: &Tip)
 }
 
 /// The stages to run in the workspace of an attempt that ended as `report` says.
-#[must_use]
 pub fn workspace_stages(context: &MissionContext, order: &AttemptOrder, report: &SessionReport) -> Vec<StageSpec> {
     match in_workspace(report, &order.spec) {
         None => Vec::new(),
@@ -140,7 +137,6 @@ pub fn workspace_stages(context: &MissionContext, order: &AttemptOrder, report: 
 }
 
 /// The runs in the workspace of an attempt.
-#[must_use]
 pub fn quick_key(context: &MissionContext, order: &AttemptOrder) -> RunKey {
     context.attempt_key(order).join("quick")
 }

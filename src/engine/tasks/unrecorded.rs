@@ -24,7 +24,6 @@ pub struct Unrecorded {
 
 impl Unrecorded {
     /// For people.
-    #[must_use]
     pub fn told(&self) -> String {
         let unit = if self.unit.is_empty() { String::new() } else { format!(" of {}", self.unit) };
         format!("{}{unit} (mission {})", self.commit.short(), self.mission)

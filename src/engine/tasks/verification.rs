@@ -190,7 +190,6 @@ fn keep(execution: &ExecutionContext, key: &SnapshotKey, tree: &TreeId, snapshot
 }
 
 /// The stages that make a snapshot.
-#[must_use]
 pub fn gate_stages(execution: &ExecutionContext) -> Vec<StageSpec> {
     execution.settings().verification.stages.iter().filter(|s| s.tier == Tier::Gate).cloned().collect()
 }

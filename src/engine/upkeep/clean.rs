@@ -89,7 +89,6 @@ pub struct Rubbish {
 
 impl Rubbish {
     /// Whether there is nothing to take away.
-    #[must_use]
     pub fn nothing(&self) -> bool {
         self.missions.iter().all(Leftover::nothing)
             && self.snapshots.is_empty()
@@ -98,7 +97,6 @@ impl Rubbish {
     }
 
     /// Disk that is freed at once; git frees the objects behind refs in its own time.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.slot_bytes + self.verify_bytes + self.missions.iter().map(|left| left.bytes).sum::<u64>()
     }

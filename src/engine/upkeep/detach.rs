@@ -30,7 +30,6 @@ pub enum Detached {
 }
 
 /// Where the background process writes.
-#[must_use]
 pub fn log(project: &Project) -> PathBuf {
     project.state.logs().join("detached.log")
 }
@@ -75,7 +74,6 @@ pub fn own_session() {
 }
 
 /// Does the work of a supervisor when the arguments of this process, without its name, ask for it; then its exit code.
-#[must_use]
 pub fn supervise(args: &[OsString]) -> Option<u8> {
     supervisor::main(args)
 }

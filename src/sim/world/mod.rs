@@ -117,7 +117,6 @@ impl World {
     }
 
     /// What green contains.
-    #[must_use]
     pub fn green_content(&self) -> Vec<&UnitId> {
         self.green.iter().filter_map(|g| self.commits.get(g)).flat_map(BTreeMap::keys).collect()
     }
@@ -169,7 +168,6 @@ impl World {
     }
 
     /// Whether `ancestor` is contained in `commit`.
-    #[must_use]
     pub fn contains(&self, commit: &CommitId, ancestor: &CommitId) -> bool {
         let mut open = vec![commit];
         let mut seen = BTreeSet::new();

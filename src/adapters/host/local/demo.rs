@@ -71,7 +71,6 @@ pub struct Child {
 
 impl Child {
     /// Its process id.
-    #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
     }
@@ -97,7 +96,6 @@ impl Child {
 
 /// Processes other than this one with their working folder, root, program, an open file, an argument or a variable
 /// under `folder`. Those of other users cannot be looked into and are not found.
-#[must_use]
 pub fn belonging_to(folder: &Path) -> Vec<u32> {
     let needle = folder.as_os_str().as_bytes();
     let names = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
@@ -113,7 +111,6 @@ pub fn belonging_to(folder: &Path) -> Vec<u32> {
 }
 
 /// Columns of the terminal this process was started from.
-#[must_use]
 pub fn columns() -> Option<u32> {
     tcgetwinsize(std::io::stdin()).ok().map(|size| size.ws_col.into()).filter(|columns| *columns > 0)
 }

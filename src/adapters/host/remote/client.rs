@@ -72,7 +72,6 @@ pub struct RemoteHost {
 
 impl RemoteHost {
     /// Puts together what is there; nothing is started before something is asked.
-    #[must_use]
     pub fn new(
         transport: Transport,
         settings: HostSettings,

@@ -67,7 +67,6 @@ fn identities(folders: [&Path; 3]) -> Option<[FileIdentity; 3]> {
 
 impl SourcePlace {
     /// That of a repository here.
-    #[must_use]
     pub fn of(toplevel: &Path, common_dir: &Path, state: &Path) -> Self {
         let folders = [toplevel, common_dir, state];
         let (identities, boot) = (identities(folders), procfs::boot_id());
@@ -76,7 +75,6 @@ impl SourcePlace {
     }
 
     /// Work tree, git directory and state directory, where this process sees the same ones.
-    #[must_use]
     pub fn here(&self) -> Option<[&Path; 3]> {
         let folders = [self.toplevel.as_path(), &self.common_dir, &self.state];
         let same = self.identities.is_some() && self.identities == identities(folders);

@@ -67,14 +67,12 @@ impl Cuts {
     }
 
     /// At one of so many requests, at moments that follow from `seed`.
-    #[must_use]
     pub fn random(seed: u64, one_in: u32) -> Self {
         let plan = Plan { random: Some((fastrand::Rng::with_seed(seed), one_in.max(1))), ..Plan::default() };
         Self(Arc::new(Mutex::new(plan)))
     }
 
     /// How often the line was cut.
-    #[must_use]
     pub fn done(&self) -> u32 {
         self.plan(|plan| plan.done)
     }

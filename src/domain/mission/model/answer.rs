@@ -170,7 +170,6 @@ pub struct Unverified {
 
 impl Unverified {
     /// That the result to compare with was made in another environment: with other tags, variables or tools.
-    #[must_use]
     pub fn stale() -> Self {
         Self { stale: true, ..Self::from("what it is compared with was made in another environment".to_owned()) }
     }
@@ -202,7 +201,6 @@ impl From<Unverified> for String {
 
 impl PinFault {
     /// A sentence for people.
-    #[must_use]
     pub fn words(&self) -> String {
         let was = match &self.held {
             Some(held) => format!("held {}", held.short()),

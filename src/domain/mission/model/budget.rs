@@ -54,7 +54,6 @@ pub enum Allowance {
 
 impl Clock {
     /// The clock of a mission whose first engine begins.
-    #[must_use]
     pub(in crate::domain::mission) fn begun(at: Millis) -> Self {
         Self { ran: 0, since: Some(at), seen: at }
     }

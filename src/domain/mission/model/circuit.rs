@@ -58,7 +58,6 @@ pub struct Circuit {
 
 impl Circuit {
     /// The cause it is told by.
-    #[must_use]
     pub fn cause(&self) -> Option<&Cause> {
         self.causes.first().map(|(cause, _)| cause)
     }

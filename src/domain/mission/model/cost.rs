@@ -9,7 +9,6 @@ pub struct Usd(pub u64);
 
 impl Usd {
     /// For people and programs.
-    #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "sums below nine billion dollars are exact")]
     pub fn dollars(self) -> f64 {
         self.0 as f64 / 1e6

@@ -94,7 +94,6 @@ pub enum NextMove {
 
 impl NextMove {
     /// Whether two moves are the same, in whatever words they are told.
-    #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Queue { mr }, Self::Queue { mr: other }) => mr == other,

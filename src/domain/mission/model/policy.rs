@@ -12,7 +12,6 @@ const SHORTEST_PAUSE: Millis = 10;
 
 impl Policy {
     /// Pause before the try after this many failures: [`Policy::retry_pause`], doubling up to 60 times that.
-    #[must_use]
     pub fn pause(&self, failures: u32) -> Millis {
         let factor = 1_u64.checked_shl(failures.saturating_sub(1).min(6)).unwrap_or(60).min(60);
         self.retry_pause.max(SHORTEST_PAUSE).saturating_mul(factor)

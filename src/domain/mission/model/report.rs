@@ -198,7 +198,6 @@ pub struct AcceptBefore {
 
 impl AcceptBefore {
     /// Whether it stands in the way of starting an agent: it does not fail where it has to.
-    #[must_use]
     pub fn doubts(&self) -> bool {
         self.outcome != StageOutcome::Failed
     }
@@ -206,7 +205,6 @@ impl AcceptBefore {
 
 impl SessionReport {
     /// A report with nothing but the way the process ended.
-    #[must_use]
     pub fn bare(end: ProcessEnd) -> Self {
         Self {
             run: RunReport { end, limit: None, proof: String::new(), ran: None },
@@ -219,7 +217,6 @@ impl SessionReport {
     }
 
     /// The report of a session whose agent was not started because of what `accept` said. It cost nothing.
-    #[must_use]
     pub fn not_started(question: String) -> Self {
         let agent = AgentReport { cost: Some(Cost::NOTHING), ..AgentReport::default() };
         Self { hold: Some(question), agent, ..Self::bare(ProcessEnd::NeverStarted) }

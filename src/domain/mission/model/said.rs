@@ -30,7 +30,6 @@ impl Said {
     pub(in crate::domain::mission) const NOTHING: &Self = &Self { no_op_reason: None, lists: Vec::new(), left_out: 0 };
 
     /// What is kept of a handoff's lists: as many entries as have room, in order.
-    #[must_use]
     pub fn of(no_op_reason: Option<String>, lists: &[(&str, &[String])]) -> Self {
         let mut said = Self { no_op_reason, ..Self::default() };
         let mut room = ROOM;
@@ -53,7 +52,6 @@ impl Said {
     }
 
     /// Whether there is nothing to tell.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

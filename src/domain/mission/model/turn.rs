@@ -26,7 +26,6 @@ pub struct Contested {
 
 impl Contested {
     /// Whether a change of these paths touches one of the files.
-    #[must_use]
     pub fn is_touched(&self, paths: &BTreeSet<String>) -> bool {
         overlap(&self.files, paths)
     }

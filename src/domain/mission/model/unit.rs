@@ -98,25 +98,21 @@ impl UnitState {
     pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The name used in every output.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.into()
     }
 
     /// Whether dependants may start.
-    #[must_use]
     pub fn satisfies(self) -> bool {
         matches!(self, Self::Landed | Self::NoOp)
     }
 
     /// Whether nothing more happens to the unit by itself.
-    #[must_use]
     pub fn terminal(self) -> bool {
         !matches!(self, Self::Pending | Self::Running | Self::Queued | Self::Held)
     }
 
     /// Whether dependants are blocked for good.
-    #[must_use]
     pub fn blocks(self) -> bool {
         self.terminal() && !self.satisfies()
     }
@@ -165,37 +161,31 @@ impl Attempt {
     }
 
     /// Its pinned head.
-    #[must_use]
     pub fn head(&self) -> Option<&Tip> {
         self.report.as_ref()?.work.head.as_ref()
     }
 
     /// Summary, question or reason. Untrusted.
-    #[must_use]
     pub fn summary(&self) -> &str {
         self.report.as_ref().map_or("", |report| &report.agent.summary)
     }
 
     /// What else the agent said. Untrusted.
-    #[must_use]
     pub fn said(&self) -> &Said {
         self.report.as_ref().map_or(Said::NOTHING, |report| &report.agent.said)
     }
 
     /// What a person should know.
-    #[must_use]
     pub fn notes(&self) -> &[String] {
         self.report.as_ref().map_or(&[], |report| &report.notes)
     }
 
     /// How the end of its processes was proven; empty where it was not.
-    #[must_use]
     pub fn proof(&self) -> &str {
         self.report.as_ref().map_or("", |report| &report.run.proof)
     }
 
     /// What the stages run in its workspace said.
-    #[must_use]
     pub fn quick(&self) -> Option<&Quick> {
         self.report.as_ref()?.checks.quick.as_ref()
     }
@@ -286,7 +276,6 @@ impl Unit {
     }
 
     /// The files it has a turn for.
-    #[must_use]
     pub fn turn_files(&self) -> Option<&BTreeSet<String>> {
         self.turn.as_ref().map(|turn| &turn.files)
     }

@@ -34,7 +34,6 @@ pub enum PreQueueCheck {
 }
 
 /// How stages of a workspace ended, all together.
-#[must_use]
 pub fn quick_end(stages: &[StageResult]) -> QuickEnd {
     let any = |wanted: &dyn Fn(&StageResult) -> bool| stages.iter().any(wanted);
     let not_run = |stage: &StageResult| stage.effective() == StageOutcome::NotRun;
@@ -60,7 +59,6 @@ pub(in crate::domain::mission) fn missing(quick: &Quick, unit: &UnitSpec) -> Str
 }
 
 /// The lines of a unit that a verification of this role runs; none for the gate's own.
-#[must_use]
 pub fn extra_stages(role: VerifyRole, unit: &UnitSpec) -> Vec<UnitCheckStage> {
     let line = |name, run: &Option<String>| run.clone().map(|run| UnitCheckStage { name, run });
     let (verify, accept) = (line("verify", &unit.verify), line("accept", &unit.accept));
@@ -77,7 +75,6 @@ pub fn extra_stages(role: VerifyRole, unit: &UnitSpec) -> Vec<UnitCheckStage> {
 }
 
 /// The question for a person when `accept` does not fail on `green`, so that no agent is started; none when it does fail.
-#[must_use]
 pub fn not_started(unit: &UnitSpec, green: &CommitId, said: &Summary) -> Option<String> {
     let green = green.short();
     let why = match said.outcome {
@@ -103,13 +100,11 @@ pub(in crate::domain::mission) fn could_not_run(green: &str, note: &str, so: &st
 }
 
 /// What is said of a change of files that decide how changes are verified.
-#[must_use]
 pub fn deciding_note(paths: &[String]) -> String {
     format!("it changes what decides how changes are verified: {}", named(paths))
 }
 
 /// What is said of a change of files with tests that were there before.
-#[must_use]
 pub fn tests_note(paths: &[String]) -> String {
     format!("it edits existing tests: {}", named(paths))
 }
@@ -125,7 +120,6 @@ pub(in crate::domain::mission) fn links_reason(links: &[String]) -> String {
 }
 
 /// What a person is told of such a change where it is not refused.
-#[must_use]
 pub fn links_note(links: &[String]) -> String {
     format!("it has links that leave the tree: {}", named(links))
 }

@@ -110,7 +110,6 @@ pub enum JobId {
 
 impl Event {
     /// The job that ends with it, if one does.
-    #[must_use]
     pub fn ended_job(&self) -> Option<JobId> {
         match self {
             Self::SessionEnded { session, .. } | Self::NotCollected { session, .. } => Some(JobId::Session(*session)),

@@ -38,7 +38,6 @@ pub struct DecidedBy {
 
 impl DecidedBy {
     /// The rules and the version of this program.
-    #[must_use]
     pub fn this() -> Self {
         Self { rules: RULES, mc: env!("CARGO_PKG_VERSION").to_owned() }
     }
@@ -386,7 +385,6 @@ pub struct Intake {
 
 impl Record {
     /// The record's kind as stored in the journal's `kind` column.
-    #[must_use]
     pub fn kind(&self) -> String {
         match serde_json::to_value(self) {
             Ok(value) => value["kind"].as_str().unwrap_or_default().to_owned(),

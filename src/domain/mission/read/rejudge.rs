@@ -16,7 +16,6 @@ use crate::domain::values::{Millis, UnitId};
 
 /// Class and next move of an attempt that ended at `at` with this report, in the state before its outcome was folded; absent
 /// for a unit the state does not know. The state is left as it is.
-#[must_use]
 pub fn judge_attempt(
     state: &mut Mission,
     at: Millis,
@@ -30,14 +29,12 @@ pub fn judge_attempt(
 }
 
 /// The reasons that go with landing the change of `landing`, in the state before it is folded. The state is left as it is.
-#[must_use]
 pub fn list_reasons(state: &mut Mission, landing: &Landing) -> Vec<String> {
     Decision { state, now: 0, step: Step::default() }.reasons(landing)
 }
 
 /// The refusal that follows from what is known of the landing in progress; absent when nothing known refuses it, as with a
 /// conflict or a protected path, which merging told.
-#[must_use]
 pub fn find_refusal(state: &Mission, at: Millis) -> Option<Record> {
     let mut state = state.clone();
     let step = decide(&mut state, at, Event::Tick);

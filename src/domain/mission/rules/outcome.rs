@@ -270,7 +270,6 @@ fn ended(end: &ProcessEnd) -> String {
 
 /// What is to be run in the workspace of an attempt that ended as `report` says. Work that is not queued anyway, or that a
 /// person must look at first, is not looked at.
-#[must_use]
 pub fn in_workspace(report: &SessionReport, unit: &UnitSpec) -> Option<PreQueueCheck> {
     if report.hold.is_some() {
         return None;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 impl State {
     /// The order of a unit's open attempt, as first given and as asked again after a restart.
-    #[must_use]
     pub fn order(&self, id: &UnitId) -> Option<AttemptOrder> {
         let unit = self.unit(id)?;
         let attempt = unit.attempts.last().filter(|a| a.ended.is_none())?;

@@ -49,7 +49,6 @@ fn tells(state: UnitState) -> bool {
 
 impl State {
     /// Whether the mission writes down what becomes of its units, and the gate lets it.
-    #[must_use]
     pub fn keeps_books(&self) -> bool {
         !self.policy.keeps.nothing() && !self.books_refused
     }

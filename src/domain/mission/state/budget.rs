@@ -10,7 +10,6 @@ use crate::domain::values::Millis;
 
 impl State {
     /// Whether the caps allow one more attempt of this unit.
-    #[must_use]
     pub fn allowance(&self, unit: &Unit) -> Allowance {
         if unit.spec.run.is_some() { Allowance::Start } else { self.agent_allowance() }
     }
@@ -44,19 +43,16 @@ impl State {
     }
 
     /// What attempts that have ended count against the cap: what is known, and the reserve for each that is not.
-    #[must_use]
     pub fn charged(&self) -> Usd {
         Usd(self.account.usd.0.saturating_add(self.account.unknown.saturating_mul(self.reserve().0)))
     }
 
     /// What is reserved for the agents that run now.
-    #[must_use]
     pub fn reserved(&self) -> Usd {
         Usd(self.reserve().0.saturating_mul(self.agents_running()))
     }
 
     /// Attempts of agents that run now, or wait to be collected; what they cost is not known yet.
-    #[must_use]
     pub fn agents_running(&self) -> u64 {
         self.slots.users().filter(|i| self.units[*i].spec.run.is_none()).count() as u64
     }
@@ -80,7 +76,6 @@ impl State {
 
     /// When the mission's time is over, as things stand: a fixed time of day, or so much work of engines, whichever is
     /// earlier.
-    #[must_use]
     pub fn ends_at(&self) -> Option<Millis> {
         let (cap, until) = (self.policy.max_wall_time, self.policy.until);
         let by_work = self.clock.since.filter(|_| cap > 0).map(|since| since + cap.saturating_sub(self.clock.ran));

@@ -13,7 +13,6 @@ impl State {
     }
 
     /// Whether moving green to this unit's change is already intended, so that it may have happened.
-    #[must_use]
     pub fn lands_now(&self, id: &UnitId) -> bool {
         self.landing_of(id).is_some_and(|landing| landing.intended().is_some())
     }

@@ -13,7 +13,6 @@ use std::collections::BTreeSet;
 
 impl State {
     /// The open circuit, if trouble is common.
-    #[must_use]
     pub fn circuit(&self) -> Option<&Circuit> {
         self.circuit.as_ref()
     }

@@ -98,13 +98,11 @@ pub struct State {
 
 impl State {
     /// The unit of this id.
-    #[must_use]
     pub fn unit(&self, id: &UnitId) -> Option<&Unit> {
         self.index.get(id).map(|i| &self.units[*i])
     }
 
     /// Units in one state.
-    #[must_use]
     pub fn count(&self, state: UnitState) -> u32 {
         self.counts[state as usize]
     }
@@ -115,43 +113,36 @@ impl State {
     }
 
     /// Green where it stands, once that is known.
-    #[must_use]
     pub const fn green(&self) -> Option<&Green> {
         self.queue.green()
     }
 
     /// Landings on warm results, and what cold runs said of them.
-    #[must_use]
     pub const fn cold(&self) -> &ColdRuns {
         self.queue.cold()
     }
 
     /// What a change is compared with: `before`, and what is known to be flaky of trees that green had.
-    #[must_use]
     pub fn with_flaky(&self, before: Summary) -> Summary {
         self.queue.with_flaky(before)
     }
 
     /// The landing in progress: the queue lands one request after the other.
-    #[must_use]
     pub fn landing(&self) -> Option<&Landing> {
         self.queue.landings().next()
     }
 
     /// The open landing of this id.
-    #[must_use]
     pub fn landing_by(&self, id: LandingId) -> Option<&Landing> {
         self.queue.landing(id)
     }
 
     /// The open verification of this id.
-    #[must_use]
     pub fn run_by(&self, id: RunId) -> Option<&VerificationRun> {
         self.queue.run(id)
     }
 
     /// The verification in progress: one at a time.
-    #[must_use]
     pub fn verifying(&self) -> Option<&VerificationRun> {
         self.queue.runs().next()
     }
@@ -163,19 +154,16 @@ impl State {
     }
 
     /// Whether the mission is over.
-    #[must_use]
     pub fn over(&self) -> bool {
         self.outcome.is_some()
     }
 
     /// Whether the mission is on its way to an end that a resume does not take back.
-    #[must_use]
     pub fn stopping(&self) -> bool {
         self.stop.is_some_and(|(level, _)| level != StopLevel::Interrupt)
     }
 
     /// State of the mission as people see it.
-    #[must_use]
     pub fn mission_state(&self) -> MissionState {
         if self.over() {
             MissionState::Ended
@@ -195,7 +183,6 @@ impl State {
     }
 
     /// The earliest time at which a [`super::Event::Tick`] would lead to something; absent when only events can.
-    #[must_use]
     pub fn next_wake(&self) -> Option<Millis> {
         if self.over() || self.suspended || !self.attached {
             return None;
@@ -351,20 +338,17 @@ impl State {
     }
 
     /// Whether everything that was planned ended well, and the target branch was taken in.
-    #[must_use]
     pub fn planned_done(&self) -> bool {
         self.units.iter().all(|u| u.state.satisfies()) && self.outside.is_none()
     }
 
     /// Whether every unit known at this time ended well, none of the plan source was left (for a later round, or
     /// aside), and the target branch was taken in.
-    #[must_use]
     pub fn all_done(&self) -> bool {
         self.planned_done() && self.rounds.last().is_none_or(|r| r.left_over == 0) && self.left_open().is_none()
     }
 
     /// The first item left aside that is not done; the mission was not asked for those outside of its choice.
-    #[must_use]
     pub fn left_open(&self) -> Option<&SkippedItem> {
         self.aside.iter().find(|item| item.open())
     }
@@ -373,7 +357,6 @@ impl State {
 /// Questions of the simulator.
 impl State {
     /// A unit that could start now and does not (P10).
-    #[must_use]
     pub fn ready_but_not_started(&self, now: Millis) -> Option<&UnitId> {
         if !self.attached || self.suspended || self.over() || !self.may_dispatch() {
             return None;
@@ -384,13 +367,11 @@ impl State {
     }
 
     /// Whether a person said that a unit's `accept` need not fail before its change.
-    #[must_use]
     pub fn accept_waived(&self, id: &UnitId) -> bool {
         self.unit(id).is_some_and(|u| u.must_fail == AcceptPrecondition::Waived)
     }
 
     /// Whether two states are the same but for which engine holds them (P14).
-    #[must_use]
     pub fn same_as(&self, other: &Self) -> bool {
         let (mut a, mut b) = (self.clone(), other.clone());
         (a.attached, b.attached) = (true, true);

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 impl State {
     /// The attempt that is this session, with its unit.
-    #[must_use]
     pub fn attempt_by(&self, session: SessionId) -> Option<(&Unit, &Attempt)> {
         let (i, nth) = self.sessions.place(session)?;
         let unit = &self.units[i];

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 
 impl State {
     /// Whether a request waits for the attempt of another unit that holds files it touches.
-    #[must_use]
     pub fn waits(&self, request: &MergeRequest) -> bool {
         let Some((unit, n)) = request.waits_for() else { return false };
         self.unit(unit).is_some_and(|u| u.holds() && u.attempts.last().is_some_and(|a| a.n == *n))

@@ -12,7 +12,6 @@ pub const RESULTS_LIMIT: usize = 100_000;
 pub const NAME_LIMIT: usize = 240;
 
 /// A text without colours and other terminal sequences. One that is not ended takes no more with it than its line.
-#[must_use]
 pub fn without_sequences(text: &str) -> Cow<'_, str> {
     if !text.contains('\u{1b}') {
         return text.into();

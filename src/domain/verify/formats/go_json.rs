@@ -10,13 +10,11 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a line of the output is an event of a package.
-#[must_use]
 pub fn recognises(output: &str) -> bool {
     output.lines().filter_map(event).any(|event| !event.package.is_empty())
 }
 
 /// Reads an output; one without events has a problem.
-#[must_use]
 pub fn read(output: &str) -> TestResults {
     said(output).results("go test -json")
 }

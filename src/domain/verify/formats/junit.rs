@@ -19,13 +19,11 @@ use std::borrow::Cow;
 const DEPTH_LIMIT: usize = 64;
 
 /// Whether a line of the output begins an XML document that has test suites as its root.
-#[must_use]
 pub fn recognises(output: &str) -> bool {
     document(output).is_some()
 }
 
 /// Reads a report; a text without a JUnit document has a problem.
-#[must_use]
 pub fn read(text: &str) -> TestResults {
     let Some(document) = document(text) else { return Said::Nothing.results("JUnit XML") };
     let mut parser = Parser::default();

@@ -6,7 +6,6 @@
 use crate::domain::verify::number::Number;
 
 /// The number, if a line is one.
-#[must_use]
 pub fn read(output: &str) -> Option<Number> {
     output.lines().rev().find_map(|line| {
         let line = line.trim();

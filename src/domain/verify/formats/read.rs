@@ -69,19 +69,16 @@ const FORMATS: &[Known] = &[
 
 impl Format {
     /// The word used in settings and output.
-    #[must_use]
     pub fn word(self) -> &'static str {
         self.into()
     }
 
     /// Whether it gives findings, not tests.
-    #[must_use]
     pub fn gives_findings(self) -> bool {
         FINDINGS.contains(&self)
     }
 
     /// The inverse of [`Format::word`].
-    #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         word.parse().ok()
     }
@@ -89,7 +86,6 @@ impl Format {
 
 /// The one format whose structure the output has; `None` when there is none, or more than one. Compilers warn in front
 /// of the tests they build: formats of findings are looked for only where there are no tests.
-#[must_use]
 pub fn recognise(output: &str) -> Option<Format> {
     let output = &*without_sequences(output);
     let outside = &*junit::outside(output);
@@ -106,7 +102,6 @@ pub fn recognise(output: &str) -> Option<Format> {
 }
 
 /// Reads an output; the format it was read as comes with it, [`Format::Exit`] where nothing was understood.
-#[must_use]
 pub fn read(format: Format, output: &str) -> (Format, Reading) {
     let output = &*without_sequences(output);
     let format = match format {
@@ -126,7 +121,6 @@ pub fn read(format: Format, output: &str) -> (Format, Reading) {
 /// How many tests passed in an output read as `format` that this reading does not name: runners that count them only, without a
 /// failure among them; and, where more than one format recognises itself and none is read, those of all. That they passed
 /// says the exit code, and only their number that they are there.
-#[must_use]
 pub fn counted(format: Format, output: &str) -> Option<u64> {
     let output = &*without_sequences(output);
     let outside = &*junit::outside(output);

@@ -15,7 +15,6 @@ const DEPTH_LIMIT: usize = 16;
 const INDENT: usize = 4;
 
 /// Whether the output is TAP beyond doubt: a version line, or a plan line and a result line, all unindented.
-#[must_use]
 pub fn recognises(output: &str) -> bool {
     let (mut plan, mut result) = (false, false);
     for line in output.lines() {
@@ -240,7 +239,6 @@ struct Reader {
 }
 
 /// Reads an output; one without TAP has a problem.
-#[must_use]
 pub fn read(output: &str) -> TestResults {
     let levels = vec![Level::default()];
     let mut reader =

@@ -89,7 +89,6 @@ const SOME_DID_NOT_LAND: i32 = 3;
 const BROKEN: i32 = 4;
 
 /// All expectations, in the order they are told.
-#[must_use]
 pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
     let mut all = Vec::new();
     let mut expect =

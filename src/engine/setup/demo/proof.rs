@@ -28,7 +28,6 @@ pub struct Report {
 
 impl Report {
     /// Whether everything held.
-    #[must_use]
     pub fn holds(&self) -> bool {
         self.expectations.iter().all(|e| e.holds)
     }

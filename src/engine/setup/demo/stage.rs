@@ -138,25 +138,21 @@ impl Demo {
     }
 
     /// Where everything is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// The repository.
-    #[must_use]
     pub fn repository(&self) -> &Path {
         &self.again.cwd
     }
 
     /// The state directory of its missions.
-    #[must_use]
     pub fn state_dir(&self) -> &Path {
         self.state.root()
     }
 
     /// Time since the demo began.
-    #[must_use]
     pub fn elapsed(&self) -> Duration {
         self.clock.elapsed()
     }

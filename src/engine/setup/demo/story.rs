@@ -213,7 +213,6 @@ max_rounds = 1
 "#;
 
 /// Files of the repository: path and content.
-#[must_use]
 pub fn files() -> Vec<(&'static str, String)> {
     let fixed = [
         ("mission-control.toml", SETTINGS),
@@ -244,7 +243,6 @@ fn backlog() -> String {
 }
 
 /// The script of a unit's agent.
-#[must_use]
 pub fn script(part: &Part) -> String {
     format!("{BEGIN}{}", part.script)
 }

@@ -40,7 +40,6 @@ pub struct Examined {
 
 impl Examined {
     /// 4 when the gate let a fault through, 6 when something stops a mission, else 0.
-    #[must_use]
     pub fn code(&self) -> u8 {
         match (self.let_through, stops(&self.checks)) {
             (true, _) => 4,

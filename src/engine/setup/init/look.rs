@@ -55,13 +55,11 @@ pub struct Programs<'a> {
 
 impl<'a> Programs<'a> {
     /// Those of an environment's PATH.
-    #[must_use]
     pub fn of(env: &'a Environment, cwd: &'a Path) -> Self {
         Self { env, cwd, modules: BTreeMap::new() }
     }
 
     /// Whether a program is there.
-    #[must_use]
     pub fn has(&self, program: &str) -> bool {
         machine::find_program(program, self.env.var("PATH").unwrap_or(OsStr::new("")), self.cwd).is_some()
     }
@@ -106,7 +104,6 @@ impl<'a> Programs<'a> {
 }
 
 /// The agents to write, and what a person should know of them. `wish` is the name of a known one or a command line.
-#[must_use]
 pub fn agents(wish: Option<&str>, programs: &Programs<'_>) -> (Vec<AgentLine>, Vec<String>) {
     let line = |agent: &Agent| {
         let set = |name: &&&str| programs.env.var(name).is_some();

@@ -171,7 +171,6 @@ pub struct Baseline {
 
 impl Proposal {
     /// Root of the work tree as a word of a shell line, where that is not the folder the command was given in.
-    #[must_use]
     pub fn elsewhere(&self) -> Option<String> {
         let top = self.top().to_string_lossy();
         let here = files::same(self.project.env.cwd(), self.top());
@@ -179,7 +178,6 @@ impl Proposal {
     }
 
     /// Root of the work tree.
-    #[must_use]
     pub fn top(&self) -> &Path {
         &self.project.facts.toplevel
     }

@@ -18,13 +18,11 @@ pub enum Fenced {
 
 impl Fenced {
     /// Whether there is one.
-    #[must_use]
     pub fn holds(&self) -> bool {
         matches!(self, Self::Mounts(_) | Self::Rules(..))
     }
 
     /// What a report says where there is none, or one with gaps.
-    #[must_use]
     pub fn told(&self) -> Option<String> {
         match self {
             Self::Mounts(gaps) => Some(gaps.join("; ")).filter(|told| !told.is_empty()),

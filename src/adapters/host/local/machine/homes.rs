@@ -120,7 +120,6 @@ impl<'a> SetupHome<'a> {
 
     /// What the result of `setup` is valid for besides its line and inputs: these folders, and what is not on the disk for sure
     /// before the next start of the machine.
-    #[must_use]
     pub fn stamp(&self) -> String {
         let mut hash = FieldHash::default();
         self.homes.overlaid().chain(self.homes.linked()).for_each(|name| hash.add(name.as_os_str().as_encoded_bytes()));
@@ -128,7 +127,6 @@ impl<'a> SetupHome<'a> {
     }
 
     /// Whether what it made is there.
-    #[must_use]
     pub fn is_kept(&self) -> bool {
         !self.homes.is_mounted() || self.layers.has_made(self.homes)
     }
@@ -167,7 +165,6 @@ pub(super) fn layers(work: &Path) -> Layers {
 }
 
 /// What a report says of the HOME of verifications where they write into folders of the user; absent where they do not.
-#[must_use]
 pub fn shared(homes: &Homes) -> Option<String> {
     let why = homes.trouble()?;
     let names: Vec<_> = homes.linked().map(Path::display).collect();

@@ -33,7 +33,6 @@ const ALLOWED: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TERM", "
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Whether runs get a variable of this name, when `names` are those of the settings.
-#[must_use]
 pub fn allowed(name: &str, names: &[String]) -> bool {
     ALLOWED.contains(&name) || name.starts_with("LC_") || names.iter().any(|n| n == name)
 }
@@ -50,7 +49,6 @@ pub struct HostPlaces {
 }
 
 /// The folder of the pool of verifications beside missions, within that of missions.
-#[must_use]
 pub fn verify_pool(root: &Path) -> PathBuf {
     root.join("verify")
 }
@@ -86,7 +84,6 @@ pub struct LocalHost {
 
 impl LocalHost {
     /// Puts together what is there; touches nothing.
-    #[must_use]
     pub fn new(
         source: Git,
         facts: SourceFacts,
@@ -139,45 +136,38 @@ impl LocalHost {
     }
 
     /// Whether somebody wants what runs here: this process, or an engine elsewhere that said so within half of a lease.
-    #[must_use]
     pub(in crate::adapters::host) fn is_wanted(&self) -> bool {
         let Some(renewed) = &self.renewed else { return true };
         renewed.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < self.settings.lease() / 2
     }
 
     /// An error as trouble: what stood in the way, and what is said of it.
-    #[must_use]
     pub fn trouble(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
         let places = Places { source: self.facts.common_dir.clone(), state: self.places.root.clone() };
         Trouble::new(cause_of(error, &places), chain(error))
     }
 
     /// The same, with what was tried.
-    #[must_use]
     pub fn trouble_at(&self, what: &str, error: &(dyn std::error::Error + 'static)) -> Trouble {
         self.trouble(error).while_trying(what)
     }
 
     /// The folder of `mc`'s own files.
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.places.root
     }
 
     /// The folder of all runs.
-    #[must_use]
     pub fn runs(&self) -> &Path {
         &self.places.runs
     }
 
     /// The folder of the pool, whether it exists or not.
-    #[must_use]
     pub fn pool_folder(&self) -> &Path {
         &self.places.pool
     }
 
     /// Where a run is.
-    #[must_use]
     pub fn run_dir(&self, key: &RunKey) -> PathBuf {
         key.below(&self.places.runs)
     }
@@ -232,7 +222,6 @@ impl LocalHost {
     }
 
     /// The allow-listed environment plus `names`.
-    #[must_use]
     pub fn allowed_env(&self, names: &[String]) -> Vec<(OsString, OsString)> {
         let mut env: Vec<(OsString, OsString)> = self
             .env
@@ -247,7 +236,6 @@ impl LocalHost {
     }
 
     /// What to say where a run fails that may need the network: which variables for that it did not get. Names only.
-    #[must_use]
     pub fn withheld(&self, names: &[String]) -> Option<String> {
         withheld(|name| self.env.var(name).is_some(), names)
     }

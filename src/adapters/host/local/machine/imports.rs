@@ -33,7 +33,6 @@ pub struct Imports {
 
 impl Imports {
     /// Looks at the environments that runs find.
-    #[must_use]
     pub fn find(env: &Environment, facts: &SourceFacts, pool: &Path) -> Self {
         let mut found = Self { inactive: inactive(env, &facts.toplevel).map(str::to_owned), ..Self::default() };
         let tops = Tops::of(facts, pool);
@@ -48,7 +47,6 @@ impl Imports {
     }
 
     /// What a person should know; nothing where nothing is imported from here.
-    #[must_use]
     pub fn told(&self) -> Option<String> {
         (!self.searched.is_empty()).then(|| {
             format!(
@@ -60,7 +58,6 @@ impl Imports {
     }
 
     /// That a stage starts Python although the environment of the work tree is not active, with what helps.
-    #[must_use]
     pub fn asleep(&self, stages: &[StageSpec]) -> Option<(String, String)> {
         let venv = self.inactive.as_ref()?;
         let stage = stages.iter().find(|stage| needs_active(&stage.run))?;
@@ -74,13 +71,11 @@ impl Imports {
     }
 
     /// The same in one sentence.
-    #[must_use]
     pub fn asleep_note(&self, stages: &[StageSpec]) -> Option<String> {
         self.asleep(stages).map(|(what, help)| format!("{what}; {help}"))
     }
 
     /// What would be verified in the place of a tree, with what helps; nothing where a tree is.
-    #[must_use]
     pub fn refusal(&self, stages: &[StageSpec]) -> Option<(String, String)> {
         if !self.fixed.is_empty() {
             return Some((
@@ -120,7 +115,6 @@ impl Imports {
     }
 
     /// `PYTHONPATH` of a run in the workspace `work`, when `given` is what it would be; nothing where that stays. `facts` are of the repository, whose workspaces are below `pool`.
-    #[must_use]
     pub fn path(&self, facts: &SourceFacts, pool: &Path, work: &Path, given: Option<&OsStr>) -> Option<OsString> {
         let given: Vec<PathBuf> = given.map(|given| std::env::split_paths(given).collect()).unwrap_or_default();
         let tops = Tops::of(facts, pool);

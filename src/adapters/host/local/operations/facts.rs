@@ -34,13 +34,11 @@ fn broken(e: &(dyn std::error::Error + 'static), hint: &str) -> HostError {
 }
 
 /// The repository lacks objects that clones need, or the pool cannot be opened.
-#[must_use]
 pub fn incomplete(e: &PoolError) -> HostError {
     broken(e, "missions need the whole history and all objects of the repository")
 }
 
 /// The wanted containment does not work here.
-#[must_use]
 pub fn not_contained(e: &ProbeError) -> HostError {
     if !tells_processes() {
         return HostError::broken(

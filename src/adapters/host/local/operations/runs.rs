@@ -62,13 +62,11 @@ impl Job<'_> {
 }
 
 /// The brief in the folder of a session.
-#[must_use]
 pub fn brief_file(session: &Path) -> PathBuf {
     session.join("brief.md")
 }
 
 /// The result in the folder of a session; its own folder is what the agent may write.
-#[must_use]
 pub fn result_file(session: &Path) -> PathBuf {
     session.join("result/result.json")
 }

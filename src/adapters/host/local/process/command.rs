@@ -20,13 +20,11 @@ pub struct ChildGuard(Option<Arc<File>>);
 
 impl ChildGuard {
     /// A guard for read-only commands run without the lock: children get `/dev/null`.
-    #[must_use]
     pub fn none() -> Self {
         Self(None)
     }
 
     /// A guard that lets children inherit this open lock file.
-    #[must_use]
     pub fn holding(file: Arc<File>) -> Self {
         Self(Some(file))
     }
@@ -58,7 +56,6 @@ pub struct CommandLine {
 
 impl CommandLine {
     /// A command with no arguments, the caller's environment, 64 MiB of captured output per stream and 10 minutes.
-    #[must_use]
     pub fn new(program: impl AsRef<OsStr>) -> Self {
         Self { program: program.as_ref().to_owned(), deadline: Duration::from_secs(600), ..Self::default() }
     }
@@ -87,14 +84,12 @@ impl CommandLine {
     }
 
     /// Adds arguments.
-    #[must_use]
     pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.args.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
         self
     }
 
     /// The same command started by another program, which gets it behind its own arguments; the first word is its name.
-    #[must_use]
     pub fn under<S: AsRef<OsStr>>(mut self, starter: &[S]) -> Self {
         let mut words = starter.iter().map(|word| word.as_ref().to_owned());
         if let Some(program) = words.next() {
@@ -119,7 +114,6 @@ impl CommandLine {
     }
 
     /// Sets variables.
-    #[must_use]
     pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(self, vars: impl IntoIterator<Item = (K, V)>) -> Self {
         vars.into_iter().fold(self, |line, (key, value)| line.env(key, value))
     }
@@ -146,7 +140,6 @@ impl CommandLine {
     }
 
     /// The command as a person would type it, for messages.
-    #[must_use]
     pub fn shown(&self) -> String {
         let mut text = self.program.to_string_lossy().into_owned();
         for arg in &self.args {
@@ -334,13 +327,11 @@ pub struct Output {
 
 impl Output {
     /// Whether it exited with 0.
-    #[must_use]
     pub fn success(&self) -> bool {
         self.code() == Some(0)
     }
 
     /// Its exit code; absent when a signal ended it.
-    #[must_use]
     pub fn code(&self) -> Option<i32> {
         match self.ending? {
             Ending::Code(code) => Some(code),

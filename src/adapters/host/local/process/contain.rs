@@ -40,7 +40,6 @@ fn is_stage(arguments: &[Vec<u8>], dir: &Path, stages: &[&[u8]]) -> bool {
 }
 
 /// The living supervisor of a run directory that has no readable start record.
-#[must_use]
 pub fn find_supervisor(dir: &Path) -> Option<Identity> {
     procfs::all()
         .into_iter()
@@ -50,7 +49,6 @@ pub fn find_supervisor(dir: &Path) -> Option<Identity> {
 
 impl Sought {
     /// One look at `/proc`. The supervisor's own session is left out unless `whole` is asked for.
-    #[must_use]
     pub fn scan(&self, whole: bool) -> Vec<Identity> {
         let table: BTreeMap<u32, Stat> = procfs::all().into_iter().collect();
         let spared = spared(&table);

@@ -27,7 +27,6 @@ pub struct EngineIdentity {
 
 impl EngineIdentity {
     /// This process.
-    #[must_use]
     pub fn of_this_process() -> Self {
         let (pid, host) = (std::process::id(), machine::name());
         Self {
@@ -41,26 +40,22 @@ impl EngineIdentity {
     }
 
     /// Whether it runs or ran under this very kernel: then what `/proc` shows of it counts.
-    #[must_use]
     pub fn same_boot(&self, other: &Self) -> bool {
         !self.boot.is_empty() && self.boot == other.boot
     }
 
     /// Whether it is of the same machine, in this boot or an earlier one.
-    #[must_use]
     pub fn same_machine(&self, other: &Self) -> bool {
         self.same_boot(other) || (!self.machine.is_empty() && self.machine == other.machine)
     }
 
     /// Whether a person means its machine by this word.
-    #[must_use]
     pub fn is_on(&self, machine: &str) -> bool {
         !machine.is_empty() && (self.host == machine || self.machine == machine)
     }
 
     /// Whether it is seen alive from here. No also where it cannot be seen: on another machine, or in a pid namespace that
     /// this one does not contain.
-    #[must_use]
     pub fn lives(&self) -> bool {
         let here = Self::of_this_process();
         if self.pid == 0 || !self.same_boot(&here) || *self == here {

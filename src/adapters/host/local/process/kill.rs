@@ -35,7 +35,6 @@ pub struct KillProof {
 
 impl KillProof {
     /// Whether nothing is left.
-    #[must_use]
     pub fn holds(&self) -> bool {
         self.survivors.is_empty()
     }
@@ -100,7 +99,6 @@ pub(in super::super) fn end_namespace(
 
 /// Living processes of the pid namespace whose pid 1 is `init`. Those of namespaces nested in it die with it and are
 /// not listed.
-#[must_use]
 pub fn in_namespace(init: Identity, space: u64) -> Vec<u32> {
     living_in(init, space).iter().map(|one| one.pid).collect()
 }

@@ -193,14 +193,12 @@ fn take_alive(path: &Path, lock: &mut File) -> Result<File, LockError> {
 
 /// Whether an engine lives whose lock file is at `path`: the operating system is asked, not a process table, so that it
 /// holds across pid namespaces.
-#[must_use]
 pub fn engine_lives(path: &Path) -> bool {
     let Ok(file) = File::open(alive_path(path)) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// Process id of the engine that lives, as its lock file at `path` names it (0 where that cannot be read).
-#[must_use]
 pub fn living_engine(path: &Path) -> Option<u32> {
     engine_lives(path).then(|| std::fs::read_to_string(path).ok().and_then(|text| first_word(&text)).unwrap_or(0))
 }
@@ -229,7 +227,6 @@ fn first_word(text: &str) -> Option<u32> {
 
 /// Start time of a process in clock ticks since boot (field 22 of `/proc/PID/stat`, see proc(5)); absent when it does
 /// not exist or is a zombie.
-#[must_use]
 pub fn start_time(pid: u32) -> Option<u64> {
     procfs::stat(pid).map(|stat| stat.born)
 }

@@ -28,7 +28,6 @@ pub struct Stat {
 }
 
 /// Reads one process; absent when it is gone or a zombie. A zombie leader whose threads go on is alive.
-#[must_use]
 pub fn stat(pid: u32) -> Option<Stat> {
     let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     parse_stat(&String::from_utf8_lossy(&text))
@@ -46,13 +45,11 @@ fn parse_stat(text: &str) -> Option<Stat> {
 }
 
 /// Every living process, in pid order.
-#[must_use]
 pub fn all() -> Vec<(u32, Stat)> {
     those(|_| true)
 }
 
 /// The living processes whose pid `wanted` takes, in pid order. Only those are read.
-#[must_use]
 pub fn those(wanted: impl Fn(u32) -> bool) -> Vec<(u32, Stat)> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let mut found: Vec<(u32, Stat)> = entries
@@ -65,7 +62,6 @@ pub fn those(wanted: impl Fn(u32) -> bool) -> Vec<(u32, Stat)> {
 }
 
 /// The processes of a session whose leader is dead and never left its group to others, in pid order.
-#[must_use]
 pub fn left_by(leader: u32) -> Vec<(u32, Stat)> {
     let group = i32::try_from(leader).ok().and_then(Pid::from_raw);
     if group.is_none_or(|group| test_kill_process_group(group) == Err(Errno::SRCH)) {
@@ -75,7 +71,6 @@ pub fn left_by(leader: u32) -> Vec<(u32, Stat)> {
 }
 
 /// The kernel's random id of this boot; empty where it cannot be read.
-#[must_use]
 pub fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|t| t.trim().to_owned()).unwrap_or_default()
 }
@@ -84,7 +79,6 @@ pub fn boot_id() -> String {
 const TICKS_PER_SECOND: u64 = 100;
 
 /// How long ago a process was born, by the time since boot, to a hundredth of a second.
-#[must_use]
 pub fn age(born: u64) -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/uptime").ok()?;
     let (seconds, hundredths) = text.split_whitespace().next()?.split_once('.')?;
@@ -94,14 +88,12 @@ pub fn age(born: u64) -> Option<Duration> {
 }
 
 /// The pid namespace of a process as an inode number; absent when it is gone or may not be looked at.
-#[must_use]
 pub fn pid_namespace(pid: u32) -> Option<u64> {
     let link = std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok()?;
     link.to_str()?.strip_prefix("pid:[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// The pid of a process within its own, innermost pid namespace.
-#[must_use]
 pub fn inner_pid(pid: u32) -> Option<u32> {
     let status = std::fs::read(format!("/proc/{pid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status);
@@ -109,7 +101,6 @@ pub fn inner_pid(pid: u32) -> Option<u32> {
 }
 
 /// The arguments of a process.
-#[must_use]
 pub fn arguments(pid: u32) -> Vec<Vec<u8>> {
     let text = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     text.split(|b| *b == 0).map(<[u8]>::to_vec).collect()
@@ -121,7 +112,6 @@ pub fn links(pid: u32) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Open files of a process and whether each is open for writing.
-#[must_use]
 pub fn open_files(pid: u32) -> Vec<(PathBuf, bool)> {
     let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
     let writable = |fd: &str| {
@@ -140,13 +130,11 @@ pub fn open_files(pid: u32) -> Vec<(PathBuf, bool)> {
 
 impl Identity {
     /// The process that now has this pid.
-    #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
         Some(Self { pid, born: stat(pid)?.born })
     }
 
     /// Whether that very process is alive.
-    #[must_use]
     pub fn alive(&self) -> bool {
         stat(self.pid).is_some_and(|s| s.born == self.born)
     }
@@ -181,7 +169,6 @@ impl Identity {
     }
 
     /// Blocks until the process has ended, at most `patience`; whether it has ended.
-    #[must_use]
     pub fn wait_blocking(&self, patience: Duration) -> bool {
         let Some(fd) = self.open() else { return !self.alive() };
         let limit = Timespec {
@@ -217,7 +204,6 @@ impl Identity {
 }
 
 /// A field of a table of mounts as it is: blanks and the like are octal numbers there (proc_pid_mountinfo(5)).
-#[must_use]
 pub fn unescape(field: &[u8]) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), field);
     while let Some((first, tail)) = rest.split_first() {

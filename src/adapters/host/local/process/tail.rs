@@ -7,7 +7,6 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// The last `limit` bytes as text; bytes that are not UTF-8 are replaced. Empty when the file cannot be read.
-#[must_use]
 pub fn of(path: &Path, limit: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = open_untrusted(path)?;
@@ -21,7 +20,6 @@ pub fn of(path: &Path, limit: u64) -> String {
 }
 
 /// The last of what a program printed, whose standard error may be a file beside `log`: at most `limit` bytes of each, output first.
-#[must_use]
 pub fn of_both(log: &Path, limit: u64) -> String {
     let (output, errors) = (of(log, limit), of(&log.with_file_name(ERRORS), limit));
     let between = if output.is_empty() || output.ends_with('\n') || errors.is_empty() { "" } else { "\n" };
@@ -42,7 +40,6 @@ pub fn head(path: &Path, limit: u64) -> std::io::Result<(Vec<u8>, bool)> {
 /// The whole log as text if it has at most `limit` bytes, else its beginning (a third of them) and its end with a line between
 /// that says how much is missing: tools name the reason first and sum up last. Bytes that are not UTF-8 are replaced; empty
 /// when the file cannot be read.
-#[must_use]
 pub fn ends(path: &Path, limit: u64) -> String {
     let read = || -> std::io::Result<String> {
         let (mut start, more) = head(path, limit)?;

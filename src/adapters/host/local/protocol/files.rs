@@ -178,7 +178,6 @@ fn step(spec: &RunSpec) -> Duration {
 }
 
 /// Reads the limits of the `run` file; absent when one is missing or no limit.
-#[must_use]
 pub fn parse_limits(text: &str) -> Option<Limits> {
     let pairs: HashMap<&str, &str> = complete(text)?.filter_map(|line| line.split_once(' ')).collect();
     let seconds = |key| Duration::try_from_secs_f64(pairs.get(key)?.parse().ok()?).ok().filter(|d| !d.is_zero());
@@ -188,7 +187,6 @@ pub fn parse_limits(text: &str) -> Option<Limits> {
 }
 
 /// Reads the `command` file back; absent when it is incomplete.
-#[must_use]
 pub fn parse_command(text: &str) -> Option<Program> {
     let (mut cwd, mut stdin, mut env, mut argv) = (None, None, Vec::new(), Vec::new());
     for line in complete(text)? {
@@ -207,7 +205,6 @@ pub fn parse_command(text: &str) -> Option<Program> {
 }
 
 /// Reads the `run` file back; absent when it is incomplete.
-#[must_use]
 pub fn parse_settings(text: &str) -> Option<Settings> {
     let (mut isolation, mut cookie, mut search_roots, mut mounts) = (None, None, Vec::new(), Vec::new());
     let mut fence = None;
@@ -226,7 +223,6 @@ pub fn parse_settings(text: &str) -> Option<Settings> {
 }
 
 /// Text of the `start` file.
-#[must_use]
 pub fn start_text(start: &Start) -> String {
     let (own, agent) = (start.supervisor, start.agent);
     let mut text = format!("supervisor {} {} {}\nboot {}\n", own.pid, own.pid, own.born, start.boot);
@@ -238,7 +234,6 @@ pub fn start_text(start: &Start) -> String {
 }
 
 /// Reads the `start` file; absent when it is empty or truncated.
-#[must_use]
 pub fn parse_start(text: &str) -> Option<Start> {
     let (mut supervisor, mut boot, mut agent, mut init) = (None, None, None, None);
     for line in complete(text)? {
@@ -259,7 +254,6 @@ pub fn parse_start(text: &str) -> Option<Start> {
 /// Reads the `exit` file; absent when it is empty or truncated.
 ///
 /// The program's end is the number of [`Ending::number`].
-#[must_use]
 pub fn parse_exit(text: &str) -> Option<Exit> {
     match complete(text)?.next()?.split_once(' ') {
         Some(("code", number)) => match Ending::of_number(number.parse().ok()?) {

@@ -31,7 +31,6 @@ impl Flavour {
 
 impl Isolation {
     /// The word used in run directories and reports: `pidns-root`, `pidns-user`, `unshare-root`, `unshare-user` or `search`.
-    #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::PidNamespace(Flavour::Root) => "pidns-root",
@@ -43,14 +42,12 @@ impl Isolation {
     }
 
     /// The inverse of [`Isolation::word`].
-    #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         let all = Flavour::ALL.into_iter().map(Self::PidNamespace);
         all.chain([Self::Search]).find(|i| i.word() == word)
     }
 
     /// The pid namespace, if it is one.
-    #[must_use]
     pub fn flavour(self) -> Option<Flavour> {
         match self {
             Self::PidNamespace(flavour) => Some(flavour),
@@ -59,7 +56,6 @@ impl Isolation {
     }
 
     /// Whether this program supervises such runs itself; a shell does the others.
-    #[must_use]
     pub fn is_ours(self) -> bool {
         matches!(self, Self::PidNamespace(Flavour::Root | Flavour::User))
     }

@@ -26,7 +26,6 @@ pub struct Run {
 impl Run {
     /// The run of a directory, in whatever state it is; absent when its settings cannot be read. Meant for ending what
     /// an ended run left behind; [`find`](super::find) says how it is.
-    #[must_use]
     pub fn open(dir: &Path) -> Option<Self> {
         let settings = parse_settings(&read_untrusted(&dir.join("run"), SMALL)?)?;
         let start = read_untrusted(&dir.join("start"), SMALL).and_then(|t| parse_start(&t));
@@ -62,7 +61,6 @@ impl Run {
     }
 
     /// How many bytes the program has printed, and when it last did.
-    #[must_use]
     pub fn activity(&self) -> (u64, Millis) {
         let printed = [OUTPUT, ERRORS].map(|log| match std::fs::symlink_metadata(self.dir.join(log)) {
             Ok(meta) => (meta.len(), written(&meta).unwrap_or(0)),
@@ -72,25 +70,21 @@ impl Run {
     }
 
     /// The run directory.
-    #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
     /// How the run is contained and found.
-    #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
     /// The supervisor's record, absent while starting.
-    #[must_use]
     pub fn start(&self) -> Option<&Start> {
         self.start.as_ref()
     }
 
     /// The supervisor, dead or alive, where one is known.
-    #[must_use]
     pub fn supervisor(&self) -> Option<Identity> {
         self.supervisor
     }
@@ -111,7 +105,6 @@ impl Run {
     }
 
     /// What a search for processes of this run goes by.
-    #[must_use]
     pub fn sought(&self) -> Sought {
         let mut sessions = HashMap::new();
         if let Some(start) = &self.start {
@@ -136,7 +129,6 @@ impl Run {
 /// How long the run of a directory took since its supervisor put it on record. One that ended `just_now` is measured by the
 /// kernel's time since its start, which no change of the wall clock touches; of one that ended while nobody watched the files
 /// tell, never more than the time since its start.
-#[must_use]
 pub fn ran_for(dir: &Path, just_now: bool) -> Option<Duration> {
     let changed = |name: &str| std::fs::metadata(dir.join(name)).ok()?.modified().ok();
     let begun = changed("start")?;
@@ -152,7 +144,6 @@ pub fn ran_for(dir: &Path, just_now: bool) -> Option<Duration> {
 }
 
 /// Every run whose directory is below `root`, two levels deep at most.
-#[must_use]
 pub fn runs_below(root: &Path) -> Vec<Run> {
     let folders = |dir: &Path| -> Vec<PathBuf> {
         std::fs::read_dir(dir).into_iter().flatten().flatten().map(|e| e.path()).filter(|p| p.is_dir()).collect()

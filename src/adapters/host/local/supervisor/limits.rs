@@ -118,7 +118,6 @@ pub fn forget(caps: &Caps, cookie: &str) {
 }
 
 /// Groups of runs that nobody is in any more, on the whole machine.
-#[must_use]
 pub fn abandoned() -> Vec<PathBuf> {
     let any = Caps { memory: Some(0), processes: Some(0) };
     let all: Vec<PathBuf> = trees(&any).iter().flat_map(|tree| groups_below(&tree.top)).collect();
@@ -126,7 +125,6 @@ pub fn abandoned() -> Vec<PathBuf> {
 }
 
 /// Removes a group that [`abandoned`] named; false when somebody came into it, or it is not ours to remove.
-#[must_use]
 pub fn remove_abandoned(group: &Path) -> bool {
     is_forgotten(group) && remove(group).is_ok()
 }

@@ -24,7 +24,6 @@ use std::io::Write;
 use std::path::Path;
 
 /// Runs the stage that the arguments of this process (without its name) ask for; absent when they ask for none.
-#[must_use]
 pub fn main(args: &[OsString]) -> Option<u8> {
     let (first, rest) = args.split_first()?;
     if first != FLAG {

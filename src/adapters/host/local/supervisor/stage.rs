@@ -16,7 +16,6 @@ pub(super) fn stage(first: &OsStr, stage: &str) -> Command {
 
 /// The file of this program as others find it, a shell for example. The name in /proc is for root: in a user namespace the shell may
 /// not look at us.
-#[must_use]
 pub fn for_others() -> PathBuf {
     let named = std::env::current_exe().ok().filter(|path| path.exists());
     named.unwrap_or_else(|| format!("/proc/{}/exe", std::process::id()).into())

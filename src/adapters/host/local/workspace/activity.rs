@@ -11,7 +11,6 @@ use std::path::Path;
 const LIMIT: usize = 200_000;
 
 /// Whether a file or folder below `root` changed after `since`. Links are not followed.
-#[must_use]
 pub fn changed_since(root: &Path, since: Millis) -> bool {
     // The first beyond the limit says so: it is not looked at.
     times(root, |_| true).zip(0..=LIMIT).any(|(at, seen)| seen == LIMIT || at.is_some_and(|at| at > since))
@@ -33,7 +32,6 @@ fn times(root: &Path, wanted: impl Fn(&OsStr) -> bool) -> impl Iterator<Item = O
 
 /// The time of the latest change of a file below `root` among the first `limit` entries, git's own files aside; absent when
 /// there is nothing.
-#[must_use]
 pub fn latest_change(root: &Path, limit: usize) -> Option<Millis> {
     times(root, |name| name != ".git").take(limit).flatten().max()
 }

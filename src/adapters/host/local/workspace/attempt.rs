@@ -25,13 +25,11 @@ pub struct Attempt {
 }
 
 /// The ref that pins the head of an attempt.
-#[must_use]
 pub fn head_ref(mission: &MissionId, unit: &UnitId, n: u32) -> String {
     format!("refs/mc/attempts/{mission}/{unit}/{n}")
 }
 
 /// The ref that pins everything else an attempt left.
-#[must_use]
 pub fn kept_ref(mission: &MissionId, unit: &UnitId, n: u32) -> String {
     format!("refs/mc/kept/{mission}/{unit}/{n}")
 }
@@ -43,13 +41,11 @@ impl Attempt {
     }
 
     /// The ref that pins the head of this attempt.
-    #[must_use]
     pub fn head_ref(&self) -> String {
         head_ref(&self.mission, &self.unit, self.number)
     }
 
     /// The ref that pins everything else it left.
-    #[must_use]
     pub fn kept_ref(&self) -> String {
         kept_ref(&self.mission, &self.unit, self.number)
     }

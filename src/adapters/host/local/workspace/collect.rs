@@ -73,21 +73,18 @@ pub struct Collected {
 
 impl Collected {
     /// What a report says of it.
-    #[must_use]
     pub fn told(&self) -> Vec<String> {
         let kept = format!("{} other tips, stashes or abandoned commits are pinned under refs/mc/kept", self.kept);
         self.notes.iter().cloned().chain((self.kept > 0).then_some(kept)).collect()
     }
 
     /// What is still in the workspace and can neither be read nor moved, for which it is not given back.
-    #[must_use]
     pub fn stuck(&self) -> Option<String> {
         let stuck = self.left_out.iter().find(|left| left.place.is_none());
         stuck.map(|left| left.path.to_string_lossy().into_owned())
     }
 
     /// What a person is asked where the work must not land by itself.
-    #[must_use]
     pub fn question(&self, unit: &UnitId) -> Option<String> {
         let why = self.holds.join("; ");
         (!why.is_empty()).then(|| format!("{why}; look at it, then `mc unit retry {unit}`"))

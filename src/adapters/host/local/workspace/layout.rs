@@ -242,25 +242,21 @@ pub(crate) struct Cleared {
 }
 
 /// The clone of a slot in the pool at `root`.
-#[must_use]
 pub fn work_folder(root: &Path, slot: u32) -> PathBuf {
     SlotFolder::of(root, slot, true).work()
 }
 
 /// The folder for temporary files of the slot whose clone is `work`.
-#[must_use]
 pub fn temporary_folder(work: &Path) -> PathBuf {
     slot_of(work).join(TEMPORARY)
 }
 
 /// The HOME of verifications in the slot whose clone is `work`.
-#[must_use]
 pub fn home_folder(work: &Path) -> PathBuf {
     slot_of(work).join(HOME)
 }
 
 /// Where goes what verifications in the slot whose clone is `work` write to folders of tools.
-#[must_use]
 pub fn layers_folder(work: &Path) -> PathBuf {
     note(work, "layers")
 }
@@ -271,7 +267,6 @@ pub(crate) fn note(work: &Path, kind: &str) -> PathBuf {
 }
 
 /// The folder of the slot whose clone is `work`; `work` itself when it is no clone of a slot.
-#[must_use]
 pub fn slot_of(work: &Path) -> &Path {
     let named = work.file_name().is_some_and(|name| name == WORK);
     work.parent().filter(|_| named).unwrap_or(work)
@@ -316,7 +311,6 @@ fn clear(folder: &Path, kept: &[OsString]) -> io::Result<bool> {
 }
 
 /// Where a path below a pool is within the clone of a slot, if it is in one.
-#[must_use]
 pub fn work_below(path: &Path) -> Option<PathBuf> {
     let mut parts = path.components().map(|part| part.as_os_str());
     parts.find(|part| part.to_string_lossy().starts_with("slot-"))?;

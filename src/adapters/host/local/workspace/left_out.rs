@@ -80,7 +80,6 @@ fn short(path: &Path) -> PathBuf {
 }
 
 /// Names of others for a sentence: the first few.
-#[must_use]
 pub fn named<'a>(names: impl ExactSizeIterator<Item = &'a OsStr>) -> String {
     const FEW: usize = 5;
     let more = names.len().saturating_sub(FEW);

@@ -28,7 +28,6 @@ impl Pool {
     }
 
     /// What is noted of the last verification in a slot.
-    #[must_use]
     pub fn ran(&self, slot: u32) -> Option<Ran> {
         read_note(&self.ran_note(slot))
     }

@@ -164,13 +164,11 @@ impl Pool {
     }
 
     /// The clone of a slot, where its user works, whether it exists or not.
-    #[must_use]
     pub fn path(&self, slot: u32) -> PathBuf {
         self.folder(slot).work()
     }
 
     /// The folder of a slot: its clone, its temporary files and its HOME.
-    #[must_use]
     pub fn parent(&self, slot: u32) -> PathBuf {
         self.folder(slot).parent().to_owned()
     }
@@ -180,7 +178,6 @@ impl Pool {
     }
 
     /// Git on a slot.
-    #[must_use]
     pub fn git(&self, slot: u32) -> Git {
         slot_git(&self.source, &self.path(slot))
     }
@@ -223,7 +220,6 @@ impl Pool {
 
     /// A note beside the slot for whoever prepares it further (what its setup was made from). It goes with the
     /// files: with all of them, and where ignored ones are removed at each use.
-    #[must_use]
     pub fn stamp(&self, slot: u32) -> PathBuf {
         self.folder(slot).note("setup")
     }

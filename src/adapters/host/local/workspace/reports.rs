@@ -72,7 +72,6 @@ pub fn before(
 }
 
 /// Reads what matches and was written since `before`.
-#[must_use]
 pub fn read(root: &Path, matches: impl Fn(&str) -> bool, before: &Before) -> Vec<Found> {
     let fresh = |path: &PathBuf| {
         let now = fs::symlink_metadata(root.join(path)).map(|meta| stamp(&meta));
@@ -101,7 +100,6 @@ pub fn read(root: &Path, matches: impl Fn(&str) -> bool, before: &Before) -> Vec
 }
 
 /// The first part of these globs that is a symbolic link, so that nothing below it is looked at.
-#[must_use]
 pub fn link_in_the_way<'g>(root: &Path, globs: impl IntoIterator<Item = &'g String>) -> Option<String> {
     globs.into_iter().find_map(|glob| {
         let parts = glob.split('/').filter(|part| !matches!(*part, "" | "."));

@@ -40,7 +40,6 @@ impl Phase {
     pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The word used in every output.
-    #[must_use]
     pub fn name(self) -> &'static str {
         self.into()
     }
@@ -52,13 +51,11 @@ pub struct Phases([Millis; 11]);
 
 impl Phases {
     /// Time in one phase.
-    #[must_use]
     pub fn of(&self, phase: Phase) -> Millis {
         self.0[phase as usize]
     }
 
     /// Time in all phases together.
-    #[must_use]
     pub fn total(&self) -> Millis {
         self.0.iter().sum()
     }
@@ -84,7 +81,6 @@ pub struct Span {
 
 impl Span {
     /// Its length, up to `now` when it goes on.
-    #[must_use]
     pub fn length(&self, now: Millis) -> Millis {
         self.until.unwrap_or(now).saturating_sub(self.from)
     }
@@ -163,7 +159,6 @@ pub struct RunTold<'a> {
 
 impl<'a> RunTold<'a> {
     /// What it answered, if it did.
-    #[must_use]
     pub const fn answer(&self) -> Option<Answer<'a>> {
         match self.end {
             RunEnd::Answered(answer) => Some(answer),
@@ -206,7 +201,6 @@ pub struct LandingTold<'a> {
 
 impl LandingTold<'_> {
     /// The number of the attempt whose change it is, where it is of this unit.
-    #[must_use]
     pub fn attempt_of(&self, unit: &UnitId) -> Option<u32> {
         match &self.source {
             Some(MergeSource::Unit { unit: of, n }) if of == unit => Some(*n),
@@ -253,7 +247,6 @@ pub struct Timeline<'a> {
 
 impl<'a> Timeline<'a> {
     /// Time during which a verification ran.
-    #[must_use]
     pub fn verifying(&self, now: Millis) -> Millis {
         let (mut sum, mut reached) = (0, 0);
         for Span { from, until } in self.runs.iter().map(|run| run.span) {
@@ -265,7 +258,6 @@ impl<'a> Timeline<'a> {
     }
 
     /// Share of the mission's time, from 0 to 1, during which a verification ran; absent before any time passed.
-    #[must_use]
     pub fn verify_share(&self, now: Millis) -> Option<f64> {
         let wall = self.span.length(now);
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of a mission are far below 2^52")]
@@ -274,7 +266,6 @@ impl<'a> Timeline<'a> {
     }
 
     /// The landing of this id.
-    #[must_use]
     pub fn landing(&self, id: LandingId) -> Option<&LandingTold<'a>> {
         self.landings.iter().find(|landing| landing.id == id)
     }
@@ -290,7 +281,6 @@ impl<'a> Timeline<'a> {
     }
 
     /// The newest snapshot of the untouched base.
-    #[must_use]
     pub fn base(&self) -> Option<&'a Summary> {
         let base = self.answers().rfind(|(run, _)| run.role == VerifyRole::Baseline);
         base.map(|(_, answer)| answer.summary)
@@ -298,7 +288,6 @@ impl<'a> Timeline<'a> {
 
     /// Verifications that were run, by what they were for: base, green, candidates, second runs, broken off, units' own lines, what
     /// the mission writes about itself, green without files of earlier runs.
-    #[must_use]
     pub fn run_counts(&self) -> [u64; 8] {
         let mut counts = [0; 8];
         for run in &self.runs {
@@ -323,7 +312,6 @@ impl<'a> Timeline<'a> {
 
     /// Tests that failed before and after a compared change, and findings that stood in its way on both sides, whatever became of
     /// them later.
-    #[must_use]
     pub fn still_failing(&self) -> BTreeSet<&'a String> {
         let deltas = || self.answers().filter_map(|(_, answer)| answer.delta);
         let findings = deltas().flat_map(|delta| &delta.findings).flat_map(|change| &change.kept);
@@ -331,19 +319,16 @@ impl<'a> Timeline<'a> {
     }
 
     /// Tests that failed in one and passed in another run of one tree.
-    #[must_use]
     pub fn flaky(&self) -> BTreeSet<&'a String> {
         self.answers().flat_map(|(_, answer)| &answer.summary.flaky).collect()
     }
 
     /// Time the processes of attempts ran, added up.
-    #[must_use]
     pub fn run_time(&self) -> Millis {
         self.reports.iter().filter_map(|report| report.run.ran).map(|(from, to)| to.saturating_sub(from)).sum()
     }
 
     /// Attempts by the way the end of their processes was proven.
-    #[must_use]
     pub fn proofs(&self) -> BTreeMap<&'a str, u64> {
         let mut proofs = BTreeMap::new();
         for report in self.reports.iter().filter(|report| !report.run.proof.is_empty()) {
@@ -353,7 +338,6 @@ impl<'a> Timeline<'a> {
     }
 
     /// Attempts that ran and whose processes nobody proved gone; one that was stopped while its workspace was prepared had none.
-    #[must_use]
     pub fn unproven(&self) -> u64 {
         self.reports.iter().filter(|report| report.run.proof.is_empty() && report.run.ran.is_some()).count() as u64
     }

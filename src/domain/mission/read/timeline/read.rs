@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 
 impl<'a> Timeline<'a> {
     /// Reads a journal; what goes on is counted up to `now`.
-    #[must_use]
     pub fn of(records: impl IntoIterator<Item = (Millis, &'a Record)>, now: Millis) -> Self {
         let mut reader = Reader::default();
         for (at, record) in records {

@@ -53,7 +53,6 @@ fn closed(record: &Record) -> Option<Thing> {
 }
 
 /// The phase of a unit that begins with a record, where one does.
-#[must_use]
 pub fn begins(record: &Record) -> Option<Phase> {
     let follows = |next: &NextMove| match next {
         NextMove::Queue { .. } => Some(Phase::Queue),

@@ -24,7 +24,6 @@ pub struct Homes {
 
 impl Homes {
     /// Finds out by mounting once, with `program` as `mc`, what is mounted for each run; `scratch` is an empty folder where slots are.
-    #[must_use]
     pub async fn find(parts: Parts, isolation: Isolation, program: &Path, scratch: &Path) -> Self {
         let found = Self::found(parts, isolation, program, scratch).await;
         // The kernel leaves folders in it that nobody may look into.
@@ -83,13 +82,11 @@ impl Homes {
     }
 
     /// Whether HOME can be mounted, so that what setup leaves in it can be kept and what follows cannot change that.
-    #[must_use]
     pub fn is_mounted(&self) -> bool {
         self.mounts
     }
 
     /// Why folders of tools are the user's own; absent when none is that could be something else.
-    #[must_use]
     pub fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()
     }
@@ -122,13 +119,11 @@ impl Homes {
     }
 
     /// Whether something is mounted for each run even where HOME need not be.
-    #[must_use]
     pub fn has_folders(&self) -> bool {
         !self.overlaid.is_empty()
     }
 
     /// What is mounted for one run; HOME, too, where it is given: what is written there can be kept apart then.
-    #[must_use]
     pub fn mounts(&self, home: Option<&Path>, layers: &Layers) -> Vec<Mount> {
         if !self.mounts {
             return Vec::new();
@@ -164,7 +159,6 @@ pub struct Layers(PathBuf);
 
 impl Layers {
     /// Those in this folder, made when needed.
-    #[must_use]
     pub fn at(folder: PathBuf) -> Self {
         Self(folder)
     }
@@ -235,7 +229,6 @@ impl Layers {
     }
 
     /// Whether what `setup` made is there, for all of these homes.
-    #[must_use]
     pub fn has_made(&self, homes: &Homes) -> bool {
         std::iter::once(Path::new(HOME)).chain(homes.overlaid()).all(|name| self.made(name).is_some())
     }

@@ -42,7 +42,6 @@ pub struct Parts {
 }
 
 /// Looks for the usual names and for `more` in `home`; nothing covers one of the folders `apart`.
-#[must_use]
 pub fn look(home: &Path, more: &[String], apart: &[PathBuf]) -> Parts {
     let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
     let search = Search { home, apart: apart.iter().map(real).collect(), mounted: mount_points() };

@@ -18,7 +18,6 @@ pub const LONGEST: usize = 60;
 const PLACE: &str = "/tmp";
 
 /// The short name of a folder of ours, made when absent; absent where it cannot be had, or is not needed.
-#[must_use]
 pub fn shorten(folder: &Path) -> Option<PathBuf> {
     let name = name(folder)?;
     let made = mkdirat(CWD, &name, Mode::RWXU);
