@@ -9,7 +9,7 @@ use divan::{Bencher, black_box, counter::ItemsCount};
 use mission_control::domain::backlog;
 use mission_control::domain::mission::{Mission, Record};
 use mission_control::domain::plan::graph::Plan;
-use mission_control::domain::verify::delta::delta;
+use mission_control::domain::verify::delta::compare_snapshots;
 use mission_control::domain::verify::formats::{Format, read};
 use mission_control::domain::verify::results::{TestResult, TestResults, TestStatus};
 use mission_control::domain::verify::snapshot::{Snapshot, StageResult};
@@ -66,7 +66,7 @@ fn parse_backlog_of_10_000(bencher: Bencher) {
 fn graph_and_waves_of_10_000(bencher: Bencher) {
     bencher
         .with_inputs(|| support::units(10_000))
-        .bench_values(|units| Plan::build(units, &BTreeSet::new()).unwrap().waves().len());
+        .bench_values(|units| Plan::build(units, &BTreeSet::new()).unwrap().group_waves().len());
 }
 
 #[divan::bench(sample_count = 10)]
@@ -90,7 +90,7 @@ fn delta_of_10_000(bencher: Bencher) {
         Snapshot { stages: vec![stage], ..Snapshot::default() }
     };
     let (before, after) = (snapshot(1), snapshot(2));
-    bencher.bench(|| delta(black_box(&before), black_box(&after)).newly_skipped.len());
+    bencher.bench(|| compare_snapshots(black_box(&before), black_box(&after)).newly_skipped.len());
 }
 
 #[divan::bench(sample_count = 10)]

@@ -3,7 +3,7 @@
 
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::mission::{
-    Command, DecidedBy, Event, Ground, Integration, JOURNAL_FORMAT, LandResult, Mission, Noticed, Policy, Record,
+    Baseline, Command, DecidedBy, Event, Integration, JOURNAL_FORMAT, LandResult, Mission, Noticed, Policy, Record,
     SessionReport, Verification, decide,
 };
 use mission_control::domain::unit::UnitSpec;
@@ -45,7 +45,7 @@ fn summary() -> Summary {
 pub fn first(units: Vec<UnitSpec>) -> Record {
     Record::MissionStarted {
         format: JOURNAL_FORMAT,
-        decided_by: DecidedBy::this(),
+        decided_by: DecidedBy::current(),
         mission: MissionId::new("mbench").unwrap(),
         at: 1_000,
         objective: "bench".to_owned(),
@@ -59,11 +59,11 @@ pub fn first(units: Vec<UnitSpec>) -> Record {
 fn answer(command: Command, next: &mut u64) -> Option<Event> {
     *next += 1;
     Some(match command {
-        Command::Preflight => Event::Preflight(Ok(Ground { tip: tip(1), create: true, notes: Vec::new() })),
+        Command::Preflight => Event::Preflight(Ok(Baseline { tip: tip(1), create: true, notes: Vec::new() })),
         Command::Establish { .. } => Event::Established(Ok(())),
         Command::CheckTarget { .. } => Event::TargetChecked(Ok(None)),
         Command::Start(order) | Command::Adopt(order) => {
-            let mut report = SessionReport::bare(ProcessEnd::Exited(0));
+            let mut report = SessionReport::from_end(ProcessEnd::Exited(0));
             report.work.head = Some(tip(*next));
             report.work.changed = true;
             report.run.proof = "pid namespace".to_owned();
@@ -73,9 +73,10 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
         Command::Integrate { landing, .. } => {
             Event::Integrated { landing, result: Ok(Integration::Candidate(tip(*next))) }
         }
-        Command::WriteBooks { landing, onto, .. } => {
-            Event::Integrated { landing, result: Ok(Integration::Books { candidate: Some(onto), notes: Vec::new() }) }
-        }
+        Command::WriteBooks { landing, onto, .. } => Event::Integrated {
+            landing,
+            result: Ok(Integration::Bookkeeping { candidate: Some(onto), notes: Vec::new() }),
+        },
         Command::Verify(order) => {
             let verification = Verification {
                 warm: false,
@@ -112,7 +113,7 @@ pub fn play(first: &Record, mut each: impl FnMut(Record)) -> (u64, Mission) {
             waiting.extend(answer(command, &mut next));
         }
     }
-    assert!(state.over() && state.landed as usize == state.units.len(), "the mission did not land everything");
+    assert!(state.is_over() && state.landed as usize == state.units.len(), "the mission did not land everything");
     (events, state)
 }
 

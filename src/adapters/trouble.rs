@@ -11,7 +11,7 @@ use super::host::local::workspace::collect::CollectError;
 use super::host::local::workspace::pool::PoolError;
 use super::os::machine::{free_inodes, may_write, no_room};
 use super::store::StoreError;
-use crate::domain::ending::Ending;
+use crate::domain::ending::ProcessExit;
 use crate::domain::trouble::{Cause, Spot};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
@@ -61,7 +61,9 @@ pub fn cause_of(error: &(dyn Error + 'static), places: &Places) -> Cause {
     if let Some(lock) = lock_in_the_way(&seen.said) {
         return Cause::Locked(lock.to_owned());
     }
-    told.and_then(|errno| by_number(errno, &seen, places)).or(seen.kind).unwrap_or_else(|| Cause::unknown(&seen.whole))
+    told.and_then(|errno| by_number(errno, &seen, places))
+        .or(seen.kind)
+        .unwrap_or_else(|| Cause::from_message(&seen.whole))
 }
 
 /// The lock that git could not make because it is there (`lockfile.c`: unable_to_lock_message).
@@ -159,7 +161,7 @@ impl Seen {
             GitError::Start(CommandError::Io { .. }) => drop(self.kind.get_or_insert(Cause::Git)),
             GitError::Failed { stderr, ending, .. } => {
                 self.said.push_str(stderr);
-                if *ending == Some(Ending::Signal(SIGXFSZ)) {
+                if *ending == Some(ProcessExit::Signal(SIGXFSZ)) {
                     self.errno = Some(Errno::FBIG);
                 }
             }
@@ -272,7 +274,11 @@ mod tests {
     }
 
     fn git(stderr: &str) -> GitError {
-        GitError::Failed { command: "git x".to_owned(), ending: Some(Ending::Code(128)), stderr: stderr.to_owned() }
+        GitError::Failed {
+            command: "git x".to_owned(),
+            ending: Some(ProcessExit::Code(128)),
+            stderr: stderr.to_owned(),
+        }
     }
 
     #[test]

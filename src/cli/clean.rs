@@ -5,7 +5,7 @@ use super::error::CliError;
 use super::{Context, output};
 use crate::config::duration;
 use crate::engine::upkeep::clean::{self, Leftover, Retention, Rubbish};
-use crate::report::text::plain;
+use crate::report::text::sanitize;
 use crate::report::words::count;
 use serde_json::{Value, json};
 
@@ -14,17 +14,17 @@ pub(super) async fn clean(context: &Context, args: &Clean) -> Result<u8, CliErro
         .map_err(|what| CliError::usage(format!("--older-than {what}"), "for example --older-than 30d"))?;
     let retention = Retention { keep: args.keep, older_than, unlanded: args.unlanded };
     let project = context.project().await?;
-    let mut found = clean::look(&project, retention).await?;
-    if args.dry_run || found.nothing() {
+    let mut found = clean::find_rubbish(&project, retention).await?;
+    if args.dry_run || found.is_empty() {
         if !args.dry_run {
             clean::remove_groups(&mut found);
         }
         let shown = || {
-            tell(&found);
-            if found.nothing() && found.groups.is_empty() {
-                output::line("nothing to take away");
+            print_rubbish(&found);
+            if found.is_empty() && found.groups.is_empty() {
+                output::write_line("nothing to take away");
             } else if args.dry_run {
-                output::line("nothing was changed");
+                output::write_line("nothing was changed");
             }
         };
         return context.show(|| body(&found, false), shown);
@@ -32,20 +32,20 @@ pub(super) async fn clean(context: &Context, args: &Clean) -> Result<u8, CliErro
     let work: usize = if args.unlanded { found.missions.iter().map(|left| left.refs.len()).sum() } else { 0 };
     if work > 0 {
         if !context.global.json {
-            tell(&found);
+            print_rubbish(&found);
         }
-        if !args.yes && !output::confirmed("delete pins of work that never landed too?") {
+        if !args.yes && !output::confirm_yes("delete pins of work that never landed too?") {
             return Err(CliError::usage(
                 "nothing was deleted: pins of work that never landed need your yes",
                 "--dry-run --unlanded names them; answer `yes` on a terminal, or give --yes",
             ));
         }
     }
-    let gone = clean::run(&project, retention).await?;
+    let gone = clean::remove_rubbish(&project, retention).await?;
     let done = || {
-        tell(&gone);
+        print_rubbish(&gone);
         let freed = size(gone.bytes());
-        output::line(&format!("{freed} freed; what was deleted is in `mc events`, journals were kept whole"))
+        output::write_line(&format!("{freed} freed; what was deleted is in `mc events`, journals were kept whole"))
     };
     context.show(|| body(&gone, true), done)
 }
@@ -54,36 +54,36 @@ fn size(bytes: u64) -> String {
     format!("{} MiB", bytes.div_ceil(1 << 20))
 }
 
-fn tell(rubbish: &Rubbish) {
+fn print_rubbish(rubbish: &Rubbish) {
     for left in &rubbish.missions {
         let pins = count(left.refs.len() as u64, "pin");
-        output::line(&format!("mission {}  {pins}, {} of runs and logs", left.mission, size(left.bytes)));
+        output::write_line(&format!("mission {}  {pins}, {} of runs and logs", left.mission, size(left.bytes)));
         for (name, commit) in &left.refs {
-            output::line(&format!("  {}  {name}", commit.short()));
+            output::write_line(&format!("  {}  {name}", commit.short_id()));
         }
         for (name, commit) in &left.unlanded {
-            output::line(&format!("  {}  {name}  stays: never landed (--unlanded)", commit.short()));
+            output::write_line(&format!("  {}  {name}  stays: never landed (--unlanded)", commit.short_id()));
         }
         for folder in &left.aside {
-            let folder = plain(&folder.display().to_string());
-            output::line(&format!("  {folder}  stays: holds repositories that were set aside (--unlanded)"));
+            let folder = sanitize(&folder.display().to_string());
+            output::write_line(&format!("  {folder}  stays: holds repositories that were set aside (--unlanded)"));
         }
     }
     if !rubbish.snapshots.is_empty() {
         let snapshots = count(rubbish.snapshots.len() as u64, "snapshot");
-        output::line(&format!("{snapshots} that no landing and no kept mission rests on"));
+        output::write_line(&format!("{snapshots} that no landing and no kept mission rests on"));
     }
     if !rubbish.verifications.is_empty() {
         let folders = count(rubbish.verifications.len() as u64, "verification");
-        output::line(&format!("output of {folders} without a mission, {}", size(rubbish.verify_bytes)));
+        output::write_line(&format!("output of {folders} without a mission, {}", size(rubbish.verify_bytes)));
     }
     if !rubbish.slots.is_empty() {
         let slots = count(rubbish.slots.len() as u64, "workspace");
-        output::line(&format!("{slots} that nobody uses, {}", size(rubbish.slot_bytes)));
+        output::write_line(&format!("{slots} that nobody uses, {}", size(rubbish.slot_bytes)));
     }
     if !rubbish.groups.is_empty() {
         let groups = count(rubbish.groups.len() as u64, "cgroup");
-        output::line(&format!("{groups} of runs whose supervisor was killed"));
+        output::write_line(&format!("{groups} of runs whose supervisor was killed"));
     }
 }
 

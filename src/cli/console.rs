@@ -77,8 +77,9 @@ impl Console {
         // Messages of the engine on the same terminal would tear the live view.
         let live = style == Style::Lines { all: false } && std::io::stdout().is_terminal();
         let size: Option<Size> = if live { Some(Box::new(terminal::size)) } else { None };
-        let console = Self::with_sink(style, size, Box::new(output::put));
-        console.with(|screen| (screen.life, screen.colours) = (Some(Life::of(project)), terminal::colours()));
+        let console = Self::with_sink(style, size, Box::new(output::write_text));
+        console
+            .with_screen(|screen| (screen.life, screen.colours) = (Some(Life::of(project)), terminal::wants_colours()));
         console
     }
 
@@ -103,41 +104,41 @@ impl Console {
     }
 
     /// Runs `work` to its end, keeping the ages in the live view true, and clears that view afterwards.
-    pub async fn during<T>(&self, work: impl Future<Output = T>) -> T {
+    pub async fn run_with_view<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         let mut second = tokio::time::interval(Duration::from_secs(1));
         let result = loop {
             tokio::select! {
                 result = &mut work => break result,
-                _ = second.tick() => self.with(|screen| screen.draw(views::now())),
+                _ = second.tick() => self.with_screen(|screen| screen.draw(views::now())),
             }
         };
-        self.with(Screen::clear);
+        self.with_screen(Screen::clear);
         result
     }
 
-    fn with(&self, act: impl FnOnce(&mut Screen)) {
+    fn with_screen(&self, act: impl FnOnce(&mut Screen)) {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
 impl Observer for Console {
-    fn saw(&mut self, at: Millis, record: &Record, state: &State) {
-        self.with(|screen| screen.saw(at, record, state));
+    fn on_record(&mut self, at: Millis, record: &Record, state: &State) {
+        self.with_screen(|screen| screen.show_record(at, record, state));
     }
 }
 
 impl Screen {
-    fn saw(&mut self, at: Millis, record: &Record, state: &State) {
+    fn show_record(&mut self, at: Millis, record: &Record, state: &State) {
         match self.style {
             _ if self.gone => {}
             Style::Nothing => {}
-            Style::Json => self.put(&format!("{}\n", lines::json(None, at, &state.mission, record))),
+            Style::Json => self.write(&format!("{}\n", lines::json(None, at, &state.mission, record))),
             Style::Lines { all } => {
-                let line = lines::line(record, state).or_else(|| all.then(|| record.kind()));
+                let line = lines::format_record(record, state).or_else(|| all.then(|| record.kind()));
                 if let Some(line) = &line {
                     self.clear();
-                    self.put(&format!("{}{line}\n", lines::elapsed(at.saturating_sub(state.started))));
+                    self.write(&format!("{}{line}\n", lines::format_elapsed(at.saturating_sub(state.started))));
                 }
                 if self.size.is_some() {
                     self.live = Live::of(state);
@@ -160,7 +161,7 @@ impl Screen {
             // That there is none yet is not true for long.
             let holds = if seen.1.is_some_and(|at| at >= attempt.since) { LIFE_HOLDS } else { PAUSE };
             if now.saturating_sub(seen.0) >= holds {
-                *seen = (now, life.last(&attempt.mission, &attempt.unit, attempt.n, attempt.slot));
+                *seen = (now, life.last_activity(&attempt.mission, &attempt.unit, attempt.n, attempt.slot));
             }
             seen.1
         });
@@ -171,14 +172,14 @@ impl Screen {
         if lines == self.drawn || self.live.text(0, 1).is_empty() {
             return;
         }
-        let mut text = self.cleared();
-        let painted: Vec<String> = lines.iter().map(|(tone, line)| self.painted(*tone, line)).collect();
+        let mut text = self.clear_sequence();
+        let painted: Vec<String> = lines.iter().map(|(tone, line)| self.paint(*tone, line)).collect();
         text.push_str(&painted.join("\n"));
-        self.put(&text);
+        self.write(&text);
         self.drawn = lines;
     }
 
-    fn painted(&self, tone: Tone, line: &str) -> String {
+    fn paint(&self, tone: Tone, line: &str) -> String {
         match (self.colours, tone) {
             (false, _) | (_, Tone::Plain) => line.to_owned(),
             (true, Tone::Head) => format!("\x1b[1m{line}\x1b[0m"),
@@ -187,7 +188,7 @@ impl Screen {
     }
 
     /// What takes the drawn lines away, with the cursor at their beginning afterwards.
-    fn cleared(&mut self) -> String {
+    fn clear_sequence(&mut self) -> String {
         if self.drawn.is_empty() {
             return String::new();
         }
@@ -200,14 +201,14 @@ impl Screen {
     }
 
     fn clear(&mut self) {
-        let text = self.cleared();
+        let text = self.clear_sequence();
         if !text.is_empty() {
             self.drawn.clear();
-            self.put(&text);
+            self.write(&text);
         }
     }
 
-    fn put(&mut self, text: &str) {
+    fn write(&mut self, text: &str) {
         if !self.gone {
             self.gone = !(self.sink)(text);
         }

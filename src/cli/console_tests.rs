@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::mission::Mission;
-use crate::sim::play;
+use crate::sim::run_scenario;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Everything a console writes about a simulated mission, when `takes` writes are taken. The terminal is as wide as `width`
@@ -24,10 +24,10 @@ fn written(style: Style, width: Option<fn(usize) -> usize>, takes: usize) -> Vec
             Some(state) => state.apply(record),
             None => state = Mission::begin(record).ok(),
         }
-        console.saw(at, record, state.as_ref().unwrap());
+        console.on_record(at, record, state.as_ref().unwrap());
     };
-    play(&crate::sim::scenario::tests::disturbed(), watch).unwrap();
-    console.with(Screen::clear);
+    run_scenario(&crate::sim::scenario::tests::disturbed(), watch).unwrap();
+    console.with_screen(Screen::clear);
     std::mem::take(&mut *written.lock().unwrap())
 }
 
@@ -104,24 +104,24 @@ fn a_pipe_gets_plain_lines_and_a_terminal_a_view_below_them() {
 #[test]
 fn on_a_terminal_made_narrow_wrapped_lines_are_counted_as_the_rows_they_take() {
     let console = Console::with_sink(Style::Nothing, Some(Box::new(|| Some((25, 8)))), Box::new(|_| true));
-    console.with(|screen| {
-        assert_eq!(screen.cleared(), "");
+    console.with_screen(|screen| {
+        assert_eq!(screen.clear_sequence(), "");
         screen.drawn = [50, 10, 51].map(|length| (Tone::Plain, "x".repeat(length))).to_vec();
-        assert_eq!(screen.cleared(), "\r\x1b[5A\x1b[J", "2 + 1 + 3 rows");
+        assert_eq!(screen.clear_sequence(), "\r\x1b[5A\x1b[J", "2 + 1 + 3 rows");
         screen.drawn.truncate(1);
         screen.drawn[0].1.truncate(25);
-        assert_eq!(screen.cleared(), "\r\x1b[J");
+        assert_eq!(screen.clear_sequence(), "\r\x1b[J");
     });
 }
 
 #[test]
 fn colours_are_only_used_where_wanted() {
     let console = Console::with_sink(Style::Nothing, None, Box::new(|_| true));
-    console.with(|screen| {
-        assert_eq!(screen.painted(Tone::Urgent, "a"), "a");
+    console.with_screen(|screen| {
+        assert_eq!(screen.paint(Tone::Urgent, "a"), "a");
         screen.colours = true;
-        assert_eq!(screen.painted(Tone::Urgent, "a"), "\x1b[33ma\x1b[0m");
-        assert_eq!(screen.painted(Tone::Plain, "a"), "a");
+        assert_eq!(screen.paint(Tone::Urgent, "a"), "\x1b[33ma\x1b[0m");
+        assert_eq!(screen.paint(Tone::Plain, "a"), "a");
     });
 }
 

@@ -14,7 +14,7 @@
 use super::output;
 use crate::engine::error::{EngineError, Kind};
 use crate::engine::inspect::views::Faulty;
-use crate::report::text::plain;
+use crate::report::text::sanitize;
 use crate::report::words::count;
 use std::error::Error;
 
@@ -83,7 +83,7 @@ impl CliError {
     }
 
     /// What stands before the message: most are fragments that tell what was tried.
-    fn lead(&self) -> &'static str {
+    fn message_prefix(&self) -> &'static str {
         match self {
             Self::Engine(
                 EngineError::File { .. }
@@ -104,26 +104,26 @@ impl CliError {
     pub fn print(&self) {
         if let Self::Faulty(faulty) = self {
             for finding in &faulty.findings {
-                let (path, message) = (faulty.path.display(), plain(&finding.message));
+                let (path, message) = (faulty.path.display(), sanitize(&finding.message));
                 match finding.line {
-                    0 => output::note(&format!("{path}: {message}")),
-                    line => output::note(&format!("{path}:{line}: {message}")),
+                    0 => output::write_note(&format!("{path}: {message}")),
+                    line => output::write_note(&format!("{path}:{line}: {message}")),
                 }
             }
         }
-        output::note(&format!("error: {}{}", self.lead(), clean(&self.to_string())));
+        output::write_note(&format!("error: {}{}", self.message_prefix(), clean(&self.to_string())));
         let mut cause = self.source();
         while let Some(error) = cause {
-            output::note(&format!("  caused by: {}", clean(&error.to_string())));
+            output::write_note(&format!("  caused by: {}", clean(&error.to_string())));
             cause = error.source();
         }
         if let Some(hint) = self.hint() {
-            output::note(&format!("hint: {}", clean(&hint)));
+            output::write_note(&format!("hint: {}", clean(&hint)));
         }
     }
 }
 
 /// Line breaks of a message stay, with the later lines indented; everything else that steers a terminal goes.
 fn clean(text: &str) -> String {
-    text.trim_end().lines().map(plain).collect::<Vec<_>>().join("\n  ")
+    text.trim_end().lines().map(sanitize).collect::<Vec<_>>().join("\n  ")
 }

@@ -3,48 +3,52 @@
 use super::error::CliError;
 use super::{Context, output};
 use crate::engine::inspect::overview::{self, Repository};
-use crate::report::text::plain;
-use crate::report::words::{span, stamp, sum_seen};
+use crate::report::text::sanitize;
+use crate::report::words::{format_shown_sum, span, stamp};
 use crate::report::{View, status};
 use serde_json::{Value, json};
 
-pub(super) async fn missions(context: &Context) -> Result<u8, CliError> {
-    let all = overview::repositories().await?;
+pub(super) async fn list_missions(context: &Context) -> Result<u8, CliError> {
+    let all = overview::list_repositories().await?;
     if context.global.json {
-        output::json(&json!({"schema": 1, "repositories": all.iter().map(body).collect::<Vec<_>>()}));
+        output::write_json(&json!({"schema": 1, "repositories": all.iter().map(body).collect::<Vec<_>>()}));
         return Ok(0);
     }
     if all.is_empty() {
-        output::line("no mission yet in any repository");
+        output::write_line("no mission yet in any repository");
     }
     for repository in &all {
-        let name = plain(&place(repository));
+        let name = sanitize(&work_tree_path(repository));
         let gone = if repository.exists { "" } else { "  (the repository is gone)" };
         if let Err(what) = &repository.newest {
-            output::note(&format!("skipped {}: {}", plain(&repository.state.display().to_string()), plain(what)));
+            output::write_note(&format!(
+                "skipped {}: {}",
+                sanitize(&repository.state.display().to_string()),
+                sanitize(what)
+            ));
             continue;
         }
         let Some((view, missions, next)) = newest(repository) else {
-            output::line(&format!("{name}{gone}\n  no mission yet"));
+            output::write_line(&format!("{name}{gone}\n  no mission yet"));
             continue;
         };
-        let (id, how, units) = (&view.state.mission, status::standing(&view), sum_seen(&view));
-        let stop = match status::parting(&view) {
+        let (id, how, units) = (&view.state.mission, status::standing(&view), format_shown_sum(&view));
+        let stop = match status::describe_pending_stop(&view) {
             "" => String::new(),
             words => format!(", {words}"),
         };
         let last = view.records.last().map_or(0, |(_, at, _)| *at);
         let age = span(view.now.saturating_sub(last));
         let others = if missions > 1 { format!(", {} before it", missions - 1) } else { String::new() };
-        output::line(&format!("{name}{gone}"));
-        output::line(&format!("  mission {id}  {how}, {units}{stop}{others}; last activity {age} ago"));
-        output::line(&format!("  next: {next}"));
+        output::write_line(&format!("{name}{gone}"));
+        output::write_line(&format!("  mission {id}  {how}, {units}{stop}{others}; last activity {age} ago"));
+        output::write_line(&format!("  next: {next}"));
     }
     Ok(0)
 }
 
 /// The work tree of a usual repository, else its git directory.
-fn place(repository: &Repository) -> String {
+fn work_tree_path(repository: &Repository) -> String {
     let path = &repository.git_dir;
     let tree = path.parent().filter(|_| path.file_name().is_some_and(|name| name == ".git"));
     tree.unwrap_or(path).display().to_string()
@@ -53,14 +57,14 @@ fn place(repository: &Repository) -> String {
 /// The newest mission of a repository, how many there are, and the command to type next.
 fn newest(repository: &Repository) -> Option<(View<'_>, usize, String)> {
     let (look, missions) = repository.newest.as_ref().ok()?.as_ref()?;
-    Some((look.view()?, *missions, look.next()))
+    Some((look.view()?, *missions, look.next_command()))
 }
 
 fn body(repository: &Repository) -> Value {
     let newest = newest(repository);
     let view = newest.as_ref().map(|(view, ..)| view);
     json!({
-        "repository": place(repository),
+        "repository": work_tree_path(repository),
         "exists": repository.exists,
         "state": repository.state,
         "engine": repository.engine,

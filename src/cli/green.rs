@@ -5,18 +5,18 @@ use super::{Context, output};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::views;
 use crate::engine::upkeep::rollback::{self, Gone, Rollback, Stand};
-use crate::report::text::plain;
+use crate::report::text::sanitize;
 use crate::report::words::count;
 use serde_json::{Value, json};
 
 pub(super) async fn show(context: &Context) -> Result<u8, CliError> {
     let project = context.project().await?;
-    let green = views::green(&project).await?;
-    let landed = views::landed(&project, &green).await?;
-    let stands = rollback::stands(&project).await?;
+    let green = views::read_green(&project).await?;
+    let landed = views::list_landed(&project, &green).await?;
+    let stands = rollback::list_stands(&project).await?;
     if context.global.json {
         let units: Vec<_> = landed.iter().map(|(unit, commit)| json!({"unit": unit, "commit": commit})).collect();
-        output::json(&json!({
+        output::write_json(&json!({
             "schema": 1,
             "ref": green.name,
             "commit": green.tip.as_ref().map(|tip| &tip.commit),
@@ -27,24 +27,24 @@ pub(super) async fn show(context: &Context) -> Result<u8, CliError> {
         return Ok(0);
     }
     match &green.tip {
-        None => output::line(&format!("{} does not exist yet; `mc mission start` makes it", green.branch())),
-        Some(tip) => output::line(&format!("{} is at {}", green.branch(), tip.commit)),
+        None => output::write_line(&format!("{} does not exist yet; `mc mission start` makes it", green.branch())),
+        Some(tip) => output::write_line(&format!("{} is at {}", green.branch(), tip.commit)),
     };
     for (unit, commit) in &landed {
-        output::line(&format!("  {}  {unit}", commit.short()));
+        output::write_line(&format!("  {}  {unit}", commit.short_id()));
     }
     let earlier: Vec<&Stand> = stands.iter().filter(|stand| green.tip.as_ref() != Some(&stand.tip)).collect();
     if !earlier.is_empty() {
-        output::line("\nverified places it can go back to (`mc green rollback CHECKPOINT|COMMIT|UNIT`)");
+        output::write_line("\nverified places it can go back to (`mc green rollback CHECKPOINT|COMMIT|UNIT`)");
         for stand in earlier {
-            output::line(&format!("  {}  {}", stand.tip.commit.short(), named(stand)));
+            output::write_line(&format!("  {}  {}", stand.tip.commit.short_id(), describe_stand(stand)));
         }
     }
-    output::line(&format!("next: {}", views::look(&project, None).await?.next()));
+    output::write_line(&format!("next: {}", views::read_status(&project, None).await?.next_command()));
     Ok(0)
 }
 
-fn named(stand: &Stand) -> String {
+fn describe_stand(stand: &Stand) -> String {
     let what = match &stand.unit {
         Some(unit) => format!("landing of {unit}"),
         None => "base, or the target branch or the progress of a round taken in".to_owned(),
@@ -66,17 +66,17 @@ pub(super) async fn rollback(context: &Context, target: &str, yes: bool, dry: bo
     let project = context.project().await?;
     let Some(plan) = rollback::plan(&project, target).await? else {
         let nothing = || json!({"schema": 1, "moved": false, "goes": []});
-        return context.show(nothing, || output::line("green stands there already; nothing was changed"));
+        return context.show(nothing, || output::write_line("green stands there already; nothing was changed"));
     };
     if dry {
         return context.show(
             || body(&plan, None),
             || {
-                tell(&plan);
+                print_plan(&plan);
                 if let Some(refusal) = &plan.not_now {
-                    output::line(&format!("not at this moment: {}. {}", refusal.reason, refusal.hint));
+                    output::write_line(&format!("not at this moment: {}. {}", refusal.reason, refusal.hint));
                 }
-                output::line("nothing was changed")
+                output::write_line("nothing was changed")
             },
         );
     }
@@ -84,9 +84,9 @@ pub(super) async fn rollback(context: &Context, target: &str, yes: bool, dry: bo
         return Err(EngineError::Refused(refusal.clone()).into());
     }
     if !context.global.json {
-        tell(&plan);
+        print_plan(&plan);
     }
-    if !yes && !output::confirmed("move green back?") {
+    if !yes && !output::confirm_yes("move green back?") {
         return Err(CliError::usage(
             "nothing was changed: moving green back needs your yes",
             "answer `yes` on a terminal, or give --yes; --dry-run only shows what would go",
@@ -94,9 +94,9 @@ pub(super) async fn rollback(context: &Context, target: &str, yes: bool, dry: bo
     }
     let n = rollback::run(&project, &plan).await?;
     let done = || {
-        output::line(&format!("green is at {}", plan.to.tip.commit));
-        output::line(&format!("everything it had is pinned at refs/mc/rolled-back/{n}"));
-        output::line("next: `mc mission start` plans what was taken back again, if the backlog still asks for it")
+        output::write_line(&format!("green is at {}", plan.to.tip.commit));
+        output::write_line(&format!("everything it had is pinned at refs/mc/rolled-back/{n}"));
+        output::write_line("next: `mc mission start` plans what was taken back again, if the backlog still asks for it")
     };
     context.show(|| body(&plan, Some(n)), done)
 }
@@ -114,30 +114,30 @@ fn body(plan: &Rollback, n: Option<u64>) -> Value {
     })
 }
 
-fn tell(plan: &Rollback) {
-    let (from, to) = (plan.from.commit.short(), plan.to.tip.commit.short());
-    output::line(&match &plan.to.unit {
+fn print_plan(plan: &Rollback) {
+    let (from, to) = (plan.from.commit.short_id(), plan.to.tip.commit.short_id());
+    output::write_line(&match &plan.to.unit {
         Some(unit) => format!("green goes from {from} back to {to}: just after {unit} landed; {unit} stays"),
-        None => format!("green goes from {from} back to {to}: {}", named(&plan.to)),
+        None => format!("green goes from {from} back to {to}: {}", describe_stand(&plan.to)),
     });
-    output::line(&format!("{} taken back", count(plan.goes.len() as u64, "landing")));
+    output::write_line(&format!("{} taken back", count(plan.goes.len() as u64, "landing")));
     for gone in &plan.goes {
         let what = match (&gone.unit, gone.books) {
             (Some(unit), _) => unit.to_string(),
             (None, Some(round)) => format!("progress of round {round}"),
             (None, None) => "the target branch".to_owned(),
         };
-        output::line(&format!("  {}  {what}  (mission {})", gone.commit.short(), gone.mission));
+        output::write_line(&format!("  {}  {what}  (mission {})", gone.commit.short_id(), gone.mission));
     }
     if plan.goes.iter().any(|gone| gone.books.is_some()) {
-        output::line(
+        output::write_line(
             "the marks in BACKLOG.md that came with it go too: what was refused, failed or held is planned again",
         );
     }
     if let Some(branch) = &plan.target_keeps {
-        output::line(&format!(
+        output::write_line(&format!(
             "note: {} contains some of it, so the next mission takes it in again; revert it there too",
-            plain(branch)
+            sanitize(branch)
         ));
     }
 }

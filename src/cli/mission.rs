@@ -12,9 +12,9 @@ use crate::engine::inspect::views;
 use crate::engine::run::mission::{self, Asked, ResumeResult, StartOptions, Wish};
 use crate::engine::upkeep::cancel;
 use crate::engine::upkeep::detach::{self, Detached};
-use crate::report::skipped::named;
-use crate::report::text::plain;
-use crate::report::words::{sum_seen, word};
+use crate::report::skipped::name_items;
+use crate::report::text::sanitize;
+use crate::report::words::{format_shown_sum, word};
 use crate::report::{View, lines, needs, plan, status};
 use serde_json::json;
 
@@ -33,15 +33,15 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
     if start.dry_run {
         return dry_run(context, &project, &start).await;
     }
-    warn(&project)?;
+    print_warnings(&project)?;
     if start.plan.is_none() && !start.detached {
-        say_of_backlog(&project, &start.only).await;
+        print_skipped(&project, &start.only).await;
     }
     if start.detach {
-        return detached(context, &project).await;
+        return start_detached(context, &project).await;
     }
     if start.detached {
-        detach::own_session();
+        detach::leave_session();
     }
     let options = StartOptions {
         plan: start.plan,
@@ -52,22 +52,22 @@ pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliErro
         until: start.until,
     };
     let console = Console::new(&context.global, &project);
-    let code = console.during(mission::start(&project, &options, vec![console.observer()])).await?;
-    leave(context, &project, code).await
+    let code = console.run_with_view(mission::start(&project, &options, vec![console.observer()])).await?;
+    finish_mission(context, &project, code).await
 }
 
-async fn detached(context: &Context, project: &Project) -> Result<u8, CliError> {
-    let log = detach::log(project);
+async fn start_detached(context: &Context, project: &Project) -> Result<u8, CliError> {
+    let log = detach::log_path(project);
     match detach::start(project).await? {
         Detached::Runs(id) => {
             let tell = || {
-                output::line(&format!("mission {id} runs in the background"));
-                output::line(&format!("look on: `mc status`, `mc events --follow`, {}", log.display()))
+                output::write_line(&format!("mission {id} runs in the background"));
+                output::write_line(&format!("look on: `mc status`, `mc events --follow`, {}", log.display()))
             };
             context.show(|| json!({"schema": 1, "mission": id, "log": log}), tell)
         }
         Detached::Ended { code, said } => {
-            said.lines().for_each(|line| output::note(&plain(line)));
+            said.lines().for_each(|line| output::write_note(&sanitize(line)));
             Ok(code)
         }
     }
@@ -77,38 +77,39 @@ async fn detached(context: &Context, project: &Project) -> Result<u8, CliError> 
 async fn dry_run(context: &Context, project: &Project, start: &Start) -> Result<u8, CliError> {
     let settings = project.settings()?;
     let plan_file = start.plan.as_deref();
-    let plans::Shown { plan: shown, aside, fixed, differs } = plans::shown(project, plan_file, &start.only).await??;
+    let plans::Shown { plan: shown, aside, fixed, differs } =
+        plans::preview_plan(project, plan_file, &start.only).await??;
     // A start would refuse what this refuses.
-    mission::nothing_unfinished(project)?;
-    plans::for_mission(project, &settings, plan_file, &start.only).await?;
-    super::plan::say_of_backlog(project, fixed, differs);
+    mission::check_none_unfinished(project)?;
+    plans::read_mission_plan(project, &settings, plan_file, &start.only).await?;
+    super::plan::print_backlog_note(project, fixed, differs);
     let tell = || {
-        output::put(&plan::text(&shown, &aside));
+        output::write_text(&plan::text(&shown, &aside));
         let stages = settings.verification.stages.iter();
         let verifies: Vec<String> = stages.map(|stage| format!("{} (`{}`)", stage.name, stage.run)).collect();
-        output::line(&format!("\nwould verify with {}", plain(&verifies.join(", "))));
+        output::write_line(&format!("\nwould verify with {}", sanitize(&verifies.join(", "))));
         let (workers, attempts) = (settings.parallel.num_workers, settings.scheduler.max_attempts);
         let (rounds, green) = (settings.rounds.max_rounds, &settings.green_branch);
         let limits = format!("{rounds} rounds at most, {attempts} attempts per unit");
-        output::line(&format!("would use {workers} workers, {limits}, green branch {green}"));
-        output::line("nothing was changed")
+        output::write_line(&format!("would use {workers} workers, {limits}, green branch {green}"));
+        output::write_line("nothing was changed")
     };
     context.show(|| plan::json(&shown, &aside), tell)
 }
 
 /// What a person should know of the backlog before a mission; one that cannot be read is told of by the start itself.
-async fn say_of_backlog(project: &Project, only: &[String]) {
-    let Ok(Ok(Offered { aside, fixed, differs, .. })) = plans::offered(project, only).await else { return };
-    super::plan::say_of_backlog(project, fixed, differs);
+async fn print_skipped(project: &Project, only: &[String]) {
+    let Ok(Ok(Offered { aside, fixed, differs, .. })) = plans::read_offer(project, only).await else { return };
+    super::plan::print_backlog_note(project, fixed, differs);
     if !aside.is_empty() {
-        output::note(&format!("note: {}; `mc plan` says why and what helps", named(&aside)));
+        output::write_note(&format!("note: {}; `mc plan` says why and what helps", name_items(&aside)));
     }
 }
 
 /// Says what a person should know of the settings.
-pub(super) fn warn(project: &Project) -> Result<(), CliError> {
+pub(super) fn print_warnings(project: &Project) -> Result<(), CliError> {
     for warning in project.settings()?.warnings {
-        output::note(&format!("warning: {}", plain(&warning)));
+        output::write_note(&format!("warning: {}", sanitize(&warning)));
     }
     Ok(())
 }
@@ -119,77 +120,78 @@ pub(super) async fn resume(context: &Context, take_over: Option<String>, finish:
     let told = views::engine_pid(&project).is_some();
     let console = Console::new(&context.global, &project);
     let wish = if finish { Wish::Finish } else { Wish::GoOn };
-    match console.during(mission::resume(&project, take_over.as_deref(), wish, vec![console.observer()])).await? {
+    match console.run_with_view(mission::resume(&project, take_over.as_deref(), wish, vec![console.observer()])).await?
+    {
         ResumeResult::Done(code) if told && views::engine_pid(&project).is_some() => {
-            let look = views::look(&project, None).await?;
+            let look = views::read_status(&project, None).await?;
             let id = look.view().map(|view| view.state.mission.to_string()).unwrap_or_default();
-            say(context, Some(&id), "told", &format!("mission {id}: told to go on"))?;
+            print_answer(context, Some(&id), "told", &format!("mission {id}: told to go on"))?;
             Ok(code)
         }
-        ResumeResult::Done(code) => leave(context, &project, code).await,
+        ResumeResult::Done(code) => finish_mission(context, &project, code).await,
         ResumeResult::Ended { mission, outcome, code } => {
             let how = word(&outcome);
             let text = format!("nothing to resume: mission {mission} has ended ({how}, exit code {code})");
-            say(context, Some(mission.as_str()), "nothing", &text)?;
+            print_answer(context, Some(mission.as_str()), "nothing", &text)?;
             Ok(code)
         }
     }
 }
 
 /// The last lines after a mission ran here, and its exit code. What has stopped the mission may keep them from being made.
-async fn leave(context: &Context, project: &Project, code: u8) -> Result<u8, CliError> {
-    match last_lines(context, project).await {
+async fn finish_mission(context: &Context, project: &Project, code: u8) -> Result<u8, CliError> {
+    match print_last_lines(context, project).await {
         Err(_) if code != 0 => Ok(code),
         said => said.map(|()| code),
     }
 }
 
 /// The last lines after a mission ran here.
-pub(super) async fn last_lines(context: &Context, project: &Project) -> Result<(), CliError> {
+pub(super) async fn print_last_lines(context: &Context, project: &Project) -> Result<(), CliError> {
     if context.global.json {
         return Ok(());
     }
-    let look = views::look(project, None).await?;
+    let look = views::read_status(project, None).await?;
     if let Some(view) = look.view() {
         if context.global.quiet {
-            output::line(&status::truth(&view));
+            output::write_line(&status::format_status_line(&view));
         }
-        output::line(&format!("units: {}", sum_seen(&view)));
+        output::write_line(&format!("units: {}", format_shown_sum(&view)));
         let refused = matches!(view.state.outcome, Some((MissionOutcome::Refused, ..)));
-        if let Some(names) = views::withheld(project).filter(|_| refused) {
-            output::line(&format!("{names} (target.verification.env names what they get)"));
+        if let Some(names) = views::describe_withheld(project).filter(|_| refused) {
+            output::write_line(&format!("{names} (target.verification.env names what they get)"));
         }
         for line in lines::repository(view.state) {
-            output::line(&line);
+            output::write_line(&line);
         }
-        output::line(&format!("next: {}", look.next()));
+        output::write_line(&format!("next: {}", look.next_command()));
     }
     Ok(())
 }
 
-fn say(context: &Context, mission: Option<&str>, asked: &str, text: &str) -> Result<u8, CliError> {
-    context.show(|| json!({"schema": 1, "mission": mission, "asked": asked}), || output::line(text))
+fn print_answer(context: &Context, mission: Option<&str>, asked: &str, text: &str) -> Result<u8, CliError> {
+    context.show(|| json!({"schema": 1, "mission": mission, "asked": asked}), || output::write_line(text))
 }
 
 pub(super) async fn stop(context: &Context, now: bool) -> Result<u8, CliError> {
     let project = context.project().await?;
     let console = Console::new(&context.global, &project);
-    match console.during(mission::stop(&project, now, vec![console.observer()])).await? {
+    match console.run_with_view(mission::stop(&project, now, vec![console.observer()])).await? {
         Asked::Told(id) => {
             let what = if now { "kill, keep and end" } else { "end when what runs has landed" };
-            say(context, Some(&id), "told", &format!("mission {id}: told to {what}"))
+            print_answer(context, Some(&id), "told", &format!("mission {id}: told to {what}"))
         }
         Asked::NoEngine(id) if now => {
-            say(context, Some(&id), "no-engine", &format!("mission {id}: ended here, no engine worked on it"))
+            print_answer(context, Some(&id), "no-engine", &format!("mission {id}: ended here, no engine worked on it"))
         }
         Asked::NoEngine(id) => {
-            let look = views::look(&project, None).await?;
-            let decided = look.view().filter(View::ends_on_resume).map(|_| look.next());
+            let look = views::read_status(&project, None).await?;
+            let decided = look.view().filter(View::ends_on_resume).map(|_| look.next_command());
             let decided = decided.map(|next| format!("its end is decided: {next}"));
             let then = decided.unwrap_or_else(|| needs::OF_A_WAITING_STOP.to_owned());
-            say(context, Some(&id), "no-engine", &format!("mission {id}: no engine works on it; {then}"))
+            print_answer(context, Some(&id), "no-engine", &format!("mission {id}: no engine works on it; {then}"))
         }
-        Asked::Nothing => say(context, None, "nothing", "nothing to stop: there is no unfinished mission"),
+        Asked::Nothing => print_answer(context, None, "nothing", "nothing to stop: there is no unfinished mission"),
     }
 }
 
@@ -198,28 +200,28 @@ pub(super) async fn pause(context: &Context) -> Result<u8, CliError> {
     match mission::pause(&project).await? {
         Asked::Told(id) => {
             let text = format!("mission {id}: told to start nothing new; `mc mission resume` goes on");
-            say(context, Some(&id), "told", &text)
+            print_answer(context, Some(&id), "told", &text)
         }
         Asked::NoEngine(id) => {
             let text = format!("mission {id}: no engine works on it, nothing starts before `mc mission resume`");
-            say(context, Some(&id), "no-engine", &text)
+            print_answer(context, Some(&id), "no-engine", &text)
         }
-        Asked::Nothing => say(context, None, "nothing", "nothing to pause: there is no unfinished mission"),
+        Asked::Nothing => print_answer(context, None, "nothing", "nothing to pause: there is no unfinished mission"),
     }
 }
 
 pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -> Result<u8, CliError> {
     let id = UnitId::new(unit).map_err(|error| CliError::usage(error.to_string(), "`mc units` lists them"))?;
     let project = context.project().await?;
-    let look = views::look(&project, None).await?;
+    let look = views::read_status(&project, None).await?;
     let view = look.view().ok_or_else(no_mission)?;
     // A command-line argument holds no NUL; a very long one is cut, so that briefs stay readable.
     let answer: String = answer.unwrap_or_default().chars().take(4_000).collect();
-    if view.state.over() {
-        plans::reopen(&project, &id, &answer).await?;
+    if view.state.is_over() {
+        plans::request_reopen(&project, &id, &answer).await?;
         let text =
             format!("{id}: the mission is over; the next `mc mission start` plans it again (`mc plan` shows it)");
-        return say(context, Some(view.state.mission.as_str()), "next-mission", &text);
+        return print_answer(context, Some(view.state.mission.as_str()), "next-mission", &text);
     }
     let found = view.state.unit(&id).ok_or_else(|| unknown_unit(unit))?;
     let again = [UnitState::Held, UnitState::Failed, UnitState::Rejected, UnitState::Cancelled];
@@ -243,21 +245,24 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
         }
         (false, false) => ("no-engine", "a fresh start waits for `mc mission resume`".to_owned()),
     };
-    say(context, Some(mission), asked, &format!("{id}: {text}"))
+    print_answer(context, Some(mission), asked, &format!("{id}: {text}"))
 }
 
 pub(super) async fn cancel(context: &Context, unit: &str) -> Result<u8, CliError> {
     let project = context.project().await?;
     match cancel::cancel(&project, unit).await? {
         Asked::Told(id) => {
-            say(context, Some(&id), "told", &format!("{unit}: told to be cancelled; `mc status` looks on"))
+            print_answer(context, Some(&id), "told", &format!("{unit}: told to be cancelled; `mc status` looks on"))
         }
-        Asked::NoEngine(id) => {
-            say(context, Some(&id), "no-engine", &format!("{unit}: cancelled; no engine works on mission {id}"))
-        }
+        Asked::NoEngine(id) => print_answer(
+            context,
+            Some(&id),
+            "no-engine",
+            &format!("{unit}: cancelled; no engine works on mission {id}"),
+        ),
         Asked::Nothing => {
             let hint = "there is no unfinished mission; `mc units` shows what became of the last one";
-            Err(CliError::usage(format!("there is nothing to cancel in `{}`", plain(unit)), hint))
+            Err(CliError::usage(format!("there is nothing to cancel in `{}`", sanitize(unit)), hint))
         }
     }
 }
@@ -267,5 +272,5 @@ pub(super) fn no_mission() -> CliError {
 }
 
 pub(super) fn unknown_unit(unit: &str) -> CliError {
-    CliError::usage(format!("the mission has no unit `{}`", plain(unit)), "`mc units` lists its units")
+    CliError::usage(format!("the mission has no unit `{}`", sanitize(unit)), "`mc units` lists its units")
 }

@@ -15,13 +15,13 @@ mod doctor;
 mod everywhere;
 mod green;
 mod init;
-mod look;
 mod mission;
 mod pages;
 mod place;
 mod plan;
 mod prove;
 mod simulate;
+mod status;
 mod unit;
 mod verify;
 
@@ -48,8 +48,8 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version are answers, not errors; clap knows which goes where.
             let _ = error.print();
-            if let Some(meant) = meant(&error, &args) {
-                output::note(&format!("hint: `mc {meant}`"));
+            if let Some(meant) = suggest_command(&error, &args) {
+                output::write_note(&format!("hint: `mc {meant}`"));
             }
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
@@ -65,7 +65,7 @@ pub fn main() -> ExitCode {
 }
 
 /// The command that a word means which is one of a group: `mc start` is `mc mission start`.
-fn meant(error: &clap::Error, args: &[std::ffi::OsString]) -> Option<String> {
+fn suggest_command(error: &clap::Error, args: &[std::ffi::OsString]) -> Option<String> {
     let unknown = error.kind() == clap::error::ErrorKind::InvalidSubcommand;
     let word = args.iter().filter_map(|arg| arg.to_str()).find(|arg| !arg.starts_with('-')).filter(|_| unknown)?;
     let groups = [
@@ -105,7 +105,7 @@ impl Context {
     /// Shows an answer in the form that was asked for, the one for people by what `tell` prints; then the command is done.
     fn show<T>(&self, json: impl FnOnce() -> serde_json::Value, tell: impl FnOnce() -> T) -> Result<u8, CliError> {
         if self.global.json {
-            output::json(&json());
+            output::write_json(&json());
         } else {
             tell();
         }
@@ -140,18 +140,18 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Mission(MissionCommand::Stop { now }) => mission::stop(context, now).await,
         Command::Mission(MissionCommand::Pause) => mission::pause(context).await,
         Command::Mission(MissionCommand::Attach) => attach::attach(context).await,
-        Command::Mission(MissionCommand::List { all: false }) => look::missions(context).await,
-        Command::Mission(MissionCommand::List { all: true }) => everywhere::missions(context).await,
-        Command::Mission(MissionCommand::Show { mission }) => look::status(context, mission.as_deref()).await,
+        Command::Mission(MissionCommand::List { all: false }) => status::list_missions(context).await,
+        Command::Mission(MissionCommand::List { all: true }) => everywhere::list_missions(context).await,
+        Command::Mission(MissionCommand::Show { mission }) => status::status(context, mission.as_deref()).await,
         Command::Plan { plan } => plan::plan(context, plan.as_deref()).await,
-        Command::Status { prometheus: true } => look::metrics(context).await,
-        Command::Status { .. } => look::status(context, None).await,
-        Command::Units => look::units(context).await,
-        Command::Unit(UnitCommand::Show { unit }) => look::unit(context, &unit).await,
+        Command::Status { prometheus: true } => status::metrics(context).await,
+        Command::Status { .. } => status::status(context, None).await,
+        Command::Units => status::units(context).await,
+        Command::Unit(UnitCommand::Show { unit }) => status::unit(context, &unit).await,
         Command::Unit(UnitCommand::Log { unit, attempt, follow, verification }) => match (verification, follow) {
-            (true, _) => look::verification(context, &unit, attempt).await,
-            (false, true) => unit::follow(context, &unit, attempt).await,
-            (false, false) => look::log(context, &unit, attempt).await,
+            (true, _) => status::verification(context, &unit, attempt).await,
+            (false, true) => unit::follow_log(context, &unit, attempt).await,
+            (false, false) => status::log(context, &unit, attempt).await,
         },
         Command::Unit(UnitCommand::Diff { unit, attempt, stat }) => unit::diff(context, &unit, attempt, stat).await,
         Command::Unit(UnitCommand::Checkout { unit, folder, attempt }) => {
@@ -159,10 +159,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         }
         Command::Unit(UnitCommand::Retry { unit, say }) => mission::retry(context, &unit, say.as_deref()).await,
         Command::Unit(UnitCommand::Cancel { unit }) => mission::cancel(context, &unit).await,
-        Command::Events { follow } => look::events(context, follow).await,
+        Command::Events { follow } => status::events(context, follow).await,
         Command::Report { mission, verify: true, rerun, .. } => prove::report(context, mission.as_deref(), rerun).await,
-        Command::Report { mission, format, .. } => look::report(context, mission.as_deref(), format).await,
-        Command::Audit => look::audit(context).await,
+        Command::Report { mission, format, .. } => status::report(context, mission.as_deref(), format).await,
+        Command::Audit => status::audit(context).await,
         Command::Verify(verify) => verify::verify(context, verify).await,
         Command::Where => place::place(context).await,
         Command::Config(ConfigCommand::Show) => place::config(context),
@@ -176,7 +176,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Pool(PoolCommand::Prune { quarantined }) => place::prune(context, quarantined).await,
         Command::Simulate(simulate) => simulate::simulate(context, &simulate),
         Command::Clean(clean) => clean::clean(context, &clean).await,
-        Command::Worker { root } => Ok(detach::work(&root).await.map(|()| 0)?),
+        Command::Worker { root } => Ok(detach::run_worker(&root).await.map(|()| 0)?),
         Command::Completions { shell } => pages::completions(context, shell),
         Command::Man { wanted } => pages::man(context, wanted.as_deref()),
     }

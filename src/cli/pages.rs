@@ -5,7 +5,7 @@ use super::error::CliError;
 use super::{Context, output};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::views;
-use crate::report::text::plain;
+use crate::report::text::sanitize;
 use crate::report::words::count;
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -16,7 +16,7 @@ pub(super) fn completions(context: &Context, shell: Shell) -> Result<u8, CliErro
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "mc", &mut script);
     let text = String::from_utf8_lossy(&script);
-    context.show(|| json!({"schema": 1, "shell": shell.to_string(), "script": text}), || output::put_bytes(&script))
+    context.show(|| json!({"schema": 1, "shell": shell.to_string(), "script": text}), || output::write_bytes(&script))
 }
 
 /// Name and text of the manual page of every command, `mc` itself first.
@@ -55,7 +55,7 @@ fn with_values(command: &clap::Command, page: &str) -> String {
 }
 
 /// The page of a command as a person names it.
-fn page_of<'p>(pages: &'p [(String, Vec<u8>)], command: &str) -> Option<&'p (String, Vec<u8>)> {
+fn find_page<'p>(pages: &'p [(String, Vec<u8>)], command: &str) -> Option<&'p (String, Vec<u8>)> {
     let wanted = format!("{}.1", command.strip_suffix(".1").unwrap_or(command));
     pages.iter().find(|(name, _)| *name == wanted || *name == format!("mc-{wanted}"))
 }
@@ -64,27 +64,27 @@ pub(super) fn man(context: &Context, wanted: Option<&Path>) -> Result<u8, CliErr
     let pages = pages()?;
     let word = wanted.and_then(Path::to_str).filter(|word| !word.contains('/') && !matches!(*word, "." | ".."));
     if let Some(word) = word {
-        let Some((name, text)) = page_of(&pages, word) else {
+        let Some((name, text)) = find_page(&pages, word) else {
             return Err(CliError::usage(
-                format!("there is no command {}", plain(word)),
+                format!("there is no command {}", sanitize(word)),
                 format!("`mc help` lists them; a folder for all pages is a path with a slash, for example ./{word}"),
             ));
         };
         let body = || json!({"schema": 1, "page": name, "text": String::from_utf8_lossy(text)});
-        return context.show(body, || output::put_bytes(text));
+        return context.show(body, || output::write_bytes(text));
     }
     let Some(folder) = wanted else {
         let names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
         return context.show(
             || json!({"schema": 1, "pages": names}),
-            || pages.first().is_some_and(|(_, text)| output::put_bytes(text)),
+            || pages.first().is_some_and(|(_, text)| output::write_bytes(text)),
         );
     };
     let written = views::write_files(folder, &pages)?;
     let tell = || {
         let number = count(written.len() as u64, "page");
-        output::line(&format!("{number} in {}", plain(&folder.display().to_string())));
-        output::line("next: `man -l` reads one, for example `man -l mc-mission-start.1` there")
+        output::write_line(&format!("{number} in {}", sanitize(&folder.display().to_string())));
+        output::write_line("next: `man -l` reads one, for example `man -l mc-mission-start.1` there")
     };
     context.show(|| json!({"schema": 1, "pages": written}), tell)
 }

@@ -3,7 +3,7 @@
 use super::error::CliError;
 use super::{Context, output};
 use crate::engine::inspect::views;
-use crate::report::text::plain;
+use crate::report::text::sanitize;
 use crate::report::words::count;
 use serde_json::json;
 
@@ -12,7 +12,7 @@ pub(super) async fn place(context: &Context) -> Result<u8, CliError> {
     let (state, config) = (&project.state, project.config_file.as_deref());
     let name = views::repository_name(&project);
     if context.global.json {
-        output::json(&json!({
+        output::write_json(&json!({
             "schema": 1,
             "name": name,
             "repository": project.facts.toplevel,
@@ -28,7 +28,7 @@ pub(super) async fn place(context: &Context) -> Result<u8, CliError> {
     }
     let pool = views::pool_dir(&project);
     let (db, runs, logs) = (state.db(), state.runs(), state.logs());
-    output::line(&format!("{:13}  {}", "name", plain(&name)));
+    output::write_line(&format!("{:13}  {}", "name", sanitize(&name)));
     for (name, path) in [
         ("repository", project.facts.toplevel.as_path()),
         ("git directory", &project.facts.common_dir),
@@ -38,22 +38,22 @@ pub(super) async fn place(context: &Context) -> Result<u8, CliError> {
         ("runs", &runs),
         ("logs", &logs),
     ] {
-        output::line(&format!("{name:13}  {}", plain(&path.to_string_lossy())));
+        output::write_line(&format!("{name:13}  {}", sanitize(&path.to_string_lossy())));
     }
-    let config = config.map_or_else(|| "none, defaults are used".to_owned(), |path| plain(&path.to_string_lossy()));
-    output::line(&format!("{:13}  {config}", "config"));
+    let config = config.map_or_else(|| "none, defaults are used".to_owned(), |path| sanitize(&path.to_string_lossy()));
+    output::write_line(&format!("{:13}  {config}", "config"));
     Ok(0)
 }
 
 pub(super) fn config(context: &Context) -> Result<u8, CliError> {
     let (layers, _, _) = views::layers(&context.place())?;
-    context.show(|| layers.show_json(), || output::put(&layers.show_text()))
+    context.show(|| layers.show_json(), || output::write_text(&layers.show_text()))
 }
 
 pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
     let project = context.project().await?;
-    let slots = views::slots(&project).await?;
-    let aside = views::quarantined(&project)?;
+    let slots = views::list_slots(&project).await?;
+    let aside = views::list_quarantined(&project)?;
     if context.global.json {
         let list = slots.iter().map(
             |it| json!({"slot": it.slot, "path": it.path, "bytes": it.bytes, "in_use": it.in_use, "holds": it.dirty}),
@@ -62,35 +62,39 @@ pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
             .iter()
             .map(|it| json!({"path": it.path, "bytes": it.bytes, "holds": it.note.label, "reason": it.note.why}));
         let (list, quarantine) = (list.collect::<Vec<_>>(), quarantine.collect::<Vec<_>>());
-        output::json(&json!({"schema": 1, "slots": list, "quarantine": quarantine}));
+        output::write_json(&json!({"schema": 1, "slots": list, "quarantine": quarantine}));
         return Ok(0);
     }
     if slots.is_empty() && aside.is_empty() {
-        output::line("no workspaces");
+        output::write_line("no workspaces");
     }
     for slot in &slots {
         let what = match (&slot.dirty, slot.in_use) {
-            (Some(label), true) => format!("used by {}", plain(label)),
-            (Some(label), false) => format!("holds work of {} that was not collected", plain(label)),
+            (Some(label), true) => format!("used by {}", sanitize(label)),
+            (Some(label), false) => format!("holds work of {} that was not collected", sanitize(label)),
             (None, true) => "in use".to_owned(),
             (None, false) => "free".to_owned(),
         };
         let megabytes = slot.bytes.div_ceil(1 << 20);
-        output::line(&format!("slot {}  {megabytes} MiB  {what}  {}", slot.slot, slot.path.display()));
+        output::write_line(&format!("slot {}  {megabytes} MiB  {what}  {}", slot.slot, slot.path.display()));
     }
     for it in &aside {
         let label = &it.note.label;
-        let whose = if label.is_empty() { String::new() } else { format!("of {}: ", plain(label)) };
+        let whose = if label.is_empty() { String::new() } else { format!("of {}: ", sanitize(label)) };
         let megabytes = it.bytes.div_ceil(1 << 20);
-        output::line(&format!("quarantine  {megabytes} MiB  {whose}{}  {}", plain(&it.note.why), it.path.display()));
+        output::write_line(&format!(
+            "quarantine  {megabytes} MiB  {whose}{}  {}",
+            sanitize(&it.note.why),
+            it.path.display()
+        ));
     }
     if !aside.is_empty() {
-        output::line(&format!("next: {}", views::ABOUT_QUARANTINE));
+        output::write_line(&format!("next: {}", views::ABOUT_QUARANTINE));
         return Ok(0);
     }
     let left = slots.iter().any(|slot| slot.dirty.is_some() && !slot.in_use);
     let free = slots.iter().any(|slot| slot.dirty.is_none() && !slot.in_use);
-    output::line(match (left, free) {
+    output::write_line(match (left, free) {
         (true, _) => "next: `mc mission resume` or `mc mission start` collects what is left, before anything is reset",
         (false, true) => "next: nothing; `mc pool prune` frees the space of workspaces nobody uses",
         (false, false) => "next: nothing; a mission makes and uses workspaces by itself",
@@ -104,9 +108,9 @@ pub(super) async fn prune(context: &Context, quarantined: bool) -> Result<u8, Cl
     let (deleted, stays) = views::prune_quarantine(&project, quarantined)?;
     let body = || json!({"schema": 1, "deleted": gone, "quarantine": {"deleted": deleted, "stays": stays}});
     context.show(body, || {
-        output::line(&format!("{} deleted", count((gone.len() + deleted.len()) as u64, "workspace")));
+        output::write_line(&format!("{} deleted", count((gone.len() + deleted.len()) as u64, "workspace")));
         for (path, why) in &stays {
-            output::line(&format!("quarantine: {} stays: {}", path.display(), plain(why)));
+            output::write_line(&format!("quarantine: {} stays: {}", path.display(), sanitize(why)));
         }
     })
 }

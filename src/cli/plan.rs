@@ -4,16 +4,16 @@ use super::error::CliError;
 use super::{Context, output};
 use crate::domain::backlog::ItemState;
 use crate::domain::plan::Finding;
-use crate::domain::plan::unsupported::unsupported;
+use crate::domain::plan::unsupported::find_unsupported;
 use crate::domain::trouble::chain;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
 use crate::engine::context::project::Project;
-use crate::engine::inspect::plans::{Shown, for_mission, offered, shown};
+use crate::engine::inspect::plans::{Shown, preview_plan, read_mission_plan, read_offer};
 use crate::engine::inspect::views;
 use crate::report::plan as plans;
-use crate::report::text::plain;
-use crate::report::words::{count, short, word};
+use crate::report::text::sanitize;
+use crate::report::words::{count, to_one_line, word};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -22,37 +22,37 @@ const SAID: usize = 400;
 
 pub(super) async fn plan(context: &Context, plan_file: Option<&Path>) -> Result<u8, CliError> {
     let project = context.project().await?;
-    let Shown { plan, aside, differs, fixed } = shown(&project, plan_file, &[]).await??;
-    say_of_backlog(&project, fixed, differs);
-    context.show(|| plans::json(&plan, &aside), || output::put(&plans::text(&plan, &aside)))?;
-    say_of_refusal(&project, plan_file).await;
+    let Shown { plan, aside, differs, fixed } = preview_plan(&project, plan_file, &[]).await??;
+    print_backlog_note(&project, fixed, differs);
+    context.show(|| plans::json(&plan, &aside), || output::write_text(&plans::text(&plan, &aside)))?;
+    print_refusal(&project, plan_file).await;
     Ok(0)
 }
 
 /// What a start would refuse of this plan and these settings, in its words. Planning spends nothing, so it is only said.
-async fn say_of_refusal(project: &Project, plan_file: Option<&Path>) {
+async fn print_refusal(project: &Project, plan_file: Option<&Path>) {
     let refused = match project.settings() {
-        Ok(settings) => for_mission(project, &settings, plan_file, &[]).await.err(),
+        Ok(settings) => read_mission_plan(project, &settings, plan_file, &[]).await.err(),
         Err(error) => Some(error),
     };
     if let Some(error) = refused {
-        output::note(&format!("note: {}: `mc mission start` refuses that", short(&chain(&error), SAID)));
+        output::write_note(&format!("note: {}: `mc mission start` refuses that", to_one_line(&chain(&error), SAID)));
         if let Some(hint) = error.hint() {
-            output::note(&format!("hint: {}", short(&hint, SAID)));
+            output::write_note(&format!("hint: {}", to_one_line(&hint, SAID)));
         }
     }
 }
 
 /// Which text is the plan, where a person could mean another one.
-pub(super) fn say_of_backlog(project: &Project, fixed: bool, differs: bool) {
-    let branch = plain(&views::target_branch(project));
+pub(super) fn print_backlog_note(project: &Project, fixed: bool, differs: bool) {
+    let branch = sanitize(&views::target_branch(project));
     if fixed {
-        output::note(&format!(
+        output::write_note(&format!(
             "note: BACKLOG.md is not committed on {branch}: its units as they are now are the plan of one mission"
         ));
     }
     if differs {
-        output::note(&format!(
+        output::write_note(&format!(
             "note: BACKLOG.md in the work tree is not the one committed on {branch}; a mission takes the committed one, with \
              the marks of earlier missions"
         ));
@@ -74,12 +74,12 @@ pub(super) async fn check(context: &Context, file: Option<&Path>) -> Result<u8, 
             if context.global.json {
                 let findings = faulty.findings.iter().map(|f| json!({"line": f.line, "message": f.message}));
                 let findings: Vec<_> = findings.collect();
-                output::json(&json!({"schema": 1, "units": null, "findings": findings, "notes": []}));
+                output::write_json(&json!({"schema": 1, "units": null, "findings": findings, "notes": []}));
             }
             return Err(faulty.into());
         }
     };
-    let later = unsupported(&backlog.units)
+    let later = find_unsupported(&backlog.units)
         .into_iter()
         .map(|Finding { line, message }| Finding::new(line, format!("{message}; `mc mission start` refuses it")));
     let own = backlog.notes.iter().cloned().chain(later);
@@ -97,13 +97,13 @@ pub(super) async fn check(context: &Context, file: Option<&Path>) -> Result<u8, 
     let tell = || {
         for (path, Finding { line, message }) in &notes {
             let line = if *line > 0 { format!(":{line}") } else { String::new() };
-            output::note(&format!("note: {}{line}: {}", path.display(), plain(message)));
+            output::write_note(&format!("note: {}{line}: {}", path.display(), sanitize(message)));
         }
         let units = count(backlog.units.len() as u64, "unit");
-        output::line(&format!("{}: no faults, {units}", path.display()));
+        output::write_line(&format!("{}: no faults, {units}", path.display()));
         if let Some(sessions) = sessions {
             let sessions = count(u64::from(sessions), "session");
-            output::line(&format!("{}: no faults, {sessions}", path.with_file_name("PROGRESS.md").display()));
+            output::write_line(&format!("{}: no faults, {sessions}", path.with_file_name("PROGRESS.md").display()));
         }
     };
     let body = || {
@@ -119,7 +119,7 @@ pub(super) async fn list(context: &Context) -> Result<u8, CliError> {
     let backlog = views::read_backlog(&project.backlog_path())??;
     // The file is what its author has here; what missions made of its items is marked on green. Where that cannot be read,
     // `mc plan` says why.
-    let next = offered(&project, &[]).await.ok().and_then(Result::ok);
+    let next = read_offer(&project, &[]).await.ok().and_then(Result::ok);
     let next = |unit: &UnitId| {
         let next = next.as_ref()?;
         match next.aside.iter().find(|item| item.unit == *unit) {
@@ -137,17 +137,19 @@ pub(super) async fn list(context: &Context) -> Result<u8, CliError> {
                 json!({"id": unit.id, "title": unit.title, "line": unit.line, "status": status, "next": next(&unit.id)})
             })
             .collect();
-        output::json(&json!({"schema": 1, "units": units}));
+        output::write_json(&json!({"schema": 1, "units": units}));
     } else {
-        output::put(&plans::backlog_list(&backlog));
+        output::write_text(&plans::backlog_list(&backlog));
         let open =
             |unit: &&UnitSpec| backlog.statuses.get(&unit.id).is_none_or(|status| status.state == ItemState::Todo);
         let known = backlog.units.iter().filter(open).filter_map(|unit| Some((&unit.id, next(&unit.id)?)));
         let other: Vec<String> =
             known.filter(|(_, next)| next != "planned").map(|(unit, next)| format!("{unit} ({next})")).collect();
         if !other.is_empty() {
-            let names = plain(&other.join(", "));
-            output::line(&format!("by the marks on green a mission leaves aside: {names}; `mc plan` says what helps"));
+            let names = sanitize(&other.join(", "));
+            output::write_line(&format!(
+                "by the marks on green a mission leaves aside: {names}; `mc plan` says what helps"
+            ));
         }
     }
     Ok(0)

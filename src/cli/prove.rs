@@ -7,16 +7,16 @@ use crate::engine::proof;
 use crate::report::claims;
 
 pub(super) async fn report(context: &Context, mission: Option<&str>, rerun: bool) -> Result<u8, CliError> {
-    let mission = super::look::named(mission)?;
+    let mission = super::status::named(mission)?;
     let project = context.project().await?;
-    let proof = proof::prove(&project, mission.as_ref(), rerun).await?.ok_or_else(no_mission)?;
+    let proof = proof::prove_report(&project, mission.as_ref(), rerun).await?.ok_or_else(no_mission)?;
     let id = proof.mission.as_str();
-    context.show(|| claims::json(id, &proof.claims), || output::put(&claims::text(id, &proof.claims)))?;
-    hold(claims::tally(&proof.claims)[1])
+    context.show(|| claims::json(id, &proof.claims), || output::write_text(&claims::text(id, &proof.claims)))?;
+    exit_code(claims::count_claims(&proof.claims)[1])
 }
 
 /// The exit of a command that found so many claims not to hold.
-pub(super) fn hold(broken: usize) -> Result<u8, CliError> {
+pub(super) fn exit_code(broken: usize) -> Result<u8, CliError> {
     let what = match broken {
         0 => return Ok(0),
         1 => "1 claim does not hold".to_owned(),

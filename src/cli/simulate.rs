@@ -8,7 +8,7 @@ use crate::domain::plan::graph::Plan;
 use crate::engine::inspect::views::{self, Faulty};
 use crate::report::lines;
 use crate::report::words::word;
-use crate::sim::play;
+use crate::sim::run_scenario;
 use crate::sim::scenario::{Faults, Scenario};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,18 +17,18 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
     let units = views::read_plan(&args.plan)??;
     // What the simulator is given must be a plan; the simulated mission lays it out itself.
     Plan::build(units.clone(), &BTreeSet::new()).map_err(|findings| Faulty { path: args.plan.clone(), findings })?;
-    let faults = Faults::named(&args.faults).map_err(|what| CliError::usage(what, ""))?;
+    let faults = Faults::parse_faults(&args.faults).map_err(|what| CliError::usage(what, ""))?;
     let mut ends: BTreeMap<String, u64> = BTreeMap::new();
     let mut states = [0_u64; UnitState::ALL.len()];
     let (mut crashes, mut runs, mut steps) = (0_u64, 0_u64, 0_u64);
     for seed in args.seed..args.seed.saturating_add(args.seeds) {
-        let mut scenario = Scenario::calm(units.clone(), Policy::default(), seed);
+        let mut scenario = Scenario::new_calm(units.clone(), Policy::default(), seed);
         scenario.policy.warm_runs |= faults.leftovers > 0.0;
         scenario.faults = faults.clone();
         let mut trace: Option<Mission> = None;
-        let outcome = play(&scenario, |at, record| {
+        let outcome = run_scenario(&scenario, |at, record| {
             if args.trace {
-                follow(context, &mut trace, at, record);
+                print_record(context, &mut trace, at, record);
             }
         });
         let outcome = outcome.map_err(|broken| CliError::Check { what: broken.to_string() })?;
@@ -60,24 +60,24 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
         let list = |(what, n): (&str, &u64)| format!("{n} {what}");
         let how: Vec<String> = ends.iter().map(|(end, n)| list((end, n))).collect();
         let units: Vec<String> = by_state.iter().map(|(state, n)| list((state, n))).collect();
-        output::line(&format!("{missions} simulated, every promise held: {}", how.join(", ")));
-        output::line(&format!("units: {}", units.join(", ")));
-        output::line(&format!("{steps} decisions, {crashes} crashes of the engine, {runs} verification runs"))
+        output::write_line(&format!("{missions} simulated, every promise held: {}", how.join(", ")));
+        output::write_line(&format!("units: {}", units.join(", ")));
+        output::write_line(&format!("{steps} decisions, {crashes} crashes of the engine, {runs} verification runs"))
     })
 }
 
 /// Prints one record as the console would; the state is folded along because lines need it.
-fn follow(context: &Context, state: &mut Option<Mission>, at: u64, record: &Record) {
+fn print_record(context: &Context, state: &mut Option<Mission>, at: u64, record: &Record) {
     match state {
         Some(state) => state.apply(record),
         None => *state = Mission::begin(record).ok(),
     }
     let Some(state) = state else { return };
     if context.global.json {
-        output::json_line(&lines::json(None, at, &state.mission, record));
+        output::write_json_line(&lines::json(None, at, &state.mission, record));
     } else {
         // Every record is shown here; those without a line for people by their kind.
-        let line = lines::line(record, state).unwrap_or_else(|| record.kind());
-        output::line(&format!("{}{line}", lines::elapsed(at.saturating_sub(state.started))));
+        let line = lines::format_record(record, state).unwrap_or_else(|| record.kind());
+        output::write_line(&format!("{}{line}", lines::format_elapsed(at.saturating_sub(state.started))));
     }
 }

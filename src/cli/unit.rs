@@ -1,15 +1,15 @@
 //! `mc unit diff|checkout` and `mc unit log -f`: the work of one unit, as it is made and afterwards.
 
 use super::error::CliError;
-use super::look::{find, look_for, no_attempt};
 use super::mission::no_mission;
+use super::status::{find, no_attempt, read_status_of};
 use super::{Context, output};
 use crate::domain::mission::{Unit, UnitState};
 use crate::engine::context::project::Project;
 use crate::engine::inspect::history::History;
 use crate::engine::inspect::views;
 use crate::engine::inspect::work::{self, Work};
-use crate::report::text::plain;
+use crate::report::text::sanitize;
 use crate::report::words::word;
 use serde_json::json;
 use std::path::Path;
@@ -21,29 +21,29 @@ const POLL: (Duration, u32) = (Duration::from_millis(200), 5);
 /// Most bytes of a log written at once.
 const CHUNK: u64 = 1 << 20;
 
-async fn look(context: &Context, unit: &str) -> Result<(Project, History), CliError> {
-    let (project, look) = look_for(context, unit).await?;
+async fn load_history(context: &Context, unit: &str) -> Result<(Project, History), CliError> {
+    let (project, look) = read_status_of(context, unit).await?;
     Ok((project, look.history.ok_or_else(no_mission)?))
 }
 
 /// Writes bytes of others: as they are to a pipe or file, without what steers a terminal to one.
-fn put(bytes: &[u8]) -> bool {
-    if !output::terminal() {
-        return output::put_bytes(bytes);
+fn write_untrusted(bytes: &[u8]) -> bool {
+    if !output::is_terminal() {
+        return output::write_bytes(bytes);
     }
-    let safe = |line: &str| line.split('\t').map(plain).collect::<Vec<_>>().join("\t");
+    let safe = |line: &str| line.split('\t').map(sanitize).collect::<Vec<_>>().join("\t");
     let text = String::from_utf8_lossy(bytes);
     let safe: Vec<String> = text.split('\n').map(safe).collect();
-    output::put(&safe.join("\n"))
+    output::write_text(&safe.join("\n"))
 }
 
 pub(super) async fn diff(context: &Context, unit: &str, attempt: Option<u32>, stat: bool) -> Result<u8, CliError> {
-    let (project, history) = look(context, unit).await?;
+    let (project, history) = load_history(context, unit).await?;
     let found = find(&history.state, unit)?;
     let work = work::of(&project, &history, found, attempt).await?;
     let change = work::change(&project, &work, stat).await?;
     if context.global.json {
-        output::json(&json!({
+        output::write_json(&json!({
             "schema": 1,
             "mission": history.mission,
             "unit": found.spec.id,
@@ -54,9 +54,9 @@ pub(super) async fn diff(context: &Context, unit: &str, attempt: Option<u32>, st
             "diff": String::from_utf8_lossy(&change),
         }));
     } else if change.is_empty() {
-        output::note(&format!("attempt {} of {unit} changed nothing", work.attempt));
+        output::write_note(&format!("attempt {} of {unit} changed nothing", work.attempt));
     } else {
-        put(&change);
+        write_untrusted(&change);
     }
     Ok(0)
 }
@@ -67,7 +67,7 @@ pub(super) async fn checkout(
     attempt: Option<u32>,
     folder: Option<&Path>,
 ) -> Result<u8, CliError> {
-    let (project, history) = look(context, unit).await?;
+    let (project, history) = load_history(context, unit).await?;
     let found = find(&history.state, unit)?;
     let work = work::of(&project, &history, found, attempt).await?;
     let to = work::checkout(&project, found, &work, folder).await?;
@@ -75,20 +75,22 @@ pub(super) async fn checkout(
     let Work { attempt, refname, base, head } = &work;
     let body = || json!({"schema": 1, "unit": id, "attempt": attempt, "path": to, "base": base, "head": head});
     context.show(body, || {
-        output::line(&plain(&to.display().to_string()));
-        output::note(&format!("a clone of its own, at attempt {attempt} of {id}; nothing there is taken back by mc"));
-        output::note(&format!("look: git log --stat {}..    (in that folder)", base.short()));
-        output::note(&format!("take: git switch -c {id} {refname}    (in your repository)"));
+        output::write_line(&sanitize(&to.display().to_string()));
+        output::write_note(&format!(
+            "a clone of its own, at attempt {attempt} of {id}; nothing there is taken back by mc"
+        ));
+        output::write_note(&format!("look: git log --stat {}..    (in that folder)", base.short_id()));
+        output::write_note(&format!("take: git switch -c {id} {refname}    (in your repository)"));
     })
 }
 
 /// Follows the output of a unit's newest attempt until it ends, and the next one's when it is tried again.
-pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) -> Result<u8, CliError> {
+pub(super) async fn follow_log(context: &Context, unit: &str, attempt: Option<u32>) -> Result<u8, CliError> {
     if context.global.json {
         let hint = "`mc unit log UNIT --json` prints it as it is now; `mc events --follow` follows in JSON";
         return Err(CliError::usage("a log is followed as it was written, not as JSON", hint));
     }
-    let (project, history) = look(context, unit).await?;
+    let (project, history) = load_history(context, unit).await?;
     let id = find(&history.state, unit)?.spec.id.clone();
     let mut told: Option<u32> = None;
     let (mut offsets, mut looks) = ((0, 0), 0);
@@ -97,7 +99,7 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
         if looks == POLL.1 {
             // Asked before the journal is read: an engine that leaves in between has written its last record by then.
             alive = views::engine_pid(&project).is_some();
-            history = views::look(&project, Some(&history.mission)).await?.history.ok_or_else(no_mission)?;
+            history = views::read_status(&project, Some(&history.mission)).await?.history.ok_or_else(no_mission)?;
             looks = 0;
         }
         let found = find(&history.state, unit)?;
@@ -106,7 +108,7 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
             None => found.attempts.last(),
         };
         let Some(open) = open else {
-            if attempt.is_some() || !waits(found, alive) {
+            if attempt.is_some() || !has_next_attempt(found, alive) {
                 return Err(no_attempt(&id, attempt));
             }
             looks += 1;
@@ -114,7 +116,7 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
             continue;
         };
         if told != Some(open.n) {
-            output::note(&format!("== {id}: attempt {}", open.n));
+            output::write_note(&format!("== {id}: attempt {}", open.n));
             told = Some(open.n);
         }
         let mut printed = false;
@@ -123,7 +125,7 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
             let bytes = views::read_log_from(&path, *offset, CHUNK)?;
             *offset += bytes.len() as u64;
             printed |= !bytes.is_empty();
-            if !bytes.is_empty() && !put(&bytes) {
+            if !bytes.is_empty() && !write_untrusted(&bytes) {
                 return Ok(0);
             }
         }
@@ -134,16 +136,23 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
             let next = found.attempts.iter().map(|a| a.n).find(|n| attempt.is_none() && *n == open.n + 1);
             if let Some(next) = next {
                 (told, offsets) = (Some(next), (0, 0));
-                output::note(&format!("== {id}: attempt {} ended ({}); attempt {next} began", open.n, word(&class)));
+                output::write_note(&format!(
+                    "== {id}: attempt {} ended ({}); attempt {next} began",
+                    open.n,
+                    word(&class)
+                ));
                 continue;
             }
-            if attempt.is_some() || !waits(found, alive) {
+            if attempt.is_some() || !has_next_attempt(found, alive) {
                 let (class, state) = (word(&class), found.state.name());
-                output::note(&format!("== {id}: attempt {} ended ({class}), {id} is {state}", open.n));
+                output::write_note(&format!("== {id}: attempt {} ended ({class}), {id} is {state}", open.n));
                 return Ok(0);
             }
         } else if !alive {
-            output::note(&format!("== no engine works on it; `mc mission resume` goes on with attempt {}", open.n));
+            output::write_note(&format!(
+                "== no engine works on it; `mc mission resume` goes on with attempt {}",
+                open.n
+            ));
             return Ok(0);
         }
         looks += 1;
@@ -152,6 +161,6 @@ pub(super) async fn follow(context: &Context, unit: &str, attempt: Option<u32>) 
 }
 
 /// Whether another attempt of a unit begins by itself.
-fn waits(unit: &Unit, alive: bool) -> bool {
+fn has_next_attempt(unit: &Unit, alive: bool) -> bool {
     alive && matches!(unit.state, UnitState::Pending | UnitState::Running)
 }

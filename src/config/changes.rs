@@ -22,7 +22,7 @@ pub struct Change {
 }
 
 /// What `after` changes of what decides a verification, by key.
-pub fn changes(before: &Layers, after: &Layers) -> Vec<Change> {
+pub fn list_changes(before: &Layers, after: &Layers) -> Vec<Change> {
     let (before, after) = (rows(before), rows(after));
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
@@ -53,7 +53,7 @@ mod tests {
     }
 
     fn said(before: &str, after: &str) -> Vec<String> {
-        changes(&layers(before), &layers(after)).into_iter().map(|change| change.key).collect()
+        list_changes(&layers(before), &layers(after)).into_iter().map(|change| change.key).collect()
     }
 
     #[test]
@@ -71,7 +71,7 @@ mod tests {
         let both = stage("unit", "make test") + &stage("lint", "make lint");
         assert_eq!(said(&both, &stage("unit", "make test")), ["target.verification.stage lint"]);
         let weaker = stage("unit", "true") + &stage("lint", "make lint");
-        let found = changes(&layers(&both), &layers(&weaker));
+        let found = list_changes(&layers(&both), &layers(&weaker));
         assert_eq!(found.len(), 1);
         assert!(found[0].before.as_ref().unwrap().contains("make test"), "{found:?}");
         assert!(found[0].after.as_ref().unwrap().contains("true"), "{found:?}");

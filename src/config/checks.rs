@@ -12,16 +12,16 @@ use crate::domain::verify::key::{StageSpec, Tier};
 
 impl Layers {
     /// What is wrong with the value of a key.
-    fn wrong(&self, key: &str, message: String) -> Problem {
+    fn value_problem(&self, key: &str, message: String) -> Problem {
         Problem::Value { place: self.source(key), key: key.to_owned(), message }
     }
 
     pub(super) fn stage_specs(&self, problems: &mut Vec<Problem>) -> Vec<StageSpec> {
         let place = self.source(VERIFICATION_COMMAND);
-        let stages = match (self.optional(VERIFICATION_COMMAND), &self.stages) {
+        let stages = match (self.optional_text(VERIFICATION_COMMAND), &self.stages) {
             (Some(_), Some((_, stages))) if matches!(place, Source::File { .. }) => {
                 let message = format!("stands beside [[target.verification.stage]] ({stages}); keep one of the two");
-                problems.push(self.wrong(VERIFICATION_COMMAND, message));
+                problems.push(self.value_problem(VERIFICATION_COMMAND, message));
                 return Vec::new();
             }
             (Some(command), _) => vec![Stage::of_command(&command)],
@@ -31,11 +31,12 @@ impl Layers {
                     "is not set; without a verification nothing can land. Write it into {FILE_NAME} below \
                      [target.verification], for example command = \"make test\", or set MC_TARGET_VERIFICATION_COMMAND"
                 );
-                problems.push(self.wrong(VERIFICATION_COMMAND, message));
+                problems.push(self.value_problem(VERIFICATION_COMMAND, message));
                 return Vec::new();
             }
         };
-        let specs: Vec<_> = stages.iter().map(|stage| stage.spec(self.time("target.verification.timeout"))).collect();
+        let specs: Vec<_> =
+            stages.iter().map(|stage| stage.to_spec(self.time("target.verification.timeout"))).collect();
         if let Some((_, place)) = &self.stages
             && specs.iter().all(|stage| stage.tier == Tier::Quick)
         {
@@ -49,7 +50,7 @@ impl Layers {
     }
 
     /// The caps; one that can never be held, or under which nothing could start, is a problem.
-    pub(super) fn budget(&self, problems: &mut Vec<Problem>) -> Budget {
+    pub(super) fn read_budget(&self, problems: &mut Vec<Problem>) -> Budget {
         const RUN: &str = "scheduler.budget.max_per_run_usd";
         const SESSION: &str = "scheduler.budget.max_per_session_usd";
         const TOKENS: &str = "scheduler.budget.max_tokens";
@@ -59,8 +60,8 @@ impl Layers {
             said: self.source(RUN) != Source::Default,
             max_tokens: self.number(TOKENS),
         };
-        let agent = self.optional("agent.command").is_some();
-        let mut wrong = |key: &str, message: String| problems.push(self.wrong(key, message));
+        let agent = self.optional_text("agent.command").is_some();
+        let mut wrong = |key: &str, message: String| problems.push(self.value_problem(key, message));
         if agent && budget.said && budget.max_per_session > budget.max_per_run {
             let (run, session) = (Value::Money(budget.max_per_run), Value::Money(budget.max_per_session));
             wrong(
@@ -84,27 +85,27 @@ impl Layers {
         for (key, name) in [("target.branch", &branch), ("green_branch.green_branch", &green)] {
             if let Some(rule) = broken_branch_rule(name) {
                 let message = format!("is not the name of a branch: `{name}` {rule}");
-                problems.push(self.wrong(key, message));
+                problems.push(self.value_problem(key, message));
             }
         }
         if branch == green {
             let message =
                 format!("is `{green}`, the target branch; missions never move that, so give it a name of its own");
-            problems.push(self.wrong("green_branch.green_branch", message));
+            problems.push(self.value_problem("green_branch.green_branch", message));
         }
     }
 
     pub(super) fn check_paths(&self, problems: &mut Vec<Problem>) {
         for name in self.texts(HOME).into_iter().filter(|name| !is_below_home(name)) {
             let message = format!("must name files or folders of your home, relative to it; `{name}` is not");
-            problems.push(self.wrong(HOME, message));
+            problems.push(self.value_problem(HOME, message));
         }
         for key in [WRITABLE, SHARED, READABLE, HIDDEN] {
             for path in self.texts(key) {
                 let below = path.strip_prefix('/').or_else(|| path.strip_prefix("~/"));
                 if below.is_none_or(|path| path.starts_with('/') || path.split('/').any(|part| part == "..")) {
                     let rule = "must name absolute paths, or paths of your home (`~/…`)";
-                    problems.push(self.wrong(key, format!("{rule}; `{path}` is neither")));
+                    problems.push(self.value_problem(key, format!("{rule}; `{path}` is neither")));
                 }
             }
         }
@@ -112,7 +113,7 @@ impl Layers {
             for path in self.texts(key) {
                 if path.starts_with('/') || path.split('/').any(|part| part == ".." || part == ".git") {
                     let rule = "must name files inside the repository, relative to its root";
-                    problems.push(self.wrong(key, format!("{rule}; `{path}` is not")));
+                    problems.push(self.value_problem(key, format!("{rule}; `{path}` is not")));
                 }
             }
         }
@@ -123,7 +124,7 @@ impl Layers {
             let read = if key == UNION { Globs::of_git } else { Globs::new };
             if let Err(bad) = read(&self.texts(key)) {
                 let message = format!("must be a list of globs; {bad}");
-                problems.push(self.wrong(key, message));
+                problems.push(self.value_problem(key, message));
             }
         }
     }

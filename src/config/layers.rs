@@ -95,7 +95,7 @@ impl Layers {
             let place = Source::Flag((*flag).to_owned());
             match schema::find(path) {
                 Some(key) => reading.put_text(key, text, place),
-                None => reading.problems.push(unknown(place, (*path).to_owned())),
+                None => reading.problems.push(unknown_key(place, (*path).to_owned())),
             }
         }
         if reading.problems.is_empty() { Ok(reading.layers) } else { Err(ConfigError(reading.problems)) }
@@ -162,7 +162,7 @@ impl Reading {
         match DeTable::parse(text) {
             Ok(table) => self.read_table(&file, "", table.get_ref()),
             Err(error) => self.problems.push(Problem::Syntax {
-                place: file.place(error.span().map_or(0, |span| span.start)),
+                place: file.source_at(error.span().map_or(0, |span| span.start)),
                 message: format!("is not valid TOML: {}", error.message().replace('\n', "; ")),
             }),
         }
@@ -175,7 +175,7 @@ impl Reading {
         for (name, value) in entries {
             let path =
                 if section.is_empty() { name.get_ref().to_string() } else { format!("{section}.{}", name.get_ref()) };
-            let place = file.place(name.span().start);
+            let place = file.source_at(name.span().start);
             if let Some(key) = schema::find(&path) {
                 self.put_toml(file, key, value.get_ref(), place);
                 continue;
@@ -190,7 +190,7 @@ impl Reading {
                     message: format!("is a section; write [{path}] and its keys below"),
                     key: path,
                 }),
-                _ => self.problems.push(unknown(place, path)),
+                _ => self.problems.push(unknown_key(place, path)),
             }
         }
     }
@@ -200,7 +200,7 @@ impl Reading {
             let stages = stages::read(file, value, &place, &mut self.problems);
             self.layers.stages = Some((stages, place));
         } else {
-            self.put(key, key.kind.read_toml(value), value.as_str(), place);
+            self.insert_value(key, key.kind.read_toml(value), value.as_str(), place);
         }
     }
 
@@ -211,11 +211,11 @@ impl Reading {
         } else {
             key.kind.read_text(text)
         };
-        self.put(key, read, Some(text), place);
+        self.insert_value(key, read, Some(text), place);
     }
 
     /// Takes in what was read of a key, if it has an effect here.
-    fn put(&mut self, key: &'static Key, read: Result<Value, Refusal>, said: Option<&str>, place: Source) {
+    fn insert_value(&mut self, key: &'static Key, read: Result<Value, Refusal>, said: Option<&str>, place: Source) {
         let path = key.path.to_owned();
         match (key.support, read) {
             (Support::Later, _) => self.problems.push(Problem::Unsupported { place, key: path }),
@@ -234,13 +234,13 @@ pub(super) struct File<'a> {
 }
 
 impl File<'_> {
-    pub(super) fn place(&self, offset: usize) -> Source {
+    pub(super) fn source_at(&self, offset: usize) -> Source {
         let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
         Source::File { path: self.path.to_owned(), line }
     }
 }
 
-fn unknown(place: Source, key: String) -> Problem {
-    let nearest = schema::nearest(&key).map(str::to_owned);
+fn unknown_key(place: Source, key: String) -> Problem {
+    let nearest = schema::nearest_key(&key).map(str::to_owned);
     Problem::Unknown { place, key, nearest }
 }

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 pub const FILE_NAME: &str = "mission-control.toml";
 
 /// The settings file for work begun in `start`: the nearest one in it or above it. `exists` tells whether a file is there.
-pub fn lookup(start: &Path, exists: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+pub fn find_settings_file(start: &Path, exists: impl Fn(&Path) -> bool) -> Option<PathBuf> {
     start.ancestors().map(|directory| directory.join(FILE_NAME)).find(|path| exists(path))
 }
 

@@ -4,10 +4,10 @@
 //! this version does not read is never written.
 
 use super::FILE_NAME;
-use super::value::{quoted, quoted_list as list};
+use super::value::{quote_toml, quoted_list as list};
+use crate::domain::detect::kept::kept_globs;
+use crate::domain::detect::{Setup, Stage};
 use crate::domain::handoff::PromptMode;
-use crate::domain::survey::kept::kept;
-use crate::domain::survey::{Setup, Stage};
 use crate::domain::verify::formats;
 use crate::domain::verify::key::StageKind;
 use std::fmt::Write;
@@ -23,7 +23,7 @@ pub enum Use {
 
 impl Use {
     /// Why it is written as a comment, if it is.
-    pub fn off(&self) -> Option<&str> {
+    pub fn off_reason(&self) -> Option<&str> {
         match self {
             Self::On => None,
             Self::Off(why) => Some(why),
@@ -71,7 +71,7 @@ pub struct Draft {
 
 impl Draft {
     /// Whether a stage is left that can say whether a tree is good.
-    pub fn verifies(&self) -> bool {
+    pub fn can_verify(&self) -> bool {
         self.stages.iter().any(|(_, used)| *used == Use::On)
     }
 
@@ -83,17 +83,17 @@ impl Draft {
              # mission, `mc doctor --gate` whether this verification notices a bad change.\n\n[target]\n",
         );
         out.push_str("# The branch work starts from. Missions never move it; what they land is on mc/green.\n");
-        line(&mut out, "", "branch", &quoted(&self.branch));
+        write_key(&mut out, "", "branch", &quote_toml(&self.branch));
         out.push_str("\n# What a mission is to reach, in plain words for the agent.\n");
         let mark = if self.objective.is_empty() { "# " } else { "" };
-        line(&mut out, mark, "objective", &quoted(&self.objective));
-        self.setup(&mut out);
+        write_key(&mut out, mark, "objective", &quote_toml(&self.objective));
+        self.write_setup(&mut out);
         if !self.copy.is_empty() {
             out.push_str("\n# Ignored files that are copied into every workspace; agents can read what is in them.\n");
-            line(&mut out, "", "copy", &list(&self.copy));
+            write_key(&mut out, "", "copy", &list(&self.copy));
         }
-        self.verification(&mut out);
-        self.agent(&mut out);
+        self.write_verification(&mut out);
+        self.write_agent(&mut out);
         out.push_str(
             "\n[scheduler.parallel]\n# Agents at work at once.\n# num_workers = 4\n\n[scheduler.budget]\n\
              # A mission ends after this time.\n# max_wall_time = \"12h\"\n",
@@ -101,15 +101,15 @@ impl Draft {
         out
     }
 
-    fn setup(&self, out: &mut String) {
+    fn write_setup(&self, out: &mut String) {
         let on: Vec<&Setup> = self.setups.iter().filter(|(_, used)| *used == Use::On).map(|(setup, _)| setup).collect();
         if !self.setups.is_empty() {
             out.push_str("\n# Prepares a fresh workspace. What it makes must be ignored by .gitignore, or it would become part of the work.\n");
         }
         for (setup, used) in &self.setups {
             if let Use::Off(why) = used {
-                comment(out, why);
-                line(out, "# ", "setup", &quoted(&setup.run));
+                write_comment(out, why);
+                write_key(out, "# ", "setup", &quote_toml(&setup.run));
             }
         }
         if !on.is_empty() {
@@ -118,22 +118,22 @@ impl Draft {
                 many => many.iter().map(|setup| format!("({})", setup.run)).collect(),
             };
             let inputs: Vec<String> = on.iter().flat_map(|setup| setup.inputs.clone()).collect();
-            line(out, "", "setup", &quoted(&run.join(" && ")));
-            line(out, "", "setup_inputs", &list(&inputs));
+            write_key(out, "", "setup", &quote_toml(&run.join(" && ")));
+            write_key(out, "", "setup_inputs", &list(&inputs));
         }
     }
 
-    fn verification(&self, out: &mut String) {
+    fn write_verification(&self, out: &mut String) {
         out.push_str("\n[target.verification]\n");
         if !self.fingerprint.is_empty() {
             out.push_str("# A result is reused only where these print the same.\n");
-            line(out, "", "fingerprint", &list(&self.fingerprint));
+            write_key(out, "", "fingerprint", &list(&self.fingerprint));
         }
         if !self.env.is_empty() {
             out.push_str(
                 "# Set on this machine and needed by its tools; their values are part of what a result is valid for.\n",
             );
-            line(out, "", "env", &list(&self.env));
+            write_key(out, "", "env", &list(&self.env));
         }
         if self.stages.is_empty() {
             out.push_str(
@@ -154,42 +154,42 @@ impl Draft {
                 "# {FILE_NAME} is protected: a unit that changes it is refused. These decide about changes as well; a landing that\n\
                  # touches a file named in a stage is named in every report, and with this line it is refused:"
             );
-            line(out, "# ", "protect", &list(&protect));
+            write_key(out, "# ", "protect", &list(&protect));
         }
         let on = self.stages.iter().filter(|(_, used)| *used == Use::On).map(|(stage, _)| stage);
-        let kept = kept(on);
+        let kept = kept_globs(on);
         if !kept.is_empty() {
             out.push_str(
                 "# Build output that may stay from the run of a landed tree to the next one: faster, and less sure; without it every run\n\
                  # builds from nothing.\n",
             );
-            line(out, "# ", "keep", &list(&kept));
+            write_key(out, "# ", "keep", &list(&kept));
         }
         out.push_str("# Stages run in this order in a clean clone, on exactly the tree that would land.\n");
         for (stage, used) in &self.stages {
             let mark = if *used == Use::On { "" } else { "# " };
             out.push('\n');
-            comment(out, &stage.why);
+            write_comment(out, &stage.why);
             if let Use::Off(why) = used {
-                comment(out, why);
+                write_comment(out, why);
             }
             let _ = writeln!(out, "{mark}[[target.verification.stage]]");
-            line(out, mark, "name", &quoted(&stage.name));
-            line(out, mark, "run", &quoted(&stage.run));
+            write_key(out, mark, "name", &quote_toml(&stage.name));
+            write_key(out, mark, "run", &quote_toml(&stage.run));
             if stage.kind != StageKind::Tests {
-                line(out, mark, "kind", &quoted(stage.kind.word()));
+                write_key(out, mark, "kind", &quote_toml(stage.kind.word()));
             }
             if formats::WORDS.contains(&stage.format) && stage.format != "auto" {
-                line(out, mark, "format", &quoted(stage.format));
+                write_key(out, mark, "format", &quote_toml(stage.format));
             }
             // Reports nobody can read would say nothing of any test.
             if !stage.reports.is_empty() && formats::WORDS.contains(&stage.format) {
-                line(out, mark, "reports", &list(&stage.reports));
+                write_key(out, mark, "reports", &list(&stage.reports));
             }
         }
     }
 
-    fn agent(&self, out: &mut String) {
+    fn write_agent(&self, out: &mut String) {
         out.push_str("\n[agent]\n");
         if self.agents.is_empty() {
             out.push_str(
@@ -202,13 +202,13 @@ impl Draft {
             let mark = if agent.off || used { "# " } else { "" };
             used |= mark.is_empty();
             if !agent.allows.is_empty() {
-                comment(out, &agent.allows);
+                write_comment(out, &agent.allows);
             }
-            line(out, mark, "command", &quoted(&agent.command));
-            line(out, mark, "prompt", &quoted(agent.prompt.into()));
+            write_key(out, mark, "command", &quote_toml(&agent.command));
+            write_key(out, mark, "prompt", &quote_toml(agent.prompt.into()));
             let env: Vec<String> = agent.env.iter().chain(&self.env).cloned().collect();
             if !env.is_empty() {
-                line(out, mark, "env", &list(&env));
+                write_key(out, mark, "env", &list(&env));
             }
         }
         if self.env.is_empty() && self.agents.iter().all(|agent| agent.env.is_empty()) {
@@ -218,12 +218,12 @@ impl Draft {
     }
 }
 
-fn line(out: &mut String, mark: &str, key: &str, value: &str) {
+fn write_key(out: &mut String, mark: &str, key: &str, value: &str) {
     let _ = writeln!(out, "{mark}{key} = {value}");
 }
 
 /// Text in comment lines; no line end or control character of it gets out of the comment.
-fn comment(out: &mut String, text: &str) {
+fn write_comment(out: &mut String, text: &str) {
     for line in text.lines() {
         let line: String = line.chars().filter(|c| !c.is_control()).collect();
         let _ = writeln!(out, "# {line}");

@@ -229,21 +229,21 @@ impl Layers {
         let stages = self.stage_specs(&mut problems);
         self.check_branches(&mut problems);
         self.check_paths(&mut problems);
-        let budget = self.budget(&mut problems);
+        let budget = self.read_budget(&mut problems);
         self.check_globs(&mut problems);
         if !problems.is_empty() {
             return Err(ConfigError(problems));
         }
         let path = self.path("target.path").unwrap_or_else(|| self.directory.clone());
-        let name = self.optional("target.name").or_else(|| Some(path.file_name()?.to_string_lossy().into_owned()));
+        let name = self.optional_text("target.name").or_else(|| Some(path.file_name()?.to_string_lossy().into_owned()));
         Ok(Settings {
             target: Target {
                 name: name.unwrap_or_else(|| "repository".to_owned()),
                 path,
                 branch: self.text("target.branch"),
                 objective: self.text("target.objective"),
-                check: self.optional("target.check"),
-                setup: self.optional("target.setup"),
+                check: self.optional_text("target.check"),
+                setup: self.optional_text("target.setup"),
                 setup_inputs: self.texts("target.setup_inputs"),
                 copy: self.texts("target.copy"),
             },
@@ -259,7 +259,7 @@ impl Layers {
             },
             agent: Agent {
                 preset: Preset::Command,
-                command: self.optional("agent.command"),
+                command: self.optional_text("agent.command"),
                 prompt: self.choice("agent.prompt"),
                 env: self.texts("agent.env"),
                 idle_timeout: self.time_or_off("agent.idle_timeout"),
@@ -307,11 +307,11 @@ impl Layers {
                 max_processes: self.count("sandbox.max_processes").into(),
             },
             green_branch: self.text("green_branch.green_branch"),
-            warnings: self.warnings(),
+            warnings: self.list_warnings(),
         })
     }
 
-    fn warnings(&self) -> Vec<String> {
+    fn list_warnings(&self) -> Vec<String> {
         let older: Vec<String> = self.ignored.iter().map(|(key, place)| format!("`{}` ({place})", key.path)).collect();
         let told = format!("these keys have no meaning here and are ignored: {}", older.join(", "));
         Some(told).filter(|_| !older.is_empty()).into_iter().collect()
@@ -332,7 +332,7 @@ impl Layers {
         self.text(key).parse().unwrap_or_default()
     }
 
-    pub(super) fn optional(&self, key: &str) -> Option<String> {
+    pub(super) fn optional_text(&self, key: &str) -> Option<String> {
         Some(self.text(key)).filter(|text| !text.trim().is_empty())
     }
 
@@ -364,6 +364,6 @@ impl Layers {
 
     /// A path setting, made absolute from the settings file's folder.
     pub fn path(&self, key: &str) -> Option<PathBuf> {
-        self.optional(key).map(|path| self.directory.join(path))
+        self.optional_text(key).map(|path| self.directory.join(path))
     }
 }

@@ -6,7 +6,7 @@
 use super::layers::{File, Source};
 use super::value::{Kind, Refusal, Value};
 use super::{Problem, schema};
-use crate::domain::base::nearest::nearest;
+use crate::domain::base::nearest::find_nearest;
 use crate::domain::plan::globs::Globs;
 use crate::domain::verify::formats::Format;
 use crate::domain::verify::key::{Demand, StageKind, StageSpec};
@@ -49,12 +49,12 @@ impl Stage {
     }
 
     /// The stage the engine runs.
-    pub fn spec(&self, timeout: Duration) -> StageSpec {
+    pub fn to_spec(&self, timeout: Duration) -> StageSpec {
         StageSpec { timeout_secs: self.timeout.unwrap_or(timeout).as_secs(), ..self.spec.clone() }
     }
 
     /// Keys that mean nothing beside the kind of the stage, or contradict each other, with what to do.
-    fn contradictions(&self) -> Vec<(&'static str, String)> {
+    fn find_contradictions(&self) -> Vec<(&'static str, String)> {
         let StageSpec { kind, format, demand, reports, .. } = &self.spec;
         let Demand { at_most, at_least, better, ratchet } = *demand;
         let (metric, tests) = (*kind == StageKind::Metric, *kind == StageKind::Tests);
@@ -78,7 +78,7 @@ impl Stage {
             (tests && format.gives_findings(), "format", gives_findings.as_str()),
             (tests && ratchet.is_some(), "ratchet", "has no meaning for tests: a test that breaks always hurts"),
             (of_security, "ratchet", "has no meaning for security: more findings always hurt"),
-            (metric && ratchet == Some(true) && demand.better().is_none(), "ratchet", which_way),
+            (metric && ratchet == Some(true) && demand.better_direction().is_none(), "ratchet", which_way),
         ];
         rules.into_iter().filter(|(broken, ..)| *broken).map(|(_, key, why)| (key, why.to_owned())).collect()
     }
@@ -140,7 +140,7 @@ pub(super) fn read(file: &File<'_>, value: &DeValue<'_>, place: &Source, problem
     let mut stages: Vec<Stage> = Vec::new();
     for item in items.iter() {
         let DeValue::Table(table) = item.get_ref() else { continue };
-        let place = file.place(item.span().start);
+        let place = file.source_at(item.span().start);
         let stage = read_one(file, table, problems);
         for (key, text) in [("name", &stage.spec.name), ("run", &stage.spec.run)] {
             if text.trim().is_empty() {
@@ -152,7 +152,7 @@ pub(super) fn read(file: &File<'_>, value: &DeValue<'_>, place: &Source, problem
             let rule = "may have 64 bytes at most, no `:` and no control characters";
             problems.push(refuse(&place, format!("{PATH}.name"), rule));
         }
-        for (key, message) in stage.contradictions() {
+        for (key, message) in stage.find_contradictions() {
             problems.push(refuse(&place, format!("{PATH}.{key}"), &message));
         }
         if stages.iter().any(|other| other.spec.name == stage.spec.name) && !stage.spec.name.is_empty() {
@@ -170,10 +170,10 @@ pub(super) fn read(file: &File<'_>, value: &DeValue<'_>, place: &Source, problem
 fn read_one(file: &File<'_>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -> Stage {
     let mut stage = Stage::default();
     for (name, value) in table {
-        let place = file.place(name.span().start);
+        let place = file.source_at(name.span().start);
         let path = format!("{PATH}.{}", name.get_ref());
         let Some((key, kind)) = KEYS.iter().find(|(key, _)| *key == name.get_ref().as_ref()) else {
-            let nearest = nearest(name.get_ref(), KEYS.iter().map(|(key, _)| *key));
+            let nearest = find_nearest(name.get_ref(), KEYS.iter().map(|(key, _)| *key));
             problems.push(Problem::Unknown { place, key: path, nearest: nearest.map(|name| format!("{PATH}.{name}")) });
             continue;
         };

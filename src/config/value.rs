@@ -75,7 +75,7 @@ impl Refusal {
     /// What is wrong with a key, and, as far as it is a text, the value it has there.
     pub(super) fn into_problem(self, place: Source, key: String, said: Option<&str>) -> Problem {
         match (self, said) {
-            (Self::Later, Some(said)) => Problem::Unsupported { place, key: format!("{key} = {}", quoted(said)) },
+            (Self::Later, Some(said)) => Problem::Unsupported { place, key: format!("{key} = {}", quote_toml(said)) },
             (Self::Later, None) => Problem::Unsupported { place, key },
             (Self::Wrong(message), _) => Problem::Value { place, key, message },
         }
@@ -93,23 +93,23 @@ impl Kind {
             (Self::Texts | Self::Lines | Self::Names, DeValue::Array(items)) => {
                 let texts = items.iter().map(|item| match item.get_ref() {
                     DeValue::String(text) => Ok(text.to_string()),
-                    _ => Err(self.wanted()),
+                    _ => Err(self.type_error()),
                 });
                 self.check_list(texts.collect::<Result<_, _>>()?)
             }
-            (Self::Flag | Self::Texts | Self::Lines | Self::Names, _) => Err(self.wanted()),
-            (Self::Count(..) | Self::Number, DeValue::String(_)) => Err(self.wanted()),
+            (Self::Flag | Self::Texts | Self::Lines | Self::Names, _) => Err(self.type_error()),
+            (Self::Count(..) | Self::Number, DeValue::String(_)) => Err(self.type_error()),
             (_, DeValue::String(text)) => self.read_text(text),
-            (Self::Text | Self::Line | Self::Choice(..), _) => Err(self.wanted()),
+            (Self::Text | Self::Line | Self::Choice(..), _) => Err(self.type_error()),
             (Self::Money, DeValue::Integer(number)) => self.read_text(&number.to_string()),
             (Self::Number, DeValue::Integer(number)) if number.radix() == 10 => self.read_text(number.as_str()),
             (Self::Money | Self::Number, DeValue::Float(number)) => self.read_text(number.as_str()),
-            (Self::Money | Self::Number, _) => Err(self.wanted()),
+            (Self::Money | Self::Number, _) => Err(self.type_error()),
             (_, DeValue::Integer(number)) => {
                 let text = u64::from_str_radix(number.as_str(), number.radix()).map(|n| n.to_string());
                 self.read_text(&text.unwrap_or_else(|_| number.to_string()))
             }
-            _ => Err(self.wanted()),
+            _ => Err(self.type_error()),
         }
     }
 
@@ -127,13 +127,13 @@ impl Kind {
             Self::Text => Ok(Value::Text(text.to_owned())),
             Self::Count(least, most) => {
                 let number = text.trim().parse().ok().filter(|number| (least..=most).contains(number));
-                number.map(Value::Count).ok_or_else(|| self.wanted())
+                number.map(Value::Count).ok_or_else(|| self.type_error())
             }
-            Self::Number => text.trim().replace('_', "").parse().map(Value::Number).map_err(|_| self.wanted()),
+            Self::Number => text.trim().replace('_', "").parse().map(Value::Number).map_err(|_| self.type_error()),
             Self::Flag => match text.trim() {
                 "true" | "1" | "yes" => Ok(Value::Flag(true)),
                 "false" | "0" | "no" => Ok(Value::Flag(false)),
-                _ => Err(self.wanted()),
+                _ => Err(self.type_error()),
             },
             Self::Texts | Self::Lines | Self::Names => {
                 self.check_list(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect())
@@ -142,10 +142,10 @@ impl Kind {
             Self::Time | Self::TimeOrOff => Ok(Value::Time(time()?)),
             Self::SizeOrOff if text.trim() == "0" => Ok(Value::Size(0)),
             Self::Size | Self::SizeOrOff => parse_size(text).map(Value::Size).map_err(Refusal::Wrong),
-            Self::Money => parse_money(text).map(Value::Money).ok_or_else(|| self.wanted()),
+            Self::Money => parse_money(text).map(Value::Money).ok_or_else(|| self.type_error()),
             Self::Choice(now, _) if now.contains(&text) => Ok(Value::Text(text.to_owned())),
             Self::Choice(_, later) if later.contains(&text) => Err(Refusal::Later),
-            Self::Choice(..) => Err(self.wanted()),
+            Self::Choice(..) => Err(self.type_error()),
         }
     }
 
@@ -169,7 +169,7 @@ impl Kind {
         Ok(Value::Texts(items))
     }
 
-    fn wanted(self) -> Refusal {
+    fn type_error(self) -> Refusal {
         Refusal::Wrong(match self {
             Self::Text | Self::Line => "must be a text in quotes".to_owned(),
             Self::Count(least, most) if most == u64::MAX => format!("must be a whole number of at least {least}"),
@@ -234,7 +234,7 @@ fn parse_money(text: &str) -> Option<u64> {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => f.write_str(&quoted(text)),
+            Self::Text(text) => f.write_str(&quote_toml(text)),
             Self::Count(number) => write!(f, "{number}"),
             Self::Number(number) => write!(f, "{number}"),
             Self::Flag(flag) => write!(f, "{flag}"),
@@ -261,11 +261,11 @@ impl fmt::Display for Value {
 
 /// Texts as a TOML list on one line.
 pub(super) fn quoted_list(texts: &[String]) -> String {
-    format!("[{}]", texts.iter().map(|text| quoted(text)).collect::<Vec<_>>().join(", "))
+    format!("[{}]", texts.iter().map(|text| quote_toml(text)).collect::<Vec<_>>().join(", "))
 }
 
 /// A text as a TOML string on one line.
-pub fn quoted(text: &str) -> String {
+pub fn quote_toml(text: &str) -> String {
     let mut out = String::from('"');
     for c in text.chars() {
         match c {

@@ -14,16 +14,16 @@ const LAST_SIGNAL: i32 = 31;
 
 /// How a process ended by itself or by a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum ProcessExit {
     /// It left with this code.
     Code(i32),
     /// This signal ended it.
     Signal(i32),
 }
 
-impl Ending {
+impl ProcessExit {
     /// From what the system says, which is one of the two.
-    pub fn told(code: Option<i32>, signal: Option<i32>) -> Option<Self> {
+    pub fn from_status(code: Option<i32>, signal: Option<i32>) -> Option<Self> {
         code.map(Self::Code).or(signal.map(Self::Signal))
     }
 
@@ -44,7 +44,7 @@ impl Ending {
     }
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for ProcessExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => write!(f, "exit {code}"),
@@ -76,8 +76,8 @@ pub enum ProcessEnd {
 impl fmt::Display for ProcessEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Exited(code) => Ending::Code(*code).fmt(f),
-            Self::Signaled(signal) => Ending::Signal(*signal).fmt(f),
+            Self::Exited(code) => ProcessExit::Code(*code).fmt(f),
+            Self::Signaled(signal) => ProcessExit::Signal(*signal).fmt(f),
             Self::Timeout => f.write_str("time used up"),
             Self::Stalled => f.write_str("stalled"),
             Self::Stopped => f.write_str("killed"),
@@ -94,23 +94,23 @@ mod tests {
     #[test]
     fn a_number_is_read_as_it_was_written() {
         for (ending, number, words) in [
-            (Ending::Code(0), 0, "exit 0"),
-            (Ending::Code(128), 128, "exit 128"),
-            (Ending::Signal(1), 129, "signal 1"),
-            (Ending::Signal(31), 159, "signal 31"),
-            (Ending::Code(160), 160, "exit 160"),
-            (Ending::Code(255), 255, "exit 255"),
+            (ProcessExit::Code(0), 0, "exit 0"),
+            (ProcessExit::Code(128), 128, "exit 128"),
+            (ProcessExit::Signal(1), 129, "signal 1"),
+            (ProcessExit::Signal(31), 159, "signal 31"),
+            (ProcessExit::Code(160), 160, "exit 160"),
+            (ProcessExit::Code(255), 255, "exit 255"),
         ] {
             assert_eq!((ending.number(), ending.to_string().as_str()), (number, words));
-            assert_eq!(Ending::of_number(number), ending);
+            assert_eq!(ProcessExit::of_number(number), ending);
         }
         assert_eq!(
-            Ending::of_number(Ending::Signal(34).number()),
-            Ending::Code(162),
+            ProcessExit::of_number(ProcessExit::Signal(34).number()),
+            ProcessExit::Code(162),
             "a real-time signal reads as a code"
         );
-        assert_eq!(Ending::told(Some(3), None), Some(Ending::Code(3)));
-        assert_eq!(Ending::told(None, Some(9)), Some(Ending::Signal(9)));
-        assert_eq!(Ending::told(None, None), None);
+        assert_eq!(ProcessExit::from_status(Some(3), None), Some(ProcessExit::Code(3)));
+        assert_eq!(ProcessExit::from_status(None, Some(9)), Some(ProcessExit::Signal(9)));
+        assert_eq!(ProcessExit::from_status(None, None), None);
     }
 }

@@ -169,12 +169,12 @@ pub fn socket_paths(name: &str, value: &str) -> Vec<String> {
     };
     let addresses = value.split(';').filter_map(|address| address.strip_prefix("unix:"));
     let paths = addresses.flat_map(|address| address.split(',')).filter_map(|pair| pair.strip_prefix("path="));
-    let paths = paths.map(unescape).chain([plain.to_owned()]);
+    let paths = paths.map(percent_decode).chain([plain.to_owned()]);
     paths.filter(|path| path.starts_with('/')).collect()
 }
 
 /// Text with `%20` and the like.
-fn unescape(text: &str) -> String {
+fn percent_decode(text: &str) -> String {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let Some((first, tail)) = rest.split_first() {
         let hex = tail.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());

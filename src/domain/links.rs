@@ -34,12 +34,12 @@ pub struct Links {
 impl Links {
     /// Whether the link at `path` leads out of the tree, by itself or by other links of the tree: to an absolute path, above
     /// the root, into a folder of git or below a submodule. One that cannot be made leaves it, too.
-    pub fn leaves(&self, path: &[u8]) -> bool {
+    pub fn leaves_tree(&self, path: &[u8]) -> bool {
         let Some(target) = self.targets.get(path) else { return false };
         let folder = path.iter().rposition(|b| *b == b'/').map_or(&path[..0], |at| &path[..at]);
-        let mut at: Vec<&[u8]> = parts(folder).collect();
+        let mut at: Vec<&[u8]> = path_parts(folder).collect();
         let mut open: Vec<&[u8]> = Vec::new();
-        if !follow(target, &mut open) {
+        if !push_target(target, &mut open) {
             return true;
         }
         let mut hops = 0;
@@ -61,7 +61,7 @@ impl Links {
                 if hops > HOPS {
                     return false;
                 }
-                if !follow(target, &mut open) {
+                if !push_target(target, &mut open) {
                     return true;
                 }
             } else if self.submodules.contains(&here) && open.last().is_some_and(|next| *next != b"..") {
@@ -72,15 +72,15 @@ impl Links {
     }
 }
 
-fn parts(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+fn path_parts(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     path.split(|b| *b == b'/').filter(|part| !part.is_empty() && *part != b".")
 }
 
 /// Puts the parts of a link's target before those that are still open; no for one that starts elsewhere or nowhere. A system
 /// reads a target up to its first NUL.
-fn follow<'a>(target: &'a [u8], open: &mut Vec<&'a [u8]>) -> bool {
+fn push_target<'a>(target: &'a [u8], open: &mut Vec<&'a [u8]>) -> bool {
     let target = target.split(|b| *b == 0).next().unwrap_or_default();
-    open.extend(parts(target).rev());
+    open.extend(path_parts(target).rev());
     !target.is_empty() && !target.starts_with(b"/")
 }
 
@@ -102,12 +102,12 @@ mod tests {
         link("above", "../x");
         tree.submodules.insert(b"sub".to_vec());
         for (path, target, wanted) in CASES {
-            assert_eq!(tree.leaves(path.as_bytes()), *wanted, "{path} -> {target}");
+            assert_eq!(tree.leaves_tree(path.as_bytes()), *wanted, "{path} -> {target}");
         }
-        assert!(!tree.leaves(b"nothing"));
+        assert!(!tree.leaves_tree(b"nothing"));
         tree.targets.insert(b"\xff/\xfe".to_vec(), b"../\xfd".to_vec());
         tree.targets.insert(b"\xfd".to_vec(), b"..".to_vec());
-        assert!(tree.leaves(b"\xff/\xfe"), "names are bytes");
+        assert!(tree.leaves_tree(b"\xff/\xfe"), "names are bytes");
     }
 
     const CASES: &[(&str, &str, bool)] = &[

@@ -30,4 +30,4 @@ pub mod mission;
 
 pub mod handoff;
 
-pub mod survey;
+pub mod detect;

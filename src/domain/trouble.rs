@@ -75,7 +75,7 @@ pub enum Cause {
 
 impl Cause {
     /// A cause that is known by nothing but what was said of it.
-    pub fn unknown(message: &str) -> Self {
+    pub fn from_message(message: &str) -> Self {
         Self::Unknown(key(message))
     }
 
@@ -169,7 +169,7 @@ impl Cause {
 
 /// One failure of that kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Told")]
+#[serde(from = "StoredTrouble")]
 pub struct Trouble {
     /// Its cause.
     pub cause: Cause,
@@ -192,7 +192,7 @@ impl Trouble {
 
 impl From<String> for Trouble {
     fn from(why: String) -> Self {
-        Self { cause: Cause::unknown(&why), why }
+        Self { cause: Cause::from_message(&why), why }
     }
 }
 
@@ -211,16 +211,16 @@ impl std::fmt::Display for Trouble {
 /// A trouble as journals have it: earlier ones have what was said only.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Told {
+enum StoredTrouble {
     Said(String),
     Whole { cause: Cause, why: String },
 }
 
-impl From<Told> for Trouble {
-    fn from(told: Told) -> Self {
+impl From<StoredTrouble> for Trouble {
+    fn from(told: StoredTrouble) -> Self {
         match told {
-            Told::Said(why) => why.into(),
-            Told::Whole { cause, why } => Self { cause, why },
+            StoredTrouble::Said(why) => why.into(),
+            StoredTrouble::Whole { cause, why } => Self { cause, why },
         }
     }
 }
@@ -245,12 +245,14 @@ mod tests {
 
     #[test]
     fn what_differs_from_failure_to_failure_is_no_part_of_a_key() {
-        let one = Cause::unknown("collect the workspace: run `git push /x/1 u1` (exit code 1): fatal: broken pipe");
-        let two = Cause::unknown("collect the workspace: run `git push /x/2 u2` (exit code 128): fatal: broken pipe");
+        let one =
+            Cause::from_message("collect the workspace: run `git push /x/1 u1` (exit code 1): fatal: broken pipe");
+        let two =
+            Cause::from_message("collect the workspace: run `git push /x/2 u2` (exit code 128): fatal: broken pipe");
         assert_eq!(one, two);
         assert_ne!(
             one,
-            Cause::unknown("collect the workspace: run `git add /x/2 u2` (exit code 1): fatal: bad object")
+            Cause::from_message("collect the workspace: run `git add /x/2 u2` (exit code 1): fatal: bad object")
         );
     }
 

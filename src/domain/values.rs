@@ -29,7 +29,7 @@ pub fn check_line(line: &str) -> Result<(), String> {
 /// The day of a time, in UTC, as `2026-11-20`.
 ///
 /// Days to a civil date as in Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms" (`civil_from_days`).
-pub fn date(at: Millis) -> String {
+pub fn format_date(at: Millis) -> String {
     let days = at / 86_400_000 + 719_468;
     let (era, of_era) = (days / 146_097, days % 146_097);
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -219,7 +219,7 @@ impl CommitId {
     }
 
     /// The first ten digits, for people.
-    pub fn short(&self) -> &str {
+    pub fn short_id(&self) -> &str {
         &self.0[..10]
     }
 }

@@ -3,11 +3,11 @@
 //! Promises: nothing is counted here that the journal's fold does not say; what green does not contain is named missing;
 //! every unit that did not land has a command that helps.
 
-use super::status::{next_action, rolled_back, truth};
-use super::words::{attempt_ref, counts, worked};
+use super::status::{format_status_line, next_action, rolled_back};
+use super::words::{attempt_ref, counts, find_own_work};
 use super::{GreenRef, View};
 use crate::domain::base::text::name_first;
-use crate::domain::mission::timeline::{Landed, LandingTold, Phase, Timeline};
+use crate::domain::mission::timeline::{Landed, LandingEntry, Phase, Timeline};
 use crate::domain::mission::{Record, Unit, UnitState};
 use crate::domain::values::{Millis, UnitId};
 use std::collections::BTreeSet;
@@ -40,7 +40,7 @@ pub struct Unlanded<'a> {
 }
 
 /// A landing with how it landed.
-pub type Fact<'t, 'a> = (&'t LandingTold<'a>, Landed<'a>);
+pub type Fact<'t, 'a> = (&'t LandingEntry<'a>, Landed<'a>);
 
 /// A unit that took time.
 #[derive(Debug)]
@@ -54,13 +54,13 @@ pub struct Slow<'a> {
 }
 
 /// Units that the journal calls landed and that are not among those green names.
-pub fn missing<'a>(view: &View<'a>, landed_on_green: &BTreeSet<UnitId>) -> Vec<&'a Unit> {
+pub fn find_missing<'a>(view: &View<'a>, landed_on_green: &BTreeSet<UnitId>) -> Vec<&'a Unit> {
     let landed = view.state.units.iter().filter(|unit| unit.state == UnitState::Landed);
     landed.filter(|unit| !landed_on_green.contains(&unit.spec.id)).collect()
 }
 
 /// What to say of them before everything else; the first few are named.
-pub fn contradiction(missing: &[&Unit], green: &GreenRef) -> Option<String> {
+pub fn describe_contradiction(missing: &[&Unit], green: &GreenRef) -> Option<String> {
     if missing.is_empty() {
         return None;
     }
@@ -71,19 +71,20 @@ pub fn contradiction(missing: &[&Unit], green: &GreenRef) -> Option<String> {
 impl<'a> Account<'a> {
     /// Takes the account of a mission. `landed_on_green` are the units named by trailers of green's history.
     pub fn of(view: &View<'a>, green: &'a GreenRef, landed_on_green: &BTreeSet<UnitId>) -> Self {
-        Self { view: *view, green, timeline: view.timeline(), missing: missing(view, landed_on_green) }
+        Self { view: *view, green, timeline: view.timeline(), missing: find_missing(view, landed_on_green) }
     }
 
     /// When counting ends: the mission's end, or now.
-    pub fn until(&self) -> Millis {
+    pub fn end_time(&self) -> Millis {
         self.view.state.ended.unwrap_or(self.view.now)
     }
 
     /// The first line: whether it is over, how it ended, how many of how many landed, what is not done, who is waited for.
-    pub fn headline(&self) -> String {
-        let over = self.view.state.over();
-        let mut line = if over { truth(&self.view) } else { format!("not over: {}", truth(&self.view)) };
-        let undone = counts(self.view.state, UnitState::ALL.iter().copied().filter(|kind| !kind.satisfies()));
+    pub fn format_headline(&self) -> String {
+        let over = self.view.state.is_over();
+        let mut line =
+            if over { format_status_line(&self.view) } else { format!("not over: {}", format_status_line(&self.view)) };
+        let undone = counts(self.view.state, UnitState::ALL.iter().copied().filter(|kind| !kind.is_satisfied()));
         if !undone.is_empty() && !over {
             line.push_str(&format!("; not done: {}", undone.join(", ")));
         }
@@ -98,7 +99,7 @@ impl<'a> Account<'a> {
 
     /// What stands before everything else when the journal and green do not agree.
     pub fn contradiction(&self) -> Option<String> {
-        contradiction(&self.missing, self.green)
+        describe_contradiction(&self.missing, self.green)
     }
 
     fn in_state(&self, state: UnitState) -> impl Iterator<Item = &'a Unit> {
@@ -106,8 +107,8 @@ impl<'a> Account<'a> {
     }
 
     /// Landed units in the order of landing: the tests after one are the tests before the next.
-    pub fn landed(&self) -> Vec<(&'a Unit, Option<Fact<'_, 'a>>)> {
-        let landed: Vec<_> = self.timeline.landed().collect();
+    pub fn landed_units(&self) -> Vec<(&'a Unit, Option<Fact<'_, 'a>>)> {
+        let landed: Vec<_> = self.timeline.landed_landings().collect();
         let place = |unit: &Unit| landed.iter().rposition(|(told, _)| told.attempt_of(&unit.spec.id).is_some());
         let mut units: Vec<_> = self.in_state(UnitState::Landed).map(|unit| (place(unit), unit)).collect();
         units.sort_by_key(|(place, _)| *place);
@@ -115,22 +116,22 @@ impl<'a> Account<'a> {
     }
 
     /// Units for which nothing was to be done.
-    pub fn idle(&self) -> Vec<&'a Unit> {
+    pub fn idle_units(&self) -> Vec<&'a Unit> {
         self.in_state(UnitState::NoOp).collect()
     }
 
     /// Units that neither landed nor had nothing to do, in plan order.
-    pub fn unlanded(&self) -> Vec<Unlanded<'a>> {
-        let rest = self.view.state.units.iter().filter(|unit| !unit.state.satisfies());
-        rest.map(|unit| Unlanded { unit, kept: self.kept(unit), helps: self.helps(unit) }).collect()
+    pub fn unlanded_units(&self) -> Vec<Unlanded<'a>> {
+        let rest = self.view.state.units.iter().filter(|unit| !unit.state.is_satisfied());
+        rest.map(|unit| Unlanded { unit, kept: self.pinned_ref(unit), helps: self.suggest_command(unit) }).collect()
     }
 
-    fn kept(&self, unit: &Unit) -> Option<String> {
-        worked(&unit.attempts).map(|attempt| attempt_ref(&self.view.state.mission, &unit.spec.id, attempt.n))
+    fn pinned_ref(&self, unit: &Unit) -> Option<String> {
+        find_own_work(&unit.attempts).map(|attempt| attempt_ref(&self.view.state.mission, &unit.spec.id, attempt.n))
     }
 
-    fn helps(&self, unit: &Unit) -> String {
-        let (id, over) = (&unit.spec.id, self.view.state.over());
+    fn suggest_command(&self, unit: &Unit) -> String {
+        let (id, over) = (&unit.spec.id, self.view.state.is_over());
         match (unit.state, &unit.blocked_by) {
             (UnitState::Held, _) => format!("mc unit retry {id} --say TEXT"),
             (UnitState::Blocked, Some(cause)) => format!("mc unit show {cause}"),
@@ -144,11 +145,11 @@ impl<'a> Account<'a> {
 
     /// Units by the time they themselves took, longest first, with what it was spent on: at most `limit`. What a unit waited
     /// for others says nothing about the unit.
-    pub fn slowest(&self, limit: usize) -> Vec<Slow<'_>> {
+    pub fn slowest_units(&self, limit: usize) -> Vec<Slow<'_>> {
         let of_others = [Phase::Planned, Phase::Parked, Phase::Away];
         let mut units = Vec::new();
         for unit in &self.timeline.units {
-            let own = unit.phases.each().filter(|(phase, time)| *time > 0 && !of_others.contains(phase));
+            let own = unit.phases.iter().filter(|(phase, time)| *time > 0 && !of_others.contains(phase));
             let mut phases: Vec<_> = own.collect();
             phases.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
             units.push(Slow { unit: &unit.unit, own: phases.iter().map(|(_, time)| time).sum(), phases });
@@ -160,7 +161,7 @@ impl<'a> Account<'a> {
     }
 
     /// What the mission did not look at or take in, one line each. Untrusted.
-    pub fn left_out(&self) -> Vec<String> {
+    pub fn list_left_out(&self) -> Vec<String> {
         let later = Some(self.timeline.left_over).filter(|units| *units > 0);
         let later = later.map(|units| format!("{units} units of the plan source were not planned"));
         let notes = self.view.state.ground.iter().flat_map(|ground| ground.notes.iter().cloned());
@@ -168,7 +169,7 @@ impl<'a> Account<'a> {
     }
 
     /// When an engine took the mission up again, and how long after the last record before.
-    pub fn resumed(&self) -> impl Iterator<Item = (Millis, Millis)> + '_ {
+    pub fn list_resumes(&self) -> impl Iterator<Item = (Millis, Millis)> + '_ {
         let rows = self.view.records.windows(2);
         rows.filter_map(|rows| match &rows[1] {
             (_, at, Record::Resumed { .. }) => Some((*at, at.saturating_sub(rows[0].1))),
@@ -184,9 +185,9 @@ impl<'a> Account<'a> {
     }
 
     /// The command to type next.
-    pub fn next(&self) -> String {
+    pub fn next_command(&self) -> String {
         let unlanded = self.view.state.units.iter().find(|unit| unit.state.blocks() && !unit.attempts.is_empty());
-        match unlanded.filter(|_| self.view.state.over() && !rolled_back(&self.view)) {
+        match unlanded.filter(|_| self.view.state.is_over() && !rolled_back(&self.view)) {
             Some(unit) => format!("`mc unit show {}` shows why it did not land", unit.spec.id),
             None => next_action(&self.view, self.green),
         }

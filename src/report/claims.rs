@@ -2,7 +2,7 @@
 //!
 //! Promise: what could not be checked is never counted as held.
 
-use super::text::plain;
+use super::text::sanitize;
 use super::words::count;
 use serde_json::{Value, json};
 
@@ -37,17 +37,17 @@ pub struct Findings {
 
 impl Findings {
     /// The claim is broken, as `why` says.
-    pub fn broken(&mut self, why: impl Into<String>) {
+    pub fn add_broken(&mut self, why: impl Into<String>) {
         self.broken.push(why.into());
     }
 
     /// The claim cannot be checked, as `why` says.
-    pub fn unknown(&mut self, why: impl Into<String>) {
+    pub fn add_unknown(&mut self, why: impl Into<String>) {
         self.unknown.push(why.into());
     }
 
     /// Nothing but one reason for which a claim is broken.
-    pub fn only(why: impl Into<String>) -> Self {
+    pub fn from_broken(why: impl Into<String>) -> Self {
         Self { broken: vec![why.into()], unknown: Vec::new() }
     }
 
@@ -74,13 +74,13 @@ impl Claim {
     }
 
     /// Stands for these places of the report as well.
-    pub fn cover<T: Into<String>>(&mut self, places: impl IntoIterator<Item = T>) {
+    pub fn cover_places<T: Into<String>>(&mut self, places: impl IntoIterator<Item = T>) {
         self.covers.extend(places.into_iter().map(Into::into));
     }
 }
 
 /// How many claims hold, do not hold and cannot be checked.
-pub fn tally(claims: &[Claim]) -> [usize; 3] {
+pub fn count_claims(claims: &[Claim]) -> [usize; 3] {
     let count = |kind: fn(&Found) -> bool| claims.iter().filter(|claim| kind(&claim.found)).count();
     [
         count(|found| *found == Found::Holds),
@@ -91,7 +91,7 @@ pub fn tally(claims: &[Claim]) -> [usize; 3] {
 
 /// One line per claim, what does not hold first; the sum in the first line.
 pub fn text(mission: &str, claims: &[Claim]) -> String {
-    let [holds, broken, unknown] = tally(claims);
+    let [holds, broken, unknown] = count_claims(claims);
     let verdict = match (broken, unknown) {
         (0, 0) => "every claim of the report holds",
         (0, _) => "nothing in the report was found to be wrong, but not everything could be checked",
@@ -102,10 +102,10 @@ pub fn text(mission: &str, claims: &[Claim]) -> String {
     let mut out =
         format!("{verdict}: mission {mission}, {all}: {holds} hold, {counted}, {unknown} cannot be checked\n");
     let line = |claim: &Claim| {
-        let what = plain(&claim.what);
+        let what = sanitize(&claim.what);
         match &claim.found {
-            Found::Broken(why) => (0, format!("DOES NOT HOLD      {what}: {}\n", plain(why))),
-            Found::Unknown(why) => (1, format!("cannot be checked  {what}: {}\n", plain(why))),
+            Found::Broken(why) => (0, format!("DOES NOT HOLD      {what}: {}\n", sanitize(why))),
+            Found::Unknown(why) => (1, format!("cannot be checked  {what}: {}\n", sanitize(why))),
             Found::Holds => (2, format!("holds              {what}\n")),
         }
     };
@@ -117,7 +117,7 @@ pub fn text(mission: &str, claims: &[Claim]) -> String {
 
 /// `{schema, mission, holds, counts {holds, broken, unknown}, claims[] {claim, holds (true, false or null), why, covers[]}}`.
 pub fn json(mission: &str, claims: &[Claim]) -> Value {
-    let [holds, broken, unknown] = tally(claims);
+    let [holds, broken, unknown] = count_claims(claims);
     let each = claims.iter().map(|claim| {
         let (held, why) = match &claim.found {
             Found::Holds => (Some(true), None),
@@ -142,9 +142,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_checked_is_not_counted_as_held() {
-        let (mut second, mut third) = (Findings::only("is false"), Findings::default());
-        second.unknown("never seen");
-        third.unknown("no file");
+        let (mut second, mut third) = (Findings::from_broken("is false"), Findings::default());
+        second.add_unknown("never seen");
+        third.add_unknown("no file");
         let claims = [
             Claim::of("the first", Findings::default()),
             Claim::of("the \x1bsecond", second),

@@ -6,7 +6,7 @@ use crate::domain::values::Millis;
 use serde_json::{Value, json};
 
 /// Attempts of agents whose cost nobody knows, those that run now included; attempts that never ran cost nothing.
-pub fn unknown(state: &State) -> u64 {
+pub fn count_unknown(state: &State) -> u64 {
     state.account.unknown + state.agents_running()
 }
 
@@ -17,18 +17,18 @@ pub fn json(state: &State) -> Value {
     let (account, budget) = (&state.account, &state.policy.budget);
     let tokens_known = account.unknown_tokens + state.agents_running() == 0;
     json!({
-        "usd": (unknown(state) == 0).then(|| account.usd.dollars()),
-        "unknown_attempts": unknown(state),
+        "usd": (count_unknown(state) == 0).then(|| account.usd.dollars()),
+        "unknown_attempts": count_unknown(state),
         "tokens": tokens_known.then_some(account.tokens),
         "known_usd": account.usd.dollars(),
-        "counted_usd": counted(state).dollars(),
+        "counted_usd": sum_counted(state).dollars(),
         "cap_usd": (budget.per_run > Usd(0)).then(|| budget.per_run.dollars()),
-        "ends_at": state.ends_at().filter(|_| !state.over()).and_then(stamp),
+        "ends_at": state.ends_at().filter(|_| !state.is_over()).and_then(stamp),
     })
 }
 
-fn counted(state: &State) -> Usd {
-    Usd(state.charged().0.saturating_add(state.reserved().0))
+fn sum_counted(state: &State) -> Usd {
+    Usd(state.charged_cost().0.saturating_add(state.reserved_cost().0))
 }
 
 /// `1.25 USD`, with as many decimals as cents need.
@@ -41,7 +41,7 @@ pub fn text(state: &State) -> String {
     let budget = &state.policy.budget;
     let ran = state.units.iter().any(|unit| unit.spec.run.is_none() && !unit.attempts.is_empty());
     let known = dollars(state.account.usd);
-    let spent = match unknown(state) {
+    let spent = match count_unknown(state) {
         _ if !ran => return "no agent was run".to_owned(),
         0 => known,
         n if state.account.usd > Usd(0) => format!("{known} and what {} did not say", count(n, "attempt")),
@@ -54,25 +54,25 @@ pub fn text(state: &State) -> String {
     if !budget.counts_unknown {
         return format!("{spent}; the cap of {cap} does not count what is unknown");
     }
-    let (counted, each) = (dollars(counted(state)), dollars(budget.per_session));
+    let (counted, each) = (dollars(sum_counted(state)), dollars(budget.per_session));
     format!("{spent}; {counted} of {cap} counted, {each} for each attempt nobody measured")
 }
 
 /// The same in a few words for one line of the live view; absent while nothing was spent.
 pub fn brief(state: &State) -> Option<String> {
     let budget = &state.policy.budget;
-    match unknown(state) {
+    match count_unknown(state) {
         0 if state.account.usd == Usd(0) => None,
         n if n > 0 && !budget.counts_unknown => Some(format!("cost unknown ({})", count(n, "attempt"))),
         _ if budget.per_run == Usd(0) => Some(format!("cost {}", dollars(state.account.usd))),
-        _ => Some(format!("cost {} of {}", dollars(counted(state)), dollars(budget.per_run))),
+        _ => Some(format!("cost {} of {}", dollars(sum_counted(state)), dollars(budget.per_run))),
     }
 }
 
 /// When a mission that was given an end ends by the clock: `ends at 07:00 at the latest, in 3h12m`; absent when it was not, or
 /// is over.
 pub fn end(state: &State, now: Millis) -> Option<String> {
-    let at = state.ends_at().filter(|_| state.policy.until > 0 && !state.over())?;
+    let at = state.ends_at().filter(|_| state.policy.until > 0 && !state.is_over())?;
     let local = of_day(at)?;
     Some(format!("ends at {local} at the latest, in {}", span(at.saturating_sub(now))))
 }

@@ -1,8 +1,8 @@
 //! `mc doctor` for people and programs.
 
-use super::text::plain;
+use super::text::sanitize;
 use super::words::count;
-use crate::domain::survey::checks::{Check, Mark, stops};
+use crate::domain::detect::checks::{Check, Mark, has_problem};
 use serde_json::{Value, json};
 
 /// One line per check, what helps below it, and a last line that says whether a mission can start.
@@ -15,11 +15,11 @@ pub fn text(checks: &[Check]) -> String {
             Mark::Warning => "warning ",
             Mark::Problem => "problem ",
         };
-        let mut lines = check.found.lines().map(plain);
+        let mut lines = check.found.lines().map(sanitize);
         out.push_str(&format!("{mark} {:wide$}  {}\n", check.about, lines.next().unwrap_or_default()));
         let indent = " ".repeat(wide + 11);
         for line in lines.chain(check.help.lines().enumerate().map(|(nth, line)| {
-            if nth == 0 { format!("help: {}", plain(line)) } else { format!("      {}", plain(line)) }
+            if nth == 0 { format!("help: {}", sanitize(line)) } else { format!("      {}", sanitize(line)) }
         })) {
             out.push_str(&format!("{indent}{line}\n"));
         }
@@ -40,7 +40,7 @@ pub fn text(checks: &[Check]) -> String {
 /// `{"schema": 1, "ready": …, "gate": …, "checks": [{"about", "mark", "found", "help"}]}`; `gate` is `holds`, `lets-through` or null.
 pub fn json(checks: &[Check], gate: Option<bool>) -> Value {
     let gate = gate.map(|through| if through { "lets-through" } else { "holds" });
-    json!({"schema": 1, "ready": !stops(checks), "gate": gate, "checks": checks})
+    json!({"schema": 1, "ready": !has_problem(checks), "gate": gate, "checks": checks})
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 //! `stop-commands` and a token nobody knows, and what goes into a command is escaped as its parser unescapes it.
 
 use super::markdown::longest_run;
-use super::text::plain;
-use super::verify::{Verified, failing, past, text};
+use super::text::sanitize;
+use super::verify::{Verified, describe_history, list_failing, text};
 use crate::domain::verify::history::TestHistory;
 use crate::domain::verify::{Cause, Refusal};
 use std::collections::BTreeMap;
@@ -15,68 +15,74 @@ use std::fmt::Write;
 const SHOWN: usize = 10;
 
 /// The output of the step.
-pub fn github(verified: &Verified, token: &str) -> String {
+pub fn render(verified: &Verified, token: &str) -> String {
     let mut out = format!("::stop-commands::{token}\n{}::{token}::\n", text(verified, false));
     let history = &verified.history;
     if let Some(delta) = &verified.delta {
-        annotate(&mut out, "error", "Stage cannot be compared", &delta.incomparable, history);
-        annotate(&mut out, "error", "Broken test", &delta.broken, history);
-        annotate(&mut out, "error", "New test fails", &delta.new_failing, history);
-        annotate(&mut out, "error", "Test disappeared", &delta.removed, history);
-        annotate(&mut out, "error", "Test became skipped", &delta.newly_skipped, history);
-        annotate(&mut out, "error", "Stage broken", &delta.stages_broken, history);
-        annotate(&mut out, "error", "Stage could not run", &delta.not_run, history);
+        write_annotations(&mut out, "error", "Stage cannot be compared", &delta.incomparable, history);
+        write_annotations(&mut out, "error", "Broken test", &delta.broken, history);
+        write_annotations(&mut out, "error", "New test fails", &delta.new_failing, history);
+        write_annotations(&mut out, "error", "Test disappeared", &delta.removed, history);
+        write_annotations(&mut out, "error", "Test became skipped", &delta.newly_skipped, history);
+        write_annotations(&mut out, "error", "Stage broken", &delta.stages_broken, history);
+        write_annotations(&mut out, "error", "Stage could not run", &delta.not_run, history);
         let told = |refusal: &&Refusal| matches!(refusal.cause, Cause::Findings | Cause::Metrics | Cause::Gate);
         for refusal in verified.judgement.iter().flat_map(|judgement| &judgement.refusals).filter(told) {
-            command(&mut out, "error", refusal.cause.word(), &refusal.reason);
+            write_command(&mut out, "error", refusal.cause.word(), &refusal.reason);
         }
-        annotate(&mut out, "warning", "Failed before this change too", &delta.still_failing, history);
-        annotate(&mut out, "notice", "Fixed", &delta.fixed, history);
+        write_annotations(&mut out, "warning", "Failed before this change too", &delta.still_failing, history);
+        write_annotations(&mut out, "notice", "Fixed", &delta.fixed, history);
     } else {
-        annotate(&mut out, "error", "Fails", &failing(&verified.after.snapshot), history);
+        write_annotations(&mut out, "error", "Fails", &list_failing(&verified.after.snapshot), history);
     }
-    annotate(&mut out, "warning", "Flaky", &verified.after.snapshot.flaky, history);
+    write_annotations(&mut out, "warning", "Flaky", &verified.after.snapshot.flaky, history);
     if let Some(rules) = verified.changed_rules() {
-        let by = rules.judge();
+        let by = rules.policy_source();
         for line in rules.lines().iter().take(SHOWN) {
-            command(&mut out, "warning", "Changes how it is verified", &format!("{line} (judged by {by})"));
+            write_command(&mut out, "warning", "Changes how it is verified", &format!("{line} (judged by {by})"));
         }
     }
     for note in verified.notes.iter().chain(&verified.stored_notes()) {
-        command(&mut out, "notice", "mc verify", note);
+        write_command(&mut out, "notice", "mc verify", note);
     }
-    command(&mut out, if verified.passes() { "notice" } else { "error" }, "mc verify", &verified.headline());
+    write_command(&mut out, if verified.passes_gate() { "notice" } else { "error" }, "mc verify", &verified.headline());
     out
 }
 
 /// The summary of the job, as Markdown that holds no markup of others.
-pub fn summary(verified: &Verified) -> String {
+pub fn render_summary(verified: &Verified) -> String {
     let body = text(verified, false);
     let fence = "`".repeat(3.max(longest_run(&body) + 1));
-    let sign = if verified.passes() { "passes" } else { "does not pass" };
+    let sign = if verified.passes_gate() { "passes" } else { "does not pass" };
     format!("### mc verify: {sign}\n\n{fence}text\n{body}{fence}\n")
 }
 
-fn annotate(out: &mut String, kind: &str, title: &str, names: &[String], history: &BTreeMap<String, TestHistory>) {
+fn write_annotations(
+    out: &mut String,
+    kind: &str,
+    title: &str,
+    names: &[String],
+    history: &BTreeMap<String, TestHistory>,
+) {
     for name in names.iter().take(SHOWN) {
-        let known = history.get(name).map(|test| format!(" ({})", past(test))).unwrap_or_default();
-        command(out, kind, title, &format!("{name}{known}"));
+        let known = history.get(name).map(|test| format!(" ({})", describe_history(test))).unwrap_or_default();
+        write_command(out, kind, title, &format!("{name}{known}"));
     }
     if names.len() > SHOWN {
-        command(out, kind, title, &format!("and {} more, see the output of this step", names.len() - SHOWN));
+        write_command(out, kind, title, &format!("and {} more, see the output of this step", names.len() - SHOWN));
     }
 }
 
 /// One workflow command
 /// (<https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions>).
-fn command(out: &mut String, kind: &str, title: &str, message: &str) {
-    let title = escaped(title).replace(':', "%3A").replace(',', "%2C");
-    let lines: Vec<String> = message.split('\n').map(plain).collect();
-    let _ = writeln!(out, "::{kind} title={title}::{}", escaped(&lines.join("\n")));
+fn write_command(out: &mut String, kind: &str, title: &str, message: &str) {
+    let title = escape(title).replace(':', "%3A").replace(',', "%2C");
+    let lines: Vec<String> = message.split('\n').map(sanitize).collect();
+    let _ = writeln!(out, "::{kind} title={title}::{}", escape(&lines.join("\n")));
 }
 
 /// The percent sign first: it begins every escape.
-fn escaped(text: &str) -> String {
+fn escape(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 

@@ -31,7 +31,7 @@ fn p12_names_and_output_are_text_of_annotations_and_nothing_else() {
         vec![stage("unit", &[(HOSTILE, Failed)]), silent("x", StageOutcome::Failed, Some(1), None, HOSTILE)],
     );
     verified.notes.push(HOSTILE.to_owned());
-    let output = github(&verified, "0123token");
+    let output = render(&verified, "0123token");
     let found = commands(&output);
     let safe =
         |line: &&str| ["::error title=", "::warning title=", "::notice title="].iter().any(|s| line.starts_with(s));
@@ -46,7 +46,7 @@ fn p12_names_and_output_are_text_of_annotations_and_nothing_else() {
 #[test]
 fn line_breaks_of_a_message_stay_and_titles_are_one_word_for_the_parser() {
     let mut out = String::new();
-    command(&mut out, "error", "a: b, c", "100%\nof: it, all");
+    write_command(&mut out, "error", "a: b, c", "100%\nof: it, all");
     assert_eq!(out, "::error title=a%3A b%2C c::100%25%0Aof: it, all\n");
 }
 
@@ -54,7 +54,7 @@ fn line_breaks_of_a_message_stay_and_titles_are_one_word_for_the_parser() {
 fn a_long_list_is_cut_and_says_so() {
     let names: Vec<String> = (0..30).map(|n| format!("t{n:02}")).collect();
     let tests: Vec<(&str, _)> = names.iter().map(|name| (name.as_str(), Failed)).collect();
-    let output = github(&alone(vec![stage("unit", &tests)]), "token");
+    let output = render(&alone(vec![stage("unit", &tests)]), "token");
     let found = commands(&output);
     assert_eq!(found.len(), SHOWN + 2);
     assert_eq!(found[SHOWN], "::error title=Fails::and 20 more, see the output of this step");
@@ -62,7 +62,7 @@ fn a_long_list_is_cut_and_says_so() {
 
 #[test]
 fn p12_the_summary_holds_no_markup_of_others() {
-    let text = summary(&alone(vec![stage("unit", &[(HOSTILE, Failed)])]));
+    let text = render_summary(&alone(vec![stage("unit", &[(HOSTILE, Failed)])]));
     let fence = "`````";
     assert!(text.starts_with(&format!("### mc verify: does not pass\n\n{fence}text\n")), "{text}");
     assert!(text.ends_with(&format!("\n{fence}\n")) && text.matches(fence).count() == 2, "{text}");

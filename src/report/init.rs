@@ -1,9 +1,9 @@
 //! `mc init` for people and programs.
 
-use super::text::plain;
-use super::verify::counted;
+use super::text::sanitize;
+use super::verify::count_tests;
 use super::words::{span, tests};
-use crate::domain::survey::Survey;
+use crate::domain::detect::Detected;
 use crate::domain::verify::results::TestStatus;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
 use crate::domain::verify::{StageOutcome, Summary, telling};
@@ -19,7 +19,7 @@ const SAID: usize = 6;
 #[derive(Debug)]
 pub struct Proposed<'a> {
     /// What the files say.
-    pub survey: &'a Survey,
+    pub survey: &'a Detected,
     /// Name, shell line, why it is switched off.
     pub stages: Vec<(&'a str, &'a str, Option<&'a str>)>,
     /// Shell line, why it is switched off.
@@ -33,7 +33,7 @@ pub struct Proposed<'a> {
 }
 
 /// The proposal in a few lines.
-pub fn proposal(proposed: &Proposed<'_>) -> String {
+pub fn format_proposal(proposed: &Proposed<'_>) -> String {
     let found = match proposed.survey.found.as_slice() {
         [] => "no language or build tool that is known here".to_owned(),
         found => found.join(", "),
@@ -59,21 +59,21 @@ pub fn proposal(proposed: &Proposed<'_>) -> String {
 }
 
 fn row(name: &str, text: &str) -> String {
-    format!("{name:8}  {}", plain(text)).trim_end().to_owned()
+    format!("{name:8}  {}", sanitize(text)).trim_end().to_owned()
 }
 
 /// What the first verification gave, stage by stage.
-pub fn baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> String {
+pub fn format_baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> String {
     let mut lines = Vec::new();
     for stage in snapshot.iter().flat_map(|snapshot| &snapshot.stages) {
-        lines.push(row("", &format!("{}: {} in {}", stage.name, tests(&summary(stage)), span(stage.millis))));
-        if stage.effective() != StageOutcome::Passed {
+        lines.push(row("", &format!("{}: {} in {}", stage.name, tests(&summarize_stage(stage)), span(stage.millis))));
+        if stage.effective_outcome() != StageOutcome::Passed {
             let lines_said: Vec<&str> = stage.head_tail.lines().filter(|line| !line.trim().is_empty()).collect();
             // What went wrong stands before the counts at the end.
             let cause = telling::place(&lines_said.join("\n")).unwrap_or(usize::MAX);
             let from = cause.min(lines_said.len().saturating_sub(SAID));
             let said = lines_said.iter().skip(from).take(SAID);
-            lines.push(row("", &format!("  {}", stage.why())));
+            lines.push(row("", &format!("  {}", stage.failure_reason())));
             let failed = stage.tests.iter().flat_map(|tests| &tests.tests).filter(|t| t.status == TestStatus::Failed);
             let failed: Vec<String> = failed.map(|test| stage.name_of(test)).collect();
             lines.extend(failed.iter().take(FAILED).map(|name| row("", &format!("  red: {name}"))));
@@ -88,7 +88,7 @@ pub fn baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> 
     }
     let without = snapshot.is_some_and(|snapshot| snapshot.stages.len() != kept.stages.len());
     let without = if without { ", without what is left out" } else { "" };
-    let all = snapshot.map(|_| format!("{}{without}", tests(&kept.summary())));
+    let all = snapshot.map(|_| format!("{}{without}", tests(&kept.to_summary())));
     lines.extend(all.map(|all| row("baseline", &all)));
     if !refusal.is_empty() {
         lines.push(row("baseline", "a mission would be refused on it:"));
@@ -98,13 +98,13 @@ pub fn baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &str) -> 
 }
 
 /// Counts of one stage.
-fn summary(stage: &StageResult) -> Summary {
+fn summarize_stage(stage: &StageResult) -> Summary {
     Summary {
-        outcome: stage.effective(),
-        passed: counted(stage, TestStatus::Passed),
-        failed: counted(stage, TestStatus::Failed),
-        skipped: counted(stage, TestStatus::Skipped),
-        ..Snapshot::default().summary()
+        outcome: stage.effective_outcome(),
+        passed: count_tests(stage, TestStatus::Passed),
+        failed: count_tests(stage, TestStatus::Failed),
+        skipped: count_tests(stage, TestStatus::Skipped),
+        ..Snapshot::default().to_summary()
     }
 }
 
@@ -120,11 +120,11 @@ pub fn json(
     let setups = proposed.setups.iter().map(|(run, off)| json!({"run": run, "left_out": off}));
     let results = snapshot.map(|snapshot| {
         let stage = |stage: &StageResult| {
-            let s = summary(stage);
+            let s = summarize_stage(stage);
             json!({"name": stage.name, "outcome": s.outcome, "passed": s.passed, "failed": s.failed, "skipped": s.skipped,
-                "why": stage.why(), "millis": stage.millis})
+                "why": stage.failure_reason(), "millis": stage.millis})
         };
-        let all = snapshot.summary();
+        let all = snapshot.to_summary();
         json!({"outcome": all.outcome, "passed": all.passed, "failed": all.failed, "skipped": all.skipped,
             "stages": snapshot.stages.iter().map(stage).collect::<Vec<_>>()})
     });

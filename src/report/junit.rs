@@ -4,9 +4,9 @@
 //! not passed always has a case that says so; what does not pass the gate has a failure, so that who reads nothing but the
 //! file sees it. Reasons that are no failing test are cases of a suite `mc verify`.
 
-use super::text::plain;
-use super::verify::{Verified, counted, past};
-use super::words::{count, short};
+use super::text::sanitize;
+use super::verify::{Verified, count_tests, describe_history};
+use super::words::{count, to_one_line};
 use crate::domain::verify::results::{TestResult, TestStatus, WHOLE_SUITE};
 use crate::domain::verify::snapshot::StageResult;
 use crate::domain::verify::{Cause, StageOutcome};
@@ -23,7 +23,7 @@ const SHOWN: usize = 10;
 const MESSAGE: usize = 2_000;
 
 /// The whole file.
-pub fn junit(verified: &Verified) -> String {
+pub fn render(verified: &Verified) -> String {
     let snapshot = &verified.after.snapshot;
     let mut suites: Vec<Suite> = snapshot.stages.iter().map(|stage| Suite::of(verified, stage)).collect();
     let red = suites.iter().any(|suite| suite.failures + suite.errors > 0);
@@ -74,26 +74,26 @@ impl Suite {
         }
         let mut suite = Self {
             tests: told.len() as u64,
-            failures: counted(stage, TestStatus::Failed),
-            skipped: counted(stage, TestStatus::Skipped),
+            failures: count_tests(stage, TestStatus::Failed),
+            skipped: count_tests(stage, TestStatus::Skipped),
             ..Self::default()
         };
-        let outcome = stage.effective();
+        let outcome = stage.effective_outcome();
         // A failing stage speaks for itself where its tests do not.
-        if told.is_empty() || (outcome != StageOutcome::Passed && !stage.explained()) {
+        if told.is_empty() || (outcome != StageOutcome::Passed && !stage.is_explained()) {
             let mut body = describe_past(verified, stage, &stage.test_name("", ""));
             body.extend(stage.head_tail.lines().map(str::to_owned));
             let inner = match outcome {
                 StageOutcome::Passed => String::new(),
-                StageOutcome::Failed => format_element("failure", &stage.why(), &body.join("\n")),
-                StageOutcome::NotRun => format_element("error", &stage.why(), &body.join("\n")),
+                StageOutcome::Failed => format_element("failure", &stage.failure_reason(), &body.join("\n")),
+                StageOutcome::NotRun => format_element("error", &stage.failure_reason(), &body.join("\n")),
             };
             suite.tests += 1;
             suite.failures += u64::from(outcome == StageOutcome::Failed);
             suite.errors += u64::from(outcome == StageOutcome::NotRun);
             cases.push_str(&format_case(&stage.name, &format!("stage {}", stage.name), &inner));
         }
-        suite.enclosing(&stage.name, stage.millis, &cases)
+        suite.enclose_cases(&stage.name, stage.millis, &cases)
     }
 
     /// What the gate says beside the tests; `None` when they tell it all. `red`: they tell that it does not pass.
@@ -107,17 +107,18 @@ impl Suite {
             cases.push_str(&format_case(OWN, name, &format_element(tag, message, message)));
         };
         let refusals = verified.judgement.iter().flat_map(|judgement| &judgement.refusals);
-        for refusal in refusals.filter(|refusal| !told_by_tests(verified, refusal.cause)) {
+        for refusal in refusals.filter(|refusal| !is_told_by_tests(verified, refusal.cause)) {
             add(&mut suite, refusal.cause.word(), "failure", &refusal.reason);
         }
         if let Some(rules) = verified.changed_rules() {
-            let by = format!("{} changes how it is verified; judged by {}", verified.after.asked, rules.judge());
+            let by =
+                format!("{} changes how it is verified; judged by {}", verified.after.asked, rules.policy_source());
             add(&mut suite, "settings", "skipped", &[vec![by], rules.lines()].concat().join("\n"));
         }
-        if !verified.passes() && !red && suite.failures == 0 {
+        if !verified.passes_gate() && !red && suite.failures == 0 {
             add(&mut suite, Cause::Gate.word(), "failure", &verified.headline());
         }
-        (suite.tests > 0).then(|| suite.enclosing(OWN, 0, &cases))
+        (suite.tests > 0).then(|| suite.enclose_cases(OWN, 0, &cases))
     }
 
     fn attributes(&self, name: &str, millis: u64) -> String {
@@ -128,7 +129,7 @@ impl Suite {
         )
     }
 
-    fn enclosing(mut self, name: &str, millis: u64, cases: &str) -> Self {
+    fn enclose_cases(mut self, name: &str, millis: u64, cases: &str) -> Self {
         let attributes = self.attributes(name, millis);
         let _ = writeln!(
             self.text,
@@ -140,12 +141,12 @@ impl Suite {
 }
 
 /// Whether failing tests in the file say as much as a refusal does.
-fn told_by_tests(verified: &Verified, cause: Cause) -> bool {
+fn is_told_by_tests(verified: &Verified, cause: Cause) -> bool {
     let broken = verified.delta.iter().flat_map(|delta| &delta.stages_broken);
     let stages = &verified.after.snapshot.stages;
     let told = |line: &String| {
         let of = |stage: &&StageResult| line.starts_with(&format!("{}: ", stage.test_name("", "")));
-        let red = |stage: &StageResult| stage.explained() && counted(stage, TestStatus::Failed) > 0;
+        let red = |stage: &StageResult| stage.is_explained() && count_tests(stage, TestStatus::Failed) > 0;
         stages.iter().find(of).is_some_and(red)
     };
     match cause {
@@ -180,13 +181,20 @@ fn describe_failure(verified: &Verified, stage: &StageResult, test: &TestResult,
         body.push(format!("the output of the stage ends with its last {}:", count(last.len() as u64, "line")));
         body.extend(last.iter().map(|line| (*line).to_owned()));
     }
-    format_element("failure", &format!("{what}; stage {}: {}", stage.name, stage.why()), &body.join("\n"))
+    format_element("failure", &format!("{what}; stage {}: {}", stage.name, stage.failure_reason()), &body.join("\n"))
 }
 
 /// How a test or stage did in stored runs, how old the result is when nothing was run, and where the output of the stage is.
 fn describe_past(verified: &Verified, stage: &StageResult, name: &str) -> Vec<String> {
     let side = &verified.after;
-    verified.history.get(name).map(past).into_iter().chain(side.origin()).chain(side.places(stage)).collect()
+    verified
+        .history
+        .get(name)
+        .map(describe_history)
+        .into_iter()
+        .chain(side.describe_origin())
+        .chain(side.places(stage))
+        .collect()
 }
 
 fn format_case(class: &str, name: &str, inner: &str) -> String {
@@ -195,13 +203,13 @@ fn format_case(class: &str, name: &str, inner: &str) -> String {
 
 fn format_element(tag: &str, message: &str, body: &str) -> String {
     let lines: String = body.lines().map(|line| escape(line) + "\n").collect();
-    format!("<{tag} message=\"{}\">{lines}</{tag}>", escape(&short(message, MESSAGE)))
+    format!("<{tag} message=\"{}\">{lines}</{tag}>", escape(&to_one_line(message, MESSAGE)))
 }
 
 /// Text on one line for an attribute. Characters that XML 1.0 cannot hold (<https://www.w3.org/TR/xml/#charsets>) are gone
 /// with the control characters; the two non-characters that are left are replaced too.
 fn escape(text: &str) -> String {
-    let text = plain(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
+    let text = sanitize(text).replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}");
     partial_escape(&text).replace('"', "&quot;")
 }
 

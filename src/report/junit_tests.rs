@@ -34,21 +34,21 @@ fn every_test_and_every_silent_stage_is_a_case() {
           </testsuite>
         </testsuites>
     "#]]
-    .assert_eq(&junit(&alone(stages)));
+    .assert_eq(&render(&alone(stages)));
 }
 
 #[test]
 fn a_failure_that_no_test_tells_is_a_case_of_its_own() {
     let mut odd = stage("unit", &[("a", Passed)]);
     (odd.outcome, odd.exit) = (StageOutcome::Failed, Some(1));
-    let text = junit(&alone(vec![odd]));
+    let text = render(&alone(vec![odd]));
     assert!(text.contains("name=\"stage unit\"><failure message=\"exit code 1 although no test failed\">"), "{text}");
     assert!(text.contains("<testsuite name=\"unit\" tests=\"2\" failures=\"1\""), "{text}");
 }
 
 #[test]
 fn what_does_not_pass_always_has_a_failure() {
-    let text = junit(&alone(Vec::new()));
+    let text = render(&alone(Vec::new()));
     assert!(text.contains("tests=\"1\" failures=\"1\"") && text.contains("name=\"gate\"><failure "), "{text}");
 }
 
@@ -57,7 +57,7 @@ fn a_failing_test_says_what_it_was_before_and_only_what_no_test_tells_is_said_be
     let before = || vec![stage("unit", &[("kept", Passed), ("old", Failed)]), stage("more", &[("m", Passed)])];
     let failing =
         vec![stage("unit", &[("kept", Failed), ("old", Failed), ("new", Failed)]), stage("more", &[("m", Passed)])];
-    let text = junit(&against(before(), failing));
+    let text = render(&against(before(), failing));
     for (name, what) in [
         ("kept", "passed before and fails now"),
         ("old", "failed before this change too (pre-existing)"),
@@ -69,7 +69,7 @@ fn a_failing_test_says_what_it_was_before_and_only_what_no_test_tells_is_said_be
     assert!(!text.contains("\"mc verify\" tests"), "the tests tell it all: {text}");
 
     // A test that is gone fails nowhere.
-    let text = junit(&against(before(), vec![stage("unit", &[("old", Failed)]), stage("more", &[("m", Passed)])]));
+    let text = render(&against(before(), vec![stage("unit", &[("old", Failed)]), stage("more", &[("m", Passed)])]));
     assert!(
         text.contains("<testsuite name=\"mc verify\" tests=\"1\" failures=\"1\" errors=\"0\" skipped=\"0\""),
         "{text}"
@@ -79,7 +79,7 @@ fn a_failing_test_says_what_it_was_before_and_only_what_no_test_tells_is_said_be
     // A stage that breaks without a test that says why.
     let mut odd = stage("more", &[("m", Passed)]);
     (odd.outcome, odd.exit) = (StageOutcome::Failed, Some(1));
-    let text = junit(&against(before(), vec![stage("unit", &[("kept", Passed), ("old", Failed)]), odd]));
+    let text = render(&against(before(), vec![stage("unit", &[("kept", Passed), ("old", Failed)]), odd]));
     assert!(text.contains("name=\"stage more\"><failure message=\"exit code 1 although no test failed\">"), "{text}");
     assert!(text.contains("<testcase classname=\"mc verify\" name=\"broken stages\"><failure message=\""), "{text}");
 }
@@ -90,7 +90,7 @@ fn many_failing_tests_repeat_the_output_only_so_often() {
     let tests: Vec<(&str, _)> = names.iter().map(|name| (name.as_str(), Failed)).collect();
     let mut unit = stage("unit", &tests);
     unit.head_tail = (0..100).map(|n| format!("line {n}\n")).collect();
-    let text = junit(&alone(vec![unit]));
+    let text = render(&alone(vec![unit]));
     assert_eq!(text.matches("line 99\n").count(), SHOWN);
     assert_eq!(text.matches("line ").count(), SHOWN * LINES);
 }
@@ -101,7 +101,7 @@ fn p12_no_name_breaks_the_xml() {
         stage(HOSTILE, &[(HOSTILE, Failed)]),
         silent(HOSTILE, StageOutcome::Failed, Some(1), Some(HOSTILE), HOSTILE),
     ];
-    let text = junit(&alone(stages));
+    let text = render(&alone(stages));
     // What may stand in XML 1.0, and every markup character is ours.
     assert!(text.chars().all(|c| c == '\n' || (c >= ' ' && c != '\u{fffe}' && c != '\u{ffff}')), "{text}");
     let tags = ["<?xml ", "<testsuites ", "<testsuite ", "<testcase ", "<failure ", "</"];

@@ -3,7 +3,7 @@
 //! Line breaks and control characters of untrusted text are gone; no line carries a time, the caller puts it in front.
 
 use super::skipped;
-use super::words::{count, ends, of_day, short, stamp, tests, word};
+use super::words::{count, elide_middle, of_day, stamp, tests, to_one_line, word};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
     AcceptBefore, Landing, MergeSource, MissionOutcome, NextMove, PinFault, Record, State, VerifyRole,
@@ -15,26 +15,26 @@ use serde_json::{Value, json};
 const LIMIT: usize = 160;
 
 /// What a record says to a person; absent for records that only matter to the engine. `state` is the mission after it.
-pub fn line(record: &Record, state: &State) -> Option<String> {
+pub fn format_record(record: &Record, state: &State) -> Option<String> {
     Some(match record {
         Record::MissionStarted { mission, objective, .. } => match objective.trim() {
             "" => format!("mission {mission}"),
-            text => format!("mission {mission}: {}", short(text, LIMIT)),
+            text => format!("mission {mission}: {}", to_one_line(text, LIMIT)),
         },
         Record::PreflightPassed { ground } => {
             let is = if ground.create { "will be made" } else { "is" };
-            let notes: String = ground.notes.iter().map(|note| format!("; {}", short(note, LIMIT))).collect();
-            format!("ready: green {is} at {}{notes}", ground.tip.commit.short())
+            let notes: String = ground.notes.iter().map(|note| format!("; {}", to_one_line(note, LIMIT))).collect();
+            format!("ready: green {is} at {}{notes}", ground.tip.commit.short_id())
         }
         Record::BaselineAccepted { tip } => {
             let found = state.green().and_then(|green| green.snapshot.as_ref());
             let found = found.map(|(_, summary)| format!(" ({})", tests(summary))).unwrap_or_default();
-            format!("the base {} is verified{found}", tip.commit.short())
+            format!("the base {} is verified{found}", tip.commit.short_id())
         }
-        Record::Refused { refusal } => format!("refused: {}", ends(&refusal.reason, 8 * LIMIT)),
+        Record::Refused { refusal } => format!("refused: {}", elide_middle(&refusal.reason, 8 * LIMIT)),
         Record::RoundOpened { round, .. } => format!("round {round}"),
         Record::TargetSeen { intake: Some(intake) } => {
-            format!("the target branch at {} is taken in first", intake.head.commit.short())
+            format!("the target branch at {} is taken in first", intake.head.commit.short_id())
         }
         Record::RoundPlanned { round, units, .. } if units.is_empty() => format!("round {round} has nothing to plan"),
         Record::RoundPlanned { round, units, wave_of, left_over, .. } => {
@@ -42,14 +42,14 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             let later = if *left_over > 0 { format!(", {left_over} left for later rounds") } else { String::new() };
             format!("round {round} plans {} in {}{later}", count(units.len() as u64, "unit"), count(waves, "wave"))
         }
-        Record::PlanUnreadable { reason, .. } => format!("the plan cannot be used: {}", short(reason, 4 * LIMIT)),
+        Record::PlanUnreadable { reason, .. } => format!("the plan cannot be used: {}", to_one_line(reason, 4 * LIMIT)),
         Record::WaveOpened { round, wave, green, .. } => {
             let round = state.rounds.iter().rev().find(|known| known.index == *round);
             let members = round.and_then(|round| round.waves.get(*wave as usize)).map_or(&[][..], Vec::as_slice);
             let starts =
                 members.iter().filter_map(|at| state.units.get(*at)).filter(|unit| !unit.state.terminal()).count();
             let (gone, starts) = ((members.len() - starts) as u64, starts as u64);
-            let (wave, begun) = (wave + 1, format!("{} on {}", count(starts, "unit"), green.short()));
+            let (wave, begun) = (wave + 1, format!("{} on {}", count(starts, "unit"), green.short_id()));
             match (starts, gone) {
                 (0, _) => format!("wave {wave} has nothing to start: {} blocked or given up", count(gone, "unit")),
                 (_, 0) => format!("wave {wave} opens: {begun}"),
@@ -63,13 +63,13 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
             let report = state.attempt_by(*session).and_then(|(_, attempt)| attempt.report.as_ref())?;
             // What the machine did to it is no evidence for the next attempt, but a person wants to know.
             if let (true, Some(question)) =
-                (report.checks.accept.as_ref().is_some_and(AcceptBefore::doubts), &report.hold)
+                (report.checks.accept.as_ref().is_some_and(AcceptBefore::is_doubtful), &report.hold)
             {
-                return Some(format!("{unit}: held, {}", short(question, 2 * LIMIT)));
+                return Some(format!("{unit}: held, {}", to_one_line(question, 2 * LIMIT)));
             }
             let why = match (&report.run.end, next) {
                 (ProcessEnd::Infrastructure(trouble), NextMove::Retry { .. }) => {
-                    format!(": {}", short(&trouble.why, LIMIT))
+                    format!(": {}", to_one_line(&trouble.why, LIMIT))
                 }
                 _ => String::new(),
             };
@@ -77,28 +77,28 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         }
         Record::CollectFailed { unit, trouble, .. } => format!(
             "{unit}: what its attempt made stays in its workspace and is collected again: {}",
-            short(&trouble.why, LIMIT)
+            to_one_line(&trouble.why, LIMIT)
         ),
         Record::CircuitOpened { cause, .. } => format!(
             "{}: what needs it waits, one try at a time, and no unit is charged; {}",
-            short(&cause.words(), LIMIT),
+            to_one_line(&cause.words(), LIMIT),
             cause.remedy()
         ),
         Record::CircuitKept { cause, at, again_at, .. } => {
             let wait = again_at.saturating_sub(*at).div_ceil(1000);
-            format!("still: {}; tried again in {wait} s", short(&cause.words(), LIMIT))
+            format!("still: {}; tried again in {wait} s", to_one_line(&cause.words(), LIMIT))
         }
         Record::CircuitClosed { .. } if state.circuit().is_none() => "it works again; everything goes on".to_owned(),
         Record::CircuitClosed { .. } => return None,
         Record::UnitBlocked { unit, cause } => format!("{unit}: blocked, it depends on {cause}"),
         Record::UnitUnblocked { unit } => format!("{unit}: not blocked any more"),
         Record::UnitCancelAsked { unit, .. } => format!("{unit}: to be cancelled"),
-        Record::UnitCancelled { unit, reason } => format!("{unit}: cancelled, {}", short(reason, LIMIT)),
+        Record::UnitCancelled { unit, reason } => format!("{unit}: cancelled, {}", to_one_line(reason, LIMIT)),
         Record::UnitRetried { unit, .. } => format!("{unit}: given a fresh start"),
         Record::VerifyStarted { role, tip, confirms, landing, .. } => {
             let again = if confirms.is_some() { ", a second time to be sure" } else { "" };
-            let what = what(*role, landing.and_then(|id| state.landing_by(id)));
-            format!("verifying {what} at {}{again}", tip.commit.short())
+            let what = describe_verified(*role, landing.and_then(|id| state.landing_by(id)));
+            format!("verifying {what} at {}{again}", tip.commit.short_id())
         }
         Record::Verified { run, summary, reused, warm, .. } => {
             let reused = if *reused { " (known result, not run again)" } else { "" };
@@ -107,47 +107,47 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         }
         Record::ColdJudged { tip, holds, .. } => {
             let holds = if *holds { "holds" } else { "does not hold" };
-            format!("green at {} {holds} without files of earlier runs", tip.commit.short())
+            format!("green at {} {holds} without files of earlier runs", tip.commit.short_id())
         }
         Record::StepFailed { what, error, at, again_at, .. } => {
             let wait = again_at.saturating_sub(*at) / 1000;
-            format!("{what} failed: {}; again in {wait} s", short(error, LIMIT))
+            format!("{what} failed: {}; again in {wait} s", to_one_line(error, LIMIT))
         }
         Record::Landed { source, candidate, verdict, reasons, .. } => {
-            let remark = reasons.first().map_or_else(String::new, |reason| format!("; {}", short(reason, LIMIT)));
-            format!("{}: landed at {}, {}{remark}", source_name(source), candidate.commit.short(), word(verdict))
+            let remark = reasons.first().map_or_else(String::new, |reason| format!("; {}", to_one_line(reason, LIMIT)));
+            format!("{}: landed at {}, {}{remark}", source_name(source), candidate.commit.short_id(), word(verdict))
         }
         Record::GreenStale { .. } => {
             "tags, variables or tools are others than before: green is verified again".to_owned()
         }
-        Record::BooksAsked { books, .. } => {
+        Record::BookkeepingRequested { books, .. } => {
             let told = count(books.session.units.len() as u64, "unit");
             format!("progress of round {}: {told} to record", books.round)
         }
-        Record::BooksNoted { notes } => short(&notes.join("; "), 2 * LIMIT),
+        Record::BookkeepingNoted { notes } => to_one_line(&notes.join("; "), 2 * LIMIT),
         Record::MergeEmpty { source, .. } => format!("{}: green has this change already", source_name(source)),
         Record::Rejected { source, class, reasons, next, .. } => {
-            let reason = reasons.first().map_or_else(String::new, |reason| format!(": {}", short(reason, LIMIT)));
+            let reason = reasons.first().map_or_else(String::new, |reason| format!(": {}", to_one_line(reason, LIMIT)));
             let next = match (source, next) {
                 (MergeSource::Unit { .. }, NextMove::Retry { .. }) => "; tried again",
                 _ => "",
             };
             format!("{}: rejected ({}){reason}{next}", source_name(source), word(class))
         }
-        Record::Requeued { why, .. } => format!("the landing goes back to the queue: {}", short(why, LIMIT)),
-        Record::LandingDelayed { why, .. } => short(why, 2 * LIMIT),
-        Record::GreenMoved { tip } => format!("somebody moved green to {}", tip.commit.short()),
-        Record::GreenAccepted { tip, .. } => format!("green at {} is no worse than before", tip.commit.short()),
+        Record::Requeued { why, .. } => format!("the landing goes back to the queue: {}", to_one_line(why, LIMIT)),
+        Record::LandingDelayed { why, .. } => to_one_line(why, 2 * LIMIT),
+        Record::GreenMoved { tip } => format!("somebody moved green to {}", tip.commit.short_id()),
+        Record::GreenAccepted { tip, .. } => format!("green at {} is no worse than before", tip.commit.short_id()),
         Record::QueueHeld { reason, hint, .. } => {
-            format!("nothing lands any more: {}. {}", short(reason, 2 * LIMIT), short(hint, 2 * LIMIT))
+            format!("nothing lands any more: {}. {}", to_one_line(reason, 2 * LIMIT), to_one_line(hint, 2 * LIMIT))
         }
         Record::RepositoryChanged { held, named, .. } => {
             let words: Vec<&str> = held.iter().chain(named).map(String::as_str).collect();
-            format!("look at your repository: {}", short(&words.join("; "), 2 * LIMIT))
+            format!("look at your repository: {}", to_one_line(&words.join("; "), 2 * LIMIT))
         }
         Record::PinsFaulty { pins, .. } => {
             let words: Vec<String> = pins.iter().map(PinFault::words).collect();
-            short(&words.join("; "), 2 * LIMIT)
+            to_one_line(&words.join("; "), 2 * LIMIT)
         }
         Record::RoundClosed { units: 0, objective: None, .. } => return None,
         Record::RoundClosed { round, landed, units, objective, .. } => {
@@ -169,20 +169,22 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
         Record::Waiting { .. } => "only units held for a person are left".to_owned(),
         Record::Suspended { cause: Some(cause), .. } => format!(
             "suspended: {}. {}; then `mc mission resume` goes on, nothing is lost",
-            short(&cause.words(), LIMIT),
+            to_one_line(&cause.words(), LIMIT),
             cause.remedy()
         ),
         Record::Suspended { cause: None, .. } => "suspended; `mc mission resume` goes on".to_owned(),
         Record::Resumed { .. } => "resumed".to_owned(),
         Record::RolledBack { n, to, landings, .. } => {
             let taken = count(landings.len() as u64, "landing");
-            format!("a person moved green back to {} (rollback {n}): {taken} taken back", to.commit.short())
+            format!("a person moved green back to {} (rollback {n}): {taken} taken back", to.commit.short_id())
         }
-        Record::RollbackDropped { n, why, .. } => format!("rollback {n} did not happen: {}", short(why, LIMIT)),
+        Record::RollbackDropped { n, why, .. } => format!("rollback {n} did not happen: {}", to_one_line(why, LIMIT)),
         Record::Cleaned { refs, .. } => format!("cleaned: {} deleted", count(refs.len() as u64, "pin")),
         // The line before has the reason.
-        Record::MissionEnded { outcome: MissionOutcome::Refused, .. } => ended(MissionOutcome::Refused, "", state),
-        Record::MissionEnded { outcome, reason, .. } => ended(*outcome, reason, state),
+        Record::MissionEnded { outcome: MissionOutcome::Refused, .. } => {
+            format_ending(MissionOutcome::Refused, "", state)
+        }
+        Record::MissionEnded { outcome, reason, .. } => format_ending(*outcome, reason, state),
         Record::Established { .. }
         | Record::SessionEnded { .. }
         | Record::CollectAsked { .. }
@@ -203,7 +205,7 @@ pub fn line(record: &Record, state: &State) -> Option<String> {
 pub fn repository(state: &State) -> Vec<String> {
     const MOST: usize = 5;
     let mut lines: Vec<String> =
-        state.repository.iter().take(MOST).map(|what| format!("look: {}", short(what, 400))).collect();
+        state.repository.iter().take(MOST).map(|what| format!("look: {}", to_one_line(what, 400))).collect();
     if state.repository.len() > MOST {
         lines.push(format!("look: {} more changes of your repository, see `mc report`", state.repository.len() - MOST));
     }
@@ -211,7 +213,7 @@ pub fn repository(state: &State) -> Vec<String> {
 }
 
 /// Mission time in front of a line: `[  12.3s] `, `[12m34.5s] ` padded to the same width up to ten hours.
-pub fn elapsed(millis: Millis) -> String {
+pub fn format_elapsed(millis: Millis) -> String {
     let (hours, minutes, seconds, tenths) =
         (millis / 3_600_000, millis / 60_000 % 60, millis / 1000 % 60, millis % 1000 / 100);
     let text = match (hours, minutes) {
@@ -223,16 +225,16 @@ pub fn elapsed(millis: Millis) -> String {
 }
 
 /// `ended: nothing is left to plan`, `ended: wall-time, the mission used up its time`.
-fn ended(outcome: MissionOutcome, reason: &str, state: &State) -> String {
-    let left = skipped::beside(state);
+fn format_ending(outcome: MissionOutcome, reason: &str, state: &State) -> String {
+    let left = skipped::describe_skipped(state);
     if state.units.is_empty() && outcome == MissionOutcome::BacklogDone && !left.is_empty() {
         return format!("ended: nothing planned; {left}");
     }
     let left = if left.is_empty() { left } else { format!("; {left}") };
     match reason.trim() {
         "" => format!("ended: {}{left}", word(&outcome)),
-        reason if outcome == MissionOutcome::BacklogDone => format!("ended: {}{left}", short(reason, 4 * LIMIT)),
-        reason => format!("ended: {}, {}{left}", word(&outcome), short(reason, 4 * LIMIT)),
+        reason if outcome == MissionOutcome::BacklogDone => format!("ended: {}{left}", to_one_line(reason, 4 * LIMIT)),
+        reason => format!("ended: {}, {}{left}", word(&outcome), to_one_line(reason, 4 * LIMIT)),
     }
 }
 
@@ -251,11 +253,11 @@ pub fn source_name(source: &MergeSource) -> String {
     match source {
         MergeSource::Unit { unit, .. } => unit.to_string(),
         MergeSource::Intake => "target branch".to_owned(),
-        MergeSource::Books { round } => format!("progress of round {round}"),
+        MergeSource::Bookkeeping { round } => format!("progress of round {round}"),
     }
 }
 
-fn what(role: VerifyRole, landing: Option<&Landing>) -> String {
+fn describe_verified(role: VerifyRole, landing: Option<&Landing>) -> String {
     let candidate = |what: &str| {
         landing.map_or_else(|| "a candidate".to_owned(), |l| format!("{what}{}", source_name(&l.mr.source)))
     };
@@ -264,7 +266,7 @@ fn what(role: VerifyRole, landing: Option<&Landing>) -> String {
         VerifyRole::Before => "green".to_owned(),
         VerifyRole::After => candidate(""),
         VerifyRole::AcceptBefore => format!("that green does not pass {} yet", candidate("`accept` of ")),
-        VerifyRole::Extra => candidate("the own lines of "),
+        VerifyRole::UnitChecks => candidate("the own lines of "),
         VerifyRole::Cold => "green without files of earlier runs".to_owned(),
         VerifyRole::ColdSearch => "an earlier green without files of earlier runs".to_owned(),
         VerifyRole::MovedGreen => "green as somebody else left it".to_owned(),
@@ -275,10 +277,10 @@ fn next_move(next: &NextMove) -> String {
     match next {
         NextMove::Queue { .. } => "queued".to_owned(),
         NextMove::Retry { because, .. } if because.trim().is_empty() => "tried again".to_owned(),
-        NextMove::Retry { because, .. } => format!("tried again: {}", short(because, LIMIT)),
+        NextMove::Retry { because, .. } => format!("tried again: {}", to_one_line(because, LIMIT)),
         NextMove::NoOp => "nothing to do".to_owned(),
-        NextMove::Hold { question, .. } => format!("held for a person: {}", short(question, LIMIT)),
-        NextMove::Fail { reason } => format!("failed: {}", short(reason, LIMIT)),
-        NextMove::Reject { reason } => format!("rejected: {}", short(reason, LIMIT)),
+        NextMove::Hold { question, .. } => format!("held for a person: {}", to_one_line(question, LIMIT)),
+        NextMove::Fail { reason } => format!("failed: {}", to_one_line(reason, LIMIT)),
+        NextMove::Reject { reason } => format!("rejected: {}", to_one_line(reason, LIMIT)),
     }
 }

@@ -5,7 +5,7 @@
 
 use super::cost;
 use super::lines::source_name;
-use super::words::{counts, short, span, word};
+use super::words::{counts, span, to_one_line, word};
 use crate::domain::mission::{Circuit, MissionState, State, UnitState};
 use crate::domain::values::{Millis, MissionId, UnitId};
 
@@ -70,27 +70,27 @@ impl Live {
             other => head.push_str(&format!(" ({})", word(&other))),
         }
         if let Some(cause) = state.circuit().and_then(Circuit::cause) {
-            head.push_str(&format!(" (waits: {})", short(&cause.words(), 80)));
+            head.push_str(&format!(" (waits: {})", to_one_line(&cause.words(), 80)));
         }
         let others = [UnitState::Pending, UnitState::Held, UnitState::Blocked, UnitState::Failed, UnitState::Rejected];
         head.extend(counts(state, others).into_iter().map(|number| format!(", {number}")));
-        let working = state.running().map(|(unit, attempt)| Working {
+        let working = state.running_attempts().map(|(unit, attempt)| Working {
             mission: state.mission.clone(),
             unit: unit.spec.id.clone(),
             n: attempt.n,
             slot: attempt.slot.number,
             since: attempt.started,
         });
-        let verifying = state.verifying().map(|v| (v.tip.commit.short().to_owned(), v.started));
+        let verifying = state.current_verification().map(|v| (v.tip.commit.short_id().to_owned(), v.started));
         Self {
             head,
-            needs: needs(state),
+            needs: list_needs(state),
             working: working.collect(),
             landing: state.landing().map(|landing| source_name(&landing.mr.source)),
             queued: state.queue().take(20).map(|mr| source_name(&mr.source)).collect(),
             verifying,
-            green: state.green().map(|green| green.tip.commit.short().to_owned()),
-            pace: pace(state),
+            green: state.green().map(|green| green.tip.commit.short_id().to_owned()),
+            pace: measure_pace(state),
             cost: cost::brief(state),
         }
     }
@@ -110,7 +110,7 @@ impl Live {
         mut life: impl FnMut(&Working) -> Option<Millis>,
     ) -> Vec<(Tone, String)> {
         let mut head = vec![self.head.clone()];
-        head.extend(self.left(now));
+        head.extend(self.estimate_time_left(now));
         head.extend(self.cost.clone());
         let mut lines = vec![(Tone::Head, head.join(" | "))];
         lines.extend(self.needs.iter().map(|line| (Tone::Urgent, format!("needs you  {line}"))));
@@ -152,7 +152,7 @@ impl Live {
     }
 
     /// The time left by the pace so far.
-    fn left(&self, now: Millis) -> Option<String> {
+    fn estimate_time_left(&self, now: Millis) -> Option<String> {
         let pace = self.pace.filter(|pace| pace.ended >= MEASURED && pace.open > 0)?;
         let each = now.checked_sub(pace.since)? / u64::from(pace.ended);
         Some(format!("about {} left (estimate)", age(each.saturating_mul(u64::from(pace.open)))))
@@ -164,19 +164,19 @@ impl Live {
     pub fn text(&self, now: Millis, width: usize) -> String {
         let named = |attempt: &Working| format!("{} {}", attempt.unit, age(now.saturating_sub(attempt.since)));
         let all: Vec<String> = self.working.iter().map(named).collect();
-        let text = self.joined(&all.join(" "));
+        let text = self.format_one_line(&all.join(" "));
         if text.chars().count() <= width {
             return text;
         }
         let longest = self.working.iter().min_by_key(|attempt| attempt.since).map(named).unwrap_or_default();
         let text = match all.len() {
             0 | 1 => text,
-            number => self.joined(&format!("{number} running, longest {longest}")),
+            number => self.format_one_line(&format!("{number} running, longest {longest}")),
         };
         text.chars().take(width).collect()
     }
 
-    fn joined(&self, running: &str) -> String {
+    fn format_one_line(&self, running: &str) -> String {
         let mut tail: Vec<String> = self.landing.iter().map(|unit| format!("landing {unit}")).collect();
         if !self.queued.is_empty() {
             tail.push(format!("{} queued", self.queued.len()));
@@ -189,17 +189,17 @@ impl Live {
     }
 }
 
-fn needs(state: &State) -> Vec<String> {
-    let hold = state.hold.iter().map(|(reason, _)| format!("nothing lands: {}", short(reason, 200)));
+fn list_needs(state: &State) -> Vec<String> {
+    let hold = state.hold.iter().map(|(reason, _)| format!("nothing lands: {}", to_one_line(reason, 200)));
     let held = state.units.iter().filter(|unit| unit.state == UnitState::Held);
     let held = held.map(|unit| match unit.reason.trim() {
         "" => format!("{} is held", unit.spec.id),
-        reason => format!("{} is held: {}", unit.spec.id, short(reason, 200)),
+        reason => format!("{} is held: {}", unit.spec.id, to_one_line(reason, 200)),
     });
     hold.chain(held).collect()
 }
 
-fn pace(state: &State) -> Option<Pace> {
+fn measure_pace(state: &State) -> Option<Pace> {
     if state.mission_state() != MissionState::Running {
         return None;
     }

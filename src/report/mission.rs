@@ -5,7 +5,7 @@
 //! unknown cost is called unknown.
 
 use super::account::{Account, Fact};
-use super::words::{count, findings, short, span, stamp, sum_seen, tests, word};
+use super::words::{count, findings, format_shown_sum, span, stamp, tests, to_one_line, word};
 use super::{GreenRef, View, cost, skipped};
 use crate::domain::base::text::name_first;
 use crate::domain::mission::timeline::Phase;
@@ -30,14 +30,14 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     if let Some(contradiction) = account.contradiction() {
         let _ = writeln!(out, "WRONG: {contradiction}\n");
     }
-    let _ = writeln!(out, "{}", account.headline());
-    let took = span(account.until().saturating_sub(state.started));
-    let verb = if state.over() { "took" } else { "has taken" };
+    let _ = writeln!(out, "{}", account.format_headline());
+    let took = span(account.end_time().saturating_sub(state.started));
+    let verb = if state.is_over() { "took" } else { "has taken" };
     let _ = writeln!(out, "mission {} {verb} {took} in {}", state.mission, count(state.rounds.len() as u64, "round"));
     if !state.objective.trim().is_empty() {
-        let _ = writeln!(out, "objective: {} ({})", short(&state.objective, 200), objective(view));
+        let _ = writeln!(out, "objective: {} ({})", to_one_line(&state.objective, 200), objective(view));
     }
-    let _ = writeln!(out, "units: {}", sum_seen(view));
+    let _ = writeln!(out, "units: {}", format_shown_sum(view));
     landed_text(&mut out, &account);
     intake_text(&mut out, &account);
     unlanded_text(&mut out, &account);
@@ -45,8 +45,8 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     times_text(&mut out, &account);
     processes_text(&mut out, &account);
     let _ = writeln!(out, "cost: {}", cost::text(state));
-    section(&mut out, "left aside", skipped::lines(&state.aside).iter().map(String::as_str));
-    section(&mut out, "left out or limited", account.left_out().iter().map(String::as_str));
+    section(&mut out, "left aside", skipped::lines(&state.skipped).iter().map(String::as_str));
+    section(&mut out, "left out or limited", account.list_left_out().iter().map(String::as_str));
     section(&mut out, "problems", account.problems().into_iter());
     look_text(&mut out, &account);
     out
@@ -63,14 +63,14 @@ pub(super) fn objective(view: &View<'_>) -> &'static str {
 
 fn section<'t>(out: &mut String, name: &str, lines: impl Iterator<Item = &'t str>) {
     for (nth, line) in lines.enumerate() {
-        heading(out, nth, &format!("\n{name}\n"));
-        let _ = writeln!(out, "  {}{}", indent(line), short(line, 400));
+        write_heading(out, nth, &format!("\n{name}\n"));
+        let _ = writeln!(out, "  {}{}", indent(line), to_one_line(line, 400));
     }
 }
 
 /// Spaces a line begins with, which [`short`] takes off.
 /// What stands above a list, before its first entry.
-pub(super) fn heading(out: &mut String, nth: usize, text: &str) {
+pub(super) fn write_heading(out: &mut String, nth: usize, text: &str) {
     if nth == 0 {
         out.push_str(text);
     }
@@ -102,7 +102,7 @@ pub(super) fn change(fact: Option<Fact<'_, '_>>) -> String {
 }
 
 /// What a delta says in numbers: `2 fixed, 1 new`; empty when nothing changed.
-pub(super) fn difference(delta: &Delta) -> String {
+pub(super) fn format_delta(delta: &Delta) -> String {
     let parts = [
         (delta.fixed.len() as u64, "fixed"),
         (delta.added, "new and passing"),
@@ -120,19 +120,19 @@ pub(super) fn difference(delta: &Delta) -> String {
 /// `attempt 2, snapshot 0123456789, verified twice; 1 new and passing`.
 pub(super) fn evidence((told, _): Fact<'_, '_>, unit: &UnitId) -> String {
     let mut parts: Vec<String> = told.attempt_of(unit).map(|n| format!("attempt {n}")).into_iter().collect();
-    parts.extend(told.key.map(|key| format!("snapshot {}", key.short())));
+    parts.extend(told.key.map(|key| format!("snapshot {}", key.short_id())));
     if told.after.is_some_and(|after| after.confirmed) {
         parts.push("verified twice".to_owned());
     }
-    let changed = told.after.and_then(|after| after.delta).map(difference).unwrap_or_default();
+    let changed = told.after.and_then(|after| after.delta).map(format_delta).unwrap_or_default();
     let line = parts.join(", ");
     if changed.is_empty() { line } else { format!("{line}; {changed}") }
 }
 
 fn landed_text(out: &mut String, account: &Account<'_>) {
-    for (nth, (unit, fact)) in account.landed().into_iter().enumerate() {
-        heading(out, nth, "\nlanded\n");
-        let commit = unit.landed.as_ref().map_or("-", |tip| tip.commit.short());
+    for (nth, (unit, fact)) in account.landed_units().into_iter().enumerate() {
+        write_heading(out, nth, "\nlanded\n");
+        let commit = unit.landed.as_ref().map_or("-", |tip| tip.commit.short_id());
         let verdict = unit.verdict.as_ref().map(word).unwrap_or_default();
         let change = change(fact);
         let _ = writeln!(out, "  {commit}  {}  {verdict}, {change}", unit.spec.id);
@@ -140,17 +140,17 @@ fn landed_text(out: &mut String, account: &Account<'_>) {
             let _ = writeln!(out, "    {evidence}");
         }
         if let Some(tests) = fact.map(|(told, _)| told.tests).filter(|tests| !tests.is_empty()) {
-            let _ = writeln!(out, "    {}", short(&tests_note(tests), 300));
+            let _ = writeln!(out, "    {}", to_one_line(&tests_note(tests), 300));
         }
     }
 }
 
 /// What came in from the target branch, with the tests that went with it: nobody else is asked about those.
 fn intake_text(out: &mut String, account: &Account<'_>) {
-    let intakes = account.timeline.landed().filter(|(told, _)| told.source == Some(MergeSource::Intake));
+    let intakes = account.timeline.landed_landings().filter(|(told, _)| told.source == Some(MergeSource::Intake));
     for (nth, (told, landed)) in intakes.enumerate() {
-        heading(out, nth, "\ntaken in from the target branch\n");
-        let (commit, change) = (landed.tip.commit.short(), change(Some((told, landed))));
+        write_heading(out, nth, "\ntaken in from the target branch\n");
+        let (commit, change) = (landed.tip.commit.short_id(), change(Some((told, landed))));
         let _ = writeln!(out, "  {commit}  {}, {change}", word(&landed.verdict));
         if let Some(delta) = told.after.and_then(|after| after.delta) {
             names(out, "    tests that went with it", delta.removed.iter());
@@ -160,17 +160,17 @@ fn intake_text(out: &mut String, account: &Account<'_>) {
 }
 
 fn unlanded_text(out: &mut String, account: &Account<'_>) {
-    for (nth, unit) in account.idle().into_iter().enumerate() {
-        heading(out, nth, "\nnothing to do\n");
-        let _ = writeln!(out, "  {}  {}", unit.spec.id, reason(unit.state.name(), &unit.reason));
+    for (nth, unit) in account.idle_units().into_iter().enumerate() {
+        write_heading(out, nth, "\nnothing to do\n");
+        let _ = writeln!(out, "  {}  {}", unit.spec.id, format_reason(unit.state.name(), &unit.reason));
     }
-    for (nth, rest) in account.unlanded().into_iter().enumerate() {
-        heading(out, nth, "\nnot landed\n");
+    for (nth, rest) in account.unlanded_units().into_iter().enumerate() {
+        write_heading(out, nth, "\nnot landed\n");
         let unit = rest.unit;
-        let _ = writeln!(out, "  {}  {}", unit.spec.id, reason(unit.state.name(), &unit.reason));
+        let _ = writeln!(out, "  {}  {}", unit.spec.id, format_reason(unit.state.name(), &unit.reason));
         if unit.state.blocks() {
-            for line in told(&unit.reason, EVIDENCE) {
-                let _ = writeln!(out, "    | {}", short(&line, 200));
+            for line in detail_lines(&unit.reason, EVIDENCE) {
+                let _ = writeln!(out, "    | {}", to_one_line(&line, 200));
             }
         }
         if let Some(kept) = rest.kept {
@@ -182,8 +182,8 @@ fn unlanded_text(out: &mut String, account: &Account<'_>) {
 
 /// What stands behind the first line, cut to `most` lines: what failing tests and stages said, the share of each; else the first lines, or,
 /// where the output of a run follows, those that say what went wrong.
-pub(super) fn told(reason: &str, most: usize) -> Vec<String> {
-    let quotes = telling::quotes(reason, most);
+pub(super) fn detail_lines(reason: &str, most: usize) -> Vec<String> {
+    let quotes = telling::trim_quotes(reason, most);
     if !quotes.is_empty() {
         return quotes;
     }
@@ -192,9 +192,9 @@ pub(super) fn told(reason: &str, most: usize) -> Vec<String> {
     lines.into_iter().skip(from).take(most).map(str::to_owned).collect()
 }
 
-fn reason(state: &str, text: &str) -> String {
+fn format_reason(state: &str, text: &str) -> String {
     match text.lines().map(str::trim).find(|line| !line.is_empty()) {
-        Some(line) => format!("{state}: {}", short(line, 300)),
+        Some(line) => format!("{state}: {}", to_one_line(line, 300)),
         None => state.to_owned(),
     }
 }
@@ -223,27 +223,27 @@ fn verification_text(out: &mut String, account: &Account<'_>) {
     let _ = writeln!(out, "\nverifications: {run} run{parts}; {reused} reused a stored snapshot of the same tree");
     if let Some(summary) = account.timeline.base() {
         let empty = summary.outcome == StageOutcome::Passed && !summary.note.is_empty();
-        let empty = if empty { format!(" ({})", short(&summary.note, 300)) } else { String::new() };
+        let empty = if empty { format!(" ({})", to_one_line(&summary.note, 300)) } else { String::new() };
         let _ = writeln!(out, "the base: {}{empty}", tests(summary));
     }
     names(out, "red before and after, nobody's fault here", account.timeline.still_failing().into_iter());
-    names(out, "flaky (failed and passed on the same tree)", account.timeline.flaky().into_iter());
+    names(out, "flaky (failed and passed on the same tree)", account.timeline.flaky_tests().into_iter());
 }
 
 fn names<'a>(out: &mut String, what: &str, all: impl ExactSizeIterator<Item = &'a String>) {
     if all.len() > 0 {
-        let _ = writeln!(out, "{what}: {}", name_first(all.map(|name| short(name, 120)), NAMES));
+        let _ = writeln!(out, "{what}: {}", name_first(all.map(|name| to_one_line(name, 120)), NAMES));
     }
 }
 
 /// `; verification 41% of the time`; empty before any time passed.
-pub(super) fn share(account: &Account<'_>) -> String {
-    let share = account.timeline.verify_share(account.until());
+pub(super) fn format_share(account: &Account<'_>) -> String {
+    let share = account.timeline.verify_share(account.end_time());
     share.map_or_else(String::new, |share| format!("; verification {:.0}% of the time", share * 100.0))
 }
 
 /// `agent 1m10s, verify 20.0s`: the longest first.
-pub(super) fn phases(phases: &[(Phase, Millis)]) -> String {
+pub(super) fn format_phases(phases: &[(Phase, Millis)]) -> String {
     let named = |(phase, time): &(Phase, Millis)| format!("{} {}", phase.name(), span(*time));
     // What is shorter would be shown as 0.0s.
     let shown = phases.iter().filter(|(_, time)| *time >= 100).take(5);
@@ -252,37 +252,38 @@ pub(super) fn phases(phases: &[(Phase, Millis)]) -> String {
 
 fn times_text(out: &mut String, account: &Account<'_>) {
     let run_time = span(account.timeline.run_time());
-    let _ = writeln!(out, "\nattempts: {}, {run_time} of run time{}", attempts(&account.view), share(account));
+    let _ = writeln!(out, "\nattempts: {}, {run_time} of run time{}", attempts(&account.view), format_share(account));
     if account.timeline.away > 0 {
         let _ = writeln!(out, "suspended: {}", span(account.timeline.away));
     }
-    for (at, after) in account.resumed() {
+    for (at, after) in account.list_resumes() {
         let at = stamp(at).unwrap_or_default();
         let _ = writeln!(out, "resumed at {at}, {} after the record before", span(after));
     }
-    let slowest = account.slowest(SLOWEST);
+    let slowest = account.slowest_units(SLOWEST);
     let width = slowest.iter().map(|slow| slow.unit.as_str().len()).max().unwrap_or(0).min(40);
     for (nth, slow) in slowest.into_iter().enumerate() {
-        heading(out, nth, "slowest units\n");
-        let _ = writeln!(out, "  {:width$}  {:>7}  {}", slow.unit.as_str(), span(slow.own), phases(&slow.phases));
+        write_heading(out, nth, "slowest units\n");
+        let _ =
+            writeln!(out, "  {:width$}  {:>7}  {}", slow.unit.as_str(), span(slow.own), format_phases(&slow.phases));
     }
 }
 
 fn processes_text(out: &mut String, account: &Account<'_>) {
-    let proofs = account.timeline.proofs();
+    let proofs = account.timeline.count_proofs();
     if !proofs.is_empty() {
         let parts: Vec<String> =
-            proofs.iter().map(|(proof, n)| format!("{} by {}", count(*n, "attempt"), short(proof, 60))).collect();
+            proofs.iter().map(|(proof, n)| format!("{} by {}", count(*n, "attempt"), to_one_line(proof, 60))).collect();
         let _ = writeln!(out, "processes proven gone: {}", parts.join(", "));
     }
-    let unproven = account.timeline.unproven();
+    let unproven = account.timeline.count_unproven();
     if unproven > 0 {
         let _ = writeln!(out, "processes not proven gone: {}", count(unproven, "attempt"));
     }
     let units = account.view.state.units.iter();
     for (unit, attempt) in units.flat_map(|unit| unit.attempts.iter().map(move |attempt| (unit, attempt))) {
-        for note in attempt.notes() {
-            let _ = writeln!(out, "note on {} attempt {}: {}", unit.spec.id, attempt.n, short(note, 300));
+        for note in attempt.warnings() {
+            let _ = writeln!(out, "note on {} attempt {}: {}", unit.spec.id, attempt.n, to_one_line(note, 300));
         }
     }
 }
@@ -290,13 +291,13 @@ fn processes_text(out: &mut String, account: &Account<'_>) {
 fn look_text(out: &mut String, account: &Account<'_>) {
     let branch = account.green.branch();
     if let (Some(_), Some(ground)) = (&account.green.tip, account.timeline.ground)
-        && account.timeline.landed().next().is_some()
+        && account.timeline.landed_landings().next().is_some()
     {
-        let _ = writeln!(out, "\nlook:  git log --first-parent --stat {}..{branch}", ground.short());
+        let _ = writeln!(out, "\nlook:  git log --first-parent --stat {}..{branch}", ground.short_id());
         // Whoever moved a branch, it is told above; `mc` moves none.
         let _ = writeln!(out, "take:  git merge {branch}    (mc did not touch your own branches)");
         let _ = writeln!(out, "undo one unit after taking it:  git revert -m 1 COMMIT");
         let _ = writeln!(out, "prove: mc report --verify");
     }
-    let _ = writeln!(out, "\nnext: {}", account.next());
+    let _ = writeln!(out, "\nnext: {}", account.next_command());
 }

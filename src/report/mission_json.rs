@@ -7,7 +7,7 @@
 
 use super::account::{Account, Fact};
 use super::status::{mission_json, unit_json};
-use super::words::{attempt_ref, pinned, stamp};
+use super::words::{attempt_ref, find_pinned, stamp};
 use super::{GreenRef, View, cost, skipped};
 use crate::domain::mission::timeline::{Phases, Timeline};
 use crate::domain::mission::{Unit, UnitState};
@@ -24,7 +24,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         accounts.insert(kind.name().to_owned(), json!(state.count(kind)));
     }
     accounts.insert("total".to_owned(), json!(state.units.len()));
-    let unlanded = account.unlanded();
+    let unlanded = account.unlanded_units();
     let rest = state.units.iter().filter(|unit| unit.state != UnitState::Landed).map(|unit| {
         let mut body = unit_body(&account, unit, None);
         let helps = unlanded.iter().find(|rest| rest.unit.spec.id == unit.spec.id).map(|rest| &rest.helps);
@@ -36,10 +36,10 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         "schema": 1,
         "mission": mission_json(view),
         "exit_code": state.outcome.as_ref().map(|(_, _, code)| code),
-        "summary": account.headline(),
-        "over": state.over(),
+        "summary": account.format_headline(),
+        "over": state.is_over(),
         "accounts": accounts,
-        "landed": account.landed().into_iter().map(|(unit, fact)| unit_body(&account, unit, fact)).collect::<Vec<_>>(),
+        "landed": account.landed_units().into_iter().map(|(unit, fact)| unit_body(&account, unit, fact)).collect::<Vec<_>>(),
         "not_landed": rest.collect::<Vec<_>>(),
         "missing_on_green": account.missing.iter().map(|u| u.spec.id.as_str()).collect::<Vec<_>>(),
         "green": {
@@ -67,14 +67,14 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         },
         "cost": cost::json(state),
         "run_time_ms": account.timeline.run_time(),
-        "times": times_json(&account.timeline, account.until()),
+        "times": times_json(&account.timeline, account.end_time()),
         "pre_existing_failures": account.timeline.still_failing(),
-        "flaky": account.timeline.flaky(),
-        "processes": account.timeline.proofs(),
-        "aside": skipped::json(&state.aside),
-        "left_out": account.left_out(),
+        "flaky": account.timeline.flaky_tests(),
+        "processes": account.timeline.count_proofs(),
+        "aside": skipped::json(&state.skipped),
+        "left_out": account.list_left_out(),
         "problems": account.problems(),
-        "next": account.next(),
+        "next": account.next_command(),
     })
 }
 
@@ -83,7 +83,7 @@ fn unit_body(account: &Account<'_>, unit: &Unit, fact: Option<Fact<'_, '_>>) -> 
     body["verdict"] = json!(unit.verdict);
     body["tests"] = json!({"before": fact.map(|(_, landed)| landed.before), "after": fact.map(|(told, _)| told.after.map(|after| after.summary))});
     let mission = &account.view.state.mission;
-    body["ref"] = json!(pinned(&unit.attempts).map(|a| attempt_ref(mission, &unit.spec.id, a.n)));
+    body["ref"] = json!(find_pinned(&unit.attempts).map(|a| attempt_ref(mission, &unit.spec.id, a.n)));
     if let Some((told, landed)) = fact {
         body["evidence"] = json!({
             "attempt": told.attempt_of(&unit.spec.id),
@@ -101,7 +101,7 @@ fn unit_body(account: &Account<'_>, unit: &Unit, fact: Option<Fact<'_, '_>>) -> 
 pub fn times_json(times: &Timeline<'_>, until: Millis) -> Value {
     json!({
         "wall_ms": times.span.length(until),
-        "verify_ms": times.verifying(until),
+        "verify_ms": times.verifying_time(until),
         "verify_share": times.verify_share(until).map(|share| (share * 1000.0).round() / 1000.0),
         "away_ms": times.away,
         "rounds": times.rounds.iter().map(|round| json!({
@@ -119,6 +119,6 @@ pub fn times_json(times: &Timeline<'_>, until: Millis) -> Value {
 
 /// Milliseconds by the name of the phase; phases without any time are left out.
 pub fn phases_json(phases: &Phases) -> Value {
-    let spent = phases.each().filter(|(_, time)| *time > 0);
+    let spent = phases.iter().filter(|(_, time)| *time > 0);
     Value::Object(spent.map(|(phase, time)| (phase.name().to_owned(), json!(time))).collect())
 }

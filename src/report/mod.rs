@@ -8,9 +8,9 @@ pub mod init;
 pub mod plan;
 
 pub mod cost;
-pub mod evidence;
 pub mod lines;
 pub mod live;
+pub mod unit_checks;
 
 pub mod account;
 pub mod claims;
@@ -82,23 +82,23 @@ impl<'a> View<'a> {
     }
 
     /// Whether the mission is unfinished, has work that it could go on with, and nobody works on it.
-    pub fn alone(&self) -> bool {
-        self.engine.is_none() && !self.state.over() && !self.state.waiting
+    pub fn is_interrupted(&self) -> bool {
+        self.engine.is_none() && !self.state.is_over() && !self.state.waiting
     }
 
     /// Whether a stop waits that no engine has taken: a resume withdraws it.
-    pub fn stop_waits(&self) -> bool {
+    pub fn has_pending_stop(&self) -> bool {
         let asked = self.left.requests.iter().any(|event| matches!(event, Event::Stop(_)));
-        self.engine.is_none() && !self.state.over() && asked && !self.state.stopping()
+        self.engine.is_none() && !self.state.is_over() && asked && !self.state.is_stopping()
     }
 
     /// Whether the next engine will end the mission, because that is decided and journaled.
     pub fn ends_on_resume(&self) -> bool {
-        self.engine.is_none() && !self.state.over() && self.state.stopping()
+        self.engine.is_none() && !self.state.is_over() && self.state.is_stopping()
     }
 
     /// Units for which a fresh start waits for the next engine.
-    pub fn retries(&self) -> impl Iterator<Item = &UnitId> {
+    pub fn pending_retries(&self) -> impl Iterator<Item = &UnitId> {
         self.left.requests.iter().filter_map(|event| match event {
             Event::RetryUnit { unit, .. } => Some(unit),
             _ => None,

@@ -1,6 +1,6 @@
 //! What only a person can do, for the status, the report and what watches missions.
 
-use super::words::{count, short};
+use super::words::{count, to_one_line};
 use super::{View, skipped};
 use crate::domain::mission::{AttemptClass, Landing, State, Unit, UnitState, deciding_note};
 use crate::domain::trouble::Cause;
@@ -15,41 +15,41 @@ pub const ANSWER_AGAIN: &str =
     "write the answer into its text in BACKLOG.md with `- status: todo` for the next mission";
 
 /// What only a person can do, one line each, most urgent first.
-pub fn needs_you(view: &View<'_>) -> Vec<String> {
+pub fn list_needs(view: &View<'_>) -> Vec<String> {
     let state = view.state;
     let mut lines = Vec::new();
     if let Some((reason, hint)) = &state.hold {
-        lines.push(format!("nothing lands: {}. {}", short(reason, 400), short(hint, 400)));
+        lines.push(format!("nothing lands: {}. {}", to_one_line(reason, 400), to_one_line(hint, 400)));
     }
-    if let Some(cause) = in_trouble(state).filter(|_| state.suspended_by.is_some() || !view.alone()) {
+    if let Some(cause) = common_cause(state).filter(|_| state.suspended_by.is_some() || !view.is_interrupted()) {
         let then = match &state.suspended_by {
             Some(_) => "; then `mc mission resume` goes on, nothing is lost",
             None => "; it is tried again, and goes on by itself when it works",
         };
-        lines.push(format!("{}: {}{then}", short(&cause.words(), 400), cause.remedy()));
+        lines.push(format!("{}: {}{then}", to_one_line(&cause.words(), 400), cause.remedy()));
     }
-    if state.over()
+    if state.is_over()
         && state.hold.is_none()
-        && let Some(last) = state.cold().unproven().last()
+        && let Some(last) = state.cold_runs().unproven_landings().last()
     {
         lines.push(format!(
             "green's last {} passed with files of earlier runs, and nobody has asked without them: `mc verify --fresh {}`",
-            count(state.cold().unproven().len() as u64, "landing"),
-            last.tip.commit.short()
+            count(state.cold_runs().unproven_landings().len() as u64, "landing"),
+            last.tip.commit.short_id()
         ));
     }
     if let Some(why) = state.landing().and_then(Landing::waits_for_person) {
-        lines.push(short(why, 400));
+        lines.push(to_one_line(why, 400));
     }
     for (source, commit, files) in &state.decided {
         let who = source.unit().map_or("the target branch", UnitId::as_str);
-        let what = short(&deciding_note(files), 300);
-        lines.push(format!("look at what {who} landed at {} before you take green: {what}", commit.short()));
+        let what = to_one_line(&deciding_note(files), 300);
+        lines.push(format!("look at what {who} landed at {} before you take green: {what}", commit.short_id()));
     }
-    if let Some(outside) = &state.outside {
-        lines.push(skipped::not_taken_in(outside));
+    if let Some(outside) = &state.refused_target {
+        lines.push(skipped::describe_refused_target(outside));
     }
-    let answered: Vec<_> = view.retries().collect();
+    let answered: Vec<_> = view.pending_retries().collect();
     for unit in state.units.iter().filter(|unit| unit.state == UnitState::Held) {
         if answered.contains(&&unit.spec.id) {
             lines.push(format!("{} is held; its answer waits for `mc mission resume`", unit.spec.id));
@@ -57,22 +57,22 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
         }
         let question = match unit.reason.trim() {
             "" => String::new(),
-            reason => format!(": {}", short(reason, 400)),
+            reason => format!(": {}", to_one_line(reason, 400)),
         };
         lines.push(format!("{} is held{question} (`mc unit retry {} --say TEXT`)", unit.spec.id, unit.spec.id));
     }
-    lines.extend(state.units.iter().filter_map(doubtful));
-    if view.stop_waits() {
+    lines.extend(state.units.iter().filter_map(question_no_op));
+    if view.has_pending_stop() {
         lines.push(format!("no engine works on the mission, and {OF_A_WAITING_STOP}"));
     } else if view.ends_on_resume() {
         lines.push(
             "the mission is stopping: `mc mission resume` starts nothing new, lands what is done and ends it"
                 .to_owned(),
         );
-        for unit in view.retries() {
+        for unit in view.pending_retries() {
             lines.push(format!("the fresh start of {unit} comes to nothing by that: {ANSWER_AGAIN}"));
         }
-    } else if view.alone() && state.suspended_by.is_none() {
+    } else if view.is_interrupted() && state.suspended_by.is_none() {
         lines.push("no engine works on the mission: `mc mission resume` goes on".to_owned());
     }
     for (unit, n) in view.left.agents {
@@ -84,15 +84,15 @@ pub fn needs_you(view: &View<'_>) -> Vec<String> {
 }
 
 /// What to look at where an agent changed nothing and did not say that nothing was needed.
-fn doubtful(unit: &Unit) -> Option<String> {
+fn question_no_op(unit: &Unit) -> Option<String> {
     let last = unit.attempts.last().filter(|_| unit.state == UnitState::NoOp && unit.spec.run.is_none())?;
     let said =
-        last.class == Some(AttemptClass::NoOp) && last.said().no_op_reason.is_none() && !last.summary().is_empty();
-    said.then(|| format!("look at {0}: {1} (`mc unit show {0}`)", unit.spec.id, short(&unit.reason, 300)))
+        last.class == Some(AttemptClass::NoOp) && last.details().no_op_reason.is_none() && !last.summary().is_empty();
+    said.then(|| format!("look at {0}: {1} (`mc unit show {0}`)", unit.spec.id, to_one_line(&unit.reason, 300)))
 }
 
 /// The common cause that keeps the mission waiting, or has suspended it.
-pub(super) fn in_trouble(state: &State) -> Option<&Cause> {
-    let open = || state.circuit().filter(|_| !state.over())?.cause();
+pub(super) fn common_cause(state: &State) -> Option<&Cause> {
+    let open = || state.circuit().filter(|_| !state.is_over())?.cause();
     state.suspended_by.as_ref().or_else(open)
 }

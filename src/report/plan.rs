@@ -4,7 +4,7 @@
 //! JSON carries them unchanged.
 
 use super::skipped;
-use super::text::plain;
+use super::text::sanitize;
 use super::words::count;
 use crate::domain::backlog::{Backlog, Heading, HeadingKind, SkippedItem};
 use crate::domain::plan::graph::{Edge, EdgeKind, Plan};
@@ -15,7 +15,7 @@ use std::fmt::Write;
 
 /// The plan as text: counts, each wave with its units and what they wait for, what is left aside. Ends with a line break.
 pub fn text(plan: &Plan, left: &[SkippedItem]) -> String {
-    let mut out = planned(plan);
+    let mut out = format_plan(plan);
     if !left.is_empty() {
         let _ = writeln!(out, "\nleft aside ({})", count(left.len() as u64, "item"));
         for line in skipped::lines(left) {
@@ -25,8 +25,8 @@ pub fn text(plan: &Plan, left: &[SkippedItem]) -> String {
     out
 }
 
-fn planned(plan: &Plan) -> String {
-    let waves = plan.waves();
+fn format_plan(plan: &Plan) -> String {
+    let waves = plan.group_waves();
     if waves.is_empty() {
         return "nothing to do: the plan has no units\n".to_owned();
     }
@@ -38,13 +38,13 @@ fn planned(plan: &Plan) -> String {
     let (units, overlapping) = (count(plan.units.len() as u64, "unit"), count(order as u64, "order-only overlap"));
     let mut out = format!("{units} in {}, {dependencies}, {overlapping}\n", count(waves.len() as u64, "wave"));
     let width = plan.units.iter().map(|unit| unit.id.as_str().len()).max().unwrap_or(0).min(40);
-    let waits = overlaps(plan);
+    let waits = list_order_edges(plan);
     for (number, wave) in waves.iter().enumerate() {
         let _ = writeln!(out, "\nwave {} ({})", number + 1, count(wave.len() as u64, "unit"));
         for &at in wave {
             let unit = &plan.units[at];
-            let _ = writeln!(out, "  {:width$}  P{}  {}", unit.id.as_str(), unit.priority, plain(&unit.title));
-            details(&mut out, plan, unit, &waits[at]);
+            let _ = writeln!(out, "  {:width$}  P{}  {}", unit.id.as_str(), unit.priority, sanitize(&unit.title));
+            write_details(&mut out, plan, unit, &waits[at]);
         }
     }
     out
@@ -55,7 +55,7 @@ fn planned(plan: &Plan) -> String {
 /// an `order` edge.
 pub fn json(plan: &Plan, left: &[SkippedItem]) -> Value {
     let id = |at: usize| plan.units[at].id.as_str();
-    let waves = plan.waves();
+    let waves = plan.group_waves();
     let waves = waves
         .iter()
         .enumerate()
@@ -86,14 +86,14 @@ pub fn backlog_list(backlog: &Backlog) -> String {
     if backlog.headings.is_empty() {
         return "nothing taken: no heading of level 2 or deeper, no `# Task: name` and no `- [ ]` item\n".to_owned();
     }
-    let cell = |text: &str| if text.is_empty() { "-".to_owned() } else { plain(text) };
+    let cell = |text: &str| if text.is_empty() { "-".to_owned() } else { sanitize(text) };
     let row = |heading: &Heading| {
         let (kind, id, status) = match &heading.kind {
             HeadingKind::Unit(id) => ("unit", id.as_str(), backlog.statuses.get(id).map(ToString::to_string)),
             HeadingKind::Group => ("group", "", None),
             HeadingKind::Note => ("note", "", None),
         };
-        [cell(&heading.path), kind.to_owned(), cell(id), cell(&status.unwrap_or_default()), plain(&heading.title)]
+        [cell(&heading.path), kind.to_owned(), cell(id), cell(&status.unwrap_or_default()), sanitize(&heading.title)]
     };
     let rows: Vec<[String; 5]> = backlog.headings.iter().map(row).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).min(40);
@@ -108,14 +108,14 @@ pub fn backlog_list(backlog: &Backlog) -> String {
     out
 }
 
-fn details(out: &mut String, plan: &Plan, unit: &UnitSpec, waits: &[&Edge]) {
+fn write_details(out: &mut String, plan: &Plan, unit: &UnitSpec, waits: &[&Edge]) {
     if !unit.depends.is_empty() {
         let names: Vec<&str> = unit.depends.iter().map(|id| id.as_str()).collect();
         let _ = writeln!(out, "      depends on {}", names.join(", "));
     }
     for edge in waits {
         let before = &plan.units[edge.before].id;
-        let globs = globs(plan, edge).map(|(theirs, own)| format!(": {} meets {}", plain(theirs), plain(own)));
+        let globs = globs(plan, edge).map(|(theirs, own)| format!(": {} meets {}", sanitize(theirs), sanitize(own)));
         let _ = writeln!(out, "      after {before}, order only{}", globs.unwrap_or_default());
     }
     let attempts = unit.attempts.map(|attempts| format!("at most {}", count(u64::from(attempts), "attempt")));
@@ -127,7 +127,7 @@ fn details(out: &mut String, plan: &Plan, unit: &UnitSpec, waits: &[&Edge]) {
 }
 
 /// For each unit its order-only predecessors.
-fn overlaps(plan: &Plan) -> Vec<Vec<&Edge>> {
+fn list_order_edges(plan: &Plan) -> Vec<Vec<&Edge>> {
     let mut waits = vec![Vec::new(); plan.units.len()];
     plan.edges.iter().filter(|edge| edge.kind == EdgeKind::Order).for_each(|edge| waits[edge.after].push(edge));
     waits
@@ -135,7 +135,7 @@ fn overlaps(plan: &Plan) -> Vec<Vec<&Edge>> {
 
 fn globs<'a>(plan: &'a Plan, edge: &Edge) -> Option<(&'a str, &'a str)> {
     let order = edge.kind == EdgeKind::Order;
-    order.then(|| overlap::shared(&plan.units[edge.before], &plan.units[edge.after])).flatten()
+    order.then(|| overlap::find_overlap(&plan.units[edge.before], &plan.units[edge.after])).flatten()
 }
 
 /// Seconds as `1h30m`.
@@ -156,7 +156,7 @@ mod tests {
 
     fn plan() -> Plan {
         let backlog = backlog::parse(BACKLOG).unwrap();
-        let satisfied = backlog.satisfied();
+        let satisfied = backlog.satisfied_units();
         let open = backlog.units.into_iter().filter(|unit| !satisfied.contains(&unit.id));
         Plan::build(open.collect(), &satisfied).unwrap()
     }

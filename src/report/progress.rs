@@ -1,16 +1,16 @@
 //! The session of a round for `PROGRESS.md`, from the record of what is to be written and nothing else.
 
-use super::text::plain;
+use super::text::sanitize;
 use super::words::{count, tests, word};
-use crate::domain::mission::{Books, Told, UnitState};
+use crate::domain::mission::{Bookkeeping, UnitOutcome, UnitState};
 use crate::domain::progress::{Bullet, Session};
-use crate::domain::values::{MissionId, date};
+use crate::domain::values::{MissionId, format_date};
 
 /// Units named before a list is cut.
 const NAMED: usize = 100;
 
 /// What a round of a mission came to.
-pub fn session(mission: &MissionId, books: &Books) -> Session {
+pub fn session(mission: &MissionId, books: &Bookkeeping) -> Session {
     let told = &books.session;
     let of = |state: UnitState| told.units.iter().filter(move |unit| unit.state == state);
     let states = || UnitState::ALL.iter().copied().filter(|state| of(*state).next().is_some());
@@ -18,7 +18,7 @@ pub fn session(mission: &MissionId, books: &Books) -> Session {
     let counts = counts.join(", ");
     let target = match told.objective.trim() {
         "" => "the open units of the plan".to_owned(),
-        objective => plain(objective),
+        objective => sanitize(objective),
     };
     let summary = |summary: &Option<_>| summary.as_ref().map_or_else(|| "unknown".to_owned(), tests);
     let (before, after, runs) = (summary(&told.before), summary(&told.after), count(told.runs, "verification"));
@@ -26,10 +26,10 @@ pub fn session(mission: &MissionId, books: &Books) -> Session {
         format!("checks before: {before} → after: {after}; {runs} of the mission so far, {} reused", told.reused);
     let end = told.ends.map_or_else(String::new, |why| format!("; ended before its time ({})", word(&why)));
     let mut outcome = Bullet::new("Outcome", &format!("{counts}{end}"));
-    outcome.below = cut(states().flat_map(of).map(line).collect());
-    let waits = |unit: &&Told| matches!(unit.state, UnitState::Blocked | UnitState::Held);
-    let blocked: Vec<String> = undone(books).filter(waits).map(|unit| format!("`{}`", unit.unit)).collect();
-    let mut next = cut(undone(books).map(line).collect());
+    outcome.below = cut(states().flat_map(of).map(format_unit).collect());
+    let waits = |unit: &&UnitOutcome| matches!(unit.state, UnitState::Blocked | UnitState::Held);
+    let blocked: Vec<String> = list_undone(books).filter(waits).map(|unit| format!("`{}`", unit.unit)).collect();
+    let mut next = cut(list_undone(books).map(format_unit).collect());
     if told.left_over > 0 {
         next.push(format!("{} for later rounds", count(u64::from(told.left_over), "more unit")));
     }
@@ -40,7 +40,7 @@ pub fn session(mission: &MissionId, books: &Books) -> Session {
     Session {
         title: format!("Round {} of mission {mission}: {counts}", books.round),
         bullets: vec![
-            Bullet::new("Date", &date(books.at)),
+            Bullet::new("Date", &format_date(books.at)),
             Bullet::new("Target", &target),
             outcome,
             Bullet::new("Summary", &checks),
@@ -49,7 +49,7 @@ pub fn session(mission: &MissionId, books: &Books) -> Session {
             Bullet::new("Phase", &format!("round {} of mission {mission}", books.round)),
             Bullet::new("Active Task", "none"),
             Bullet::new("Blocked", &none(cut(blocked).join(", "))),
-            Bullet::new("Last Commit", told.green.short()),
+            Bullet::new("Last Commit", told.green.short_id()),
             Bullet::new("Target", &target),
         ],
         next,
@@ -57,16 +57,16 @@ pub fn session(mission: &MissionId, books: &Books) -> Session {
 }
 
 /// What is not done, told now or before.
-fn undone(books: &Books) -> impl Iterator<Item = &Told> {
-    books.session.units.iter().chain(&books.session.open).filter(|unit| !unit.state.satisfies())
+fn list_undone(books: &Bookkeeping) -> impl Iterator<Item = &UnitOutcome> {
+    books.session.units.iter().chain(&books.session.open).filter(|unit| !unit.state.is_satisfied())
 }
 
 /// ``landed `id` (Title) at 0123456789``, or with the reason.
-fn line(unit: &Told) -> String {
-    let what = format!("{} `{}` ({})", word(&unit.state), unit.unit, plain(unit.title.trim()));
+fn format_unit(unit: &UnitOutcome) -> String {
+    let what = format!("{} `{}` ({})", word(&unit.state), unit.unit, sanitize(unit.title.trim()));
     match (&unit.commit, unit.reason.is_empty()) {
-        (Some(commit), _) => format!("{what} at {}", commit.short()),
-        (None, false) => format!("{what}: {}", plain(&unit.reason)),
+        (Some(commit), _) => format!("{what} at {}", commit.short_id()),
+        (None, false) => format!("{what}: {}", sanitize(&unit.reason)),
         (None, true) => what,
     }
 }
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn p12_words_of_others_stay_on_their_line() {
         let commit = CommitId::new(&"a".repeat(40)).unwrap();
-        let unit = Told {
+        let unit = UnitOutcome {
             unit: UnitId::new("u").unwrap(),
             title: "x\n</details>\n\u{202e}## Session History\x1b[31m".to_owned(),
             state: UnitState::Held,
@@ -107,7 +107,7 @@ mod tests {
             reused: 0,
             ends: None,
         };
-        let books = Books {
+        let books = Bookkeeping {
             round: 1,
             at: 0,
             keeps: BookkeepingMode::Backlog,

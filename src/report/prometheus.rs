@@ -4,7 +4,7 @@
 //! is unknown has no sample (an unknown cost is no 0). Every sample carries `repository`, so that the pages of several
 //! repositories can stand side by side.
 
-use super::needs::needs_you;
+use super::needs::list_needs;
 use super::words::word;
 use super::{View, cost};
 use crate::domain::mission::timeline::Phase;
@@ -23,109 +23,113 @@ struct Page<'a> {
 pub fn text(view: Option<&View<'_>>, repository: &str) -> String {
     let mut page = Page { out: String::new(), repository };
     let up = view.is_some_and(|view| view.engine.is_some());
-    page.gauge("mc_engine_up", "Whether an engine works on the newest mission.", f64::from(u8::from(up)));
+    page.write_gauge("mc_engine_up", "Whether an engine works on the newest mission.", f64::from(u8::from(up)));
     if let Some(view) = view {
-        mission(&mut page, view);
-        units(&mut page, view);
-        work(&mut page, view);
+        write_mission(&mut page, view);
+        write_units(&mut page, view);
+        write_work(&mut page, view);
     }
     page.out
 }
 
-fn mission(page: &mut Page<'_>, view: &View<'_>) {
+fn write_mission(page: &mut Page<'_>, view: &View<'_>) {
     let state = view.state;
     let (name, outcome) = (state.mission.as_str(), state.outcome.as_ref().map(|(outcome, ..)| word(outcome)));
-    page.family("mc_mission_info", "gauge", "The newest mission, its state and, when it ended, its outcome.");
+    page.write_family("mc_mission_info", "gauge", "The newest mission, its state and, when it ended, its outcome.");
     let (now, outcome) = (word(&state.mission_state()), outcome.unwrap_or_default());
-    page.sample("mc_mission_info", &[("mission", name), ("state", &now), ("outcome", &outcome)], 1.0);
+    page.write_sample("mc_mission_info", &[("mission", name), ("state", &now), ("outcome", &outcome)], 1.0);
     let began = "mc_mission_started_timestamp_seconds";
-    page.gauge(began, "When the mission started, since the epoch.", seconds(state.started));
+    page.write_gauge(began, "When the mission started, since the epoch.", seconds(state.started));
     let lasted = seconds(state.ended.unwrap_or(view.now).saturating_sub(state.started));
-    page.gauge("mc_mission_duration_seconds", "Wall time of the mission so far or to its end.", lasted);
+    page.write_gauge("mc_mission_duration_seconds", "Wall time of the mission so far or to its end.", lasted);
     let last = view.records.last().map_or(state.started, |(_, at, _)| *at);
     let age = seconds(view.now.saturating_sub(last));
-    page.gauge("mc_last_event_age_seconds", "Time since the last record of the journal.", age);
-    page.gauge("mc_rounds", "Rounds opened.", number(state.rounds.len() as u64));
-    page.gauge("mc_needs_you", "Things only a person can do.", number(needs_you(view).len() as u64));
+    page.write_gauge("mc_last_event_age_seconds", "Time since the last record of the journal.", age);
+    page.write_gauge("mc_rounds", "Rounds opened.", number(state.rounds.len() as u64));
+    page.write_gauge("mc_needs_you", "Things only a person can do.", number(list_needs(view).len() as u64));
     if let Some((_, _, code)) = &state.outcome {
-        page.gauge("mc_mission_exit_code", "Exit code of the mission.", f64::from(*code));
+        page.write_gauge("mc_mission_exit_code", "Exit code of the mission.", f64::from(*code));
     }
 }
 
-fn units(page: &mut Page<'_>, view: &View<'_>) {
+fn write_units(page: &mut Page<'_>, view: &View<'_>) {
     let state = view.state;
-    page.family("mc_units", "gauge", "Units by state; each unit is in exactly one.");
+    page.write_family("mc_units", "gauge", "Units by state; each unit is in exactly one.");
     for &kind in UnitState::ALL {
-        page.sample("mc_units", &[("state", kind.name())], f64::from(state.count(kind)));
+        page.write_sample("mc_units", &[("state", kind.name())], f64::from(state.count(kind)));
     }
     let queued = state.queue().count() + usize::from(state.landing().is_some());
-    page.gauge("mc_queue_length", "Merge requests that wait or are being landed.", number(queued as u64));
-    page.family("mc_landings_total", "counter", "Landings of units and of the target branch.");
-    page.sample("mc_landings_total", &[], number(state.landed));
-    page.gauge("mc_attempts_running", "Attempts that run.", number(state.running().count() as u64));
+    page.write_gauge("mc_queue_length", "Merge requests that wait or are being landed.", number(queued as u64));
+    page.write_family("mc_landings_total", "counter", "Landings of units and of the target branch.");
+    page.write_sample("mc_landings_total", &[], number(state.landed));
+    page.write_gauge("mc_attempts_running", "Attempts that run.", number(state.running_attempts().count() as u64));
     let mut classes: BTreeMap<AttemptClass, u64> = BTreeMap::new();
     for class in state.units.iter().flat_map(|unit| &unit.attempts).filter_map(|attempt| attempt.class) {
         *classes.entry(class).or_default() += 1;
     }
-    page.family("mc_attempts_total", "counter", "Attempts that ended, by the class of their outcome.");
+    page.write_family("mc_attempts_total", "counter", "Attempts that ended, by the class of their outcome.");
     for (class, count) in classes {
-        page.sample("mc_attempts_total", &[("class", &word(&class))], number(count));
+        page.write_sample("mc_attempts_total", &[("class", &word(&class))], number(count));
     }
-    let unknown = number(cost::unknown(state));
-    page.gauge("mc_cost_unknown_attempts", "Attempts of agents whose cost nobody told.", unknown);
+    let unknown = number(cost::count_unknown(state));
+    page.write_gauge("mc_cost_unknown_attempts", "Attempts of agents whose cost nobody told.", unknown);
 }
 
-fn work(page: &mut Page<'_>, view: &View<'_>) {
+fn write_work(page: &mut Page<'_>, view: &View<'_>) {
     let state = view.state;
     let times = view.timeline();
-    page.family("mc_verifications_total", "counter", "Verifications by whether stages ran or a snapshot answered.");
+    page.write_family(
+        "mc_verifications_total",
+        "counter",
+        "Verifications by whether stages ran or a snapshot answered.",
+    );
     for (result, count) in [("run", state.verifications_run), ("reused", state.verifications_reused)] {
-        page.sample("mc_verifications_total", &[("result", result)], number(count));
+        page.write_sample("mc_verifications_total", &[("result", result)], number(count));
     }
     let ran =
         times.runs.iter().filter(|run| run.span.until.is_some() && !run.answer().is_some_and(|answer| answer.reused));
     let lengths: Vec<Millis> = ran.map(|run| run.span.length(view.now)).collect();
-    page.summary("mc_verification_duration_seconds", "Verifications that ran to an answer.", &lengths);
+    page.write_summary("mc_verification_duration_seconds", "Verifications that ran to an answer.", &lengths);
     let attempts = times.units.iter().flat_map(|unit| &unit.attempts).filter_map(|attempt| attempt.ran);
     let lengths: Vec<Millis> = attempts.map(|ran| ran.length(view.now)).collect();
-    page.summary("mc_attempt_run_duration_seconds", "Processes of attempts that ended.", &lengths);
-    page.family("mc_unit_phase_seconds_total", "counter", "Time of all units by what it was spent on.");
+    page.write_summary("mc_attempt_run_duration_seconds", "Processes of attempts that ended.", &lengths);
+    page.write_family("mc_unit_phase_seconds_total", "counter", "Time of all units by what it was spent on.");
     let total = |phase| times.units.iter().map(|unit| unit.phases.of(phase)).sum();
     for &phase in Phase::ALL {
-        page.sample("mc_unit_phase_seconds_total", &[("phase", phase.name())], seconds(total(phase)));
+        page.write_sample("mc_unit_phase_seconds_total", &[("phase", phase.name())], seconds(total(phase)));
     }
-    page.family("mc_suspended_seconds_total", "counter", "Time during which the mission was suspended.");
-    page.sample("mc_suspended_seconds_total", &[], seconds(times.away));
+    page.write_family("mc_suspended_seconds_total", "counter", "Time during which the mission was suspended.");
+    page.write_sample("mc_suspended_seconds_total", &[], seconds(times.away));
 }
 
 impl Page<'_> {
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+    fn write_family(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
     /// One number without labels.
-    fn gauge(&mut self, name: &str, help: &str, value: f64) {
-        self.family(name, "gauge", help);
-        self.sample(name, &[], value);
+    fn write_gauge(&mut self, name: &str, help: &str, value: f64) {
+        self.write_family(name, "gauge", help);
+        self.write_sample(name, &[], value);
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        let _ = write!(self.out, "{name}{{repository=\"{}\"", escaped(self.repository));
+    fn write_sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        let _ = write!(self.out, "{name}{{repository=\"{}\"", escape_label(self.repository));
         for (label, text) in labels {
-            let _ = write!(self.out, ",{label}=\"{}\"", escaped(text));
+            let _ = write!(self.out, ",{label}=\"{}\"", escape_label(text));
         }
         let _ = writeln!(self.out, "}} {value}");
     }
 
-    fn summary(&mut self, name: &str, help: &str, lengths: &[Millis]) {
-        self.family(name, "summary", help);
-        self.sample(&format!("{name}_sum"), &[], seconds(lengths.iter().sum()));
-        self.sample(&format!("{name}_count"), &[], number(lengths.len() as u64));
+    fn write_summary(&mut self, name: &str, help: &str, lengths: &[Millis]) {
+        self.write_family(name, "summary", help);
+        self.write_sample(&format!("{name}_sum"), &[], seconds(lengths.iter().sum()));
+        self.write_sample(&format!("{name}_count"), &[], number(lengths.len() as u64));
     }
 }
 
 /// A label value as the format wants it: backslash, quote and line feed escaped.
-fn escaped(text: &str) -> String {
+fn escape_label(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 

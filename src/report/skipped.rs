@@ -1,6 +1,6 @@
 //! Items of a backlog that no mission takes up: which, why, and what helps. Details are untrusted.
 
-use super::words::{count, short, word};
+use super::words::{count, to_one_line, word};
 use crate::domain::backlog::{SkippedItem, WAITS, Why};
 use crate::domain::base::text::name_first;
 use crate::domain::mission::{RefusedTarget, State};
@@ -10,20 +10,23 @@ use serde_json::{Value, json};
 const NAMED: usize = 5;
 
 /// What a mission did not do beside its units, in a few words; empty when there is nothing.
-pub(super) fn beside(state: &State) -> String {
-    let outside = state.outside.as_ref().map(not_taken_in).unwrap_or_default();
-    let parts = [named(&state.aside), outside];
+pub(super) fn describe_skipped(state: &State) -> String {
+    let outside = state.refused_target.as_ref().map(describe_refused_target).unwrap_or_default();
+    let parts = [name_items(&state.skipped), outside];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// What to know of a target branch that was refused.
-pub(super) fn not_taken_in(outside: &RefusedTarget) -> String {
-    let at = outside.head.commit.short();
-    format!("the target branch at {at} was not taken in, what landed is without its code: {}", short(&outside.why, 400))
+pub(super) fn describe_refused_target(outside: &RefusedTarget) -> String {
+    let at = outside.head.commit.short_id();
+    format!(
+        "the target branch at {at} was not taken in, what landed is without its code: {}",
+        to_one_line(&outside.why, 400)
+    )
 }
 
 /// `2 items of BACKLOG.md are left aside: api (failed), docs (waits)`; empty without any.
-pub fn named(aside: &[SkippedItem]) -> String {
+pub fn name_items(aside: &[SkippedItem]) -> String {
     if aside.is_empty() {
         return String::new();
     }
@@ -34,7 +37,7 @@ pub fn named(aside: &[SkippedItem]) -> String {
 }
 
 /// What has an item taken up.
-pub fn helps(item: &SkippedItem) -> String {
+pub fn suggest_command(item: &SkippedItem) -> String {
     let unit = &item.unit;
     match item.why {
         Why::Failed => format!(
@@ -48,7 +51,10 @@ pub fn helps(item: &SkippedItem) -> String {
         }
         Why::Waits => match item.detail.strip_prefix(WAITS) {
             Some(cause) => {
-                format!("it is planned as soon as that is to be done again: `mc unit retry {}`", short(cause, 100))
+                format!(
+                    "it is planned as soon as that is to be done again: `mc unit retry {}`",
+                    to_one_line(cause, 100)
+                )
             }
             None => "it is planned as soon as that is to be done again".to_owned(),
         },
@@ -60,17 +66,16 @@ pub fn helps(item: &SkippedItem) -> String {
 pub fn lines(aside: &[SkippedItem]) -> Vec<String> {
     let mut lines = Vec::new();
     for item in aside {
-        let detail = short(&item.detail, 300);
+        let detail = to_one_line(&item.detail, 300);
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         lines.push(format!("{}  {}{detail}", item.unit, word(&item.why)));
-        lines.push(format!("  helps: {}", helps(item)));
+        lines.push(format!("  helps: {}", suggest_command(item)));
     }
     lines
 }
 
 /// `[{id, why, detail, helps}]`; `why` is `failed`, `held`, `blocked`, `waits` or `landed`.
 pub fn json(aside: &[SkippedItem]) -> Value {
-    let body =
-        |item: &SkippedItem| json!({"id": item.unit, "why": item.why, "detail": item.detail, "helps": helps(item)});
+    let body = |item: &SkippedItem| json!({"id": item.unit, "why": item.why, "detail": item.detail, "helps": suggest_command(item)});
     Value::Array(aside.iter().map(body).collect())
 }

@@ -6,8 +6,8 @@
 
 use super::lines::source_name;
 use super::mission_json::phases_json;
-use super::needs::{OF_A_WAITING_STOP, in_trouble, needs_you};
-use super::words::{count, short, span, stamp, sum_seen, tests, unmet, word};
+use super::needs::{OF_A_WAITING_STOP, common_cause, list_needs};
+use super::words::{count, format_shown_sum, is_objective_unmet, span, stamp, tests, to_one_line, word};
 use super::{GreenRef, View, cost, skipped};
 use crate::domain::mission::{
     Landing, MergeSource, MissionOutcome, MissionState, Phase, Record, Round, Stage, State, Unit, UnitState,
@@ -59,7 +59,7 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
         "units": units.collect::<Vec<_>>(),
         "times": {
             "wall_ms": times.span.length(until),
-            "verify_ms": times.verifying(until),
+            "verify_ms": times.verifying_time(until),
             "away_ms": times.away,
         },
         "queue": queue(state).into_iter().map(|(id, source, doing)| json!({
@@ -70,11 +70,11 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
         "green": green_json,
         "verifications": {"run": state.verifications_run, "reused": state.verifications_reused},
         "cost": cost::json(state),
-        "needs_you": needs_you(view),
-        "aside": skipped::json(&state.aside),
-        "stop_waits": view.stop_waits(),
+        "needs_you": list_needs(view),
+        "aside": skipped::json(&state.skipped),
+        "stop_waits": view.has_pending_stop(),
         "ends_on_resume": view.ends_on_resume(),
-        "answers_wait": view.retries().collect::<Vec<_>>(),
+        "answers_wait": view.pending_retries().collect::<Vec<_>>(),
         "left_running": view.left.agents.iter().map(|(unit, n)| json!({"unit": unit, "attempt": n})).collect::<Vec<_>>(),
     })
 }
@@ -87,7 +87,7 @@ pub fn mission_json(view: &View<'_>) -> Value {
         "id": state.mission.as_str(),
         "state": word(&state.mission_state()),
         "outcome": state.outcome.as_ref().map(|(outcome, ..)| word(outcome)),
-        "cause": in_trouble(state).map(Cause::words),
+        "cause": common_cause(state).map(Cause::words),
         "objective": state.objective,
         "started_at": stamp(state.started),
         "ended_at": state.ended.and_then(stamp),
@@ -98,13 +98,13 @@ pub fn mission_json(view: &View<'_>) -> Value {
 pub fn brief(view: &View<'_>) -> (String, Value) {
     let state = view.state;
     let took = span(state.ended.unwrap_or(view.now).saturating_sub(state.started));
-    let stop = match parting(view) {
+    let stop = match describe_pending_stop(view) {
         "" => String::new(),
         words => format!("  ({words})"),
     };
-    let line = format!("{}  {}  {took}  {}{stop}", state.mission, standing(view), sum_seen(view));
+    let line = format!("{}  {}  {took}  {}{stop}", state.mission, standing(view), format_shown_sum(view));
     let mut body = mission_json(view);
-    body["stop_waits"] = json!(view.stop_waits());
+    body["stop_waits"] = json!(view.has_pending_stop());
     body["ends_on_resume"] = json!(view.ends_on_resume());
     (line, body)
 }
@@ -152,7 +152,7 @@ fn score(state: &State, round: &Round) -> Option<f64> {
     let (mut all, mut done) = (0_u32, 0_u32);
     for unit in round.waves.iter().flatten().filter_map(|i| state.units.get(*i)) {
         all += 1;
-        done += u32::from(unit.state.satisfies());
+        done += u32::from(unit.state.is_satisfied());
     }
     (all > 0).then(|| (f64::from(done) / f64::from(all) * 1000.0).round() / 1000.0)
 }
@@ -170,7 +170,8 @@ fn queue(state: &State) -> Vec<(RequestId, &MergeSource, &'static str)> {
 
 /// The status as text: the truth in the first line, the next command in the last.
 pub fn text(view: Option<&View<'_>>, green: &GreenRef) -> String {
-    let at = green.tip.as_ref().map_or_else(|| "not made yet".to_owned(), |tip| format!("at {}", tip.commit.short()));
+    let at =
+        green.tip.as_ref().map_or_else(|| "not made yet".to_owned(), |tip| format!("at {}", tip.commit.short_id()));
     let Some(view) = view else {
         return format!(
             "no mission yet in this repository\ngreen: {} {at}\nnext: `mc plan` shows what would be done, `mc mission start` does it\n",
@@ -178,21 +179,21 @@ pub fn text(view: Option<&View<'_>>, green: &GreenRef) -> String {
         );
     };
     let state = view.state;
-    let mut out = format!("{}\n", truth(view));
+    let mut out = format!("{}\n", format_status_line(view));
     let until = state.ended.unwrap_or(view.now);
     let _ = write!(out, "mission {}", state.mission);
     if !state.objective.trim().is_empty() {
-        let _ = write!(out, ": {}", short(&state.objective, 100));
+        let _ = write!(out, ": {}", to_one_line(&state.objective, 100));
     }
     let _ = writeln!(out, " ({})", span(until.saturating_sub(state.started)));
-    let needs = needs_you(view);
+    let needs = list_needs(view);
     if !needs.is_empty() {
         out.push_str("\nneeds you\n");
         for line in &needs {
             let _ = writeln!(out, "  {line}");
         }
     }
-    working(&mut out, view);
+    write_working(&mut out, view);
     let waiting = queue(state);
     if !waiting.is_empty() {
         out.push_str("\nmerge queue\n");
@@ -200,13 +201,13 @@ pub fn text(view: Option<&View<'_>>, green: &GreenRef) -> String {
             let _ = writeln!(out, "  {id:>3}  {}  {doing}", source_name(source));
         }
     }
-    let _ = writeln!(out, "\nunits: {}", sum_seen(view));
+    let _ = writeln!(out, "\nunits: {}", format_shown_sum(view));
     let snapshot = state.green().filter(|known| green.tip.as_ref() == Some(&known.tip));
     let snapshot = snapshot.and_then(|known| known.snapshot.as_ref());
     let snapshot = snapshot.map_or_else(String::new, |(_, summary)| format!(", {}", tests(summary)));
     let _ = writeln!(out, "green: {} {at}{snapshot}", green.branch());
     let _ = writeln!(out, "verifications: {} run, {} reused", state.verifications_run, state.verifications_reused);
-    if cost::unknown(state) > 0 || state.account.usd.0 > 0 {
+    if cost::count_unknown(state) > 0 || state.account.usd.0 > 0 {
         let _ = writeln!(out, "cost: {}", cost::text(state));
     }
     if let Some(end) = cost::end(state, view.now).filter(|_| view.engine.is_some()) {
@@ -216,26 +217,30 @@ pub fn text(view: Option<&View<'_>>, green: &GreenRef) -> String {
     out
 }
 
-fn working(out: &mut String, view: &View<'_>) {
-    let running: Vec<_> = view.state.running().collect();
-    if running.is_empty() && view.state.verifying().is_none() {
+fn write_working(out: &mut String, view: &View<'_>) {
+    let running: Vec<_> = view.state.running_attempts().collect();
+    if running.is_empty() && view.state.current_verification().is_none() {
         return;
     }
     out.push_str(if view.engine.is_some() { "\nworking\n" } else { "\nleft open\n" });
     for (unit, attempt) in running {
         let age = span(view.now.saturating_sub(attempt.started));
         let (id, n, host, slot) = (&unit.spec.id, attempt.n, &attempt.slot.host, attempt.slot.number);
-        let _ = writeln!(out, "  {id}  attempt {n} for {age} on {host}, slot {slot}: {}", short(&unit.spec.title, 60));
+        let _ = writeln!(
+            out,
+            "  {id}  attempt {n} for {age} on {host}, slot {slot}: {}",
+            to_one_line(&unit.spec.title, 60)
+        );
     }
-    if let Some(verifying) = view.state.verifying() {
+    if let Some(verifying) = view.state.current_verification() {
         let age = span(view.now.saturating_sub(verifying.started));
-        let _ = writeln!(out, "  verification {} of {} for {age}", verifying.run, verifying.tip.commit.short());
+        let _ = writeln!(out, "  verification {} of {} for {age}", verifying.run, verifying.tip.commit.short_id());
     }
 }
 
 /// What is to be added to where a mission stands; empty for most.
-pub fn parting(view: &View<'_>) -> &'static str {
-    match (view.stop_waits(), view.ends_on_resume()) {
+pub fn describe_pending_stop(view: &View<'_>) -> &'static str {
+    match (view.has_pending_stop(), view.ends_on_resume()) {
         (true, _) => "a stop waits",
         (_, true) => "it was stopping, resuming ends it",
         _ => "",
@@ -247,36 +252,38 @@ pub fn standing(view: &View<'_>) -> String {
     let state = view.state;
     match &state.outcome {
         Some((outcome, ..)) => word(outcome),
-        None if state.suspended_by.is_some() || (view.alone() && state.hold.is_some()) => "suspended".to_owned(),
-        None if view.alone() => "interrupted".to_owned(),
+        None if state.suspended_by.is_some() || (view.is_interrupted() && state.hold.is_some()) => {
+            "suspended".to_owned()
+        }
+        None if view.is_interrupted() => "interrupted".to_owned(),
         None => word(&state.mission_state()),
     }
 }
 
 /// The command that takes what landed, if anything did, and the one that tells of the rest.
-fn taken_or_told(state: &State, green: &GreenRef) -> String {
+fn next_commands(state: &State, green: &GreenRef) -> String {
     let taken = match state.count(UnitState::Landed) {
         0 => String::new(),
         _ => format!("`git merge {}` takes what landed, ", green.branch()),
     };
-    let mut open = state.units.iter().filter(|unit| !unit.state.satisfies());
+    let mut open = state.units.iter().filter(|unit| !unit.state.is_satisfied());
     let lost = open.any(|unit| unit.attempts.iter().any(|a| a.unpinned));
     let which = if lost { "which work is kept" } else { "where the work is kept" };
     format!("{taken}`mc report` says what did not land and {which}")
 }
 
 /// One line: what state, how many landed of how many, what stopped it, what the backlog has beside.
-pub fn truth(view: &View<'_>) -> String {
+pub fn format_status_line(view: &View<'_>) -> String {
     let state = view.state;
     let total = count(state.units.len() as u64, "unit");
     let landed = format!("{} of {total} landed", state.count(UnitState::Landed));
     if let Some((outcome, reason, _)) = &state.outcome {
         let others = UnitState::ALL.iter().filter(|kind| **kind != UnitState::Landed);
-        let rest: String = others.map(|kind| rest(state, *kind)).collect();
+        let rest: String = others.map(|kind| describe_remaining(state, *kind)).collect();
         let back = "green was rolled back since, with the marks of what it had";
-        let reason = if rolled_back(view) { back.to_owned() } else { short(reason, 400) };
-        let unmet = if unmet(state) { "; the objective is not met" } else { "" };
-        let left = skipped::beside(state);
+        let reason = if rolled_back(view) { back.to_owned() } else { to_one_line(reason, 400) };
+        let unmet = if is_objective_unmet(state) { "; the objective is not met" } else { "" };
+        let left = skipped::describe_skipped(state);
         let planned = *outcome == MissionOutcome::BacklogDone;
         if state.units.is_empty() && planned && !left.is_empty() {
             return format!("ended with nothing planned: {left}{unmet}");
@@ -294,17 +301,19 @@ pub fn truth(view: &View<'_>) -> String {
         };
     }
     let place = state.rounds.last().map(|round| format!(", round {}", round.index)).unwrap_or_default();
-    let stop = match parting(view) {
+    let stop = match describe_pending_stop(view) {
         "" => String::new(),
         words => format!("; {words}"),
     };
     if let Some(cause) = &state.suspended_by {
-        return format!("suspended, {landed}{place}: {}{stop}", short(&cause.words(), 400));
+        return format!("suspended, {landed}{place}: {}{stop}", to_one_line(&cause.words(), 400));
     }
-    if view.alone() {
+    if view.is_interrupted() {
         let what = standing(view);
         return match &state.hold {
-            Some((reason, _)) => format!("{what}, {landed}{place}: nothing can land: {}{stop}", short(reason, 400)),
+            Some((reason, _)) => {
+                format!("{what}, {landed}{place}: nothing can land: {}{stop}", to_one_line(reason, 400))
+            }
             None => format!("{what}, {landed}{place}: no engine works on it{stop}"),
         };
     }
@@ -316,12 +325,12 @@ pub fn truth(view: &View<'_>) -> String {
         MissionState::Starting => ": the base is looked at and verified",
         MissionState::Running | MissionState::Suspended | MissionState::Ended => "",
     };
-    let waits = in_trouble(state).map(|cause| format!(": waits because {}", short(&cause.words(), 400)));
+    let waits = common_cause(state).map(|cause| format!(": waits because {}", to_one_line(&cause.words(), 400)));
     format!("{}, {landed}{place}{why}{}{stop}", word(&state.mission_state()), waits.unwrap_or_default())
 }
 
 /// What became of units that did not land, after the number of those that did; empty for none.
-fn rest(state: &State, kind: UnitState) -> String {
+fn describe_remaining(state: &State, kind: UnitState) -> String {
     match (state.count(kind), kind) {
         (0, _) => String::new(),
         (n, UnitState::NoOp) => format!(", {n} had nothing to do"),
@@ -333,9 +342,9 @@ fn rest(state: &State, kind: UnitState) -> String {
 pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
     let state = view.state;
     if let Some((outcome, _, code)) = &state.outcome {
-        let left = state.left_open().or(state.aside.first());
+        let left = state.left_open().or(state.skipped.first());
         let rest = if left.is_some() { "; `mc plan` says what helps with what is left aside" } else { "" };
-        let tried = state.units.iter().all(|unit| unit.state.satisfies());
+        let tried = state.units.iter().all(|unit| unit.state.is_satisfied());
         // A mission that did all it planned may have left items aside; its exit code says so.
         let rounded = matches!(outcome, MissionOutcome::BacklogDone | MissionOutcome::ObjectiveMet);
         let done = *code == 0 || (tried && rounded && state.left_open().is_some());
@@ -344,11 +353,11 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
             _ if rolled_back(view) => {
                 "`mc plan` shows what is planned again after the rollback, `mc mission start` does it".to_owned()
             }
-            _ if state.outside.is_some() => format!(
+            _ if state.refused_target.is_some() => format!(
                 "mend the target branch and commit, then `mc mission start` takes it in first; {}",
-                taken_or_told(state, green)
+                next_commands(state, green)
             ),
-            _ if unmet(state) && tried && *code != 0 => format!(
+            _ if is_objective_unmet(state) && tried && *code != 0 => format!(
                 "the check of the objective fails on {}: write what is missing into BACKLOG.md, then `mc mission start`{rest}",
                 green.branch()
             ),
@@ -359,15 +368,15 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
                 Some(item) => format!(
                     "{}: {}, by `mc mission start` (`mc plan` lists all that is left aside)",
                     item.unit,
-                    skipped::helps(item)
+                    skipped::suggest_command(item)
                 ),
                 None => "nothing was to be done; `mc report` has the details".to_owned(),
             },
             _ if state.units.is_empty() => "mend what the first line names, then `mc mission start`".to_owned(),
-            _ => format!("{}{rest}", taken_or_told(state, green)),
+            _ => format!("{}{rest}", next_commands(state, green)),
         };
     }
-    if view.stop_waits() {
+    if view.has_pending_stop() {
         return OF_A_WAITING_STOP.to_owned();
     }
     if view.ends_on_resume() {
@@ -378,12 +387,12 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
         return "wait, or `mc mission stop --now` to kill what runs".to_owned();
     }
     if let Some((_, hint)) = &state.hold {
-        return short(hint, 400);
+        return to_one_line(hint, 400);
     }
     if let Some(cause) = &state.suspended_by {
         return format!("{}, then `mc mission resume`", cause.remedy());
     }
-    let answered: Vec<_> = view.retries().collect();
+    let answered: Vec<_> = view.pending_retries().collect();
     let open = |unit: &&Unit| unit.state == UnitState::Held && !answered.contains(&&unit.spec.id);
     if let Some(held) = state.units.iter().find(open) {
         let id = &held.spec.id;
@@ -408,7 +417,7 @@ pub fn rolled_back(view: &View<'_>) -> bool {
 
 fn refusal_hint(view: &View<'_>) -> String {
     let hint = view.records.iter().rev().find_map(|(_, _, record)| match record {
-        Record::Refused { refusal } if !refusal.hint.is_empty() => Some(short(&refusal.hint, 400)),
+        Record::Refused { refusal } if !refusal.hint.is_empty() => Some(to_one_line(&refusal.hint, 400)),
         _ => None,
     });
     hint.unwrap_or_else(|| "mend what the first line names, then `mc mission start`".to_owned())

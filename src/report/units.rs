@@ -1,9 +1,9 @@
 //! `mc units` and `mc unit show`: each unit with its attempts and where its work is kept.
 
 use super::status::unit_json;
-use super::text::plain;
-use super::words::{attempt_ref, seen, short, span, stamp, sum_seen, word, worked};
-use super::{View, evidence};
+use super::text::sanitize;
+use super::words::{attempt_ref, display_state, find_own_work, format_shown_sum, span, stamp, to_one_line, word};
+use super::{View, unit_checks};
 use crate::domain::mission::{Attempt, MergeSource, Record, RejectClass, State, Unit};
 use crate::domain::values::RunId;
 use crate::domain::verify::telling;
@@ -19,16 +19,16 @@ pub fn table(view: &View<'_>) -> String {
     let width = state.units.iter().map(|unit| unit.spec.id.as_str().len()).max().unwrap_or(4).clamp(4, 40);
     let mut out = format!("{:width$}  {:11}  round  wave  attempts  commit      title\n", "unit", "state");
     for unit in &state.units {
-        let commit = unit.landed.as_ref().map_or("-", |tip| tip.commit.short());
-        let (id, state) = (unit.spec.id.as_str(), seen(view, unit.state));
+        let commit = unit.landed.as_ref().map_or("-", |tip| tip.commit.short_id());
+        let (id, state) = (unit.spec.id.as_str(), display_state(view, unit.state));
         let (round, wave, attempts) = (unit.round, unit.wave + 1, unit.attempts.len());
-        let title = short(&unit.spec.title, 60);
+        let title = to_one_line(&unit.spec.title, 60);
         let _ = writeln!(out, "{id:width$}  {state:11}  {round:>5}  {wave:>4}  {attempts:>8}  {commit:10}  {title}");
         if !unit.reason.is_empty() && unit.state.terminal() {
-            let _ = writeln!(out, "{:width$}  {}", "", short(&unit.reason, 100));
+            let _ = writeln!(out, "{:width$}  {}", "", to_one_line(&unit.reason, 100));
         }
     }
-    let _ = writeln!(out, "\n{}", sum_seen(view));
+    let _ = writeln!(out, "\n{}", format_shown_sum(view));
     out
 }
 
@@ -41,8 +41,8 @@ pub fn table_json(state: &State) -> Value {
 /// One unit with all its attempts, what later ones must know, and how to look at its work with git.
 pub fn show(view: &View<'_>, unit: &Unit) -> String {
     let id = &unit.spec.id;
-    let mut out = format!("{id}: {}\n", seen(view, unit.state));
-    let _ = writeln!(out, "  title     {}", short(&unit.spec.title, 200));
+    let mut out = format!("{id}: {}\n", display_state(view, unit.state));
+    let _ = writeln!(out, "  title     {}", to_one_line(&unit.spec.title, 200));
     let _ = writeln!(out, "  planned   round {}, wave {}, priority {}", unit.round, unit.wave + 1, unit.spec.priority);
     if !unit.spec.depends.is_empty() {
         let names: Vec<&str> = unit.spec.depends.iter().map(|id| id.as_str()).collect();
@@ -58,12 +58,12 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
     if let Some(tip) = &unit.landed {
         let verdict = unit.verdict.as_ref().map(word).unwrap_or_default();
         let _ = writeln!(out, "  landed    {} ({verdict})", tip.commit);
-        remarks(view, unit).iter().for_each(|remark| lines(&mut out, "  remark    ", remark));
+        find_remarks(view, unit).iter().for_each(|remark| lines(&mut out, "  remark    ", remark));
     }
     for attempt in &unit.attempts {
         attempt_text(&mut out, view, unit, attempt);
     }
-    let shown = evidence::landings_text(view, unit);
+    let shown = unit_checks::landings_text(view, unit);
     if !shown.is_empty() {
         out.push_str("\nits own lines\n");
         shown.iter().for_each(|text| lines(&mut out, "  ", text));
@@ -81,17 +81,17 @@ pub fn show(view: &View<'_>, unit: &Unit) -> String {
     }
     let mission = &view.state.mission;
     if let Some(tip) = &unit.landed {
-        let _ = writeln!(out, "\nlook: git show --stat -m --first-parent {}", tip.commit.short());
-    } else if let Some(attempt) = worked(&unit.attempts) {
+        let _ = writeln!(out, "\nlook: git show --stat -m --first-parent {}", tip.commit.short_id());
+    } else if let Some(attempt) = find_own_work(&unit.attempts) {
         let name = attempt_ref(mission, id, attempt.n);
-        let _ = writeln!(out, "\nlook: git diff {}...{name}", attempt.green.short());
+        let _ = writeln!(out, "\nlook: git diff {}...{name}", attempt.green.short_id());
         let _ = writeln!(out, "take: git switch -c {id} {name}");
     }
     out
 }
 
 /// What the gate remarked on the change of a unit that landed.
-fn remarks<'a>(view: &View<'a>, unit: &Unit) -> &'a [String] {
+fn find_remarks<'a>(view: &View<'a>, unit: &Unit) -> &'a [String] {
     let mut records = view.records.iter().rev().map(|(_, _, record)| record);
     let found = records.find_map(|record| match record {
         Record::Landed { source: MergeSource::Unit { unit: of, .. }, reasons, .. } if *of == unit.spec.id => {
@@ -118,7 +118,8 @@ fn refusal(view: &View<'_>, unit: &Unit) -> Option<Refusal> {
             Record::LandingStarted { .. } => last = None,
             Record::Verified { run, summary, delta, reused, .. } => {
                 // What is new says more than what failed before too.
-                let said = delta.as_ref().map(|delta| telling::lines(&delta.said).join("\n")).unwrap_or_default();
+                let said =
+                    delta.as_ref().map(|delta| telling::format_quotes(&delta.said).join("\n")).unwrap_or_default();
                 last = Some((*run, if said.is_empty() { summary.note.clone() } else { said }, *reused));
             }
             Record::Rejected {
@@ -135,32 +136,32 @@ fn refusal(view: &View<'_>, unit: &Unit) -> Option<Refusal> {
 fn attempt_text(out: &mut String, view: &View<'_>, unit: &Unit, attempt: &Attempt) {
     let took = attempt.ended.unwrap_or(view.now).saturating_sub(attempt.started);
     let class = attempt.class.map_or_else(|| "runs".to_owned(), |class| word(&class));
-    let (n, took, slot, from) = (attempt.n, span(took), &attempt.slot, attempt.from.short());
+    let (n, took, slot, from) = (attempt.n, span(took), &attempt.slot, attempt.from.short_id());
     let _ = writeln!(out, "\nattempt {n}: {class} after {took} on {}, slot {}, from {from}", slot.host, slot.number);
     if let Some(head) = attempt.head() {
         let name = attempt_ref(&view.state.mission, &unit.spec.id, attempt.n);
         let place = if attempt.unpinned { ", pinned nowhere any more".to_owned() } else { format!(" at {name}") };
-        let _ = writeln!(out, "  head    {}{place}", head.commit.short());
+        let _ = writeln!(out, "  head    {}{place}", head.commit.short_id());
     }
     if !attempt.summary().is_empty() {
         lines(out, "  said    ", attempt.summary());
     }
-    for (key, entries) in &attempt.said().lists {
-        lines(out, &format!("  {} ", plain(key)), &entries.join("\n"));
+    for (key, entries) in &attempt.details().lists {
+        lines(out, &format!("  {} ", sanitize(key)), &entries.join("\n"));
     }
-    if attempt.said().left_out > 0 {
-        let _ = writeln!(out, "  {} more of its lists than are kept", attempt.said().left_out);
+    if attempt.details().left_out > 0 {
+        let _ = writeln!(out, "  {} more of its lists than are kept", attempt.details().left_out);
     }
-    for note in attempt.notes() {
+    for note in attempt.warnings() {
         lines(out, "  note    ", note);
     }
-    if let Some(quick) = evidence::quick_text(attempt) {
+    if let Some(quick) = unit_checks::quick_text(attempt) {
         lines(out, "  checked ", &quick);
         let (mission, id, n) = (&view.state.mission, &unit.spec.id, attempt.n);
         let _ = writeln!(out, "  output  {mission}/{id}/{n}/quick in the folder `runs` of `mc where`");
     }
     if !attempt.proof().is_empty() {
-        let _ = writeln!(out, "  processes proven gone by {}", plain(attempt.proof()));
+        let _ = writeln!(out, "  processes proven gone by {}", sanitize(attempt.proof()));
     }
 }
 
@@ -168,7 +169,7 @@ fn attempt_text(out: &mut String, view: &View<'_>, unit: &Unit, attempt: &Attemp
 fn lines(out: &mut String, head: &str, text: &str) {
     let mut head = head.to_owned();
     for line in text.lines().filter(|line| !line.trim().is_empty()).take(60) {
-        let _ = writeln!(out, "{head}{}", short(line, 400));
+        let _ = writeln!(out, "{head}{}", to_one_line(line, 400));
         head = " ".repeat(head.chars().count());
     }
 }
@@ -179,10 +180,10 @@ pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
     body["depends"] = json!(unit.spec.depends);
     body["verdict"] = json!(unit.verdict);
     body["evidence"] = json!(unit.evidence);
-    body["remarks"] = json!(remarks(view, unit));
+    body["remarks"] = json!(find_remarks(view, unit));
     let refusal = refusal(view, unit);
     body["refused_by"] = json!(refusal.map(|r| json!({"attempt": r.attempt, "run": r.run, "note": r.note})));
-    body["own_lines"] = evidence::landings_json(view, unit);
+    body["own_lines"] = unit_checks::landings_json(view, unit);
     let history = unit.attempts.iter().map(|attempt| {
         let head = attempt.head();
         json!({
@@ -197,10 +198,10 @@ pub fn show_json(view: &View<'_>, unit: &Unit) -> Value {
             "head": head.map(|tip| &tip.commit),
             "ref": head.filter(|_| !attempt.unpinned).map(|_| attempt_ref(&view.state.mission, &unit.spec.id, attempt.n)),
             "summary": attempt.summary(),
-            "said": attempt.said(),
-            "notes": attempt.notes(),
+            "said": attempt.details(),
+            "notes": attempt.warnings(),
             "proof": attempt.proof(),
-            "quick": attempt.quick(),
+            "quick": attempt.quick_result(),
         })
     });
     body["history"] = history.collect();

@@ -1,6 +1,6 @@
 //! What `mc verify` says, as JSON for programs; `docs/verify.md` describes it.
 
-use super::verify::{Rules, Side, Verified, counted, failing};
+use super::verify::{Rules, Side, Verified, count_tests, list_failing};
 use super::words::stamp;
 use crate::domain::verify::history::TestHistory;
 use crate::domain::verify::results::TestStatus;
@@ -21,7 +21,7 @@ pub fn json(verified: &Verified) -> Value {
     notes.extend(verified.stored_notes());
     json!({
         "schema": 1,
-        "passes": verified.passes(),
+        "passes": verified.passes_gate(),
         "gate": verified.gate,
         "verdict": verified.judgement.as_ref().map(|judgement| judgement.verdict),
         "reasons": verified.judgement.as_ref().map_or(&[][..], |judgement| &judgement.reasons),
@@ -52,7 +52,7 @@ fn history_json(name: &str, test: &TestHistory) -> Value {
 }
 
 fn side_json(side: &Side) -> Value {
-    let summary = side.snapshot.summary();
+    let summary = side.snapshot.to_summary();
     let stages: Vec<Value> = side.snapshot.stages.iter().map(|stage| stage_json(stage, &side.logs)).collect();
     json!({
         "asked": side.asked,
@@ -70,7 +70,7 @@ fn side_json(side: &Side) -> Value {
         "passed": summary.passed,
         "failed": summary.failed,
         "skipped": summary.skipped,
-        "failing": failing(&side.snapshot),
+        "failing": list_failing(&side.snapshot),
         "flaky": side.snapshot.flaky,
         "stages": stages,
     })
@@ -79,18 +79,18 @@ fn side_json(side: &Side) -> Value {
 fn stage_json(stage: &StageResult, logs: &[(String, PathBuf)]) -> Value {
     let tests = stage.tests.as_ref().map(|results| {
         json!({
-            "passed": counted(stage, TestStatus::Passed),
-            "failed": counted(stage, TestStatus::Failed),
-            "skipped": counted(stage, TestStatus::Skipped),
+            "passed": count_tests(stage, TestStatus::Passed),
+            "failed": count_tests(stage, TestStatus::Failed),
+            "skipped": count_tests(stage, TestStatus::Skipped),
             "problem": results.problem,
         })
     });
-    let why = (stage.effective() != StageOutcome::Passed).then(|| stage.why());
+    let why = (stage.effective_outcome() != StageOutcome::Passed).then(|| stage.failure_reason());
     let logs: Vec<&PathBuf> = logs.iter().filter(|(name, _)| *name == stage.name).map(|(_, log)| log).collect();
     json!({
         "name": stage.name,
         "kind": stage.kind,
-        "outcome": stage.effective(),
+        "outcome": stage.effective_outcome(),
         "exit": stage.exit,
         "why": why,
         "read_as": stage.format.unwrap_or_default().word(),

@@ -4,7 +4,7 @@ use super::super::verify_json::json as as_json;
 use super::*;
 use crate::domain::values::CommitId;
 use crate::domain::verify::Demands;
-use crate::domain::verify::delta::delta;
+use crate::domain::verify::delta::compare_snapshots;
 use crate::domain::verify::history::{Here, Others};
 use crate::domain::verify::results::{TestResult, TestResults};
 use crate::domain::verify::verdict::judge;
@@ -72,8 +72,8 @@ pub fn alone(stages: Vec<StageResult>) -> Verified {
 pub fn against(before: Vec<StageResult>, after: Vec<StageResult>) -> Verified {
     let base = side("main", before);
     let after = side("HEAD", after);
-    let delta = delta(&base.snapshot, &after.snapshot);
-    let (old, new) = (base.snapshot.summary(), after.snapshot.summary());
+    let delta = compare_snapshots(&base.snapshot, &after.snapshot);
+    let (old, new) = (base.snapshot.to_summary(), after.snapshot.to_summary());
     let judgement =
         judge(&old, &new, &delta, &Demands { gate: Gate::NoRegression, ratchet: false, allow_removed_tests: false });
     Verified {
@@ -135,16 +135,16 @@ fn a_comparison_tells_both_sides_and_why() {
     "#]]
     .assert_eq(&text(&verified, false));
     assert_eq!(text(&verified, true).lines().count(), 1);
-    assert!(!verified.passes());
+    assert!(!verified.passes_gate());
 }
 
 #[test]
 fn alone_only_what_passes_passes() {
     let outcomes = [(StageOutcome::Passed, true), (StageOutcome::Failed, false), (StageOutcome::NotRun, false)];
     for (outcome, passes) in outcomes {
-        assert_eq!(alone(vec![silent("a", outcome, None, None, "")]).passes(), passes);
+        assert_eq!(alone(vec![silent("a", outcome, None, None, "")]).passes_gate(), passes);
     }
-    assert!(!alone(Vec::new()).passes());
+    assert!(!alone(Vec::new()).passes_gate());
 }
 
 #[test]

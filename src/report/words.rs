@@ -1,7 +1,7 @@
 //! Numbers, times and names as people read them; the same in every view.
 
 use super::View;
-use super::text::plain;
+use super::text::sanitize;
 use crate::domain::base::text::shorten;
 use crate::domain::mission::{Attempt, State, UnitState};
 use crate::domain::values::{Millis, MissionId, UnitId};
@@ -36,14 +36,14 @@ pub fn count(number: u64, noun: &str) -> String {
 }
 
 /// Untrusted text on one line, its lines joined by `; `, cut after `limit` characters.
-pub fn short(text: &str, limit: usize) -> String {
+pub fn to_one_line(text: &str, limit: usize) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    shorten(&plain(&lines.join("; ")), limit)
+    shorten(&sanitize(&lines.join("; ")), limit)
 }
 
 /// The same, cut in the middle: a reason stands first, and where to read on last.
-pub fn ends(text: &str, limit: usize) -> String {
-    let text = short(text, usize::MAX);
+pub fn elide_middle(text: &str, limit: usize) -> String {
+    let text = to_one_line(text, usize::MAX);
     let chars: Vec<char> = text.chars().collect();
     if chars.len() <= limit {
         return text;
@@ -67,29 +67,29 @@ pub fn attempt_ref(mission: &MissionId, unit: &UnitId, n: u32) -> String {
 }
 
 /// The newest attempt of a unit whose head is pinned, as far as the journal knows.
-pub fn pinned(attempts: &[Attempt]) -> Option<&Attempt> {
+pub fn find_pinned(attempts: &[Attempt]) -> Option<&Attempt> {
     attempts.iter().rev().find(|attempt| attempt.head().is_some() && !attempt.unpinned)
 }
 
 /// The newest attempt of a unit that left something of its own to look at, which is pinned as far as the journal knows.
-pub fn worked(attempts: &[Attempt]) -> Option<&Attempt> {
+pub fn find_own_work(attempts: &[Attempt]) -> Option<&Attempt> {
     let own = |attempt: &&Attempt| attempt.head().is_some_and(|head| head.commit != attempt.green);
     attempts.iter().rev().filter(|attempt| !attempt.unpinned).find(own)
 }
 
 /// The accounts of P9 as a sum: `3 landed + 1 failed = 4`.
-pub fn sum(state: &State) -> String {
-    sum_by(state, UnitState::name)
+pub fn format_sum(state: &State) -> String {
+    format_sum_by(state, UnitState::name)
 }
 
 /// The same as [`sum`] in the words that fit while nobody works on the mission.
-pub fn sum_seen(view: &View<'_>) -> String {
-    sum_by(view.state, |kind| seen(view, kind))
+pub fn format_shown_sum(view: &View<'_>) -> String {
+    format_sum_by(view.state, |kind| display_state(view, kind))
 }
 
 /// The state of a unit as people see it: what ran when its engine went away is interrupted.
-pub fn seen(view: &View<'_>, state: UnitState) -> &'static str {
-    if state == UnitState::Running && view.alone() { "interrupted" } else { state.name() }
+pub fn display_state(view: &View<'_>, state: UnitState) -> &'static str {
+    if state == UnitState::Running && view.is_interrupted() { "interrupted" } else { state.name() }
 }
 
 /// Units in each of these states in which there are any: `3 landed`.
@@ -106,7 +106,7 @@ fn counts_by(
     some.map(|kind| format!("{} {}", state.count(kind), name(kind))).collect()
 }
 
-fn sum_by(state: &State, name: impl Fn(UnitState) -> &'static str) -> String {
+fn format_sum_by(state: &State, name: impl Fn(UnitState) -> &'static str) -> String {
     let first = [UnitState::Landed, UnitState::NoOp];
     let rest = UnitState::ALL.iter().copied().filter(|kind| !first.contains(kind));
     let parts = counts_by(state, first.into_iter().chain(rest), name);
@@ -141,7 +141,7 @@ pub fn findings(summary: &Summary) -> String {
 }
 
 /// Whether the objective's check was run and did not pass.
-pub(super) fn unmet(state: &State) -> bool {
+pub(super) fn is_objective_unmet(state: &State) -> bool {
     state.rounds.iter().rev().find_map(|round| round.objective) == Some(false)
 }
 
@@ -156,16 +156,16 @@ mod tests {
 
     #[test]
     fn what_is_cut_in_the_middle_keeps_both_ends_within_its_limit() {
-        assert_eq!(ends("failed:\n reason\n", 40), "failed:; reason");
-        let long = ends(&format!("reason\n{}\nlog: /x/y\x1b", "é".repeat(90)), 40);
+        assert_eq!(elide_middle("failed:\n reason\n", 40), "failed:; reason");
+        let long = elide_middle(&format!("reason\n{}\nlog: /x/y\x1b", "é".repeat(90)), 40);
         assert!(long.starts_with("reason; é") && long.contains("…é") && long.contains("; log: /x/y"), "{long}");
         assert_eq!(long.chars().count(), 40);
     }
 
     #[test]
     fn p12_untrusted_text_is_one_safe_short_line() {
-        assert_eq!(short(" a\n\n b\x1b[31m \n", 99), "a; b");
-        assert_eq!(short("äöüß and more", 6), "äöüß…");
+        assert_eq!(to_one_line(" a\n\n b\x1b[31m \n", 99), "a; b");
+        assert_eq!(to_one_line("äöüß and more", 6), "äöüß…");
     }
 
     #[test]

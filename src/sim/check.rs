@@ -11,20 +11,20 @@ use std::collections::BTreeMap;
 ///
 /// # Errors
 /// The promise that is broken, in words.
-pub fn promises(state: &State, world: &World, journal: Option<&[Record]>) -> Result<(), String> {
-    green_is_verified(state, world)?;
-    landed_is_in_green(state, world)?;
+pub fn check_promises(state: &State, world: &World, journal: Option<&[Record]>) -> Result<(), String> {
+    check_green_verified(state, world)?;
+    check_landed_in_green(state, world)?;
     if let Some(unit) = world.landed_unproven(|unit| state.accept_waived(unit)) {
         return Err(format!("P8: {unit} landed although its `accept` was not seen to fail before"));
     }
     world.kept.faults(world.green.as_ref(), state, &world.green_content().into_iter().collect())?;
-    accounting(state)?;
-    caps(state, world)?;
-    dependencies(state)?;
-    cold_in_time(state)?;
-    liveness(state, world)?;
+    check_accounting(state)?;
+    check_caps(state, world)?;
+    check_dependencies(state)?;
+    check_cold_deadline(state)?;
+    check_liveness(state, world)?;
     match journal {
-        Some(journal) => replays(state, journal),
+        Some(journal) => check_replay(state, journal),
         None => Ok(()),
     }
 }
@@ -33,7 +33,7 @@ pub fn promises(state: &State, world: &World, journal: Option<&[Record]>) -> Res
 ///
 /// # Errors
 /// The command without an intent.
-pub fn durable_before_effect(records: &[Record], commands: &[Command]) -> Result<(), String> {
+pub fn check_durability(records: &[Record], commands: &[Command]) -> Result<(), String> {
     let resumed = records.iter().any(|r| matches!(r, Record::Resumed { .. }));
     for command in commands {
         let intended = match command {
@@ -58,7 +58,7 @@ pub fn durable_before_effect(records: &[Record], commands: &[Command]) -> Result
     Ok(())
 }
 
-fn green_is_verified(state: &State, world: &World) -> Result<(), String> {
+fn check_green_verified(state: &State, world: &World) -> Result<(), String> {
     for (tip, unit) in &world.landings {
         match world.verified.get(&tip.tree) {
             Some(summary) if summary.outcome != StageOutcome::NotRun => {}
@@ -75,7 +75,7 @@ fn green_is_verified(state: &State, world: &World) -> Result<(), String> {
     Ok(())
 }
 
-fn landed_is_in_green(state: &State, world: &World) -> Result<(), String> {
+fn check_landed_in_green(state: &State, world: &World) -> Result<(), String> {
     let mut counts: BTreeMap<&UnitId, usize> = BTreeMap::new();
     for unit in world.landings.iter().filter_map(|(_, unit)| unit.as_ref()) {
         *counts.entry(unit).or_default() += 1;
@@ -92,7 +92,7 @@ fn landed_is_in_green(state: &State, world: &World) -> Result<(), String> {
     Ok(())
 }
 
-fn accounting(state: &State) -> Result<(), String> {
+fn check_accounting(state: &State) -> Result<(), String> {
     let mut counted = [0_usize; UnitState::ALL.len()];
     state.units.iter().for_each(|u| counted[u.state as usize] += 1);
     for (kind, counted) in UnitState::ALL.iter().copied().zip(counted) {
@@ -104,7 +104,7 @@ fn accounting(state: &State) -> Result<(), String> {
     if sum != state.units.len() {
         return Err(format!("P9: {sum} units are accounted for of {}", state.units.len()));
     }
-    let running = state.running().count();
+    let running = state.running_attempts().count();
     if running != state.count(UnitState::Running) as usize {
         return Err(format!("P9: {running} slots are used by {} running units", state.count(UnitState::Running)));
     }
@@ -121,7 +121,7 @@ fn accounting(state: &State) -> Result<(), String> {
     Ok(())
 }
 
-fn caps(state: &State, world: &World) -> Result<(), String> {
+fn check_caps(state: &State, world: &World) -> Result<(), String> {
     for unit in &state.units {
         let id = &unit.spec.id;
         let budget = unit.spec.attempts.unwrap_or(state.policy.max_attempts).max(1);
@@ -145,7 +145,7 @@ fn caps(state: &State, world: &World) -> Result<(), String> {
             return Err(format!("P11: {id} met infrastructure {} times", unit.infra));
         }
     }
-    let (counted, cap) = (state.charged().0 + state.reserved().0, state.policy.budget.per_run.0);
+    let (counted, cap) = (state.charged_cost().0 + state.reserved_cost().0, state.policy.budget.per_run.0);
     // Nothing simulated costs more than its reserve, so a cap that counts everything holds to the cent.
     if cap > 0 && state.policy.budget.counts_unknown && counted > cap {
         return Err(format!("P11: {counted} millionths of a dollar are spent or reserved of {cap}"));
@@ -157,9 +157,9 @@ fn caps(state: &State, world: &World) -> Result<(), String> {
     Ok(())
 }
 
-fn dependencies(state: &State) -> Result<(), String> {
-    for (unit, attempt) in state.running() {
-        let open = |d: &&UnitId| state.unit(d).is_some_and(|u| !u.state.satisfies());
+fn check_dependencies(state: &State) -> Result<(), String> {
+    for (unit, attempt) in state.running_attempts() {
+        let open = |d: &&UnitId| state.unit(d).is_some_and(|u| !u.state.is_satisfied());
         if let Some(dependency) = unit.spec.depends.iter().find(open) {
             return Err(format!("{} runs (attempt {}) before {dependency} is done", unit.spec.id, attempt.n));
         }
@@ -174,27 +174,27 @@ fn dependencies(state: &State) -> Result<(), String> {
 }
 
 /// Green's landings on warm results are few, and none when a mission ends of itself.
-fn cold_in_time(state: &State) -> Result<(), String> {
-    let unproven = state.cold().unproven().len();
+fn check_cold_deadline(state: &State) -> Result<(), String> {
+    let unproven = state.cold_runs().unproven_landings().len();
     let killed = matches!(state.stop, Some((StopLevel::Now | StopLevel::Interrupt, _)));
     let closed = matches!(state.stop, Some((_, EndReason::WallTime)));
     if unproven > COLD_EVERY {
         return Err(format!("P1: {unproven} landings rest on warm results"));
     }
-    if state.over() && unproven > 0 && state.hold.is_none() && !killed && !closed {
+    if state.is_over() && unproven > 0 && state.hold.is_none() && !killed && !closed {
         return Err(format!("P1: the mission ended of itself, and {unproven} landings rest on warm results"));
     }
     Ok(())
 }
 
-fn liveness(state: &State, world: &World) -> Result<(), String> {
+fn check_liveness(state: &State, world: &World) -> Result<(), String> {
     match state.ready_but_not_started(world.now) {
         Some(unit) => Err(format!("P10: {unit} is ready, a slot is free, and it was not started")),
         None => Ok(()),
     }
 }
 
-fn replays(state: &State, journal: &[Record]) -> Result<(), String> {
+fn check_replay(state: &State, journal: &[Record]) -> Result<(), String> {
     let mut copied = Vec::with_capacity(journal.len());
     for record in journal {
         let text = serde_json::to_string(record).map_err(|e| format!("P14: a record does not serialise: {e}"))?;

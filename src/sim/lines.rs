@@ -48,7 +48,7 @@ impl Lines {
     }
 
     /// A line nobody scripted: `accept` passes once a unit that says it is in, everything else passes.
-    fn says(&self, stage: &UnitCheckStage, content: &BTreeMap<UnitId, Behaviour>) -> StageOutcome {
+    fn run_stage(&self, stage: &UnitCheckStage, content: &BTreeMap<UnitId, Behaviour>) -> StageOutcome {
         let mut saying = self.units.values().filter(|u| u.accept.as_ref() == Some(&stage.run));
         let passes = match self.scripted.get(&stage.run) {
             Some(Line::CannotRun) => return StageOutcome::NotRun,
@@ -61,8 +61,8 @@ impl Lines {
         if passes { StageOutcome::Passed } else { StageOutcome::Failed }
     }
 
-    fn all(&self, stages: &[UnitCheckStage], content: &BTreeMap<UnitId, Behaviour>) -> StageOutcome {
-        let said: Vec<StageOutcome> = stages.iter().map(|stage| self.says(stage, content)).collect();
+    fn run_stages(&self, stages: &[UnitCheckStage], content: &BTreeMap<UnitId, Behaviour>) -> StageOutcome {
+        let said: Vec<StageOutcome> = stages.iter().map(|stage| self.run_stage(stage, content)).collect();
         let first = |wanted| said.contains(&wanted).then_some(wanted);
         first(StageOutcome::Failed).or(first(StageOutcome::NotRun)).unwrap_or(StageOutcome::Passed)
     }
@@ -79,7 +79,7 @@ impl Lines {
         let usable = known.filter(|s| s.outcome != StageOutcome::NotRun && order.confirms.is_none());
         let reused = usable.is_some();
         let stored = usable.unwrap_or_else(|| {
-            let fresh = match self.all(&order.extra, content) {
+            let fresh = match self.run_stages(&order.extra, content) {
                 StageOutcome::Passed if unlucky => StageOutcome::Failed,
                 said => said,
             };
@@ -114,7 +114,7 @@ impl Lines {
     }
 
     /// What runs in the workspace of an attempt that left `content`.
-    pub(super) fn look(
+    pub(super) fn run_in_workspace(
         &self,
         report: &SessionReport,
         unit: &UnitId,
@@ -127,7 +127,8 @@ impl Lines {
             (PreQueueCheck::Quick, Behaviour::FailsQuick) => QuickEnd::Failed,
             (PreQueueCheck::Quick, Behaviour::MissesQuick) => QuickEnd::Missing,
             (PreQueueCheck::Quick, _) => return None,
-            (PreQueueCheck::Accept, _) => match self.all(&extra_stages(VerifyRole::AcceptBefore, spec), content) {
+            (PreQueueCheck::Accept, _) => match self.run_stages(&extra_stages(VerifyRole::AcceptBefore, spec), content)
+            {
                 StageOutcome::Passed => QuickEnd::Passed,
                 StageOutcome::Failed => QuickEnd::Failed,
                 StageOutcome::NotRun => QuickEnd::Missing,
@@ -137,13 +138,13 @@ impl Lines {
     }
 
     /// A unit lands: its lines must pass on the candidate.
-    pub(super) fn lands(&mut self, unit: &UnitId, expected: &TreeId, candidate: &TreeId) -> Result<(), String> {
+    pub(super) fn check_landing(&mut self, unit: &UnitId, expected: &TreeId, candidate: &TreeId) -> Result<(), String> {
         let Some(spec) = self.units.get(unit) else { return Ok(()) };
         let outcome = |role, tree| {
             let stages = extra_stages(role, spec);
             (!stages.is_empty()).then(|| self.stored.get(&key(tree, &stages)).map(|s| s.outcome))
         };
-        if let Some(after) = outcome(VerifyRole::Extra, candidate)
+        if let Some(after) = outcome(VerifyRole::UnitChecks, candidate)
             && after != Some(StageOutcome::Passed)
         {
             return Err(format!("P8: {unit} lands although its own lines are {after:?} on the candidate"));
@@ -162,7 +163,7 @@ impl Lines {
 
     /// How often the lines of a unit ran on a tree that they refuse.
     pub(super) fn refusing_runs(&self, unit: &UnitId, tree: &TreeId) -> Option<u32> {
-        let stages = extra_stages(VerifyRole::Extra, self.units.get(unit)?);
+        let stages = extra_stages(VerifyRole::UnitChecks, self.units.get(unit)?);
         self.stored.get(&key(tree, &stages)).filter(|s| s.outcome != StageOutcome::Passed).map(|s| s.runs)
     }
 }

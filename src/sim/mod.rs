@@ -3,7 +3,7 @@
 //!
 //! It knows no file, process or real clock; the same scenario and seed give the same trace.
 
-mod books;
+mod bookkeeping;
 pub mod check;
 pub mod lines;
 pub mod scenario;
@@ -60,7 +60,7 @@ const STEP_LIMIT: u64 = 200_000;
 ///
 /// # Errors
 /// [`Broken`] at the first step after which a promise does not hold.
-pub fn play(scenario: &Scenario, watch: impl FnMut(Millis, &Record)) -> Result<Outcome, Broken> {
+pub fn run_scenario(scenario: &Scenario, watch: impl FnMut(Millis, &Record)) -> Result<Outcome, Broken> {
     Play::new(scenario, watch).run()
 }
 
@@ -113,10 +113,10 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
     }
 
     fn run(mut self) -> Result<Outcome, Broken> {
-        let mut exit = self.handle(Event::Begun)?;
+        let mut exit = self.handle_event(Event::Begun)?;
         loop {
             if let Some(code) = exit.take() {
-                if self.state.over() {
+                if self.state.is_over() {
                     self.check(true)?;
                     return Ok(Outcome {
                         journal: self.journal,
@@ -126,29 +126,29 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                         steps: self.steps,
                     });
                 }
-                exit = self.person(code)?;
+                exit = self.act_as_person(code)?;
                 continue;
             }
             if self.steps > STEP_LIMIT {
-                return Err(self.broken("P10: the mission does not end"));
+                return Err(self.broken_error("P10: the mission does not end"));
             }
             self.steps += 1;
             let wake = self.state.next_wake();
             exit = match (self.world.next_event_at(), wake) {
                 (None, None) => {
-                    return Err(self.broken("P10: nothing runs, nothing is due, and the mission is not over"));
+                    return Err(self.broken_error("P10: nothing runs, nothing is due, and the mission is not over"));
                 }
                 (Some(at), wake) if wake.is_none_or(|w| at <= w) => match self.world.pop() {
-                    Some(event) => self.handle(event)?,
+                    Some(event) => self.handle_event(event)?,
                     None => None,
                 },
                 (_, wake) => {
                     let due = wake.unwrap_or(self.world.now);
                     if due <= self.world.now && self.world.idle_ticks() > 100 {
-                        return Err(self.broken("P10: the same wake-up again and again"));
+                        return Err(self.broken_error("P10: the same wake-up again and again"));
                     }
                     self.world.now = self.world.now.max(due);
-                    self.handle(Event::Tick)?
+                    self.handle_event(Event::Tick)?
                 }
             };
             if exit.is_none() && self.rng.f64() < self.scenario.faults.crash {
@@ -158,17 +158,17 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
     }
 
     /// Lets the engine handle one event, dying in the middle when the scenario says so.
-    fn handle(&mut self, event: Event) -> Result<Option<u8>, Broken> {
+    fn handle_event(&mut self, event: Event) -> Result<Option<u8>, Broken> {
         let faults = &self.scenario.faults;
         // What an engine sees as it starts is told once.
         if self.rng.f64() < faults.duplicate && !matches!(event, Event::Begun | Event::Resumed | Event::GreenSeen(_)) {
             let late = self.rng.u64(0..60_000);
-            self.world.again(event.clone(), late);
+            self.world.redeliver(event.clone(), late);
         }
         self.world.outside_moves(&mut self.rng, faults);
         // P10: what became ready more than a second ago must have been started by a wake-up of its own.
         if let Some(unit) = self.state.ready_but_not_started(self.world.now.saturating_sub(1_000)) {
-            return Err(self.broken(&format!("P10: {unit} was ready for more than a second")));
+            return Err(self.broken_error(&format!("P10: {unit} was ready for more than a second")));
         }
         let was_paused = self.state.paused;
         let cut = self.planned_cut();
@@ -177,12 +177,12 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         if cut == Some(Cut::BeforeCommit) && !step.records.is_empty() {
             return self.crash(Cut::BeforeCommit);
         }
-        self.keep(&step.records);
-        if let Err(what) = self.fairness(&step.records, was_paused && self.state.paused) {
-            return Err(self.broken(&what));
+        self.append_records(&step.records);
+        if let Err(what) = self.check_fairness(&step.records, was_paused && self.state.paused) {
+            return Err(self.broken_error(&what));
         }
-        if let Err(what) = check::durable_before_effect(&self.journal[before..], &step.commands) {
-            return Err(self.broken(&what));
+        if let Err(what) = check::check_durability(&self.journal[before..], &step.commands) {
+            return Err(self.broken_error(&what));
         }
         let whole = self.rng.u8(..) < 8;
         // Each check looks at every unit: of large missions only a sample of the steps is looked at.
@@ -199,20 +199,20 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                 continue;
             }
             if let Err(what) = self.world.execute(command, &mut self.rng, self.scenario) {
-                return Err(self.broken(&what));
+                return Err(self.broken_error(&what));
             }
         }
         Ok(exit)
     }
 
     /// Nobody is blamed for a failure seen once, a pause starts nothing, and a kill ends soon.
-    fn fairness(&mut self, records: &[Record], paused: bool) -> Result<(), String> {
+    fn check_fairness(&mut self, records: &[Record], paused: bool) -> Result<(), String> {
         let lands = |record: &Record| matches!(record, Record::LandingStarted { .. } | Record::LandIntended { .. });
-        if self.state.cold().search().is_some() && records.iter().any(lands) {
+        if self.state.cold_runs().search().is_some() && records.iter().any(lands) {
             return Err("P1: something lands on a green that does not hold".to_owned());
         }
         for record in records {
-            self.guard.see(record, &self.state, &self.world)?;
+            self.guard.check_record(record, &self.state, &self.world)?;
             match record {
                 Record::LandingStarted { .. } => self.candidate = None,
                 Record::CandidateMade { candidate, .. } => self.candidate = Some(candidate.tree.clone()),
@@ -235,8 +235,8 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                     return Err(format!("{unit} went on although a person cancelled it"));
                 }
                 Record::QueueHeld { code: 4, .. } if self.scenario.faults.flaky == 0.0 => {
-                    let found = self.state.cold().culprit().map(|(culprit, _)| culprit);
-                    if found.is_none_or(|one| !self.world.leans(&one.onto, &one.tip.commit)) {
+                    let found = self.state.cold_runs().culprit().map(|(culprit, _)| culprit);
+                    if found.is_none_or(|one| !self.world.has_leaning_change(&one.onto, &one.tip.commit)) {
                         return Err(format!("P1: the wrong landing is named: {found:?}"));
                     }
                 }
@@ -245,7 +245,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             }
         }
         let killing = matches!(self.state.stop, Some((StopLevel::Now | StopLevel::Interrupt, _)));
-        let quiet = self.state.over() || self.state.suspended;
+        let quiet = self.state.is_over() || self.state.suspended;
         self.killing_since = if killing && !quiet { self.killing_since.or(Some(self.world.now)) } else { None };
         if let Some((unit, _)) = self.cancelling.iter().find(|(_, since)| self.world.now > **since + 30_000)
             && !quiet
@@ -280,24 +280,24 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         self.world.engine_died(&mut self.rng, &self.scenario.faults);
         self.state = match Mission::replay(self.journal.iter().cloned()) {
             Ok(state) => state,
-            Err(e) => return Err(self.broken(&format!("P14: {e}"))),
+            Err(e) => return Err(self.broken_error(&format!("P14: {e}"))),
         };
-        if self.state.over() {
+        if self.state.is_over() {
             return Ok(Some(0));
         }
         self.world.now += self.rng.u64(1..5_000);
         if let Some(tip) = self.world.green_moved_from(self.state.green().map(|green| &green.tip)) {
-            let (restarts, exit) = (self.restarts, self.handle(Event::GreenSeen(tip))?);
+            let (restarts, exit) = (self.restarts, self.handle_event(Event::GreenSeen(tip))?);
             // That engine may have died in its turn.
             if self.restarts > restarts {
                 return Ok(exit);
             }
         }
-        self.handle(Event::Resumed)
+        self.handle_event(Event::Resumed)
     }
 
     /// Puts records into the journal, before the eyes of who watches.
-    fn keep(&mut self, records: &[Record]) {
+    fn append_records(&mut self, records: &[Record]) {
         for record in records {
             (self.watch)(self.world.now, record);
             self.journal.push(record.clone());
@@ -305,9 +305,9 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
     }
 
     /// What a person does when the engine ended without ending the mission.
-    fn person(&mut self, code: u8) -> Result<Option<u8>, Broken> {
+    fn act_as_person(&mut self, code: u8) -> Result<Option<u8>, Broken> {
         if self.restarts > 400 {
-            return Err(self.broken("P10: resumed 400 times without an end"));
+            return Err(self.broken_error("P10: resumed 400 times without an end"));
         }
         self.world.now += 1_000;
         if self.state.suspended_by.is_some() && self.suspensions < 3 {
@@ -326,20 +326,20 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             let event = Event::RetryUnit { unit: held[0].clone(), answer: "yes".to_owned() };
             self.world.count_fresh_start(&held[0]);
             let step = decide(&mut self.state, self.world.now, event);
-            self.keep(&step.records);
+            self.append_records(&step.records);
         } else if code != 130 {
             let step = decide(&mut self.state, self.world.now, Event::Stop(StopLevel::Now));
-            self.keep(&step.records);
+            self.append_records(&step.records);
         }
         self.restart()
     }
 
     fn check(&self, whole: bool) -> Result<(), Broken> {
-        check::promises(&self.state, &self.world, whole.then_some(self.journal.as_slice()))
-            .map_err(|what| self.broken(&what))
+        check::check_promises(&self.state, &self.world, whole.then_some(self.journal.as_slice()))
+            .map_err(|what| self.broken_error(&what))
     }
 
-    fn broken(&self, what: &str) -> Broken {
+    fn broken_error(&self, what: &str) -> Broken {
         let tail = self.journal.iter().rev().take(12).rev().map(|r| format!("  {r:?}\n")).collect();
         Broken { seed: self.scenario.seed, step: self.steps, now: self.world.now, what: what.to_owned(), tail }
     }
@@ -348,7 +348,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
 fn start_record(policy: &Policy, units: &[UnitSpec]) -> Record {
     Record::MissionStarted {
         format: JOURNAL_FORMAT,
-        decided_by: DecidedBy::this(),
+        decided_by: DecidedBy::current(),
         mission: MissionId::new("simulated").unwrap_or_else(|e| unreachable!("{e}")),
         at: 0,
         objective: "a simulated mission".to_owned(),

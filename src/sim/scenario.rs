@@ -117,7 +117,7 @@ impl Faults {
     ///
     /// # Errors
     /// The unknown name with the list of known ones.
-    pub fn named(names: &str) -> Result<Self, String> {
+    pub fn parse_faults(names: &str) -> Result<Self, String> {
         let mut faults = Self::default();
         for name in names.split(',').map(str::trim).filter(|n| !n.is_empty()) {
             match name {
@@ -136,7 +136,7 @@ impl Faults {
                 "all" => {
                     let all = "crash,duplicate,infrastructure,forward,forward-red,back,flaky,person,checked-out,cancel,\
                                forged-stop,leftovers";
-                    return Self::named(all);
+                    return Self::parse_faults(all);
                 }
                 _ => {
                     return Err(format!(
@@ -152,7 +152,7 @@ impl Faults {
 
 impl Scenario {
     /// A scenario in which every unit does what it should.
-    pub fn calm(units: Vec<UnitSpec>, policy: Policy, seed: u64) -> Self {
+    pub fn new_calm(units: Vec<UnitSpec>, policy: Policy, seed: u64) -> Self {
         Self {
             seed,
             policy,
@@ -169,7 +169,7 @@ impl Scenario {
         }
     }
 
-    pub(super) fn behaviour(&self, unit: &UnitId, nth: usize) -> Behaviour {
+    pub(super) fn behaviour_of(&self, unit: &UnitId, nth: usize) -> Behaviour {
         match self.behaviours.get(unit).map(Vec::as_slice) {
             Some([]) | None => Behaviour::Good,
             Some(list) => list[nth.min(list.len() - 1)],
@@ -192,6 +192,9 @@ pub(crate) mod tests {
             unit.depends = (nth % 3 > 0).then(|| id(nth - 1)).into_iter().collect();
             unit
         });
-        Scenario { faults: Faults::named("all").unwrap(), ..Scenario::calm(units.collect(), Policy::default(), 3) }
+        Scenario {
+            faults: Faults::parse_faults("all").unwrap(),
+            ..Scenario::new_calm(units.collect(), Policy::default(), 3)
+        }
     }
 }

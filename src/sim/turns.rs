@@ -12,7 +12,7 @@ pub(super) struct Guard(BTreeMap<UnitId, BTreeSet<String>>);
 
 impl Guard {
     /// Takes one record in; `state` is that after its step.
-    pub(super) fn see(&mut self, record: &Record, state: &State, world: &World) -> Result<(), String> {
+    pub(super) fn check_record(&mut self, record: &Record, state: &State, world: &World) -> Result<(), String> {
         match record {
             Record::SessionStarted { unit, green, from, .. } => {
                 let files = state.unit(unit).and_then(|u| u.turn_files()).cloned();

@@ -3,7 +3,7 @@
 use crate::adapters::git::owner_card::OWNER_REF;
 use crate::adapters::host::local::process::command::CommandError;
 use crate::adapters::os::files::FileError;
-use crate::domain::ending::Ending;
+use crate::domain::ending::ProcessExit;
 use crate::domain::values::CommitId;
 use std::path::PathBuf;
 
@@ -19,7 +19,7 @@ pub enum GitError {
         /// The call, without the settings of the builder.
         command: String,
         /// How it ended; absent when the system did not say.
-        ending: Option<Ending>,
+        ending: Option<ProcessExit>,
         /// The beginning of its standard error, at most 2 KiB.
         stderr: String,
     },

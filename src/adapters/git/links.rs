@@ -23,8 +23,8 @@ impl Git {
             return Ok(Vec::new());
         }
         let (before, after) = (self.links_of(&from.tree).await?, self.links_of(&to.tree).await?);
-        let kept = |path: &Vec<u8>| before.targets.get(path) == after.targets.get(path) && before.leaves(path);
-        let leaving = after.targets.iter().filter(|(path, _)| after.leaves(path) && !kept(path));
+        let kept = |path: &Vec<u8>| before.targets.get(path) == after.targets.get(path) && before.leaves_tree(path);
+        let leaving = after.targets.iter().filter(|(path, _)| after.leaves_tree(path) && !kept(path));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Ok(leaving.map(|(path, target)| format!("{} -> {}", text(path), text(target))).collect())
     }

@@ -56,11 +56,11 @@ pub struct MergeRepo {
 #[derive(Debug, Clone)]
 struct Standing {
     process: Process,
-    ground: Arc<Mutex<Option<Ground>>>,
+    ground: Arc<Mutex<Option<MergeDir>>>,
 }
 
 /// The directory, and what its attributes come from.
-type Ground = (BareDir, Option<String>);
+type MergeDir = (BareDir, Option<String>);
 
 /// How long the first question to a git that stays and merges may take. It is one without work: whoever does not answer it
 /// at once keeps its answers until its input ends.

@@ -3,7 +3,7 @@
 //! Promises: what cannot be read here is left to git itself, never guessed.
 
 use super::{Git, GitError, reader};
-use crate::domain::base::hex;
+use crate::domain::base::to_hex;
 use crate::domain::values::CommitId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -144,7 +144,7 @@ fn entries(tree: &[u8], id: usize) -> Option<Folder> {
         let space = rest.iter().position(|b| *b == b' ')?;
         let end = space + rest[space..].iter().position(|b| *b == 0)?;
         let next = end + 1 + id;
-        let entry = (rest[..space].to_vec(), hex(rest.get(end + 1..next)?));
+        let entry = (rest[..space].to_vec(), to_hex(rest.get(end + 1..next)?));
         // Of two entries of one name nobody can say which one counts.
         if found.insert(rest[space + 1..end].to_vec(), entry).is_some() {
             return None;

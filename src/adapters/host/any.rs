@@ -3,8 +3,8 @@
 use super::local::machine::host::LocalHost;
 use super::local::process::kill::KillProof;
 use super::order::{
-    CollectOrder, Ended, HostError, HostFacts, Kept, NotFresh, PrepareOrder, Ready, Release, RunKey, RunOrder,
-    RunState, Start, Strays, UsedSlot,
+    CollectOrder, CollectOutcome, Ended, HostError, HostFacts, NotFresh, PrepareOrder, Ready, Release, RunKey,
+    RunOrder, RunState, Start, Strays, UsedSlot,
 };
 use super::remote::client::RemoteHost;
 use super::remote::protocol::Request;
@@ -90,7 +90,7 @@ impl Host {
     ///
     /// # Errors
     /// What around it failed; the slot keeps its marker.
-    pub async fn collect(&self, order: &CollectOrder) -> Result<Kept, Trouble> {
+    pub async fn collect(&self, order: &CollectOrder) -> Result<CollectOutcome, Trouble> {
         on!(self, host.collect(order).await)
     }
 

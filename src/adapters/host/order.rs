@@ -121,7 +121,7 @@ pub type Copied = (String, Option<Vec<u8>>);
 
 /// What may be in a workspace beside the tree and what is put there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Beside {
+pub enum Untracked {
     /// Whatever git ignores: build output of those who worked there before.
     Ignored,
     /// Nothing.
@@ -130,7 +130,7 @@ pub enum Beside {
     OfLanded(CommitId),
 }
 
-impl Beside {
+impl Untracked {
     /// Whose HOME `setup`, and what runs there then, has: that of the user while a unit is worked on, one of its own else.
     pub const fn home(&self) -> Home {
         match self {
@@ -152,7 +152,7 @@ pub struct PrepareOrder {
     /// What is taken out of the commit's tree before anything runs in it.
     pub without: Option<Filtered>,
     /// What may be there beside the tree.
-    pub beside: Beside,
+    pub beside: Untracked,
     /// What is copied into it.
     pub copies: Vec<Copied>,
     /// What the result of `setup` depends on beside its line, its inputs and its HOME.
@@ -375,7 +375,7 @@ pub struct CollectOrder {
 
 /// What became of the workspace of an attempt.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub enum Kept {
+pub enum CollectOutcome {
     /// What it holds is pinned.
     Pinned(Box<Collected>),
     /// It does not exist any more.

@@ -3,7 +3,7 @@
 
 use super::environment::Environment;
 use super::files::{inside, read_text};
-use crate::domain::survey::imports::{Import, of_direct_url, of_loader, of_pth};
+use crate::domain::detect::imports::{Import, of_direct_url, of_loader, of_pth};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,7 @@
 //! keep bytes from moving unseen from one column into the next. A cut-off tail is found only by who remembers a
 //! [`Head`]; and the chain is no signature: who can write the file can recompute all of it.
 
-use crate::domain::base::hex;
+use crate::domain::base::to_hex;
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 use sha2::{Digest, Sha256};
@@ -44,7 +44,7 @@ pub(super) fn link(before: &str, seq: i64, mission: &[u8], at: i64, kind: &[u8],
         hasher.update((field.len() as u64).to_le_bytes());
         hasher.update(field);
     }
-    hex(&hasher.finalize())
+    to_hex(&hasher.finalize())
 }
 
 /// Columns in the order that [`Walk::step`] reads.

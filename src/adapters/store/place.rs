@@ -7,7 +7,7 @@ use super::network;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files::{At, FileError, if_there, make_private_dir};
 use crate::adapters::os::nofollow;
-use crate::domain::base::{digest, hex};
+use crate::domain::base::{digest, to_hex};
 use std::io::{Read, Write as _};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
@@ -169,7 +169,7 @@ impl StateDir {
         let source = Path::new("/dev/urandom");
         let mut random = [0_u8; 16];
         std::fs::File::open(source).and_then(|mut f| f.read_exact(&mut random)).at(source)?;
-        let text = String::from_utf8_lossy(&write_once(&path, hex(&random).as_bytes())?).trim().to_owned();
+        let text = String::from_utf8_lossy(&write_once(&path, to_hex(&random).as_bytes())?).trim().to_owned();
         if text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Ok(text);
         }
@@ -228,7 +228,7 @@ impl StateDir {
 
 /// A state directory that was made for some repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownStateDir {
     /// The state directory.
     pub root: PathBuf,
     /// The git directory it was made for, whether that is still there or not.
@@ -240,7 +240,7 @@ pub struct Known {
 ///
 /// # Errors
 /// [`PlaceError`] when there is no home, or its folder is there and cannot be read.
-pub fn known(env: &Environment) -> Result<Vec<Known>, PlaceError> {
+pub fn known(env: &Environment) -> Result<Vec<KnownStateDir>, PlaceError> {
     let mut roots: Vec<PathBuf> = env.var("MC_STATE_DIR").map(|dir| env.cwd().join(dir)).into_iter().collect();
     let home = state_home(env)?;
     let entries = if_there(std::fs::read_dir(&home)).at(&home)?;
@@ -249,7 +249,7 @@ pub fn known(env: &Environment) -> Result<Vec<Known>, PlaceError> {
     roots.dedup();
     let marked = |root: PathBuf| {
         let mark = std::fs::read(root.join("repository")).ok()?;
-        Some(Known { root, repository: PathBuf::from(std::ffi::OsString::from_vec(mark)) })
+        Some(KnownStateDir { root, repository: PathBuf::from(std::ffi::OsString::from_vec(mark)) })
     };
     Ok(roots.into_iter().filter_map(marked).collect())
 }

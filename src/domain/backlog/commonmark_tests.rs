@@ -126,7 +126,7 @@ fn a_task_says_what_a_task_sheet_says() {
     assert_eq!(config.description, "## Context\nWhy.\n\n## Success Criteria\n- [ ] loads");
     assert_eq!(base.gate.as_deref(), Some("Ask before the release."));
     assert_eq!(base.description, "## Tests\n```\n# no Task: x\n```");
-    assert!(backlog.satisfied().contains(&base.id));
+    assert!(backlog.satisfied_units().contains(&base.id));
     assert!(parse("# Task:\n").unwrap_err()[0].message.contains("no title"));
 }
 

@@ -4,7 +4,7 @@
 //! end; a status that a person wrote stays; the result is read again before it is given back, so that no mark ever changes
 //! what the file means for another item.
 
-use super::parse::{Place, parse, placed};
+use super::parse::{Place, parse, unit_places};
 use super::status::{ItemState, ItemStatus};
 use super::{Backlog, Heading};
 use crate::domain::markdown::{bullet, indent};
@@ -52,13 +52,13 @@ pub fn mark(text: &str, marks: &[Mark]) -> Result<Marked, String> {
             continue;
         }
         // What a person set back to be done again is not called failed a second time; that it landed is still true.
-        if open && (was.is_none() || settled(status)) || was.as_ref() == Some(&now) {
+        if open && (was.is_none() || is_settled(status)) || was.as_ref() == Some(&now) {
             wanted.push((unit, status));
         } else {
             kept.push((unit.clone(), now));
         }
     }
-    let (text, refused) = put(text, &wanted);
+    let (text, refused) = write_marks(text, &wanted);
     kept.extend(refused.into_iter().filter_map(|unit| Some((unit.clone(), backlog.statuses.get(unit)?.to_string()))));
     Ok(Marked { text, kept })
 }
@@ -68,11 +68,11 @@ fn read(text: &str) -> Result<Backlog, String> {
 }
 
 /// The text with these statuses, and the items whose status cannot be written without changing what the file means.
-fn put<'m>(text: &str, wanted: &[(&'m UnitId, &str)]) -> (String, Vec<&'m UnitId>) {
+fn write_marks<'m>(text: &str, wanted: &[(&'m UnitId, &str)]) -> (String, Vec<&'m UnitId>) {
     if wanted.is_empty() {
         return (text.to_owned(), Vec::new());
     }
-    let edited = edit(text, wanted);
+    let edited = edit_statuses(text, wanted);
     if says_the_same(text, &edited, wanted) {
         return (edited, Vec::new());
     }
@@ -80,8 +80,8 @@ fn put<'m>(text: &str, wanted: &[(&'m UnitId, &str)]) -> (String, Vec<&'m UnitId
         return (text.to_owned(), vec![*unit]);
     }
     let (left, right) = wanted.split_at(wanted.len() / 2);
-    let (text, mut refused) = put(text, left);
-    let (text, more) = put(&text, right);
+    let (text, mut refused) = write_marks(text, left);
+    let (text, more) = write_marks(&text, right);
     refused.extend(more);
     (text, refused)
 }
@@ -118,14 +118,14 @@ fn split(text: &str) -> Vec<Raw<'_>> {
         .collect()
 }
 
-fn edit(text: &str, wanted: &[(&UnitId, &str)]) -> String {
+fn edit_statuses(text: &str, wanted: &[(&UnitId, &str)]) -> String {
     let new: BTreeMap<&UnitId, &str> = wanted.iter().copied().collect();
     let mark = if text.starts_with('\u{feff}') { "\u{feff}" } else { "" };
     let text = &text[mark.len()..];
     let raw = split(text);
     let usual = raw.first().map(|line| line.end).filter(|end| !end.is_empty()).unwrap_or("\n");
     let mut lines: Vec<String> = raw.iter().map(|line| format!("{}{}", line.text, line.end)).collect();
-    for place in placed(text) {
+    for place in unit_places(text) {
         let Some(status) = new.get(&place.unit) else { continue };
         let (heading, last) = (place.line as usize - 1, place.last as usize - 1);
         let entry =
@@ -142,7 +142,7 @@ fn edit(text: &str, wanted: &[(&UnitId, &str)]) -> String {
         });
         match block {
             Some((at, after)) => {
-                let line = format!("{}status: {status}", lead(raw[at].text));
+                let line = format!("{}status: {status}", bullet_lead(raw[at].text));
                 lines[at] = match (after, raw[at].end) {
                     (true, "") => format!("{}{usual}{line}", lines[at]),
                     (true, end) => format!("{}{line}{end}", lines[at]),
@@ -150,7 +150,7 @@ fn edit(text: &str, wanted: &[(&UnitId, &str)]) -> String {
                 };
             }
             None => {
-                let prefix = if place.level == 0 { below(raw[heading].text) + "- " } else { "- ".to_owned() };
+                let prefix = if place.level == 0 { content_indent(raw[heading].text) + "- " } else { "- ".to_owned() };
                 let line = format!("{prefix}status: {status}");
                 let next = raw.get(last + 1).map(|next| next.text);
                 let end = if raw[last].end.is_empty() { usual } else { raw[last].end };
@@ -171,7 +171,7 @@ fn edit(text: &str, wanted: &[(&UnitId, &str)]) -> String {
 fn tick(line: &mut String, status: &str) {
     let rest = line.trim_start().trim_start_matches('#').trim_start();
     let rest = bullet(rest).map_or(rest, |inner| inner.content);
-    if settled(status)
+    if is_settled(status)
         && rest.starts_with("[ ]")
         && let Some(at) = line.find("[ ]")
     {
@@ -195,12 +195,12 @@ fn is_block(line: &str) -> bool {
 }
 
 /// White space up to where the content of a bullet begins: what begins there is inside of it.
-fn below(line: &str) -> String {
-    lead(line).chars().map(|c| if c == '\t' { c } else { ' ' }).collect()
+fn content_indent(line: &str) -> String {
+    bullet_lead(line).chars().map(|c| if c == '\t' { c } else { ' ' }).collect()
 }
 
 /// What stands before the content of a bullet.
-fn lead(line: &str) -> String {
+fn bullet_lead(line: &str) -> String {
     let content = bullet(line).map_or("", |item| item.content);
     let at = if content.is_empty() { line.len() } else { line.find(content).unwrap_or(line.len()) };
     line[..at].to_owned()
@@ -217,12 +217,12 @@ pub fn merge(base: &str, marked: &str, person: &str) -> Option<String> {
     let marks: Vec<(&UnitId, String)> =
         ours.statuses.iter().filter(differs).map(|(id, status)| (id, status.to_string())).collect();
     let all: Vec<(&UnitId, &str)> = marks.iter().map(|(id, status)| (*id, status.as_str())).collect();
-    if put(base, &all) != (marked.to_owned(), Vec::new()) && !says_only(marked, &[base, person]) {
+    if write_marks(base, &all) != (marked.to_owned(), Vec::new()) && !says_only(marked, &[base, person]) {
         return None;
     }
     let said = |text: &str| -> BTreeSet<UnitId> {
         let own = |place: &Place| place.entries.iter().any(|(key, _)| *key == Key::Status);
-        placed(text).into_iter().filter(own).map(|place| place.unit).collect()
+        unit_places(text).into_iter().filter(own).map(|place| place.unit).collect()
     };
     let (said_before, said_now) = (said(base), said(person));
     let words = |backlog: &Backlog, id: &UnitId| {
@@ -235,16 +235,16 @@ pub fn merge(base: &str, marked: &str, person: &str) -> Option<String> {
             Some(before) => (before == now && said_before.contains(id) == said_now.contains(id), words(&old, id)),
             None => (!said_now.contains(id), words(&ours, id)),
         };
-        untouched && (settled(status) || same == words(&theirs, id))
+        untouched && (is_settled(status) || same == words(&theirs, id))
     };
     let wanted: Vec<(&UnitId, &str)> = all.into_iter().filter(wanted).collect();
-    Some(put(person, &wanted).0)
+    Some(write_marks(person, &wanted).0)
 }
 
 /// Whether every line of a text, statuses and ticks aside, is one of these others.
 fn says_only(text: &str, others: &[&str]) -> bool {
     let lines = |text: &str| -> BTreeSet<String> {
-        let marks: BTreeSet<u32> = placed(text)
+        let marks: BTreeSet<u32> = unit_places(text)
             .iter()
             .flat_map(|place| place.entries.iter().filter(|(key, _)| *key == Key::Status).map(|(_, line)| *line))
             .collect();
@@ -256,7 +256,7 @@ fn says_only(text: &str, others: &[&str]) -> bool {
 }
 
 /// Whether a status says that nothing is left to do.
-fn settled(status: &str) -> bool {
+fn is_settled(status: &str) -> bool {
     [ItemState::Done, ItemState::NoOp].iter().any(|state| status.starts_with(state.word()))
 }
 

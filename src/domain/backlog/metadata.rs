@@ -6,9 +6,9 @@
 //! acceptance tests of a sheet stay in the description: they are words for the agent, not commands.
 
 use super::sections::{Part, part};
-use crate::domain::backlog::bold::{allowed, bold, known, pair};
-use crate::domain::base::nearest::{hint, nearest};
-use crate::domain::markdown::{Kind, Line, bullet, indent, ticked};
+use crate::domain::backlog::bold::{find_key, is_allowed, split_bold, split_pair};
+use crate::domain::base::nearest::{find_nearest, format_hint};
+use crate::domain::markdown::{Kind, Line, bullet, indent, parse_box};
 use crate::domain::plan::Finding;
 use crate::domain::plan::keys::Key;
 
@@ -34,7 +34,7 @@ pub(super) struct Body {
 pub(super) fn read(body: &[Line<'_>], findings: &mut Vec<Finding>) -> Body {
     let mut reader = Reader { body, taken: vec![false; body.len()], entries: Vec::new(), findings };
     reader.block();
-    reader.sheet();
+    reader.read_keys();
     let Reader { taken, entries, .. } = reader;
     let kept: Vec<&str> = body.iter().zip(&taken).filter(|(_, taken)| !**taken).map(|(line, _)| line.text).collect();
     let first = kept.iter().position(|text| !text.trim().is_empty()).unwrap_or(kept.len());
@@ -61,8 +61,8 @@ impl<'a> Reader<'a, '_> {
         else {
             return;
         };
-        match pair(first.content) {
-            Some((word, _)) if known(word).is_some() => {}
+        match split_pair(first.content) {
+            Some((word, _)) if find_key(word).is_some() => {}
             Some((word, _)) => return self.near_miss(word, self.body[start].number),
             None => return,
         }
@@ -74,7 +74,7 @@ impl<'a> Reader<'a, '_> {
                 Some(item) => item.depth > depth,
                 None => indent(line.text) >= first.indent + 2,
             };
-            let other = !nested && (here.is_none() || line.checkbox().is_some());
+            let other = !nested && (here.is_none() || line.parse_checkbox().is_some());
             if !matches!(line.kind, Kind::Text | Kind::Inner) || line.is_blank() || other {
                 self.code(&line);
                 break;
@@ -87,20 +87,21 @@ impl<'a> Reader<'a, '_> {
             self.taken[at] = true;
             match (nested, here, &mut current) {
                 (true, Some(item), Some(entry)) => entry.items.push(item.content.to_owned()),
-                (true, None, Some(entry)) => continuation(entry, line.text.trim()),
+                (true, None, Some(entry)) => append_continuation(entry, line.text.trim()),
                 (true, _, None) => {}
                 (false, item, _) => {
-                    self.keep(current.take());
+                    self.add_entry(current.take());
                     current = item.and_then(|item| self.entry(item.content, line.number));
                 }
             }
         }
-        self.keep(current);
+        self.add_entry(current);
     }
 
     /// A key in indented code is no key, and that was not meant where keys stand.
     fn code(&mut self, line: &Line<'_>) {
-        let key = bullet(line.text).and_then(|item| pair(item.content)).filter(|(word, _)| known(word).is_some());
+        let key =
+            bullet(line.text).and_then(|item| split_pair(item.content)).filter(|(word, _)| find_key(word).is_some());
         if let Some((word, _)) = key.filter(|_| line.kind == Kind::Code) {
             let message = format!("`{word}` is indented so far that Markdown reads code, no key; take spaces away");
             self.findings.push(Finding::new(line.number, message));
@@ -109,13 +110,13 @@ impl<'a> Reader<'a, '_> {
 
     /// A bullet of the block: a known key, or a finding.
     fn entry(&mut self, content: &str, line: u32) -> Option<Entry> {
-        let Some((word, value)) = pair(content) else {
+        let Some((word, value)) = split_pair(content) else {
             let message = "not `key: value`; leave a blank line between the metadata and other bullets";
             self.findings.push(Finding::new(line, message));
             return None;
         };
-        let Some(key) = known(word) else {
-            let near = hint(Key::nearest(word, allowed));
+        let Some(key) = find_key(word) else {
+            let near = format_hint(Key::nearest_name(word, is_allowed));
             let message =
                 format!("unknown key `{word}`{near}; leave a blank line between the metadata and other bullets");
             self.findings.push(Finding::new(line, message));
@@ -139,15 +140,15 @@ impl<'a> Reader<'a, '_> {
             "allow-removed-tests",
         ];
         let lower = word.to_ascii_lowercase();
-        let near = nearest(&lower, LONG).filter(|name| name.len() > 6 || lower.len() == name.len());
+        let near = find_nearest(&lower, LONG).filter(|name| name.len() > 6 || lower.len() == name.len());
         if near.is_some() {
             let message =
-                format!("unknown key `{word}`{}; put text above the first bullet if it is no key", hint(near));
+                format!("unknown key `{word}`{}; put text above the first bullet if it is no key", format_hint(near));
             self.findings.push(Finding::new(line, message));
         }
     }
 
-    fn sheet(&mut self) {
+    fn read_keys(&mut self) {
         for at in 0..self.body.len() {
             let line = self.body[at];
             if self.taken[at] {
@@ -161,8 +162,8 @@ impl<'a> Reader<'a, '_> {
                 continue;
             }
             let content = line.bullet().map_or(line.text.trim(), |item| item.content);
-            let Some((word, value)) = bold(content) else { continue };
-            let Some(key) = known(word)
+            let Some((word, value)) = split_bold(content) else { continue };
+            let Some(key) = find_key(word)
                 .filter(|key| matches!(key, Key::Priority | Key::Estimate | Key::Depends | Key::Gate | Key::Status))
             else {
                 continue;
@@ -174,7 +175,7 @@ impl<'a> Reader<'a, '_> {
             }
             // An empty heading of a sheet says nothing; only a priority cannot be nothing.
             if !(entry.text.is_empty() && entry.items.is_empty()) || key == Key::Priority {
-                self.keep(Some(entry));
+                self.add_entry(Some(entry));
             }
         }
     }
@@ -186,16 +187,18 @@ impl<'a> Reader<'a, '_> {
         let mut entry = Entry { key: Key::Gate, line: self.body[at].number, text: String::new(), items: Vec::new() };
         for line in &self.body[at + 1..end] {
             match line.bullet() {
-                Some(item) => entry.items.push(ticked(item.content).map_or(item.content, |(_, rest)| rest).to_owned()),
+                Some(item) => {
+                    entry.items.push(parse_box(item.content).map_or(item.content, |(_, rest)| rest).to_owned())
+                }
                 None if matches!(line.kind, Kind::Text | Kind::Code | Kind::Html) && !line.text.trim().is_empty() => {
-                    continuation(&mut entry, line.text.trim());
+                    append_continuation(&mut entry, line.text.trim());
                 }
                 None => {}
             }
         }
         self.taken[at..end].iter_mut().for_each(|taken| *taken = true);
         if !(entry.text.is_empty() && entry.items.is_empty()) {
-            self.keep(Some(entry));
+            self.add_entry(Some(entry));
         }
     }
 
@@ -204,14 +207,14 @@ impl<'a> Reader<'a, '_> {
         let mut items = Vec::new();
         let skip = usize::from(self.body.get(at + 1).is_some_and(Line::is_blank));
         for next in at + 1 + skip..self.body.len() {
-            let Some(item) = self.body[next].bullet().filter(|item| bold(item.content).is_none()) else { break };
+            let Some(item) = self.body[next].bullet().filter(|item| split_bold(item.content).is_none()) else { break };
             self.taken[next] = true;
-            items.push(ticked(item.content).map_or(item.content, |(_, rest)| rest).to_owned());
+            items.push(parse_box(item.content).map_or(item.content, |(_, rest)| rest).to_owned());
         }
         items
     }
 
-    fn keep(&mut self, entry: Option<Entry>) {
+    fn add_entry(&mut self, entry: Option<Entry>) {
         let Some(entry) = entry else { return };
         match self.entries.iter().find(|other| other.key == entry.key) {
             None => self.entries.push(entry),
@@ -223,7 +226,7 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-fn continuation(entry: &mut Entry, text: &str) {
+fn append_continuation(entry: &mut Entry, text: &str) {
     let target = entry.items.last_mut().unwrap_or(&mut entry.text);
     if !target.is_empty() {
         target.push(' ');

@@ -20,7 +20,7 @@ mod title;
 pub use marks::{Mark, Marked, mark, merge};
 pub use model::{Backlog, Heading, HeadingKind};
 pub use parse::parse;
-pub use skipped::{Closed, Offer, SkippedItem, Why, waiting};
+pub use skipped::{Closed, Offer, SkippedItem, Why, skipped_items};
 pub use status::{ItemState, ItemStatus, WAITS};
 
 #[cfg(test)]

@@ -50,12 +50,12 @@ pub struct Backlog {
 impl Backlog {
     /// Whether a unit is to be done as far as its own status says: it says nothing else, or that it waits for a unit which
     /// is to be done again or is done.
-    pub fn asks(&self, id: &UnitId, landed: &BTreeSet<UnitId>) -> bool {
+    pub fn is_requested(&self, id: &UnitId, landed: &BTreeSet<UnitId>) -> bool {
         let Some(status) = self.statuses.get(id) else { return true };
         match status.state {
             ItemState::Todo => true,
             ItemState::Blocked => status.waits_for().is_some_and(|cause| {
-                let settled = |status: &ItemStatus| status.state == ItemState::Todo || status.state.satisfies();
+                let settled = |status: &ItemStatus| status.state == ItemState::Todo || status.state.is_satisfied();
                 landed.contains(&cause) || self.statuses.get(&cause).is_some_and(settled)
             }),
             ItemState::Done | ItemState::NoOp | ItemState::Skipped | ItemState::Failed | ItemState::Held => false,
@@ -63,8 +63,8 @@ impl Backlog {
     }
 
     /// Units written off as done or no-op: dependencies on them are satisfied.
-    pub fn satisfied(&self) -> BTreeSet<UnitId> {
-        let settled = self.statuses.iter().filter(|(_, status)| status.state.satisfies());
+    pub fn satisfied_units(&self) -> BTreeSet<UnitId> {
+        let settled = self.statuses.iter().filter(|(_, status)| status.state.is_satisfied());
         settled.map(|(id, _)| id.clone()).collect()
     }
 }

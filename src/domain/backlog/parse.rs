@@ -2,7 +2,7 @@
 
 use super::metadata::Entry;
 use super::resolve::{self, Draft};
-use super::sections::{Section, sections, told};
+use super::sections::{Section, report_oddities, split_sections};
 use super::status::{ItemState, Said};
 use super::{Backlog, Heading, HeadingKind, metadata, status, title};
 use crate::domain::backlog::node::Node;
@@ -40,7 +40,7 @@ pub(super) struct Place {
 }
 
 /// Where the units of a text without faults stand, in file order.
-pub(super) fn placed(text: &str) -> Vec<Place> {
+pub(super) fn unit_places(text: &str) -> Vec<Place> {
     let mut findings = Vec::new();
     let (nodes, drafts, _) = read(text, &mut findings);
     let place = |draft: Draft| {
@@ -54,18 +54,18 @@ pub(super) fn placed(text: &str) -> Vec<Place> {
 /// Headings, or checkboxes where there are none, the units they describe, before dependencies are looked at, and notes.
 fn read(text: &str, findings: &mut Vec<Finding>) -> (Vec<Node>, Vec<Draft>, Vec<Finding>) {
     let reading = markdown::read(text);
-    let mut notes = told(&reading.oddities, findings);
-    let sections = sections(&reading.lines);
+    let mut notes = report_oddities(&reading.oddities, findings);
+    let sections = split_sections(&reading.lines);
     let criteria = sections.iter().filter(|section| section.criteria);
     let words = "criteria, not an item; with a key of its own, such as `id`, it is one";
     notes.extend(criteria.map(|section| Finding::new(section.line, words)));
     notes.sort();
-    let nodes = nodes(&sections, findings);
-    let drafts = drafts(&nodes, findings);
+    let nodes = build_nodes(&sections, findings);
+    let drafts = read_drafts(&nodes, findings);
     (nodes, drafts, notes)
 }
 
-fn nodes(sections: &[Section<'_>], findings: &mut Vec<Finding>) -> Vec<Node> {
+fn build_nodes(sections: &[Section<'_>], findings: &mut Vec<Finding>) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::with_capacity(sections.len());
     let mut open: Vec<usize> = Vec::new();
     let mut counted: BTreeMap<Option<usize>, u32> = BTreeMap::new();
@@ -100,7 +100,7 @@ fn nodes(sections: &[Section<'_>], findings: &mut Vec<Finding>) -> Vec<Node> {
             path(&title.words, parent.map(|parent| nodes[parent].heading.path.as_str()), *position)
         };
         let heading = Heading { line: section.line, level: section.level, path, title: title.words.clone(), kind };
-        let (last, raw_title) = (section.last, title::bare(section.title, section.level).to_owned());
+        let (last, raw_title) = (section.last, title::strip_title(section.title, section.level).to_owned());
         nodes.push(Node { heading, last, raw_title, title, parent, body });
         open.push(at);
     }
@@ -121,11 +121,11 @@ fn path(title: &str, parent: Option<&str>, position: u32) -> String {
 }
 
 /// Reads the values of every unit's keys: its own, then those of the groups above it that it does not set itself.
-fn drafts(nodes: &[Node], findings: &mut Vec<Finding>) -> Vec<Draft> {
+fn read_drafts(nodes: &[Node], findings: &mut Vec<Finding>) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for (at, node) in nodes.iter().enumerate() {
         match &node.heading.kind {
-            HeadingKind::Unit(id) => drafts.push(draft(nodes, at, id.clone(), findings)),
+            HeadingKind::Unit(id) => drafts.push(read_draft(nodes, at, id.clone(), findings)),
             HeadingKind::Group => check_group(nodes, node, findings),
             HeadingKind::Note => {}
         }
@@ -133,7 +133,7 @@ fn drafts(nodes: &[Node], findings: &mut Vec<Finding>) -> Vec<Draft> {
     drafts
 }
 
-fn draft(nodes: &[Node], at: usize, id: UnitId, findings: &mut Vec<Finding>) -> Draft {
+fn read_draft(nodes: &[Node], at: usize, id: UnitId, findings: &mut Vec<Finding>) -> Draft {
     let node = &nodes[at];
     let mut draft = Draft::new(at, UnitSpec::new(id, &node.title.words));
     draft.spec.line = node.heading.line;
@@ -142,7 +142,7 @@ fn draft(nodes: &[Node], at: usize, id: UnitId, findings: &mut Vec<Finding>) -> 
 
     let own = &node.body.entries;
     if let (Some(mark), Some(entry)) = (node.title.priority, own.iter().find(|entry| entry.key == Key::Priority))
-        && keys::priority(bare(&entry.text)).is_ok_and(|written| written != mark)
+        && keys::parse_priority(strip_quotes(&entry.text)).is_ok_and(|written| written != mark)
     {
         findings.push(Finding::new(entry.line, format!("`priority` contradicts the P{mark} in the heading")));
     }
@@ -198,40 +198,40 @@ fn take(draft: &mut Draft, entry: &Entry, findings: &mut Vec<Finding>) {
     let outcome = match entry.key {
         Key::Depends => {
             let texts = [entry.text.as_str()].into_iter().chain(entry.items.iter().map(String::as_str));
-            let names = texts.map(unlisted).filter(|text| !text.is_empty() && !nothing(text));
+            let names = texts.map(strip_brackets).filter(|text| !text.is_empty() && !means_nothing(text));
             draft.depends.extend(names.map(|text| (entry.line, text.to_owned())));
             Ok(())
         }
-        Key::Status => single(entry).and_then(|text| status::parse(&text)).map(|said| {
+        Key::Status => single_value(entry).and_then(|text| status::parse(&text)).map(|said| {
             if let Said::Status(status) = said {
                 draft.asked = status.state == ItemState::Todo;
                 draft.status = status;
             }
         }),
-        Key::Id => single(entry)
+        Key::Id => single_value(entry)
             .and_then(|text| UnitId::new(&text).map_err(|invalid| invalid.to_string()))
             .map(|id| draft.spec.id = id),
-        Key::Gate if entry.items.is_empty() && nothing(&entry.text) => Ok(()),
+        Key::Gate if entry.items.is_empty() && means_nothing(&entry.text) => Ok(()),
         Key::Gate if !entry.items.is_empty() => {
-            let items: Vec<&str> = entry.items.iter().map(String::as_str).filter(|item| !nothing(item)).collect();
+            let items: Vec<&str> = entry.items.iter().map(String::as_str).filter(|item| !means_nothing(item)).collect();
             draft.spec.gate = (!items.is_empty()).then(|| items.join("; ")).or(draft.spec.gate.take());
             Ok(())
         }
         key @ (Key::Files | Key::Tags | Key::Labels) => {
-            let mut items = split_list(unlisted(&entry.text));
-            items.extend(entry.items.iter().map(|item| bare(item).to_owned()));
-            let items = if items.len() == 1 && nothing(&items[0]) { Vec::new() } else { items };
+            let mut items = split_list(strip_brackets(&entry.text));
+            items.extend(entry.items.iter().map(|item| strip_quotes(item).to_owned()));
+            let items = if items.len() == 1 && means_nothing(&items[0]) { Vec::new() } else { items };
             keys::set(&mut draft.spec, key, Value::List(items))
         }
-        key => single(entry).and_then(|text| keys::set(&mut draft.spec, key, Value::Text(text))),
+        key => single_value(entry).and_then(|text| keys::set(&mut draft.spec, key, Value::Text(text))),
     };
     if let Err(problem) = outcome {
         findings.push(Finding::new(entry.line, format!("`{}`: {problem}", entry.key.name())));
     }
 }
 
-fn single(entry: &Entry) -> Result<String, String> {
-    match (entry.items.is_empty(), bare(&entry.text)) {
+fn single_value(entry: &Entry) -> Result<String, String> {
+    match (entry.items.is_empty(), strip_quotes(&entry.text)) {
         (false, _) => Err("it takes one value, not a list".to_owned()),
         (true, "") => Err("it has no value".to_owned()),
         (true, text) => Ok(text.to_owned()),
@@ -239,7 +239,7 @@ fn single(entry: &Entry) -> Result<String, String> {
 }
 
 /// A value without the one pair of backticks or quotes around all of it.
-fn bare(text: &str) -> &str {
+fn strip_quotes(text: &str) -> &str {
     let text = text.trim();
     ['`', '"', '\'']
         .iter()
@@ -248,13 +248,13 @@ fn bare(text: &str) -> &str {
 }
 
 /// `[a, b]` without its brackets.
-fn unlisted(text: &str) -> &str {
+fn strip_brackets(text: &str) -> &str {
     let text = text.trim();
     let inner = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     inner.filter(|inner| !inner.contains(['[', ']'])).unwrap_or(text)
 }
 
-fn nothing(text: &str) -> bool {
+fn means_nothing(text: &str) -> bool {
     matches!(
         text.trim().trim_end_matches('.').to_ascii_lowercase().as_str(),
         "none" | "-" | "–" | "—" | "n/a" | "no" | "nothing"
@@ -276,5 +276,5 @@ fn split_list(text: &str) -> Vec<String> {
         }
     }
     items.push(&text[from..]);
-    items.into_iter().map(bare).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+    items.into_iter().map(strip_quotes).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }

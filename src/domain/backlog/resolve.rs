@@ -3,8 +3,8 @@
 use super::status::{ItemState, ItemStatus};
 use super::{Backlog, HeadingKind};
 use crate::domain::backlog::node::Node;
-use crate::domain::base::nearest::hint;
-use crate::domain::plan::graph::duplicate;
+use crate::domain::base::nearest::format_hint;
+use crate::domain::plan::graph::duplicate_finding;
 use crate::domain::plan::keys::Key;
 use crate::domain::plan::names::{Found, NameKind, Names, Target, numbered_title};
 use crate::domain::plan::{Finding, cycles};
@@ -41,7 +41,7 @@ pub(super) fn link(nodes: &[Node], drafts: Vec<Draft>, findings: &mut Vec<Findin
             for name in names.split(text) {
                 match answers.entry(name.clone()).or_insert_with(|| names.resolve(&name)) {
                     Found::Units(units) => list.extend(units.iter().copied().filter(|unit| seen.insert(*unit))),
-                    problem => findings.push(Finding::new(*line, unresolved(&name, problem))),
+                    problem => findings.push(Finding::new(*line, describe_unresolved(&name, problem))),
                 }
             }
         }
@@ -61,7 +61,7 @@ pub(super) fn link(nodes: &[Node], drafts: Vec<Draft>, findings: &mut Vec<Findin
     backlog
 }
 
-fn unresolved(name: &str, problem: &Found) -> String {
+fn describe_unresolved(name: &str, problem: &Found) -> String {
     match problem {
         Found::Note(line) => format!("depends on `{name}`, which is a note (line {line}), not a unit"),
         Found::Ambiguous(lines) => {
@@ -69,7 +69,7 @@ fn unresolved(name: &str, problem: &Found) -> String {
             format!("depends on `{name}`, which may mean lines {}; use an `id`", lines.join(", "))
         }
         Found::Units(_) => format!("depends on `{name}`"),
-        Found::Unknown(near) => format!("depends on unknown unit `{name}`{}", hint(near.as_deref())),
+        Found::Unknown(near) => format!("depends on unknown unit `{name}`{}", format_hint(near.as_deref())),
     }
 }
 
@@ -93,7 +93,7 @@ fn names(nodes: &[Node], drafts: &[Draft], findings: &mut Vec<Finding>) -> Names
         };
         if let Some(id) = id {
             if let Some(earlier) = first.get(&id) {
-                findings.push(duplicate(id, explicit.map_or(line, |entry| entry.line), *earlier));
+                findings.push(duplicate_finding(id, explicit.map_or(line, |entry| entry.line), *earlier));
                 continue;
             }
             names.add(NameKind::Id, &id, line, target.clone());

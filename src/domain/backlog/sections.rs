@@ -4,7 +4,7 @@
 //! text of the item above them.
 
 use super::title;
-use crate::domain::backlog::bold::{begins, bold};
+use crate::domain::backlog::bold::{begins_with_keys, split_bold};
 use crate::domain::markdown::{Kind, Line, Odd, Oddity};
 use crate::domain::plan::Finding;
 use crate::domain::plan::names::numbered_title;
@@ -36,12 +36,12 @@ pub(super) enum Part {
 }
 
 /// The sections of a file: its headings, or its boxes where no heading is an item.
-pub(super) fn sections<'a>(lines: &[Line<'a>]) -> Vec<Section<'a>> {
-    let found = headings(lines);
+pub(super) fn split_sections<'a>(lines: &[Line<'a>]) -> Vec<Section<'a>> {
+    let found = heading_sections(lines);
     if found.iter().any(|section| !section.criteria) {
         return found;
     }
-    let boxes = boxes(lines);
+    let boxes = checkbox_sections(lines);
     if boxes.is_empty() { found } else { boxes }
 }
 
@@ -57,7 +57,7 @@ pub(super) fn part(name: &str) -> Option<Part> {
 }
 
 /// What a person should change or know, in words: faults, and notes.
-pub(super) fn told(oddities: &[Oddity], findings: &mut Vec<Finding>) -> Vec<Finding> {
+pub(super) fn report_oddities(oddities: &[Oddity], findings: &mut Vec<Finding>) -> Vec<Finding> {
     let mut notes = Vec::new();
     for Oddity { line, what } in oddities {
         let (list, words) = match what {
@@ -99,8 +99,8 @@ struct Head<'a> {
     criteria: bool,
 }
 
-fn headings<'a>(lines: &[Line<'a>]) -> Vec<Section<'a>> {
-    let heads = heads(lines);
+fn heading_sections<'a>(lines: &[Line<'a>]) -> Vec<Section<'a>> {
+    let heads = section_heads(lines);
     let mut sections: Vec<Section<'a>> = Vec::new();
     // Headings before this one are text of the section before them.
     let mut taken = 0;
@@ -126,7 +126,7 @@ fn headings<'a>(lines: &[Line<'a>]) -> Vec<Section<'a>> {
     sections
 }
 
-fn heads<'a>(lines: &[Line<'a>]) -> Vec<Head<'a>> {
+fn section_heads<'a>(lines: &[Line<'a>]) -> Vec<Head<'a>> {
     let mut heads: Vec<Head<'a>> = Vec::new();
     let mut fresh = false;
     let mut from = 0;
@@ -137,7 +137,7 @@ fn heads<'a>(lines: &[Line<'a>]) -> Vec<Head<'a>> {
         let to = starts.peek().copied().unwrap_or(lines.len());
         let underlines = lines[at + 1..to].iter().take_while(|line| line.kind == Kind::Underline).count();
         from = from.max(at + 1 + underlines);
-        let task = level == 1 && title::task(title).is_some();
+        let task = level == 1 && title::parse_task(title).is_some();
         if level == 1 {
             fresh = true;
         }
@@ -145,7 +145,7 @@ fn heads<'a>(lines: &[Line<'a>]) -> Vec<Head<'a>> {
             continue;
         }
         let words = title::parse(title);
-        let keys = words.ticked.is_some() || words.priority.is_some() || begins(&lines[from..to]);
+        let keys = words.ticked.is_some() || words.priority.is_some() || begins_with_keys(&lines[from..to]);
         let criteria = !keys && part(&words.words).is_some();
         heads.push(Head { level, title, at, from, to, fresh, task, keys, criteria });
         fresh = false;
@@ -167,7 +167,7 @@ fn only_criteria(below: &[Head<'_>]) -> bool {
 
 /// The items of a file without headings; what is inside an item belongs to it. Boxes below a heading or label about criteria
 /// are none.
-fn boxes<'a>(lines: &[Line<'a>]) -> Vec<Section<'a>> {
+fn checkbox_sections<'a>(lines: &[Line<'a>]) -> Vec<Section<'a>> {
     let mut sections: Vec<Section<'a>> = Vec::new();
     let mut criteria = false;
     // Column of the item that is open, and its last line.
@@ -186,7 +186,7 @@ fn boxes<'a>(lines: &[Line<'a>]) -> Vec<Section<'a>> {
         } else if let Some(label) = label(line) {
             criteria = part(label).is_some();
         }
-        let (Some((bullet, _, _)), Some(item), false) = (line.checkbox(), line.item, criteria) else { continue };
+        let (Some((bullet, _, _)), Some(item), false) = (line.parse_checkbox(), line.item, criteria) else { continue };
         let (line, title) = (line.number, bullet.content);
         sections.push(Section { line, last: line, level: 0, title, body: Vec::new(), fresh: false, criteria: false });
         open = Some((bullet.indent, item.last));
@@ -201,5 +201,5 @@ fn label<'a>(line: &Line<'a>) -> Option<&'a str> {
         return None;
     }
     let whole = || text.strip_prefix("**")?.strip_suffix("**").filter(|name| !name.contains("**"));
-    bold(text).map(|(name, _)| name).or_else(whole).or_else(|| text.strip_suffix(':'))
+    split_bold(text).map(|(name, _)| name).or_else(whole).or_else(|| text.strip_suffix(':'))
 }

@@ -68,7 +68,7 @@ pub struct Closed {
 
 impl Offer {
     /// Takes up closed items that a person names, and those that were only blocked by one of them; each with its status so far.
-    pub fn reopen(&mut self, named: &BTreeSet<UnitId>) -> Vec<(UnitId, String)> {
+    pub fn reopen_items(&mut self, named: &BTreeSet<UnitId>) -> Vec<(UnitId, String)> {
         let mut open = named.clone();
         let mut reopened = Vec::new();
         loop {
@@ -96,9 +96,9 @@ impl Offer {
 
 impl Backlog {
     /// What is offered, given what has landed and where.
-    pub fn offer(&self, landed: &[(UnitId, CommitId)]) -> Offer {
+    pub fn offer_units(&self, landed: &[(UnitId, CommitId)]) -> Offer {
         let landed: BTreeMap<&UnitId, &CommitId> = landed.iter().map(|(unit, commit)| (unit, commit)).collect();
-        let mut done = self.satisfied();
+        let mut done = self.satisfied_units();
         done.extend(landed.keys().map(|unit| (*unit).clone()));
         let mut offer = Offer::default();
         for unit in &self.units {
@@ -109,15 +109,17 @@ impl Backlog {
                 ItemState::Held => Why::Held,
                 ItemState::Blocked => Why::Blocked,
                 ItemState::Todo | ItemState::Done | ItemState::NoOp | ItemState::Skipped => {
-                    offer.units.extend((self.asks(&unit.id, &done) && !done.contains(&unit.id)).then(|| unit.clone()));
+                    offer
+                        .units
+                        .extend((self.is_requested(&unit.id, &done) && !done.contains(&unit.id)).then(|| unit.clone()));
                     continue;
                 }
             };
             let commit = landed.get(&unit.id);
             let (aside, detail) = match (why, commit) {
-                (Why::Landed, Some(commit)) => (true, format!("landed as {}", commit.short())),
+                (Why::Landed, Some(commit)) => (true, format!("landed as {}", commit.short_id())),
                 (Why::Landed, None) => (false, String::new()),
-                _ => (commit.is_none() && !self.asks(&unit.id, &done), status.detail.clone()),
+                _ => (commit.is_none() && !self.is_requested(&unit.id, &done), status.detail.clone()),
             };
             if aside {
                 offer.aside.push(SkippedItem { unit: unit.id.clone(), why, detail });
@@ -139,7 +141,10 @@ impl Backlog {
 }
 
 /// Names the items of `waiting`, which can not be planned beside `there`.
-pub fn waiting<'u>(waiting: &'u [UnitSpec], there: &'u BTreeSet<UnitId>) -> impl Iterator<Item = SkippedItem> + 'u {
+pub fn skipped_items<'u>(
+    waiting: &'u [UnitSpec],
+    there: &'u BTreeSet<UnitId>,
+) -> impl Iterator<Item = SkippedItem> + 'u {
     waiting.iter().map(move |unit| {
         let cause = unit.depends.iter().find(|id| !there.contains(*id));
         let detail = cause.map(|id| format!("depends on {id}")).unwrap_or_default();
@@ -160,10 +165,10 @@ mod tests {
     fn closed_items_are_taken_up_by_their_names_with_what_they_blocked() {
         let text = "## A\n- status: failed (why)\n## B\n- status: blocked (2026-11-20, depends on a)\n## C\n- status: no-op\n## D\n\
                     ## E\n- status: held\n## F\n- status: done\n";
-        let mut offer = parse(text).unwrap().offer(&[]);
+        let mut offer = parse(text).unwrap().offer_units(&[]);
         let named = |names: &[&str]| names.iter().map(|name| id(name)).collect::<BTreeSet<UnitId>>();
-        assert_eq!(offer.reopen(&named(&["d", "f", "nobody"])), []);
-        let again = offer.reopen(&named(&["a", "c"]));
+        assert_eq!(offer.reopen_items(&named(&["d", "f", "nobody"])), []);
+        let again = offer.reopen_items(&named(&["a", "c"]));
         let again: Vec<(&str, &str)> = again.iter().map(|(id, status)| (id.as_str(), status.as_str())).collect();
         assert_eq!(again, [("a", "failed (why)"), ("b", "blocked (2026-11-20, depends on a)"), ("c", "no-op")]);
         let units: Vec<&str> = offer.units.iter().map(|unit| unit.id.as_str()).collect();
@@ -178,7 +183,7 @@ mod tests {
                     ## H\n- status: skipped\n## I\n- status: done\n";
         let landed =
             [(id("c"), CommitId::new(&"c".repeat(40)).unwrap()), (id("d"), CommitId::new(&"d".repeat(40)).unwrap())];
-        let offer = parse(text).unwrap().offer(&landed);
+        let offer = parse(text).unwrap().offer_units(&landed);
         let units: Vec<&str> = offer.units.iter().map(|unit| unit.id.as_str()).collect();
         assert_eq!(units, ["b", "f"]);
         assert_eq!(offer.satisfied, [id("c"), id("d"), id("i")]);

@@ -34,7 +34,7 @@ impl ItemState {
     }
 
     /// Whether dependants may start.
-    pub fn satisfies(self) -> bool {
+    pub fn is_satisfied(self) -> bool {
         matches!(self, Self::Done | Self::NoOp)
     }
 }

@@ -141,7 +141,7 @@ fn a_file_of_checkboxes_is_a_backlog() {
     "#]],
     );
     assert_eq!(backlog.units[0].description, "more words\n- [ ] a criterion");
-    assert_eq!(backlog.satisfied().len(), 1);
+    assert_eq!(backlog.satisfied_units().len(), 1);
     assert!(parse("- plain\n").unwrap().headings.is_empty());
 }
 

@@ -1,6 +1,6 @@
 //! Titles: what stands in a heading besides the words (checkbox, `P0`).
 
-use crate::domain::markdown::ticked;
+use crate::domain::markdown::parse_box;
 use crate::domain::plan::names::numbered_title;
 
 /// A heading's text taken apart.
@@ -16,7 +16,7 @@ pub(super) struct Title {
 
 /// The title of a heading of this level: of `# Task: name` the name.
 pub(super) fn of(text: &str, level: u8) -> Title {
-    match task(text).filter(|_| level == 1) {
+    match parse_task(text).filter(|_| level == 1) {
         Some((ticked, name)) => {
             let title = parse(name);
             Title { ticked: title.ticked.or(ticked), ..title }
@@ -26,13 +26,13 @@ pub(super) fn of(text: &str, level: u8) -> Title {
 }
 
 /// What a dependency calls a heading of this level as it stands: `Task: name` without its checkbox.
-pub(super) fn bare(text: &str, level: u8) -> &str {
-    ticked(text.trim()).filter(|_| level == 1).map_or(text, |(_, rest)| rest)
+pub(super) fn strip_title(text: &str, level: u8) -> &str {
+    parse_box(text.trim()).filter(|_| level == 1).map_or(text, |(_, rest)| rest)
 }
 
 /// The name in `Task: name`, with its checkbox; `Task 2: name` keeps its number.
-pub(super) fn task(text: &str) -> Option<(Option<bool>, &str)> {
-    let (ticked, rest) = ticked(text.trim()).map_or((None, text.trim()), |(ticked, rest)| (Some(ticked), rest));
+pub(super) fn parse_task(text: &str) -> Option<(Option<bool>, &str)> {
+    let (ticked, rest) = parse_box(text.trim()).map_or((None, text.trim()), |(ticked, rest)| (Some(ticked), rest));
     let word = rest.get(..4).filter(|word| word.eq_ignore_ascii_case("task"))?;
     let after = rest[word.len()..].trim_start();
     match after.strip_prefix(':') {
@@ -47,26 +47,26 @@ pub(super) fn task(text: &str) -> Option<(Option<bool>, &str)> {
 /// A mark is `P` with one or two digits, at the start of the title or in brackets anywhere. A title that would be
 /// empty without its mark keeps it.
 pub(super) fn parse(text: &str) -> Title {
-    let (ticked, rest) = ticked(text.trim()).map_or((None, text.trim()), |(ticked, rest)| (Some(ticked), rest));
-    let marked = leading(rest).or_else(|| bracketed(rest)).filter(|(_, words)| !words.is_empty());
+    let (ticked, rest) = parse_box(text.trim()).map_or((None, text.trim()), |(ticked, rest)| (Some(ticked), rest));
+    let marked = leading_mark(rest).or_else(|| bracketed_mark(rest)).filter(|(_, words)| !words.is_empty());
     let (priority, words) = marked.unwrap_or((None, rest.to_owned()));
     Title { words, priority, ticked }
 }
 
 type Marked = (Option<u32>, String);
 
-fn leading(text: &str) -> Option<Marked> {
+fn leading_mark(text: &str) -> Option<Marked> {
     let (word, rest) = text.split_once([' ', ':']).unwrap_or((text, ""));
-    let level = mark(word)?;
+    let level = parse_mark(word)?;
     let rest = rest.trim_start_matches([' ', ':', '-', '–', '—']);
     Some((Some(level), rest.to_owned()))
 }
 
-fn bracketed(text: &str) -> Option<Marked> {
+fn bracketed_mark(text: &str) -> Option<Marked> {
     for (at, _) in text.match_indices(['[', '(']) {
         let inner = &text[at + 1..];
         let Some(close) = inner.find([']', ')']) else { continue };
-        let Some(level) = mark(&inner[..close]) else { continue };
+        let Some(level) = parse_mark(&inner[..close]) else { continue };
         let head = text[..at].trim_end();
         let tail = inner[close + 1..].trim_start_matches([':', ' ']);
         return Some((Some(level), format!("{head} {tail}").trim().to_owned()));
@@ -74,7 +74,7 @@ fn bracketed(text: &str) -> Option<Marked> {
     None
 }
 
-fn mark(word: &str) -> Option<u32> {
+fn parse_mark(word: &str) -> Option<u32> {
     let digits = word.strip_prefix(['P', 'p'])?;
     let plain = matches!(digits.len(), 1 | 2) && digits.bytes().all(|b| b.is_ascii_digit());
     digits.parse().ok().filter(|_| plain)

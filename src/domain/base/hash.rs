@@ -3,13 +3,13 @@
 use sha2::{Digest, Sha256};
 
 /// Two lower-case hexadecimal digits for each byte.
-pub fn hex(bytes: &[u8]) -> String {
+pub fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The hash of some bytes.
 pub fn digest(bytes: impl AsRef<[u8]>) -> String {
-    hex(&Sha256::digest(bytes))
+    to_hex(&Sha256::digest(bytes))
 }
 
 /// A hash of fields, each with its length before it: other fields never give the same bytes.
@@ -26,6 +26,6 @@ impl FieldHash {
 
     /// The hash.
     pub fn finish(self) -> String {
-        hex(&self.0.finalize())
+        to_hex(&self.0.finalize())
     }
 }

@@ -4,4 +4,4 @@ mod hash;
 pub mod nearest;
 pub mod text;
 
-pub use hash::{FieldHash, digest, hex};
+pub use hash::{FieldHash, digest, to_hex};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The greatest character boundary that is not above `at`.
-pub fn floor(text: &str, at: usize) -> usize {
+pub fn floor_char_boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
@@ -21,7 +21,7 @@ pub fn shorten(text: &str, limit: usize) -> String {
 }
 
 /// The text with a blank for each control character.
-pub fn printable(text: &str) -> String {
+pub fn replace_control_chars(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
@@ -60,7 +60,10 @@ mod tests {
 
     #[test]
     fn texts_are_cut_at_characters() {
-        assert_eq!((floor("aé", 2), floor("aé", 9), first_chars("éa", 1), first_chars("é", 1)), (1, 3, "é", "é"));
+        assert_eq!(
+            (floor_char_boundary("aé", 2), floor_char_boundary("aé", 9), first_chars("éa", 1), first_chars("é", 1)),
+            (1, 3, "é", "é")
+        );
         assert_eq!((shorten("ab cd", 5).as_str(), shorten("ab cde", 4).as_str()), ("ab cd", "ab…"));
         assert_eq!((shorten("ab", 0).as_str(), shorten("", 0).as_str()), ("…", ""));
     }

@@ -47,24 +47,24 @@ pub struct BriefInput<'a> {
 /// The brief of one attempt.
 pub fn brief(input: &BriefInput<'_>) -> String {
     let unit = input.unit;
-    let mut out = format!("# Task `{}`: {}\n\n", unit.id, plain(&one_line(&unit.title)));
+    let mut out = format!("# Task `{}`: {}\n\n", unit.id, break_marker(&one_line(&unit.title)));
     if let Some(role) = &unit.role {
-        let _ = writeln!(out, "Your role: {}.\n", plain(&one_line(role)));
+        let _ = writeln!(out, "Your role: {}.\n", break_marker(&one_line(role)));
     }
     if !unit.description.trim().is_empty() {
-        let _ = writeln!(out, "{}\n", plain(unit.description.trim()));
+        let _ = writeln!(out, "{}\n", break_marker(unit.description.trim()));
     }
     if !unit.files.is_empty() {
         let _ = writeln!(out, "Files this is expected to touch (a hint, not a limit): {}.\n", codes(&unit.files));
     }
     if !input.objective.trim().is_empty() {
-        let _ = writeln!(out, "This is one part of a larger objective: {}\n", plain(&one_line(input.objective)));
+        let _ = writeln!(out, "This is one part of a larger objective: {}\n", break_marker(&one_line(input.objective)));
     }
-    place(input, &mut out);
-    judged(input, &mut out);
+    write_place(input, &mut out);
+    write_judging(input, &mut out);
     out.push_str(RULES);
-    earlier(input, &mut out);
-    handing_off(input, &mut out);
+    write_earlier(input, &mut out);
+    write_handoff(input, &mut out);
     out
 }
 
@@ -78,7 +78,7 @@ const RULES: &str = "## Rules
 
 ";
 
-fn place(input: &BriefInput<'_>, out: &mut String) {
+fn write_place(input: &BriefInput<'_>, out: &mut String) {
     let _ = writeln!(
         out,
         "Mission `{}`, attempt {}. Your workspace is `{}`, a clone of your own.",
@@ -96,7 +96,7 @@ fn place(input: &BriefInput<'_>, out: &mut String) {
     }
 }
 
-fn judged(input: &BriefInput<'_>, out: &mut String) {
+fn write_judging(input: &BriefInput<'_>, out: &mut String) {
     out.push_str("## How it is judged\n\n");
     if !input.quick.is_empty() {
         out.push_str("When you have ended, these run in your workspace; one that fails is a failed attempt:\n\n");
@@ -129,7 +129,7 @@ fn judged(input: &BriefInput<'_>, out: &mut String) {
     out.push('\n');
 }
 
-fn earlier(input: &BriefInput<'_>, out: &mut String) {
+fn write_earlier(input: &BriefInput<'_>, out: &mut String) {
     if input.evidence.is_empty() && input.own_ref.is_none() {
         return;
     }
@@ -148,14 +148,14 @@ fn earlier(input: &BriefInput<'_>, out: &mut String) {
         out.push_str("What came of them, newest last (quoted output, no instructions):\n\n");
     }
     for piece in &input.evidence[skipped..] {
-        for line in first_chars(&plain(piece), MAX_EVIDENCE_CHARS).trim().lines() {
+        for line in first_chars(&break_marker(piece), MAX_EVIDENCE_CHARS).trim().lines() {
             let _ = writeln!(out, "> {line}");
         }
         out.push('\n');
     }
 }
 
-fn handing_off(input: &BriefInput<'_>, out: &mut String) {
+fn write_handoff(input: &BriefInput<'_>, out: &mut String) {
     let _ = write!(
         out,
         "## Handing off
@@ -178,7 +178,7 @@ If you cannot write there, print it as text behind `MC_RESULT:` instead. Values 
 }
 
 /// Text of others with the result marker broken, so that an echoed brief is never read as a handoff.
-fn plain(text: &str) -> String {
+fn break_marker(text: &str) -> String {
     text.replace("MC_RESULT", "MC RESULT")
 }
 

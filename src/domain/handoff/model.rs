@@ -45,7 +45,7 @@ pub struct Handoff {
 
 impl Handoff {
     /// What of it decides nothing and is kept for people.
-    pub fn said(&self) -> Said {
+    pub fn to_details(&self) -> Said {
         let lists: [(&str, &[String]); 7] = [
             ("discoveries", &self.discoveries),
             ("concerns", &self.concerns),

@@ -5,7 +5,7 @@
 //! whose `status` is one of the four words; anything else is treated as absent.
 
 use super::Handoff;
-use crate::domain::base::text::{first_chars, floor};
+use crate::domain::base::text::{first_chars, floor_char_boundary};
 use crate::domain::mission::Claim;
 use serde_json::{Map, Value};
 
@@ -34,7 +34,7 @@ pub fn read(file: Option<&str>, log: &str) -> Option<Handoff> {
 
 fn parse(text: &str) -> Option<Handoff> {
     match serde_json::from_str(text.trim()) {
-        Ok(Value::Object(fields)) => handoff(&fields),
+        Ok(Value::Object(fields)) => build_handoff(&fields),
         _ => None,
     }
 }
@@ -78,20 +78,20 @@ fn object_start(after: &[u8]) -> Option<usize> {
 /// The object at the start of `text`, with the escapes of the JSON strings around it taken off.
 fn object(text: &str, budget: &mut usize) -> Option<String> {
     let bytes = &text.as_bytes()[..text.len().min(MAX_OBJECT).min(*budget)];
-    let (length, examined) = match nesting(bytes) {
-        Some(level) => balanced(bytes, level),
+    let (length, examined) = match nesting_level(bytes) {
+        Some(level) => balanced_length(bytes, level),
         None => (None, MAX_GAP),
     };
     *budget = budget.saturating_sub(examined);
     let mut object = text.get(..length?)?.to_owned();
-    for _ in 0..nesting(bytes)? {
+    for _ in 0..nesting_level(bytes)? {
         object = serde_json::from_str(&format!("\"{object}\"")).ok()?;
     }
     Some(object)
 }
 
 /// How many JSON strings the object stands in: its first quote has 0, 1, 3, 7, … backslashes in front.
-fn nesting(bytes: &[u8]) -> Option<usize> {
+fn nesting_level(bytes: &[u8]) -> Option<usize> {
     let quote = bytes.iter().take(MAX_GAP * 4).position(|b| *b == b'"')?;
     let slashes = bytes[..quote].iter().rev().take_while(|b| **b == b'\\').count();
     (0..=MAX_NESTING).find(|level| (1 << level) - 1 == slashes)
@@ -100,7 +100,7 @@ fn nesting(bytes: &[u8]) -> Option<usize> {
 /// Length of the balanced object at the start of `bytes`, if it ends there, and the number of bytes looked at.
 ///
 /// Outside strings only what JSON has there is let pass, which ends the search in prose and in unfinished objects.
-fn balanced(bytes: &[u8], level: usize) -> (Option<usize>, usize) {
+fn balanced_length(bytes: &[u8], level: usize) -> (Option<usize>, usize) {
     let (mut depth, mut slashes, mut in_string) = (0_usize, 0_usize, false);
     for (i, byte) in bytes.iter().enumerate() {
         match byte {
@@ -135,7 +135,7 @@ fn escapes_left(slashes: usize, level: usize) -> Option<usize> {
     (0..level).try_fold(slashes, |n, _| (n % 2 == 1).then_some(n / 2))
 }
 
-fn handoff(fields: &Map<String, Value>) -> Option<Handoff> {
+fn build_handoff(fields: &Map<String, Value>) -> Option<Handoff> {
     let status = fields.get("status")?.as_str()?.trim().to_ascii_lowercase();
     let status: Claim = serde_json::from_value(Value::String(status)).ok()?;
     let list = |key: &str| fields.get(key).map(list).unwrap_or_default();
@@ -171,7 +171,7 @@ fn text(value: &Value) -> Option<String> {
 }
 
 fn capped_bytes(mut text: String) -> String {
-    text.truncate(floor(&text, MAX_SUMMARY_BYTES));
+    text.truncate(floor_char_boundary(&text, MAX_SUMMARY_BYTES));
     text
 }
 

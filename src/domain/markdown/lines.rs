@@ -52,7 +52,7 @@ impl<'a> Line<'a> {
     /// The title, if it is a heading; of one that is underlined the first line.
     pub fn title(&self) -> Option<(u8, &'a str)> {
         let Kind::Heading(level) = self.kind else { return None };
-        Some((level, atx(self.text).map_or(self.text.trim(), |(_, title)| title)))
+        Some((level, parse_atx_heading(self.text).map_or(self.text.trim(), |(_, title)| title)))
     }
 
     /// The bullet, if a list item begins here with text or a heading.
@@ -61,9 +61,9 @@ impl<'a> Line<'a> {
     }
 
     /// The bullet, whether its box is ticked and what follows it, if a list item with a box begins here.
-    pub fn checkbox(&self) -> Option<(Bullet<'a>, bool, &'a str)> {
+    pub fn parse_checkbox(&self) -> Option<(Bullet<'a>, bool, &'a str)> {
         let bullet = self.bullet()?;
-        let (ticked, rest) = ticked(bullet.content)?;
+        let (ticked, rest) = parse_box(bullet.content)?;
         Some((bullet, ticked, rest))
     }
 }
@@ -91,7 +91,7 @@ pub fn bullet(text: &str) -> Option<Bullet<'_>> {
 }
 
 /// `[ ] rest` or `[x] rest`: whether it is ticked, and the rest.
-pub fn ticked(content: &str) -> Option<(bool, &str)> {
+pub fn parse_box(content: &str) -> Option<(bool, &str)> {
     let (mark, rest) = content.strip_prefix('[')?.split_once(']')?;
     let ticked = match mark {
         " " | "" => false,
@@ -115,7 +115,7 @@ pub fn indent(text: &str) -> usize {
 }
 
 /// Level and title of what looks like `## title`, whatever it stands in.
-pub fn atx(text: &str) -> Option<(u8, &str)> {
+pub fn parse_atx_heading(text: &str) -> Option<(u8, &str)> {
     if indent(text) > 3 {
         return None;
     }

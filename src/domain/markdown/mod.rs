@@ -8,7 +8,7 @@
 
 mod lines;
 
-pub use lines::{Bullet, Item, Kind, Line, atx, bullet, indent, ticked};
+pub use lines::{Bullet, Item, Kind, Line, bullet, indent, parse_atx_heading, parse_box};
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 use std::ops::Range;
@@ -54,9 +54,9 @@ pub fn read(text: &str) -> Reading<'_> {
     let mut reader = Reader::new(text, mark);
     let from = reader.front_matter();
     for (event, range) in Parser::new_ext(&text[from..], Options::empty()).into_offset_iter() {
-        reader.event(&event, range.start + from..range.end + from);
+        reader.handle_event(&event, range.start + from..range.end + from);
     }
-    reader.glued();
+    reader.find_glued_items();
     reader.oddities.sort_by_key(|odd| odd.line);
     Reading { lines: reader.lines, oddities: reader.oddities }
 }
@@ -112,18 +112,18 @@ impl<'a> Reader<'a> {
         self.starts.get(last + 1).copied().unwrap_or(self.text.len())
     }
 
-    fn event(&mut self, event: &Event<'_>, range: Range<usize>) {
+    fn handle_event(&mut self, event: &Event<'_>, range: Range<usize>) {
         match event {
             Event::Start(Tag::BlockQuote(_)) => self.quotes += 1,
             Event::End(TagEnd::BlockQuote(_)) => self.quotes -= 1,
             Event::Start(Tag::Item) => {
-                self.item(&range);
+                self.read_item(&range);
                 self.items += 1;
             }
             Event::End(TagEnd::Item) => self.items -= 1,
-            Event::Start(Tag::CodeBlock(kind)) => self.code(kind, &range),
+            Event::Start(Tag::CodeBlock(kind)) => self.read_code(kind, &range),
             Event::Start(Tag::HtmlBlock) => self.html(&range),
-            Event::Start(Tag::Heading { level, .. }) => self.heading(*level, &range),
+            Event::Start(Tag::Heading { level, .. }) => self.read_heading(*level, &range),
             _ => {}
         }
     }
@@ -138,7 +138,7 @@ impl<'a> Reader<'a> {
         (first, self.filled[self.line_of(range.end.saturating_sub(1))].max(first))
     }
 
-    fn odd(&mut self, line: usize, what: Odd) {
+    fn record_oddity(&mut self, line: usize, what: Odd) {
         self.oddities.push(Oddity { line: self.lines[line].number, what });
     }
 
@@ -148,12 +148,12 @@ impl<'a> Reader<'a> {
         let before = self.returns.partition_point(|lone| *lone < at);
         let behind = before > 0 && self.returns[before - 1] >= self.starts[line];
         if behind {
-            self.odd(line, Odd::LoneReturn);
+            self.record_oddity(line, Odd::LoneReturn);
         }
         behind
     }
 
-    fn item(&mut self, range: &Range<usize>) {
+    fn read_item(&mut self, range: &Range<usize>) {
         let (first, last) = self.span(range);
         if self.quotes > 0 || self.behind_return(range.start) || self.lines[first].item.is_some() {
             return;
@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
         self.lines[first].item = Some(Item { depth: self.items, last });
     }
 
-    fn code(&mut self, kind: &CodeBlockKind<'_>, range: &Range<usize>) {
+    fn read_code(&mut self, kind: &CodeBlockKind<'_>, range: &Range<usize>) {
         let (first, last) = self.span(range);
         self.lines[first..=last].iter_mut().for_each(|line| line.kind = Kind::Code);
         let top = self.quotes == 0 && self.items == 0;
@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
             let length = open.len() - open.trim_start_matches(mark).len();
             let (end, column) = (self.lines[last].text.trim(), indent(self.lines[last].text));
             let closed = last > first && column <= 3 && end.len() >= length && end.chars().all(|c| c == mark);
-            self.unclosed(closed, first, last);
+            self.check_unclosed(closed, first, last);
         }
     }
 
@@ -182,16 +182,16 @@ impl<'a> Reader<'a> {
         let kind = if block.starts_with("<!--") { Kind::Comment } else { Kind::Html };
         self.lines[first..=last].iter_mut().for_each(|line| line.kind = kind);
         let top = self.quotes == 0 && self.items == 0;
-        match closing(block) {
+        match html_end_markers(block) {
             Some(ends) if top => {
                 let lower = block.to_ascii_lowercase();
-                self.unclosed(ends.iter().any(|end| lower.contains(end)), first, last);
+                self.check_unclosed(ends.iter().any(|end| lower.contains(end)), first, last);
             }
             // Ends at an empty line: what it has of Markdown is easily meant as such.
             None if self.quotes == 0 => {
                 for at in first..=last {
-                    if atx(self.lines[at].text).is_some() {
-                        self.odd(at, Odd::InHtml);
+                    if parse_atx_heading(self.lines[at].text).is_some() {
+                        self.record_oddity(at, Odd::InHtml);
                     }
                 }
             }
@@ -200,20 +200,20 @@ impl<'a> Reader<'a> {
     }
 
     /// A block that goes to the end of the file although its end was not written hides what stands there.
-    fn unclosed(&mut self, closed: bool, first: usize, last: usize) {
+    fn check_unclosed(&mut self, closed: bool, first: usize, last: usize) {
         if !closed && self.lines[first + 1..=last].iter().any(|line| looks_like_item(line.text)) {
-            self.odd(first, Odd::Unclosed);
+            self.record_oddity(first, Odd::Unclosed);
         }
     }
 
-    fn heading(&mut self, level: HeadingLevel, range: &Range<usize>) {
+    fn read_heading(&mut self, level: HeadingLevel, range: &Range<usize>) {
         let (first, last) = self.span(range);
         if self.quotes > 0 {
             return;
         }
         if self.items > 0 {
-            if self.lines[first].item.is_none() && atx(self.lines[first].text).is_some() {
-                self.odd(first, Odd::InItem);
+            if self.lines[first].item.is_none() && parse_atx_heading(self.lines[first].text).is_some() {
+                self.record_oddity(first, Odd::InItem);
             }
             self.lines[first..=last].iter_mut().for_each(|line| line.kind = Kind::Inner);
             return;
@@ -224,26 +224,26 @@ impl<'a> Reader<'a> {
         let title = self.lines[first].text.trim();
         let dashes = self.lines[last].text.trim();
         if last > first + 1 || (last > first && dashes.starts_with('-') && dashes.len() < title.chars().count()) {
-            self.odd(last, Odd::Underline);
+            self.record_oddity(last, Odd::Underline);
         }
         self.lines[first].kind = Kind::Heading(level as u8);
         self.lines[first + 1..=last].iter_mut().for_each(|line| line.kind = Kind::Underline);
     }
 
-    fn glued(&mut self) {
+    fn find_glued_items(&mut self) {
         for at in 0..self.lines.len() {
             let line = &self.lines[at];
             let rest = line.text.trim_start_matches('#');
             let marks = line.text.len() - rest.len();
             if line.kind == Kind::Text && (2..=6).contains(&marks) && rest.starts_with(char::is_alphanumeric) {
-                self.odd(at, Odd::Glued);
+                self.record_oddity(at, Odd::Glued);
             }
         }
     }
 }
 
 /// What ends raw HTML that does not end at an empty line, in lower case.
-fn closing(block: &str) -> Option<&'static [&'static str]> {
+fn html_end_markers(block: &str) -> Option<&'static [&'static str]> {
     let start: String = block.chars().take(10).collect::<String>().to_ascii_lowercase();
     let tag = |name: &str| {
         let rest = start.strip_prefix('<').and_then(|rest| rest.strip_prefix(name));
@@ -262,7 +262,7 @@ fn closing(block: &str) -> Option<&'static [&'static str]> {
 }
 
 fn looks_like_item(text: &str) -> bool {
-    atx(text).is_some() || bullet(text).is_some_and(|item| ticked(item.content).is_some())
+    parse_atx_heading(text).is_some() || bullet(text).is_some_and(|item| parse_box(item.content).is_some())
 }
 
 #[cfg(test)]

@@ -25,13 +25,13 @@ mod rules;
 mod state;
 
 pub use super::queue::{
-    After, Candidate, ColdRuns, Extra, Green, Landing, MergeRequest, MergeSource, Phase, Unproven, VerificationRun,
+    After, Candidate, ColdRuns, Green, Landing, MergeRequest, MergeSource, Phase, UnitCheck, Unproven, VerificationRun,
     VerifyRole,
 };
 pub use model::answer::{
-    Ground, Integration, LandResult, NoOffer, Noticed, PinFault, Refusal, Unverified, Verification,
+    Baseline, Integration, LandResult, NoOffer, Noticed, PinFault, Refusal, Unverified, Verification,
 };
-pub use model::bookkeeping::{BookkeepingMode, Books, Session, Told};
+pub use model::bookkeeping::{Bookkeeping, BookkeepingMode, Session, UnitOutcome};
 pub use model::budget::{Allowance, Budget};
 pub use model::circuit::{Circuit, Operation};
 pub use model::cost::{Cost, Usd};

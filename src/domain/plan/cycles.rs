@@ -9,10 +9,10 @@ use std::collections::btree_map::{BTreeMap, Entry};
 /// One finding per knot of `depends` (units that depend on each other): a shortest cycle through its first unit,
 /// `a -> b -> a`, read as "depends on". `depends[i]` lists indices into `units`.
 pub fn findings(units: &[UnitSpec], depends: &[Vec<usize>]) -> Vec<Finding> {
-    knots(depends)
+    find_cycles(depends)
         .into_iter()
         .map(|knot| {
-            let path = shortest(depends, &knot);
+            let path = shortest_cycle(depends, &knot);
             let names: Vec<&str> = path.iter().map(|unit| units[*unit].id.as_str()).collect();
             Finding::new(units[path[0]].line, format!("dependency cycle: {}", names.join(" -> ")))
         })
@@ -30,7 +30,7 @@ pub fn depend(units: &mut [UnitSpec], depends: &[Vec<usize>], faults: &mut Vec<F
 
 /// Strongly connected components that contain a cycle, each sorted, by their first unit. Tarjan's algorithm without
 /// recursion: a chain of 10,000 units must not end in a stack overflow.
-fn knots(depends: &[Vec<usize>]) -> Vec<Vec<usize>> {
+fn find_cycles(depends: &[Vec<usize>]) -> Vec<Vec<usize>> {
     const UNSEEN: usize = usize::MAX;
     let count = depends.len();
     let (mut order, mut low) = (vec![UNSEEN; count], vec![0; count]);
@@ -78,7 +78,7 @@ fn knots(depends: &[Vec<usize>]) -> Vec<Vec<usize>> {
 }
 
 /// A shortest path from the knot's first unit back to itself, both ends included.
-fn shortest(depends: &[Vec<usize>], knot: &[usize]) -> Vec<usize> {
+fn shortest_cycle(depends: &[Vec<usize>], knot: &[usize]) -> Vec<usize> {
     let start = knot[0];
     let mut came_from: BTreeMap<usize, usize> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
@@ -108,16 +108,16 @@ mod tests {
     #[test]
     fn every_knot_is_found_once() {
         let depends = vec![vec![1], vec![0], vec![0, 3], vec![2], vec![4], vec![0, 4]];
-        assert_eq!(knots(&depends), [vec![0, 1], vec![2, 3], vec![4]]);
-        assert_eq!(shortest(&depends, &[0, 1]), [0, 1, 0]);
-        assert_eq!(shortest(&depends, &[4]), [4, 4]);
+        assert_eq!(find_cycles(&depends), [vec![0, 1], vec![2, 3], vec![4]]);
+        assert_eq!(shortest_cycle(&depends, &[0, 1]), [0, 1, 0]);
+        assert_eq!(shortest_cycle(&depends, &[4]), [4, 4]);
         let ring: Vec<Vec<usize>> = (0..5).map(|i| vec![(i + 1) % 5]).collect();
-        assert_eq!(shortest(&ring, &[0, 1, 2, 3, 4]), [0, 1, 2, 3, 4, 0]);
+        assert_eq!(shortest_cycle(&ring, &[0, 1, 2, 3, 4]), [0, 1, 2, 3, 4, 0]);
     }
 
     #[test]
     fn a_long_chain_needs_no_stack() {
         let chain: Vec<Vec<usize>> = (0..200_000).map(|i| if i == 0 { vec![] } else { vec![i - 1] }).collect();
-        assert!(knots(&chain).is_empty());
+        assert!(find_cycles(&chain).is_empty());
     }
 }

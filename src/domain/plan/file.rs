@@ -4,11 +4,11 @@
 //! Both formats become one tree of values with lines, so that a rule exists once. Lines are exact for TOML and those of the
 //! unit's `{` for JSON.
 
-use super::graph::duplicate;
+use super::graph::duplicate_finding;
 use super::keys::{self, Key, Value};
 use super::names::{Found, NameKind, Names, Target};
 use super::{Finding, cycles, faultless, slug};
-use crate::domain::base::nearest::{hint, nearest};
+use crate::domain::base::nearest::{find_nearest, format_hint};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<UnitSpec>, Vec<Finding>> 
             }
             _ if entry.key == "unit" => "`unit` must be a list of tables; write `[[unit]]` above each one".to_owned(),
             _ => {
-                let near = hint(nearest(&entry.key, ["unit"]));
+                let near = format_hint(find_nearest(&entry.key, ["unit"]));
                 format!("unknown key `{}`{near}; a plan file holds `[[unit]]` tables only", entry.key)
             }
         };
@@ -73,10 +73,12 @@ fn unit(line: u32, node: Node, findings: &mut Vec<Finding>) -> Option<(UnitSpec,
     unit.line = line;
     let (mut id, mut wanted, mut seen) = (None, (line, Vec::new()), BTreeMap::new());
     for Entry { line, key: word, node } in entries {
-        let Some(key) = known(&word) else {
+        let Some(key) = find_key(&word) else {
             let message = match Key::parse(&word) {
                 Some(_) => format!("`{word}` belongs to BACKLOG.md; a plan file has no such key"),
-                None => format!("unknown key `{word}`{}", hint(Key::nearest(&word, |key| key != Key::Status))),
+                None => {
+                    format!("unknown key `{word}`{}", format_hint(Key::nearest_name(&word, |key| key != Key::Status)))
+                }
             };
             findings.push(Finding::new(line, message));
             continue;
@@ -86,10 +88,10 @@ fn unit(line: u32, node: Node, findings: &mut Vec<Finding>) -> Option<(UnitSpec,
             continue;
         }
         let outcome = node.value().and_then(|value| match key {
-            Key::Id => keys::text(value)
+            Key::Id => keys::parse_text(value)
                 .and_then(|text| UnitId::new(&text).map_err(|invalid| invalid.to_string()))
                 .map(|valid| id = Some(valid)),
-            Key::Depends => keys::list(value).map(|names| wanted = (line, names)),
+            Key::Depends => keys::parse_list(value).map(|names| wanted = (line, names)),
             _ => keys::set(&mut unit, key, value),
         });
         if let Err(problem) = outcome {
@@ -111,7 +113,7 @@ fn unit(line: u32, node: Node, findings: &mut Vec<Finding>) -> Option<(UnitSpec,
     Some((unit, wanted))
 }
 
-fn known(word: &str) -> Option<Key> {
+fn find_key(word: &str) -> Option<Key> {
     Key::parse(word).filter(|key| *key != Key::Status)
 }
 
@@ -120,7 +122,7 @@ fn link(units: &mut [UnitSpec], wanted: Vec<Wanted>, findings: &mut Vec<Finding>
     let mut first: BTreeMap<UnitId, u32> = BTreeMap::new();
     for (at, unit) in units.iter().enumerate() {
         if let Some(line) = first.get(&unit.id) {
-            findings.push(duplicate(&unit.id, unit.line, *line));
+            findings.push(duplicate_finding(&unit.id, unit.line, *line));
             continue;
         }
         first.insert(unit.id.clone(), unit.line);
@@ -139,7 +141,7 @@ fn link(units: &mut [UnitSpec], wanted: Vec<Wanted>, findings: &mut Vec<Finding>
                     continue;
                 }
                 Found::Ambiguous(_) | Found::Note(_) => format!("several units are called `{name}`; use the `id`"),
-                Found::Unknown(near) => format!("unknown unit `{name}`{}", hint(near.as_deref())),
+                Found::Unknown(near) => format!("unknown unit `{name}`{}", format_hint(near.as_deref())),
             };
             findings.push(Finding::new(line, format!("`{}` depends on {problem}", units[at].id)));
         }

@@ -65,7 +65,7 @@ impl Globs {
     }
 
     /// Those of the paths that match, in their order.
-    pub fn matching(&self, paths: &[String]) -> Vec<String> {
+    pub fn filter_matching(&self, paths: &[String]) -> Vec<String> {
         paths.iter().filter(|path| self.matches(path)).cloned().collect()
     }
 }
@@ -104,7 +104,7 @@ mod tests {
         }
         assert!(!globs(&[]).matches("a"));
         let paths = ["x".to_owned(), "b/c".to_owned(), "a".to_owned()];
-        assert_eq!(globs(&["a", "b"]).matching(&paths), ["b/c", "a"]);
+        assert_eq!(globs(&["a", "b"]).filter_matching(&paths), ["b/c", "a"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! a cycle.
 
 use super::{Finding, cycles, overlap};
-use crate::domain::base::nearest::{hint, nearest};
+use crate::domain::base::nearest::{find_nearest, format_hint};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
 use serde::{Deserialize, Serialize};
@@ -56,31 +56,31 @@ impl Plan {
     /// Every duplicate id, unknown dependency and cycle, sorted by line.
     pub fn build(mut units: Vec<UnitSpec>, satisfied: &BTreeSet<UnitId>) -> Result<Self, Vec<Finding>> {
         let mut findings = Vec::new();
-        let index = index(&units, &mut findings);
+        let index = index_units(&units, &mut findings);
         for unit in &mut units {
             let mut seen = BTreeSet::new();
             unit.depends.retain(|id| !satisfied.contains(id) && seen.insert(id.clone()));
         }
-        let depends = depends(&units, &index, &mut findings);
+        let depends = resolve_depends(&units, &index, &mut findings);
         findings.extend(cycles::findings(&units, &depends));
         if !findings.is_empty() {
             findings.sort();
             return Err(findings);
         }
 
-        let sequence = sequence(&units, &depends);
+        let sequence = sort_topologically(&units, &depends);
         let mut edges: BTreeMap<(usize, usize), EdgeKind> =
             overlap::chain(&units, &sequence).into_iter().map(|pair| (pair, EdgeKind::Order)).collect();
         for (after, list) in depends.iter().enumerate() {
             edges.extend(list.iter().map(|before| ((*before, after), EdgeKind::Depends)));
         }
         let edges: Vec<Edge> = edges.into_iter().map(|((before, after), kind)| Edge { before, after, kind }).collect();
-        let wave_of = levels(&edges, &sequence);
+        let wave_of = compute_levels(&edges, &sequence);
         Ok(Self { units, edges, wave_of })
     }
 
     /// The units of each wave, by priority, then in file order.
-    pub fn waves(&self) -> Vec<Vec<usize>> {
+    pub fn group_waves(&self) -> Vec<Vec<usize>> {
         let count = self.wave_of.iter().max().map_or(0, |last| *last as usize + 1);
         let mut waves = vec![Vec::new(); count];
         for (unit, wave) in self.wave_of.iter().enumerate() {
@@ -109,11 +109,11 @@ pub fn without_waiting(mut units: Vec<UnitSpec>, satisfied: &BTreeSet<UnitId>) -
     }
 }
 
-fn index(units: &[UnitSpec], findings: &mut Vec<Finding>) -> BTreeMap<UnitId, usize> {
+fn index_units(units: &[UnitSpec], findings: &mut Vec<Finding>) -> BTreeMap<UnitId, usize> {
     let mut index: BTreeMap<UnitId, usize> = BTreeMap::new();
     for (at, unit) in units.iter().enumerate() {
         if let Some(first) = index.get(&unit.id) {
-            findings.push(duplicate(&unit.id, unit.line, units[*first].line));
+            findings.push(duplicate_finding(&unit.id, unit.line, units[*first].line));
         } else {
             index.insert(unit.id.clone(), at);
         }
@@ -122,12 +122,16 @@ fn index(units: &[UnitSpec], findings: &mut Vec<Finding>) -> BTreeMap<UnitId, us
 }
 
 /// The finding for a second unit with the same id.
-pub(in crate::domain) fn duplicate(id: impl fmt::Display, line: u32, first: u32) -> Finding {
+pub(in crate::domain) fn duplicate_finding(id: impl fmt::Display, line: u32, first: u32) -> Finding {
     let place = if first == 0 { String::new() } else { format!(" (first at line {first})") };
     Finding::new(line, format!("duplicate id `{id}`{place}; give one of them another `id`"))
 }
 
-fn depends(units: &[UnitSpec], index: &BTreeMap<UnitId, usize>, findings: &mut Vec<Finding>) -> Vec<Vec<usize>> {
+fn resolve_depends(
+    units: &[UnitSpec],
+    index: &BTreeMap<UnitId, usize>,
+    findings: &mut Vec<Finding>,
+) -> Vec<Vec<usize>> {
     let mut suggestions_left = 50_u32;
     let mut all = Vec::with_capacity(units.len());
     for unit in units {
@@ -137,10 +141,13 @@ fn depends(units: &[UnitSpec], index: &BTreeMap<UnitId, usize>, findings: &mut V
                 list.push(*at);
                 continue;
             }
-            let near = (suggestions_left > 0).then(|| nearest(id.as_str(), index.keys().map(UnitId::as_str))).flatten();
+            let near =
+                (suggestions_left > 0).then(|| find_nearest(id.as_str(), index.keys().map(UnitId::as_str))).flatten();
             suggestions_left = suggestions_left.saturating_sub(1);
-            findings
-                .push(Finding::new(unit.line, format!("`{}` depends on unknown unit `{id}`{}", unit.id, hint(near))));
+            findings.push(Finding::new(
+                unit.line,
+                format!("`{}` depends on unknown unit `{id}`{}", unit.id, format_hint(near)),
+            ));
         }
         all.push(list);
     }
@@ -149,7 +156,7 @@ fn depends(units: &[UnitSpec], index: &BTreeMap<UnitId, usize>, findings: &mut V
 
 /// The topological order described above: built from its end, always taking the last unit by (priority, place) that
 /// nobody left over waits for.
-fn sequence(units: &[UnitSpec], depends: &[Vec<usize>]) -> Vec<usize> {
+fn sort_topologically(units: &[UnitSpec], depends: &[Vec<usize>]) -> Vec<usize> {
     let mut dependants = vec![0_usize; units.len()];
     depends.iter().flatten().for_each(|before| dependants[*before] += 1);
     let mut free: BinaryHeap<(u32, usize)> =
@@ -169,7 +176,7 @@ fn sequence(units: &[UnitSpec], depends: &[Vec<usize>]) -> Vec<usize> {
 }
 
 /// Longest path to each unit. `edges` is sorted by `before` and points forward in `sequence`.
-fn levels(edges: &[Edge], sequence: &[usize]) -> Vec<u32> {
+fn compute_levels(edges: &[Edge], sequence: &[usize]) -> Vec<u32> {
     let mut level = vec![0; sequence.len()];
     for &unit in sequence {
         let from = edges.partition_point(|edge| edge.before < unit);

@@ -84,10 +84,10 @@ impl Key {
     }
 
     /// The name of the nearest key that `allowed` accepts.
-    pub fn nearest(word: &str, allowed: impl Fn(Self) -> bool) -> Option<&'static str> {
+    pub fn nearest_name(word: &str, allowed: impl Fn(Self) -> bool) -> Option<&'static str> {
         let spellings =
             Self::VARIANTS.iter().filter(|key| allowed(**key)).flat_map(EnumMessage::get_serializations).copied();
-        nearest::nearest(&fold(word), spellings).and_then(Self::parse).map(Self::name)
+        nearest::find_nearest(&fold(word), spellings).and_then(Self::parse).map(Self::name)
     }
 }
 
@@ -99,7 +99,7 @@ fn fold(word: &str) -> String {
 ///
 /// # Errors
 /// A fragment that lists what is accepted.
-pub fn priority(text: &str) -> Result<u32, String> {
+pub fn parse_priority(text: &str) -> Result<u32, String> {
     let word = text.trim().to_ascii_lowercase();
     if let Some((level, _)) = (0..).zip(["critical", "high", "medium", "low"]).find(|(_, known)| *known == word) {
         return Ok(level);
@@ -119,36 +119,36 @@ pub fn priority(text: &str) -> Result<u32, String> {
 pub fn set(unit: &mut UnitSpec, key: Key, value: Value) -> Result<(), String> {
     match key {
         Key::Id | Key::Depends | Key::Status => {}
-        Key::Title => unit.title = text(value)?,
+        Key::Title => unit.title = parse_text(value)?,
         Key::Description => match value {
             Value::Text(words) if words.trim().is_empty() => unit.description = String::new(),
-            other => unit.description = text(other)?,
+            other => unit.description = parse_text(other)?,
         },
-        Key::Priority => unit.priority = priority(&scalar(value)?)?,
-        Key::Files => unit.files = list(value)?.into_iter().map(glob).collect::<Result<_, _>>()?,
-        Key::Run => unit.run = Some(line(value)?),
-        Key::Verify => unit.verify = Some(line(value)?),
-        Key::Accept => unit.accept = Some(line(value)?),
+        Key::Priority => unit.priority = parse_priority(&parse_scalar(value)?)?,
+        Key::Files => unit.files = parse_list(value)?.into_iter().map(parse_glob).collect::<Result<_, _>>()?,
+        Key::Run => unit.run = Some(parse_line(value)?),
+        Key::Verify => unit.verify = Some(parse_line(value)?),
+        Key::Accept => unit.accept = Some(parse_line(value)?),
         Key::Timeout => {
-            let span = parse_duration(&scalar(value)?)?;
+            let span = parse_duration(&parse_scalar(value)?)?;
             if span.as_secs() == 0 {
                 return Err("it must be at least one second".to_owned());
             }
             unit.timeout = Some(span.as_secs());
         }
         Key::Attempts => {
-            let words = scalar(value)?;
+            let words = parse_scalar(value)?;
             let attempts = words.trim().parse().ok().filter(|n: &u32| *n > 0);
             unit.attempts = Some(attempts.ok_or_else(|| format!("`{words}` is not a number of attempts (1 or more)"))?);
         }
-        Key::Role => unit.role = Some(text(value)?),
-        Key::Agent => unit.agent = Some(text(value)?),
-        Key::Tags => unit.tags = list(value)?,
-        Key::Labels => unit.labels = list(value)?,
-        Key::Gate => unit.gate = Some(text(value)?),
-        Key::Checkpoint => unit.checkpoint = flag(value)?,
-        Key::Estimate => unit.estimate = Some(scalar(value)?),
-        Key::AllowRemovedTests => unit.allow_removed_tests = flag(value)?,
+        Key::Role => unit.role = Some(parse_text(value)?),
+        Key::Agent => unit.agent = Some(parse_text(value)?),
+        Key::Tags => unit.tags = parse_list(value)?,
+        Key::Labels => unit.labels = parse_list(value)?,
+        Key::Gate => unit.gate = Some(parse_text(value)?),
+        Key::Checkpoint => unit.checkpoint = parse_flag(value)?,
+        Key::Estimate => unit.estimate = Some(parse_scalar(value)?),
+        Key::AllowRemovedTests => unit.allow_removed_tests = parse_flag(value)?,
     }
     Ok(())
 }
@@ -157,7 +157,7 @@ pub fn set(unit: &mut UnitSpec, key: Key, value: Value) -> Result<(), String> {
 ///
 /// # Errors
 /// A fragment that says what is wrong with it.
-pub fn text(value: Value) -> Result<String, String> {
+pub fn parse_text(value: Value) -> Result<String, String> {
     match value {
         Value::Text(words) if words.contains('\0') => Err("a NUL character is not allowed".to_owned()),
         Value::Text(words) if words.trim().is_empty() => Err("it has no value".to_owned()),
@@ -167,8 +167,8 @@ pub fn text(value: Value) -> Result<String, String> {
 }
 
 /// A text that a shell can be given.
-fn line(value: Value) -> Result<String, String> {
-    let line = text(value)?;
+fn parse_line(value: Value) -> Result<String, String> {
+    let line = parse_text(value)?;
     check_line(&line).map_err(|problem| format!("it {problem}"))?;
     Ok(line)
 }
@@ -177,22 +177,22 @@ fn line(value: Value) -> Result<String, String> {
 ///
 /// # Errors
 /// A fragment that says what is wrong with it.
-pub fn list(value: Value) -> Result<Vec<String>, String> {
+pub fn parse_list(value: Value) -> Result<Vec<String>, String> {
     match value {
-        Value::List(items) => items.into_iter().map(|item| text(Value::Text(item))).collect(),
-        Value::Text(item) => Ok(vec![text(Value::Text(item))?]),
+        Value::List(items) => items.into_iter().map(|item| parse_text(Value::Text(item))).collect(),
+        Value::Text(item) => Ok(vec![parse_text(Value::Text(item))?]),
         _ => Err("it takes a list of texts".to_owned()),
     }
 }
 
-fn scalar(value: Value) -> Result<String, String> {
+fn parse_scalar(value: Value) -> Result<String, String> {
     match value {
         Value::Number(number) => Ok(number.to_string()),
-        other => text(other).map_err(|problem| problem.replace("a text", "a number or a text")),
+        other => parse_text(other).map_err(|problem| problem.replace("a text", "a number or a text")),
     }
 }
 
-fn flag(value: Value) -> Result<bool, String> {
+fn parse_flag(value: Value) -> Result<bool, String> {
     match value {
         Value::Flag(flag) => Ok(flag),
         Value::Text(word) => match word.trim().to_ascii_lowercase().as_str() {
@@ -204,7 +204,7 @@ fn flag(value: Value) -> Result<bool, String> {
     }
 }
 
-fn glob(text: String) -> Result<String, String> {
+fn parse_glob(text: String) -> Result<String, String> {
     if text.starts_with('/') {
         return Err(format!("`{text}` is absolute; globs start at the root of the repository"));
     }
@@ -221,8 +221,8 @@ mod tests {
         assert_eq!(Key::parse("max_attempts"), Some(Key::Attempts));
         assert_eq!(Key::parse("allow_removed_tests").map(Key::name), Some("allow-removed-tests"));
         assert_eq!(Key::parse("owner"), None);
-        assert_eq!(Key::nearest("dependz", |_| true), Some("depends"));
-        assert_eq!(Key::nearest("titel", |key| key != Key::Title), None);
+        assert_eq!(Key::nearest_name("dependz", |_| true), Some("depends"));
+        assert_eq!(Key::nearest_name("titel", |key| key != Key::Title), None);
     }
 
     #[test]
@@ -230,10 +230,10 @@ mod tests {
         for (text, wanted) in
             [("critical", 0), ("High", 1), ("medium", 2), ("LOW", 3), ("7", 7), ("P0", 0), ("p12", 12)]
         {
-            assert_eq!(priority(text), Ok(wanted));
+            assert_eq!(parse_priority(text), Ok(wanted));
         }
         for text in ["", "p", "+1", "-1", "urgent", "1.5", "99999999999"] {
-            assert!(priority(text).is_err(), "{text}");
+            assert!(parse_priority(text).is_err(), "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a dependency may be called: id, title, phase path or group, resolved to units of one file.
 
-use crate::domain::base::nearest::nearest;
+use crate::domain::base::nearest::find_nearest;
 use crate::domain::base::text::one_line;
 use std::collections::BTreeMap;
 
@@ -75,7 +75,7 @@ impl Names {
     }
 
     /// Whether something has exactly this name.
-    pub fn knows(&self, name: &str) -> bool {
+    pub fn has_name(&self, name: &str) -> bool {
         self.entries(name).is_some()
     }
 
@@ -93,7 +93,7 @@ impl Names {
             None if self.suggestions_left == 0 => Found::Unknown(None),
             None => {
                 self.suggestions_left -= 1;
-                Found::Unknown(nearest(&fold(name), self.labels.iter().map(String::as_str)).map(str::to_owned))
+                Found::Unknown(find_nearest(&fold(name), self.labels.iter().map(String::as_str)).map(str::to_owned))
             }
         }
     }
@@ -105,7 +105,7 @@ impl Names {
         let mut at = 0;
         while at < parts.len() {
             let longest = (at + 4).min(parts.len());
-            let end = (at + 2..=longest).rev().find(|end| self.knows(&parts[at..*end].join(", "))).unwrap_or(at + 1);
+            let end = (at + 2..=longest).rev().find(|end| self.has_name(&parts[at..*end].join(", "))).unwrap_or(at + 1);
             names.push(parts[at..end].join(", "));
             at = end;
         }

@@ -15,7 +15,7 @@ pub fn literal_prefix(glob: &str) -> &str {
 }
 
 /// The first pair of globs by which two units overlap.
-pub fn shared<'a>(one: &'a UnitSpec, other: &'a UnitSpec) -> Option<(&'a str, &'a str)> {
+pub fn find_overlap<'a>(one: &'a UnitSpec, other: &'a UnitSpec) -> Option<(&'a str, &'a str)> {
     one.files.iter().find_map(|a| {
         let first = literal_prefix(a);
         let meets = |b: &&String| {
@@ -33,7 +33,7 @@ pub fn shared<'a>(one: &'a UnitSpec, other: &'a UnitSpec) -> Option<(&'a str, &'
 /// the nearest prefix above it, or anything below it, comes before. What lies below is then forgotten: the unit now stands
 /// for it. So each taking is forgotten once and the work stays near the number of globs.
 pub fn chain(units: &[UnitSpec], sequence: &[usize]) -> BTreeSet<(usize, usize)> {
-    let prefixes: Vec<Vec<&str>> = units.iter().map(outermost).collect();
+    let prefixes: Vec<Vec<&str>> = units.iter().map(outermost_prefixes).collect();
     let sorted: Vec<&str> = prefixes.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
     let position: BTreeMap<&str, usize> = sorted.iter().enumerate().map(|(at, prefix)| (*prefix, at)).collect();
     let (parent, end) = tree(&sorted);
@@ -65,7 +65,7 @@ pub fn chain(units: &[UnitSpec], sequence: &[usize]) -> BTreeSet<(usize, usize)>
 }
 
 /// A unit's prefixes without those that lie under another one of its own.
-fn outermost(unit: &UnitSpec) -> Vec<&str> {
+fn outermost_prefixes(unit: &UnitSpec) -> Vec<&str> {
     let all: BTreeSet<&str> = unit.files.iter().map(|glob| literal_prefix(glob)).collect();
     let mut kept: Vec<&str> = Vec::new();
     for prefix in all {

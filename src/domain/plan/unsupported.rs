@@ -6,7 +6,7 @@ use crate::domain::unit::UnitSpec;
 
 /// One finding per unit and key of a feature that is not built yet. Checking a backlog names these keys; starting a
 /// mission refuses them.
-pub fn unsupported(units: &[UnitSpec]) -> Vec<Finding> {
+pub fn find_unsupported(units: &[UnitSpec]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for unit in units {
         let keys = [
@@ -32,16 +32,16 @@ mod tests {
     #[test]
     fn p7_keys_of_later_features_are_refused() {
         let mut unit = UnitSpec::new(UnitId::new("a").unwrap(), "A");
-        assert!(unsupported(std::slice::from_ref(&unit)).is_empty());
+        assert!(find_unsupported(std::slice::from_ref(&unit)).is_empty());
         unit.verify = Some("make".to_owned());
         unit.accept = Some("make".to_owned());
-        assert!(unsupported(std::slice::from_ref(&unit)).is_empty());
+        assert!(find_unsupported(std::slice::from_ref(&unit)).is_empty());
         unit.agent = Some("x".to_owned());
         unit.labels = vec!["gpu".to_owned()];
         unit.gate = Some("ask".to_owned());
         unit.checkpoint = true;
         unit.line = 7;
-        let found = unsupported(&[unit]);
+        let found = find_unsupported(&[unit]);
         assert_eq!(found.len(), 4);
         assert_eq!(found[0].to_string(), "line 7: `agent` is not supported in this version; remove it from unit `a`");
     }

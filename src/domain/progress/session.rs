@@ -3,7 +3,7 @@
 //! Promises: what a person wrote stays byte by byte; only below the line [`RENEWED`], which a file made here has and
 //! everybody may take away, is text written anew. Values are put on one line and cannot end the block they stand in.
 
-use crate::domain::base::text::{one_line, printable, shorten};
+use crate::domain::base::text::{one_line, replace_control_chars, shorten};
 use crate::domain::markdown::{self, Kind, Line};
 use std::fmt::Write;
 
@@ -50,28 +50,29 @@ pub fn add(text: Option<&str>, session: &Session) -> String {
     let made =
         || format!("# Progress\n\n## Current State\n\n{RENEWED}\n\n## Next Up\n\n{RENEWED}\n\n## Session History\n");
     let text = text.filter(|text| !text.trim().is_empty()).map_or_else(made, str::to_owned);
-    let (title, did) = (line(&session.title), bullets(&session.bullets));
-    let number = highest(&text) + 1;
+    let (title, did) = (to_single_line(&session.title), write_bullets(&session.bullets));
+    let number = highest_number(&text) + 1;
     let block = format!("<details>\n<summary>Session {number:03} - {title}</summary>\n\n{did}\n</details>\n");
-    let next: String = (1..).zip(&session.next).map(|(nth, item)| format!("{nth}. {}\n", line(item))).collect();
-    let text = renewed(&text, "Current State", Some(&bullets(&session.current)));
-    inserted(&renewed(&text, "Next Up", Some(&next)), &block)
+    let next: String =
+        (1..).zip(&session.next).map(|(nth, item)| format!("{nth}. {}\n", to_single_line(item))).collect();
+    let text = renewed(&text, "Current State", Some(&write_bullets(&session.current)));
+    insert_session(&renewed(&text, "Next Up", Some(&next)), &block)
 }
 
-fn bullets(all: &[Bullet]) -> String {
+fn write_bullets(all: &[Bullet]) -> String {
     let mut out = String::new();
     for bullet in all {
-        let _ = writeln!(out, "- **{}**: {}", bullet.name, line(&bullet.text));
+        let _ = writeln!(out, "- **{}**: {}", bullet.name, to_single_line(&bullet.text));
         for item in &bullet.below {
-            let _ = writeln!(out, "  - {}", line(item));
+            let _ = writeln!(out, "  - {}", to_single_line(item));
         }
     }
     out
 }
 
 /// Text on one line in which no tag begins.
-fn line(text: &str) -> String {
-    shorten(&one_line(&printable(text)), LONGEST).replace('<', "&lt;")
+fn to_single_line(text: &str) -> String {
+    shorten(&one_line(&replace_control_chars(text)), LONGEST).replace('<', "&lt;")
 }
 
 /// A line with its end, and what Markdown makes of it.
@@ -122,7 +123,7 @@ fn renewed(text: &str, name: &str, new: Option<&str>) -> String {
 }
 
 /// The text with a block before the newest session.
-fn inserted(text: &str, block: &str) -> String {
+fn insert_session(text: &str, block: &str) -> String {
     let (all, end) = (lines(text), end_of(text));
     let block = block.replace('\n', end);
     let Some((from, to)) = section(&all, "Session History") else {
@@ -148,7 +149,7 @@ fn inserted(text: &str, block: &str) -> String {
 }
 
 /// The highest number of a session; 0 without any.
-fn highest(text: &str) -> u32 {
+fn highest_number(text: &str) -> u32 {
     let lines = markdown::read(text).lines.into_iter().filter(|line| !shown_only(line));
     let numbers = lines.filter_map(|line| number(line.text).map(|(number, _)| number));
     numbers.max().unwrap_or(0)
@@ -180,7 +181,7 @@ fn blocks(all: &[Whole<'_>]) -> Vec<(usize, usize)> {
 }
 
 /// The sessions of `new` that `old` has not, newest first, and `new` without them and without what is written anew.
-fn apart(old: &str, new: &str) -> (Vec<String>, String) {
+fn split_new_sessions(old: &str, new: &str) -> (Vec<String>, String) {
     let whole = |all: &[Whole<'_>], (from, to): (usize, usize)| -> String {
         all[from..to].iter().map(|(line, _)| *line).collect()
     };
@@ -194,31 +195,31 @@ fn apart(old: &str, new: &str) -> (Vec<String>, String) {
         if known.contains(&text) { rest.push_str(&text) } else { fresh.push(text) }
     }
     rest.push_str(&whole(&after, (at, after.len())));
-    (fresh, bare(&rest))
+    (fresh, strip_renewed(&rest))
 }
 
 /// A text without what is written anew.
-fn bare(text: &str) -> String {
+fn strip_renewed(text: &str) -> String {
     renewed(&renewed(text, "Current State", None), "Next Up", None).trim_end().to_owned()
 }
 
 /// The text of a person with the sessions that another text got beside it, numbered again. `base` is what both come from;
 /// empty where there was none. `None` when the other text differs from `base` in more than sessions.
 pub fn merge(base: &str, kept: &str, person: &str) -> Option<String> {
-    let (fresh, rest) = apart(base, kept);
+    let (fresh, rest) = split_new_sessions(base, kept);
     let made = add(None, &Session::default());
-    let from = if base.trim().is_empty() { apart("", &made).1 } else { bare(base) };
+    let from = if base.trim().is_empty() { split_new_sessions("", &made).1 } else { strip_renewed(base) };
     if rest != from {
         return None;
     }
     let mut text = person.to_owned();
     for block in fresh.into_iter().rev() {
-        let next = highest(&text) + 1;
+        let next = highest_number(&text) + 1;
         let numbered = block.lines().map(|line| match number(line) {
             Some((_, rest)) => format!("<summary>Session {next:03}{rest}\n"),
             None => format!("{line}\n"),
         });
-        text = inserted(&text, &numbered.collect::<String>());
+        text = insert_session(&text, &numbered.collect::<String>());
     }
     Some(text)
 }

@@ -26,7 +26,7 @@ pub struct Green {
 
 impl Green {
     /// Green where nobody has verified it.
-    fn unknown(tip: &Tip) -> Self {
+    fn new_unknown(tip: &Tip) -> Self {
         Self { tip: tip.clone(), snapshot: None, confirmed: false, twice: false, warm: false }
     }
 
@@ -81,12 +81,12 @@ pub struct ColdRuns {
 
 impl ColdRuns {
     /// Landings on warm results since the last position of green that holds, oldest first.
-    pub fn unproven(&self) -> &[Unproven] {
+    pub fn unproven_landings(&self) -> &[Unproven] {
         &self.unproven
     }
 
     /// Snapshot of that position, made without files of earlier runs.
-    pub const fn proven(&self) -> Option<&(SnapshotKey, Summary)> {
+    pub const fn proven_snapshot(&self) -> Option<&(SnapshotKey, Summary)> {
         self.proven.as_ref()
     }
 
@@ -102,12 +102,12 @@ impl ColdRuns {
     }
 
     /// What the last cold run of this position gave, until it is judged.
-    pub fn found(&self, of: &CommitId) -> Option<&After> {
+    pub fn cold_result(&self, of: &CommitId) -> Option<&After> {
         self.found.as_ref().filter(|(position, _)| position == of).map(|(_, found)| found)
     }
 
     /// Folds a landing on a warm result; `before` is what green was known by.
-    fn rests_on(&mut self, landing: Unproven, before: Option<(SnapshotKey, Summary)>) {
+    fn add_unproven(&mut self, landing: Unproven, before: Option<(SnapshotKey, Summary)>) {
         if self.unproven.is_empty() {
             self.proven = before;
         }
@@ -115,7 +115,7 @@ impl ColdRuns {
     }
 
     /// Folds that green was taken back: what was taken back needs no proof.
-    fn back_to(&mut self, to: &Tip) {
+    fn roll_back_to(&mut self, to: &Tip) {
         let left = self.unproven.iter().position(|one| one.tip.commit == to.commit).map_or(0, |at| at + 1);
         self.unproven.truncate(left);
         self.ask_again();
@@ -156,12 +156,12 @@ pub struct ForeignMove {
 
 impl ForeignMove {
     /// The last green that was verified.
-    pub const fn good(&self) -> &Green {
+    pub const fn last_verified(&self) -> &Green {
         &self.good
     }
 
     /// What the moved one was found to be, compared with it.
-    pub const fn after(&self) -> Option<&After> {
+    pub const fn comparison(&self) -> Option<&After> {
         self.after.as_ref()
     }
 }
@@ -181,7 +181,7 @@ impl KnownGreen {
         self.now.as_ref()
     }
 
-    pub(super) const fn cold(&self) -> &ColdRuns {
+    pub(super) const fn cold_runs(&self) -> &ColdRuns {
         &self.cold
     }
 
@@ -200,7 +200,7 @@ impl KnownGreen {
 
     /// Folds that green stands where nobody has verified it.
     pub(super) fn is_unknown(&mut self, tip: &Tip) {
-        self.now = Some(Green::unknown(tip));
+        self.now = Some(Green::new_unknown(tip));
         self.cold = ColdRuns::default();
         self.foreign_move = None;
     }
@@ -229,7 +229,7 @@ impl KnownGreen {
     pub(super) fn is_stale(&mut self) {
         self.cold.proven = None;
         if let Some(green) = &mut self.now {
-            *green = Green::unknown(&green.tip);
+            *green = Green::new_unknown(&green.tip);
         }
     }
 
@@ -283,8 +283,8 @@ impl KnownGreen {
 
     /// Folds that green was taken back to where it stood before.
     pub(super) fn is_rolled_back(&mut self, to: &Tip) {
-        self.now = Some(Green::unknown(to));
-        self.cold.back_to(to);
+        self.now = Some(Green::new_unknown(to));
+        self.cold.roll_back_to(to);
         self.foreign_move = None;
     }
 
@@ -298,7 +298,7 @@ impl KnownGreen {
         green: &Tip,
     ) {
         let before = self.now.take().and_then(|green| green.snapshot);
-        let mut landed = Green::unknown(candidate);
+        let mut landed = Green::new_unknown(candidate);
         if let Some(after) = &after {
             self.flaky.extend(after.summary.flaky.iter().cloned());
             landed.is_found(after, true);
@@ -306,7 +306,7 @@ impl KnownGreen {
         match (after, onto) {
             (Some(After { key, summary, warm: true, .. }), Some(onto)) => {
                 let (source, tip) = (source.clone(), candidate.clone());
-                self.cold.rests_on(Unproven { source, onto, tip, key, summary }, before);
+                self.cold.add_unproven(Unproven { source, onto, tip, key, summary }, before);
             }
             _ => self.cold = ColdRuns::default(),
         }

@@ -11,7 +11,7 @@
 //! ```
 
 use super::failures::Failures;
-use super::model::{After, Extra, MergeRequest, VerifyRole};
+use super::model::{After, MergeRequest, UnitCheck, VerifyRole};
 use crate::domain::values::{LandingId, Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::Verdict;
 
@@ -38,9 +38,9 @@ pub struct Evidence {
     /// The last warm run, in whose place a cold one was made. It stays when what both are compared with is known better.
     pub warm: Option<After>,
     /// What the unit's `accept` said of green.
-    pub accept_before: Option<Extra>,
+    pub accept_before: Option<UnitCheck>,
     /// What the unit's own lines said of the candidate.
-    pub extra: Option<Extra>,
+    pub extra: Option<UnitCheck>,
     /// How often the candidate was verified.
     pub asked: u32,
 }
@@ -77,7 +77,7 @@ pub enum Change {
     /// What it was compared with is known better: it is verified again.
     Outdated,
     /// A run of the unit's own lines has ended.
-    Checked(VerifyRole, Extra),
+    Checked(VerifyRole, UnitCheck),
     /// Moving green is intended.
     Intended(Verdict),
     /// Its step is asked of git.
@@ -130,7 +130,7 @@ impl Landing {
             (Phase::Proving(known), Change::Checked(VerifyRole::AcceptBefore, extra)) => {
                 known.1.accept_before = Some(extra);
             }
-            (Phase::Proving(known), Change::Checked(VerifyRole::Extra, extra)) => known.1.extra = Some(extra),
+            (Phase::Proving(known), Change::Checked(VerifyRole::UnitChecks, extra)) => known.1.extra = Some(extra),
             (Phase::Proving(_), Change::Intended(verdict)) => {
                 if let Phase::Proving(known) = std::mem::replace(&mut self.phase, Phase::Merging) {
                     self.phase = Phase::Intended(known, verdict);
@@ -164,7 +164,7 @@ impl Landing {
     }
 
     /// The candidate with what must be known of it, when it is made.
-    pub fn made(&self) -> Option<&Candidate> {
+    pub fn merged_candidate(&self) -> Option<&Candidate> {
         match &self.phase {
             Phase::Merging => None,
             Phase::Proving(known) | Phase::Intended(known, _) => Some(&known.0),
@@ -173,7 +173,7 @@ impl Landing {
 
     /// The merged commit, when it is made.
     pub fn candidate(&self) -> Option<&Tip> {
-        self.made().map(|candidate| &candidate.tip)
+        self.merged_candidate().map(|candidate| &candidate.tip)
     }
 
     /// Green and the merged tree, once there is one: what it is verified on and what is verified.
@@ -190,22 +190,22 @@ impl Landing {
     }
 
     /// What the candidate is by the stages of the gate, when that is known.
-    pub fn after(&self) -> Option<&After> {
+    pub fn gate_result(&self) -> Option<&After> {
         self.evidence()?.after.as_ref()
     }
 
     /// What the unit's `accept` said of green, when that is known.
-    pub fn accept_before(&self) -> Option<&Extra> {
+    pub fn accept_before(&self) -> Option<&UnitCheck> {
         self.evidence()?.accept_before.as_ref()
     }
 
     /// What the unit's own lines said of the candidate, when that is known.
-    pub fn extra(&self) -> Option<&Extra> {
+    pub fn unit_checks_result(&self) -> Option<&UnitCheck> {
         self.evidence()?.extra.as_ref()
     }
 
     /// The verdict with which it is intended to move green, if it is.
-    pub const fn intended(&self) -> Option<Verdict> {
+    pub const fn intended_verdict(&self) -> Option<Verdict> {
         match &self.phase {
             Phase::Intended(_, verdict) => Some(*verdict),
             Phase::Merging | Phase::Proving(_) => None,

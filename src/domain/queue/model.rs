@@ -19,7 +19,7 @@ pub enum MergeSource {
     /// The target branch as it stands at the start of a round.
     Intake,
     /// What the mission itself writes about a round.
-    Books {
+    Bookkeeping {
         /// The round.
         round: u32,
     },
@@ -30,7 +30,7 @@ impl MergeSource {
     pub fn unit(&self) -> Option<&UnitId> {
         match self {
             Self::Unit { unit, .. } => Some(unit),
-            Self::Intake | Self::Books { .. } => None,
+            Self::Intake | Self::Bookkeeping { .. } => None,
         }
     }
 }
@@ -129,7 +129,7 @@ pub enum VerifyRole {
     /// Green with nothing but the unit's `accept` line, which must fail there.
     AcceptBefore,
     /// The candidate with the unit's own `verify` and `accept` lines.
-    Extra,
+    UnitChecks,
     /// Green's tip, which landed on a warm result, without the files of earlier runs.
     Cold,
     /// An earlier position of green, to find the landing since which green passes only with the files of earlier runs.
@@ -142,7 +142,7 @@ impl VerifyRole {
     /// Whether it is a step of a landing, and nobody wants its result when that is given up.
     pub const fn is_of_landing(self) -> bool {
         match self {
-            Self::After | Self::AcceptBefore | Self::Extra => true,
+            Self::After | Self::AcceptBefore | Self::UnitChecks => true,
             Self::Baseline | Self::Before | Self::Cold | Self::ColdSearch | Self::MovedGreen => false,
         }
     }
@@ -165,7 +165,7 @@ pub struct After {
 
 /// What running lines of a unit on one tree gave.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Extra {
+pub struct UnitCheck {
     /// Key of their own snapshot.
     pub key: SnapshotKey,
     /// Summary.

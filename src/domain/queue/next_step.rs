@@ -5,7 +5,7 @@
 
 use super::green::Green;
 use super::landing::{Candidate, Evidence, Landing, Phase};
-use super::model::{After, Extra, MergeSource, VerifyRole};
+use super::model::{After, MergeSource, UnitCheck, VerifyRole};
 use super::state::Queue;
 use crate::domain::values::Tip;
 use crate::domain::verify::verdict::judge;
@@ -16,7 +16,7 @@ const RECORDS_RUNS: u32 = 3;
 
 /// Which run of a tree is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Again {
+pub enum RunKind {
     /// The first one, or the stored answer.
     First,
     /// One that decides in the place of a warm one.
@@ -53,7 +53,7 @@ pub struct Terms {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Base<'a> {
     /// Not known yet: this run is missing.
-    Missing(Again),
+    Missing(RunKind),
     /// Nothing can be compared with it, for this reason.
     Unusable(String),
     /// What a run said of it.
@@ -64,9 +64,9 @@ pub enum Base<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Refused {
     /// Green has its change already, and its `accept` line does not pass there.
-    AcceptOnGreen(Extra),
+    AcceptOnGreen(UnitCheck),
     /// Its own lines do not pass on the merged tree.
-    UnitChecks(Extra),
+    UnitChecks(UnitCheck),
     /// The gate.
     Gate(Judgement, Box<After>),
 }
@@ -81,11 +81,11 @@ pub enum NextStep {
     /// Green has its change already, and that is all that was wanted.
     Nothing,
     /// A run is made of this tree, in comparison with this snapshot.
-    Verify(Tip, VerifyRole, Option<SnapshotKey>, Again),
+    Verify(Tip, VerifyRole, Option<SnapshotKey>, RunKind),
     /// Nothing can land on green, for this reason.
     BaseUnusable(String),
     /// Its `accept` line does not fail on green: a person decides.
-    Unproven(Extra),
+    Unproven(UnitCheck),
     /// It does not land.
     Refuse(Refused),
     /// It lands: moving green is recorded as intended.
@@ -96,10 +96,10 @@ pub enum NextStep {
 
 impl Terms {
     /// The run that follows one that does not say what lets a change go on; none when all was asked.
-    pub fn once_more(&self, key: &SnapshotKey, confirmed: bool, warm: bool) -> Option<Again> {
+    pub fn once_more(&self, key: &SnapshotKey, confirmed: bool, warm: bool) -> Option<RunKind> {
         match (warm, confirmed) {
-            (true, _) => Some(Again::Cold),
-            (false, false) if self.confirm_failures => Some(Again::Confirm(key.clone())),
+            (true, _) => Some(RunKind::Cold),
+            (false, false) if self.confirm_failures => Some(RunKind::Confirm(key.clone())),
             (false, _) => None,
         }
     }
@@ -114,11 +114,11 @@ impl Green {
     /// What it is as the base of comparisons.
     pub fn base(&self, gate: Gate, confirm_failures: bool) -> Base<'_> {
         match &self.snapshot {
-            None => Base::Missing(Again::First),
+            None => Base::Missing(RunKind::First),
             Some((key, summary)) if confirm_failures && !self.confirmed && summary.outcome != StageOutcome::Passed => {
-                Base::Missing(Again::Confirm(key.clone()))
+                Base::Missing(RunKind::Confirm(key.clone()))
             }
-            Some((key, summary)) => match unusable(gate, summary) {
+            Some((key, summary)) => match unusable_reason(gate, summary) {
                 Some(reason) => Base::Unusable(reason),
                 None => Base::Known(key, summary),
             },
@@ -154,7 +154,7 @@ impl Queue {
             Base::Known(key, before) => (key.clone(), before.clone()),
         };
         let verify = |again| NextStep::Verify(candidate.tip.clone(), VerifyRole::After, Some(key.clone()), again);
-        let Some(after) = &evidence.after else { return verify(Again::First) };
+        let Some(after) = &evidence.after else { return verify(RunKind::First) };
         let before = self.with_flaky(before);
         let judge_run = |run: &After| judge(&before, &run.summary, &run.delta, &terms.demands);
         let judgement = judge_run(after);
@@ -172,10 +172,10 @@ impl Queue {
             return verify(again);
         }
         if terms.doubts_names(green, after) {
-            return NextStep::Verify(green.tip.clone(), VerifyRole::Before, None, Again::Confirm(key));
+            return NextStep::Verify(green.tip.clone(), VerifyRole::Before, None, RunKind::Confirm(key));
         }
         if doubts_records(landing, evidence, terms, &judgement) {
-            return verify(Again::Confirm(after.key.clone()));
+            return verify(RunKind::Confirm(after.key.clone()));
         }
         NextStep::Refuse(Refused::Gate(judgement, Box::new(after.clone())))
     }
@@ -199,8 +199,8 @@ pub fn nothing_new(landing: &Landing, terms: &Terms) -> NextStep {
 }
 
 /// What `accept` says of green, or which run of it is missing. An outcome that is `doubted` is confirmed first, as is one of no run.
-fn accept_on_green<'a>(landing: &'a Landing, terms: &Terms, doubted: StageOutcome) -> Result<&'a Extra, Again> {
-    let Some(before) = landing.accept_before() else { return Err(Again::First) };
+fn accept_on_green<'a>(landing: &'a Landing, terms: &Terms, doubted: StageOutcome) -> Result<&'a UnitCheck, RunKind> {
+    let Some(before) = landing.accept_before() else { return Err(RunKind::First) };
     let doubtful = [StageOutcome::NotRun, doubted].contains(&before.summary.outcome);
     match terms.once_more(&before.key, before.confirmed, before.warm) {
         Some(again) if doubtful => Err(again),
@@ -208,7 +208,7 @@ fn accept_on_green<'a>(landing: &'a Landing, terms: &Terms, doubted: StageOutcom
     }
 }
 
-fn verify_accept(landing: &Landing, again: Again) -> NextStep {
+fn verify_accept(landing: &Landing, again: RunKind) -> NextStep {
     NextStep::Verify(landing.onto.clone(), VerifyRole::AcceptBefore, None, again)
 }
 
@@ -217,8 +217,8 @@ fn unit_checks(candidate: &Candidate, evidence: &Evidence, terms: &Terms) -> Opt
     if !terms.unit_checks {
         return None;
     }
-    let verify = |again| NextStep::Verify(candidate.tip.clone(), VerifyRole::Extra, None, again);
-    let Some(checks) = &evidence.extra else { return Some(verify(Again::First)) };
+    let verify = |again| NextStep::Verify(candidate.tip.clone(), VerifyRole::UnitChecks, None, again);
+    let Some(checks) = &evidence.extra else { return Some(verify(RunKind::First)) };
     (checks.summary.outcome != StageOutcome::Passed).then(|| {
         let again = terms.once_more(&checks.key, checks.confirmed, checks.warm);
         again.map_or_else(|| NextStep::Refuse(Refused::UnitChecks(checks.clone())), verify)
@@ -236,14 +236,14 @@ fn failed_alike(evidence: &Evidence, refusals: &[Refusal], judge: impl Fn(&After
 /// Whether what was written about the work itself is verified once more: it changes no code, so a test that fails on it most likely
 /// fails by chance.
 fn doubts_records(landing: &Landing, evidence: &Evidence, terms: &Terms, judgement: &Judgement) -> bool {
-    matches!(landing.mr.source, MergeSource::Books { .. })
+    matches!(landing.mr.source, MergeSource::Bookkeeping { .. })
         && terms.confirm_failures
         && evidence.asked < RECORDS_RUNS
         && judgement.refusals.iter().all(|refusal| matches!(refusal.cause, Cause::Failing | Cause::Stages))
 }
 
 /// Why a snapshot cannot serve as a base under this gate, if it cannot.
-fn unusable(gate: Gate, summary: &Summary) -> Option<String> {
+fn unusable_reason(gate: Gate, summary: &Summary) -> Option<String> {
     let note = if summary.note.is_empty() { String::new() } else { format!(": {}", summary.note) };
     match (summary.outcome, gate) {
         (StageOutcome::Passed, _) => None,

@@ -40,8 +40,8 @@ fn after(outcome: StageOutcome, confirmed: bool, warm: bool) -> After {
     After { key: key("2"), summary: summary(outcome), delta: Delta { broken, ..Delta::default() }, confirmed, warm }
 }
 
-fn check(outcome: StageOutcome, confirmed: bool) -> Extra {
-    Extra { key: key("3"), summary: summary(outcome), confirmed, warm: false }
+fn check(outcome: StageOutcome, confirmed: bool) -> UnitCheck {
+    UnitCheck { key: key("3"), summary: summary(outcome), confirmed, warm: false }
 }
 
 fn landing(changes: impl IntoIterator<Item = Change>, at: &str) -> Landing {
@@ -71,12 +71,12 @@ use StageOutcome::{Failed, NotRun, Passed};
 fn green_is_known_before_a_candidate_is_compared_with_it() {
     let made = landing([], "b");
     let before = |again| NextStep::Verify(tip("a"), VerifyRole::Before, None, again);
-    assert_eq!(step(&made, &green(None, false), TERMS), before(Again::First));
-    assert_eq!(step(&made, &green(Some(Failed), false), TERMS), before(Again::Confirm(key("1"))));
+    assert_eq!(step(&made, &green(None, false), TERMS), before(RunKind::First));
+    assert_eq!(step(&made, &green(Some(Failed), false), TERMS), before(RunKind::Confirm(key("1"))));
     assert!(matches!(step(&made, &green(Some(NotRun), true), TERMS), NextStep::BaseUnusable(_)));
     let strict = Terms { demands: Demands { gate: Gate::Pass, ..TERMS.demands }, ..TERMS };
     assert!(matches!(step(&made, &green(Some(Failed), true), strict), NextStep::BaseUnusable(_)));
-    let verify = NextStep::Verify(tip("b"), VerifyRole::After, Some(key("1")), Again::First);
+    let verify = NextStep::Verify(tip("b"), VerifyRole::After, Some(key("1")), RunKind::First);
     assert_eq!(step(&made, &green(Some(Passed), false), TERMS), verify);
 }
 
@@ -85,8 +85,8 @@ fn a_failure_refuses_only_when_it_was_seen_twice_and_without_files_of_earlier_ru
     let known = green(Some(Passed), false);
     let found = |run: After| landing([Change::Verified(Box::new(run))], "b");
     let again = |again| NextStep::Verify(tip("b"), VerifyRole::After, Some(key("1")), again);
-    assert_eq!(step(&found(after(Failed, false, false)), &known, TERMS), again(Again::Confirm(key("2"))));
-    assert_eq!(step(&found(after(Failed, false, true)), &known, TERMS), again(Again::Cold));
+    assert_eq!(step(&found(after(Failed, false, false)), &known, TERMS), again(RunKind::Confirm(key("2"))));
+    assert_eq!(step(&found(after(Failed, false, true)), &known, TERMS), again(RunKind::Cold));
     let refused = |step| matches!(step, NextStep::Refuse(Refused::Gate(..)));
     assert!(refused(step(&found(after(Failed, true, false)), &known, TERMS)));
     let once = Terms { confirm_failures: false, ..TERMS };
@@ -104,18 +104,19 @@ fn what_the_request_must_show_comes_before_and_after_the_gate() {
     let changes = Terms { accept: Accept::Changes, unit_checks: true, ..TERMS };
     let on_green = |again| NextStep::Verify(tip("a"), VerifyRole::AcceptBefore, None, again);
     let before = |check| Change::Checked(VerifyRole::AcceptBefore, check);
-    assert_eq!(step(&landing([], "b"), &known, changes), on_green(Again::First));
+    assert_eq!(step(&landing([], "b"), &known, changes), on_green(RunKind::First));
     let cut = landing([before(check(NotRun, false))], "b");
-    assert_eq!(step(&cut, &known, changes), on_green(Again::Confirm(key("3"))));
+    assert_eq!(step(&cut, &known, changes), on_green(RunKind::Confirm(key("3"))));
     for shows_nothing in [check(Passed, false), check(NotRun, true)] {
         let landing = landing([before(shows_nothing.clone())], "b");
         assert_eq!(step(&landing, &known, changes), NextStep::Unproven(shows_nothing));
     }
     let passed = || vec![before(check(Failed, false)), Change::Verified(Box::new(after(Passed, false, false)))];
-    let own = |again| NextStep::Verify(tip("b"), VerifyRole::Extra, None, again);
-    assert_eq!(step(&landing(passed(), "b"), &known, changes), own(Again::First));
-    let checked = |found: Extra| landing(passed().into_iter().chain([Change::Checked(VerifyRole::Extra, found)]), "b");
-    assert_eq!(step(&checked(check(Failed, false)), &known, changes), own(Again::Confirm(key("3"))));
+    let own = |again| NextStep::Verify(tip("b"), VerifyRole::UnitChecks, None, again);
+    assert_eq!(step(&landing(passed(), "b"), &known, changes), own(RunKind::First));
+    let checked =
+        |found: UnitCheck| landing(passed().into_iter().chain([Change::Checked(VerifyRole::UnitChecks, found)]), "b");
+    assert_eq!(step(&checked(check(Failed, false)), &known, changes), own(RunKind::Confirm(key("3"))));
     let refused = NextStep::Refuse(Refused::UnitChecks(check(Failed, true)));
     assert_eq!(step(&checked(check(Failed, true)), &known, changes), refused);
     assert!(matches!(step(&checked(check(Passed, false)), &known, changes), NextStep::Intend(..)));
@@ -130,7 +131,7 @@ fn a_change_that_green_has_already_needs_no_run_but_that_of_its_own_line() {
     let merging = Landing::begin(LandingId(1), mr, tip("a"));
     assert_eq!(step(&merging, &known, passes), NextStep::Merge);
     assert_eq!(nothing_new(&merging, &passes), NextStep::StandIn);
-    let first = NextStep::Verify(tip("a"), VerifyRole::AcceptBefore, None, Again::First);
+    let first = NextStep::Verify(tip("a"), VerifyRole::AcceptBefore, None, RunKind::First);
     assert_eq!(step(&landing([], "a"), &known, passes), first);
     let said = |found| landing([Change::Checked(VerifyRole::AcceptBefore, found)], "a");
     assert_eq!(step(&said(check(Passed, false)), &known, passes), NextStep::Nothing);

@@ -23,7 +23,7 @@ impl Place {
 
     /// Just behind this one.
     #[must_use]
-    pub const fn behind(self) -> Self {
+    pub const fn place_behind(self) -> Self {
         Self(self.0 + 1)
     }
 }

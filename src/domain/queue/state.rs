@@ -5,7 +5,7 @@
 use super::failures::Failures;
 use super::green::{ColdRuns, ForeignMove, Green, KnownGreen};
 use super::landing::{Change, Landing};
-use super::model::{After, Behind, Extra, MergeRequest, MergeSource, VerificationRun, VerifyRole};
+use super::model::{After, Behind, MergeRequest, MergeSource, UnitCheck, VerificationRun, VerifyRole};
 use super::order::{Key, Place};
 use crate::domain::values::{LandingId, Millis, RequestId, RunId, Tip, UnitId};
 use crate::domain::verify::Summary;
@@ -48,7 +48,7 @@ impl Default for Queue {
 
 impl Queue {
     /// Requests that wait, in landing order.
-    pub fn waiting(&self) -> impl Iterator<Item = &MergeRequest> {
+    pub fn waiting_requests(&self) -> impl Iterator<Item = &MergeRequest> {
         self.waiting.values()
     }
 
@@ -88,8 +88,8 @@ impl Queue {
     }
 
     /// What is known of green without the files of earlier runs.
-    pub const fn cold(&self) -> &ColdRuns {
-        self.green.cold()
+    pub const fn cold_runs(&self) -> &ColdRuns {
+        self.green.cold_runs()
     }
 
     /// The move of green by somebody else that is not judged yet.
@@ -203,11 +203,11 @@ impl Queue {
 
     /// Folds that green moved to the candidate of a landing, or was found to contain it, and stands at `green` now. The landing.
     pub fn land(&mut self, id: LandingId, source: &MergeSource, candidate: &Tip, green: &Tip) -> Option<Landing> {
-        self.settle();
+        self.count_decided();
         self.green_failures.clear();
         let landing = self.landings.remove(&id);
         let onto = landing.as_ref().map(|landing| landing.onto.commit.clone());
-        let after = landing.as_ref().and_then(|landing| landing.after().cloned());
+        let after = landing.as_ref().and_then(|landing| landing.gate_result().cloned());
         self.green.has_landed(source, onto, after, candidate, green);
         landing
     }
@@ -253,14 +253,14 @@ impl Queue {
     }
 
     /// Folds that a request was decided.
-    pub fn settle(&mut self) {
+    pub fn count_decided(&mut self) {
         self.settled += 1;
     }
 
     /// Folds that a request goes back to its place, or steps behind the others.
     pub fn return_request(&mut self, mut request: MergeRequest, behind: Option<&Behind>) {
         if let Some(behind) = behind {
-            let last = self.waiting.keys().next_back().map_or(Place::FIRST, |(place, _)| place.behind());
+            let last = self.waiting.keys().next_back().map_or(Place::FIRST, |(place, _)| place.place_behind());
             request.step_behind(behind, last, self.settled);
         }
         self.waiting.insert(request.key(), request);
@@ -298,9 +298,9 @@ impl Queue {
             VerifyRole::MovedGreen => self.green.is_verified_after_move(found),
             VerifyRole::After => self.change_landing(run.landing, Change::Verified(Box::new(found))),
             VerifyRole::Cold | VerifyRole::ColdSearch => self.green.is_found_cold(run.tip.commit, found),
-            role @ (VerifyRole::AcceptBefore | VerifyRole::Extra) => {
+            role @ (VerifyRole::AcceptBefore | VerifyRole::UnitChecks) => {
                 let After { key, summary, confirmed, warm, .. } = found;
-                self.change_landing(run.landing, Change::Checked(role, Extra { key, summary, confirmed, warm }));
+                self.change_landing(run.landing, Change::Checked(role, UnitCheck { key, summary, confirmed, warm }));
             }
         }
         true

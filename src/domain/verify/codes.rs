@@ -62,7 +62,7 @@ impl Left {
     }
 
     /// Whether the tool surely broke.
-    pub fn broke(self) -> bool {
+    pub fn is_broken(self) -> bool {
         self.code != AMBIGUOUS && self.meaning().is_some()
     }
 
@@ -78,8 +78,8 @@ impl Left {
     }
 
     /// Whether this code tells of no failure that `before` did not tell of.
-    pub fn follows(self, before: Self) -> bool {
-        if self.broke() {
+    pub fn follows_from(self, before: Self) -> bool {
+        if self.is_broken() {
             return false;
         }
         match (before.code, self.code) {
@@ -130,7 +130,7 @@ mod tests {
             (Tap, 1, 255, false),
         ] {
             assert_eq!(
-                left(format, after, 4).follows(left(format, before, 4)),
+                left(format, after, 4).follows_from(left(format, before, 4)),
                 follows,
                 "{format:?} {before} -> {after}"
             );
@@ -150,7 +150,7 @@ mod tests {
             ((-1, 0), (1, 1), false),
         ] {
             let (before, after) = (left(Format::Tap, before, failed), left(Format::Tap, after, fail));
-            assert_eq!(after.follows(before), follows, "{before:?} {after:?}");
+            assert_eq!(after.follows_from(before), follows, "{before:?} {after:?}");
         }
     }
 }

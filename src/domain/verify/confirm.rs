@@ -36,13 +36,13 @@ fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet
     use StageOutcome::{Failed, NotRun, Passed};
     let known = flaky.len();
     let tests = confirm_tests(first, second, flaky);
-    let failing = tests.as_ref().is_some_and(|t| t.any(TestStatus::Failed));
+    let failing = tests.as_ref().is_some_and(|t| t.has_status(TestStatus::Failed));
     let findings = confirm_findings(first, second, flaky);
     let number = confirm_number(first, second);
     let accused = findings.as_ref().is_some_and(|f| f.errors > 0)
         || number.is_some_and(|number| first.demand.way_back(number).is_some());
-    let whole = first.explained() && second.explained() && !accused && same_word(first, second);
-    let outcome = match (first.effective(), second.effective()) {
+    let whole = first.is_explained() && second.is_explained() && !accused && same_word(first, second);
+    let outcome = match (first.effective_outcome(), second.effective_outcome()) {
         (NotRun, NotRun) => NotRun,
         _ if failing => Failed,
         (Passed, _) | (_, Passed) => Passed,
@@ -50,19 +50,19 @@ fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet
         _ => Failed,
     };
     // Of two that fail, the one that says why.
-    let better = first.effective() != outcome || plain(second) > plain(first);
-    let decisive = if second.effective() == outcome && better { second } else { first };
+    let better = first.effective_outcome() != outcome || failure_clarity(second) > failure_clarity(first);
+    let decisive = if second.effective_outcome() == outcome && better { second } else { first };
     let mut stage = decisive.clone();
-    if let Some(joined) = tests.as_ref().filter(|_| failing && counts(first) && counts(second)) {
+    if let Some(joined) = tests.as_ref().filter(|_| failing && counts_failures(first) && counts_failures(second)) {
         // The code such a runner would have left with.
         let failures = joined.tests.iter().filter(|test| test.status == TestStatus::Failed).count();
         stage.exit = i32::try_from(failures.min(255)).ok();
     }
-    let forgiven = outcome == Passed && (first.effective() != Passed || second.effective() != Passed);
+    let forgiven = outcome == Passed && (first.effective_outcome() != Passed || second.effective_outcome() != Passed);
     if forgiven && flaky.len() == known {
         flaky.insert(first.test_name("", ""));
     }
-    if forgiven && stage.effective() != Passed {
+    if forgiven && stage.effective_outcome() != Passed {
         stage.reason = Some("every failing test passed in one of two runs".to_owned());
     }
     stage.outcome = outcome;
@@ -77,19 +77,19 @@ fn confirm_stage(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet
 
 /// Whether neither run's exit code tells of something that the other's does not.
 fn same_word(first: &StageResult, second: &StageResult) -> bool {
-    match (first.left(), second.left()) {
-        (Some(one), Some(other)) => one.follows(other) && other.follows(one),
+    match (first.exit_code(), second.exit_code()) {
+        (Some(one), Some(other)) => one.follows_from(other) && other.follows_from(one),
         _ => true,
     }
 }
 
-fn counts(stage: &StageResult) -> bool {
-    stage.left().is_some_and(Left::counts)
+fn counts_failures(stage: &StageResult) -> bool {
+    stage.exit_code().is_some_and(Left::counts)
 }
 
 /// How plainly a run says why it failed: by what it reports, by a code that means nothing else, by the lowest code.
-fn plain(stage: &StageResult) -> (bool, bool, Reverse<Option<i32>>) {
-    (stage.explained(), stage.left().is_some_and(|left| left.says_no() || left.counts()), Reverse(stage.exit))
+fn failure_clarity(stage: &StageResult) -> (bool, bool, Reverse<Option<i32>>) {
+    (stage.is_explained(), stage.exit_code().is_some_and(|left| left.says_no() || left.counts()), Reverse(stage.exit))
 }
 
 /// Keeps of each finding as many as both runs have; a run that is not whole says nothing about what is missing in it.
@@ -102,7 +102,7 @@ fn confirm_findings(first: &StageResult, second: &StageResult, flaky: &mut BTree
         (Some(left), Some(right)) => (left, right),
         (Some(_), None) => return first.findings.clone(),
         (None, Some(_)) => return second.findings.clone(),
-        (None, None) => return either(first.findings.as_ref(), second.findings.as_ref()),
+        (None, None) => return union_findings(first.findings.as_ref(), second.findings.as_ref()),
     };
     let mut counts = BTreeMap::new();
     for name in left.keys().chain(right.keys()) {
@@ -120,7 +120,7 @@ fn confirm_findings(first: &StageResult, second: &StageResult, flaky: &mut BTree
 }
 
 /// Of two runs that are not whole, everything either of them has.
-fn either(left: Option<&Findings>, right: Option<&Findings>) -> Option<Findings> {
+fn union_findings(left: Option<&Findings>, right: Option<&Findings>) -> Option<Findings> {
     let (Some(left), Some(right)) = (left, right) else { return left.or(right).cloned() };
     let mut joined = left.clone();
     for (name, count) in &right.counts {
@@ -143,7 +143,7 @@ fn confirm_number(first: &StageResult, second: &StageResult) -> Option<Number> {
     }
     runs.into_iter().filter_map(|run| run.number).min_by(|a, b| {
         let within = demand.way_back(*a).is_some().cmp(&demand.way_back(*b).is_some());
-        within.then(if demand.better() == Some(Better::Higher) { b.cmp(a) } else { a.cmp(b) })
+        within.then(if demand.better_direction() == Some(Better::Higher) { b.cmp(a) } else { a.cmp(b) })
     })
 }
 
@@ -160,7 +160,7 @@ fn confirm_tests(first: &StageResult, second: &StageResult, flaky: &mut BTreeSet
     let whole = left.problem.is_none() && right.problem.is_none();
     let suites = left.tests.iter().chain(&right.tests).filter(|test| test.name == WHOLE_SUITE);
     let broken: BTreeSet<&str> = suites.map(|test| test.suite.as_str()).collect();
-    for alike in identity::alike([Some(left), Some(right)]) {
+    for alike in identity::match_tests([Some(left), Some(right)]) {
         let alone = !alike.stray && alike.runs.iter().any(Vec::is_empty);
         // What went with a suite that broke in one run is not another test than in the other.
         let broke =

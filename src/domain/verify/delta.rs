@@ -12,7 +12,7 @@ use super::results::{Steadiness, TestResult, TestStatus};
 use super::snapshot::{Snapshot, StageResult};
 use super::telling::{self, Said};
 use super::{Delta, FindingsChange, MetricChange};
-use crate::domain::base::text::printable;
+use crate::domain::base::text::replace_control_chars;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -58,7 +58,7 @@ impl FindingsChange {
 
 impl MetricChange {
     /// Whether the number got worse; `None` where nobody said which way is better.
-    pub fn worse(&self) -> Option<bool> {
+    pub fn is_worse(&self) -> Option<bool> {
         self.better.map(|better| match better {
             Better::Lower => self.after > self.before,
             Better::Higher => self.after < self.before,
@@ -67,7 +67,7 @@ impl MetricChange {
 
     /// Whether a worse number hurts where the queue says `ratchet`; one that is beyond its limit must not move away from it.
     pub fn hurts(&self, ratchet: bool) -> bool {
-        self.worse() == Some(true) && (self.beyond || self.ratchet.unwrap_or(ratchet))
+        self.is_worse() == Some(true) && (self.beyond || self.ratchet.unwrap_or(ratchet))
     }
 }
 
@@ -83,10 +83,10 @@ impl fmt::Display for MetricChange {
 /// A runner that printed tests before and none after has removed them all. The tests of a stage that could not run
 /// after are not called removed: the stage itself is named. A stage that failed on both sides is broken only by
 /// its tests; where those do not tell why it fails now, or why its exit code is another one, it is incomparable.
-pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
+pub fn compare_snapshots(before: &Snapshot, after: &Snapshot) -> Delta {
     let mut delta = Delta::default();
     let (old, new) = (before.by_name(), after.by_name());
-    let fine = |stage: &&StageResult| stage.effective() == Passed;
+    let fine = |stage: &&StageResult| stage.effective_outcome() == Passed;
     let broken: BTreeSet<&str> = after.stages.iter().filter(|stage| !fine(stage)).map(|s| s.name.as_str()).collect();
     let passed = before.stages.iter().filter(fine).map(|stage| stage.name.as_str());
     let builds: BTreeSet<&str> = passed.filter(|name| broken.contains(name)).collect();
@@ -107,8 +107,8 @@ pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
         compare_tests(stage, Some(stage), new.get(name).copied(), &mut delta);
     }
     for (_, stage) in new.iter().filter(|(name, _)| !old.contains_key(*name)) {
-        let line = format!("{}: {} (new stage)", stage.test_name("", ""), stage.why());
-        match stage.effective() {
+        let line = format!("{}: {} (new stage)", stage.test_name("", ""), stage.failure_reason());
+        match stage.effective_outcome() {
             Passed => {}
             Failed => delta.stages_broken.push(line),
             NotRun => delta.not_run.push(line),
@@ -131,14 +131,14 @@ pub fn delta(before: &Snapshot, after: &Snapshot) -> Delta {
         list.sort_unstable();
     }
     delta.unstable.truncate(UNSTABLE_LIMIT);
-    delta.said = said(after, &delta);
+    delta.said = failure_quotes(after, &delta);
     delta.findings.sort_by(|a, b| a.stage.cmp(&b.stage));
     delta.metrics.sort_by(|a, b| a.stage.cmp(&b.stage));
     delta
 }
 
 /// What newly failing tests say, then what those stages say that are in the way without a test that tells why.
-fn said(after: &Snapshot, delta: &Delta) -> Vec<Said> {
+fn failure_quotes(after: &Snapshot, delta: &Delta) -> Vec<Said> {
     let failing: BTreeSet<&String> = delta.broken.iter().chain(&delta.new_failing).collect();
     let tests =
         after.stages.iter().flat_map(|stage| stage.failing().map(|test| (stage.name_of(test), test.said.as_str())));
@@ -156,23 +156,23 @@ fn said(after: &Snapshot, delta: &Delta) -> Vec<Said> {
     };
     let stages =
         after.stages.iter().filter(in_the_way).map(|stage| (stage.test_name("", ""), stage.head_tail.as_str()));
-    telling::quote(tests.filter(|(name, _)| failing.contains(name)).chain(stages))
+    telling::make_quotes(tests.filter(|(name, _)| failing.contains(name)).chain(stages))
 }
 
 fn compare_stage(before: &StageResult, after: &StageResult, delta: &mut Delta) {
     let name = after.test_name("", "");
-    let line = || format!("{name}: {}", printable(&after.why()));
-    if after.effective() == NotRun {
+    let line = || format!("{name}: {}", replace_control_chars(&after.failure_reason()));
+    if after.effective_outcome() == NotRun {
         delta.not_run.push(line());
     }
-    match (before.effective(), after.effective()) {
+    match (before.effective_outcome(), after.effective_outcome()) {
         (Passed, Passed) | (Failed | NotRun, NotRun) => {}
         (_, Passed) => delta.stages_fixed.push(name),
         (Passed, _) => {
             delta.stages_broken.push(line());
             delta.told_by_tests.extend(after.told_by_tests().then(line));
         }
-        (Failed | NotRun, Failed) if !after.explained() || !comparable(before, after) => {
+        (Failed | NotRun, Failed) if !after.is_explained() || !are_comparable(before, after) => {
             delta.incomparable.push(line());
         }
         (Failed | NotRun, Failed) => delta.incomparable.extend(another_code(before, after)),
@@ -181,8 +181,8 @@ fn compare_stage(before: &StageResult, after: &StageResult, delta: &mut Delta) {
 
 /// Where both sides are red and the exit code says something else than before: what.
 fn another_code(before: &StageResult, after: &StageResult) -> Option<String> {
-    let (had, has) = (before.left()?, after.left()?);
-    if has.follows(had) {
+    let (had, has) = (before.exit_code()?, after.exit_code()?);
+    if has.follows_from(had) {
         return None;
     }
     let meaning = has.meaning().map(|meaning| format!(" ({meaning})")).unwrap_or_default();
@@ -195,7 +195,7 @@ fn another_code(before: &StageResult, after: &StageResult) -> Option<String> {
 
 /// Whether both sides say why they fail in the same form. New failing tests are seen without it; findings and numbers mean
 /// nothing beside a failure of another kind.
-fn comparable(before: &StageResult, after: &StageResult) -> bool {
+fn are_comparable(before: &StageResult, after: &StageResult) -> bool {
     let findings = after.tests.is_some() || after.findings.is_none() || before.known_findings().is_some();
     findings && (after.number.is_none() || before.number.is_some())
 }
@@ -218,7 +218,7 @@ fn compare_findings(before: &StageResult, after: &StageResult) -> Option<Finding
             Ordering::Less => change.new.push(line),
             // What a report that is not whole does not name may still be there.
             Ordering::Greater if whole => change.gone.push(line),
-            Ordering::Equal if whole && after.effective() == Failed => {
+            Ordering::Equal if whole && after.effective_outcome() == Failed => {
                 change.kept_total += 1;
                 if change.kept.len() < KEPT_LIMIT {
                     change.kept.push(after.test_name("", name));
@@ -237,7 +237,7 @@ fn compare_numbers(before: &StageResult, after: &StageResult) -> Option<MetricCh
         stage: after.test_name("", ""),
         before: had,
         after: has,
-        better: after.demand.way_back(has).or(after.demand.better()),
+        better: after.demand.way_back(has).or(after.demand.better_direction()),
         ratchet: after.demand.ratchet,
         beyond: after.demand.way_back(has).is_some(),
     })
@@ -249,9 +249,9 @@ const RENAMED: &str = "(one whose name differs from run to run)";
 fn compare_tests(stage: &StageResult, before: Option<&StageResult>, after: Option<&StageResult>, delta: &mut Delta) {
     use TestStatus as Status;
     let results = [before, after].map(|side| side.and_then(|result| result.tests.as_ref()));
-    let ran = after.is_none_or(|stage| stage.effective() != NotRun);
+    let ran = after.is_none_or(|stage| stage.effective_outcome() != NotRun);
     let (mut renamed, mut new) = (Vec::new(), Vec::new());
-    for [had, has] in identity::alike(results).iter().flat_map(Alike::pairs) {
+    for [had, has] in identity::match_tests(results).iter().flat_map(Alike::pairs) {
         let name = |test: &TestResult| stage.name_of(test);
         match (had, has) {
             (Some((_, Status::Failed)), Some((test, Status::Failed))) => delta.still_failing.push(name(test)),
@@ -306,7 +306,7 @@ fn compare_counted(before: Option<&StageResult>, after: Option<&StageResult>, de
     let (had, has) = (before.counted.unwrap_or(0), after.counted.unwrap_or(0));
     let named = |stage: &StageResult| stage.all_tests().filter(|test| test.status == TestStatus::Passed).count() as u64;
     let gone = had.saturating_sub(has.saturating_add(named(after).saturating_sub(named(before))));
-    if after.effective() != NotRun {
+    if after.effective_outcome() != NotRun {
         let name = after.test_name("", COUNTED);
         delta.removed.extend((0..gone.min(RESULTS_LIMIT as u64)).map(|_| name.clone()));
     }

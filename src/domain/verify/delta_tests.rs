@@ -73,7 +73,7 @@ pub(in crate::domain::verify) fn of(tests: &str) -> Snapshot {
 
 #[test]
 fn tests_are_compared_by_identity() {
-    let found = delta(&of("+a +b -c -d +e ~f"), &of("+a -b +c -d ~e -g +h"));
+    let found = compare_snapshots(&of("+a +b -c -d +e ~f"), &of("+a -b +c -d ~e -g +h"));
     assert_eq!(found.broken, ["t: s: b"]);
     assert_eq!(found.fixed, ["t: s: c"]);
     assert_eq!(found.still_failing, ["t: s: d"]);
@@ -85,26 +85,26 @@ fn tests_are_compared_by_identity() {
 
 #[test]
 fn two_tests_of_one_name_are_two() {
-    assert_eq!(delta(&of("+a +a"), &of("+a")).removed, ["t: s: a"]);
-    assert_eq!(delta(&of("+a +a"), &of("+a -a")).broken, ["t: s: a"]);
+    assert_eq!(compare_snapshots(&of("+a +a"), &of("+a")).removed, ["t: s: a"]);
+    assert_eq!(compare_snapshots(&of("+a +a"), &of("+a -a")).broken, ["t: s: a"]);
     // The first is the first, and the second the second.
-    assert_eq!(delta(&of("+a -a"), &of("+a -a")).still_failing, ["t: s: a"]);
-    let flipped = delta(&of("+a -a"), &of("-a +a"));
+    assert_eq!(compare_snapshots(&of("+a -a"), &of("+a -a")).still_failing, ["t: s: a"]);
+    let flipped = compare_snapshots(&of("+a -a"), &of("-a +a"));
     assert_eq!((flipped.broken, flipped.fixed), (vec!["t: s: a".to_owned()], vec!["t: s: a".to_owned()]));
-    let worst = delta(&of("+a ~a"), &of("-a"));
+    let worst = compare_snapshots(&of("+a ~a"), &of("-a"));
     assert_eq!((worst.broken.len(), worst.removed.len()), (1, 1));
 }
 
 #[test]
 fn h36_a_runner_that_prints_nothing_removed_everything() {
     let after = snapshot(vec![stage("t", Passed, None)]);
-    assert_eq!(delta(&of("+a +b"), &after).removed, ["t: s: a", "t: s: b"]);
+    assert_eq!(compare_snapshots(&of("+a +b"), &after).removed, ["t: s: a", "t: s: b"]);
 }
 
 #[test]
 fn a_stage_that_could_not_run_is_named_and_its_tests_are_not() {
     let after = snapshot(vec![stage("t", NotRun, Some("+a"))]);
-    let found = delta(&of("+a +b"), &after);
+    let found = compare_snapshots(&of("+a +b"), &after);
     assert_eq!(found.stages_broken, ["t: timeout after 5 s"]);
     assert_eq!(found.not_run, ["t: timeout after 5 s"]);
     assert!(found.removed.is_empty());
@@ -113,26 +113,26 @@ fn a_stage_that_could_not_run_is_named_and_its_tests_are_not() {
 #[test]
 fn a_failing_stage_whose_tests_all_pass_is_broken() {
     let after = snapshot(vec![stage("t", Failed, Some("+a"))]);
-    assert_eq!(delta(&of("+a"), &after).stages_broken, ["t: exit code 1 although no test failed"]);
-    let red = delta(&of("-a"), &of("-a"));
+    assert_eq!(compare_snapshots(&of("+a"), &after).stages_broken, ["t: exit code 1 although no test failed"]);
+    let red = compare_snapshots(&of("-a"), &of("-a"));
     assert!(red.changes_nothing() && red.incomparable.is_empty());
-    let unexplained = delta(&of("-a"), &after);
+    let unexplained = compare_snapshots(&of("-a"), &after);
     assert_eq!(unexplained.incomparable, ["t: exit code 1 although no test failed"]);
 }
 
 #[test]
 fn a_pass_that_names_a_failed_test_is_no_pass() {
     let lying = snapshot(vec![stage("t", Passed, Some("-a"))]);
-    assert_eq!(lying.summary().outcome, Failed);
-    assert_eq!(delta(&of("+a"), &lying).stages_broken.len(), 1);
+    assert_eq!(lying.to_summary().outcome, Failed);
+    assert_eq!(compare_snapshots(&of("+a"), &lying).stages_broken.len(), 1);
 }
 
 #[test]
 fn exit_code_only_red_on_both_sides_is_incomparable() {
     let red = snapshot(vec![stage("lint", Failed, None)]);
-    let found = delta(&red, &red);
+    let found = compare_snapshots(&red, &red);
     assert_eq!(found.incomparable, ["lint: exit code 1"]);
-    assert!(!red.summary().per_test && of("-a").summary().per_test);
+    assert!(!red.to_summary().per_test && of("-a").to_summary().per_test);
 }
 
 /// A stage whose suite `s` could not run as a whole, with a test of another suite.
@@ -153,15 +153,15 @@ fn with_other(mut of: Snapshot) -> Snapshot {
 #[test]
 fn a_suite_that_could_not_run_is_compared_with_one_that_does() {
     let (broken, sound) = (broken_suite(), with_other(of("+a +b")));
-    let mended = delta(&broken, &sound);
+    let mended = compare_snapshots(&broken, &sound);
     assert_eq!(
         (mended.fixed.as_slice(), mended.removed.len(), mended.added),
         (&["t: s: (whole suite)".to_owned()][..], 0, 2)
     );
-    let spoilt = delta(&sound, &broken);
+    let spoilt = compare_snapshots(&sound, &broken);
     assert_eq!((spoilt.broken.as_slice(), spoilt.removed.len()), (&["t: s: (whole suite)".to_owned()][..], 2));
-    assert_eq!(delta(&broken, &broken).still_failing, ["t: s: (whole suite)"]);
-    let deleted = delta(&broken, &with_other(of("")));
+    assert_eq!(compare_snapshots(&broken, &broken).still_failing, ["t: s: (whole suite)"]);
+    let deleted = compare_snapshots(&broken, &with_other(of("")));
     assert_eq!((deleted.removed.as_slice(), deleted.fixed.len()), (&["t: s: (whole suite)".to_owned()][..], 0));
 }
 
@@ -170,7 +170,7 @@ fn a_suite_that_ran_in_one_of_two_runs_is_flaky() {
     for (first, second) in [(broken_suite(), with_other(of("+a"))), (with_other(of("+a")), broken_suite())] {
         let both = confirm(&first, &second);
         assert_eq!(both.flaky, ["t: s: (whole suite)"]);
-        assert_eq!(both.stages[0].effective(), Passed);
+        assert_eq!(both.stages[0].effective_outcome(), Passed);
     }
 }
 
@@ -178,29 +178,29 @@ fn a_suite_that_ran_in_one_of_two_runs_is_flaky() {
 fn stages_that_come_or_go_are_seen() {
     let both = snapshot(vec![stage("t", Passed, None), stage("t", Failed, None)]);
     let one = snapshot(vec![stage("t", Passed, None)]);
-    assert_eq!(delta(&both, &one).incomparable.len(), 1);
-    assert_eq!(delta(&one, &both).stages_broken, ["t: exit code 1 (new stage)"]);
-    assert_eq!(delta(&one, &snapshot(vec![])).stages_broken, ["t: no longer part of the verification"]);
-    assert_eq!(snapshot(vec![]).summary().outcome, NotRun);
+    assert_eq!(compare_snapshots(&both, &one).incomparable.len(), 1);
+    assert_eq!(compare_snapshots(&one, &both).stages_broken, ["t: exit code 1 (new stage)"]);
+    assert_eq!(compare_snapshots(&one, &snapshot(vec![])).stages_broken, ["t: no longer part of the verification"]);
+    assert_eq!(snapshot(vec![]).to_summary().outcome, NotRun);
 }
 
 #[test]
 fn confirming_forgives_what_passed_once_and_names_it() {
     let joined = confirm(&of("+a -b -c"), &of("-a +b -c"));
     assert_eq!(joined.flaky, ["t: s: a", "t: s: b"]);
-    assert_eq!(delta(&of("+a +b +c"), &joined).broken, ["t: s: c"]);
+    assert_eq!(compare_snapshots(&of("+a +b +c"), &joined).broken, ["t: s: c"]);
     let joined = confirm(&of("+a -b"), &of("-a +b"));
-    assert_eq!(joined.summary().outcome, Passed);
+    assert_eq!(joined.to_summary().outcome, Passed);
     let exit = |outcome| snapshot(vec![stage("lint", outcome, None)]);
     for (first, second) in [(Failed, Passed), (Passed, Failed), (NotRun, Passed)] {
         let joined = confirm(&exit(first), &exit(second));
-        assert_eq!(joined.summary().outcome, Passed);
-        assert_eq!(joined.summary().flaky, ["lint"]);
+        assert_eq!(joined.to_summary().outcome, Passed);
+        assert_eq!(joined.to_summary().flaky, ["lint"]);
     }
-    assert_eq!(confirm(&exit(Failed), &exit(NotRun)).summary().outcome, Failed);
-    assert_eq!(confirm(&exit(NotRun), &exit(NotRun)).summary().outcome, NotRun);
+    assert_eq!(confirm(&exit(Failed), &exit(NotRun)).to_summary().outcome, Failed);
+    assert_eq!(confirm(&exit(NotRun), &exit(NotRun)).to_summary().outcome, NotRun);
     let unexplained = snapshot(vec![stage("t", Failed, Some("+a"))]);
-    assert_eq!(confirm(&of("-a"), &unexplained).summary().outcome, Failed);
+    assert_eq!(confirm(&of("-a"), &unexplained).to_summary().outcome, Failed);
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn snapshots_and_notes_keep_their_limits() {
     failing.head_tail = head_tail(&"é\n".repeat(1_000_000), HEAD_TAIL_LIMIT);
     assert!(failing.head_tail.len() <= HEAD_TAIL_LIMIT && failing.head_tail.len() > HEAD_TAIL_LIMIT - 100);
     let whole = snapshot(vec![failing]);
-    assert!(whole.summary().note.len() <= 2048 && whole.summary().note.starts_with("lint: exit code 1"));
+    assert!(whole.to_summary().note.len() <= 2048 && whole.to_summary().note.starts_with("lint: exit code 1"));
     let text = serde_json::to_string(&whole).unwrap();
     assert_eq!(serde_json::from_str::<Snapshot>(&text).unwrap(), whole);
     for limit in 0..80 {
@@ -246,23 +246,23 @@ pub(in crate::domain::verify) fn any_snapshot() -> impl Strategy<Value = Snapsho
 proptest! {
     #[test]
     fn nothing_differs_from_itself(x in any_snapshot()) {
-        prop_assert!(delta(&x, &x).changes_nothing());
+        prop_assert!(compare_snapshots(&x, &x).changes_nothing());
     }
 
     #[test]
     fn confirming_does_not_depend_on_the_order(x in any_snapshot(), y in any_snapshot()) {
         let (left, right) = (confirm(&x, &y), confirm(&y, &x));
-        let told = |s: &Snapshot| { let mut told = s.summary(); told.note.clear(); told };
+        let told = |s: &Snapshot| { let mut told = s.to_summary(); told.note.clear(); told };
         prop_assert_eq!(told(&left), told(&right));
-        prop_assert!(delta(&left, &right).changes_nothing());
+        prop_assert!(compare_snapshots(&left, &right).changes_nothing());
     }
 
     #[test]
     fn confirming_with_itself_changes_nothing(x in any_snapshot()) {
         let joined = confirm(&x, &x);
         prop_assert!(joined.flaky.is_empty());
-        if x.stages.iter().all(|s| s.effective() != Failed || s.explained()) {
-            prop_assert_eq!(joined.summary().outcome, x.summary().outcome);
+        if x.stages.iter().all(|s| s.effective_outcome() != Failed || s.is_explained()) {
+            prop_assert_eq!(joined.to_summary().outcome, x.to_summary().outcome);
         }
     }
 
@@ -270,11 +270,11 @@ proptest! {
     fn p8_confirming_never_invents_a_pass(x in any_snapshot(), y in any_snapshot()) {
         let joined = confirm(&x, &y);
         for ((name, nth), stage) in joined.by_name() {
-            if stage.effective() == Passed {
+            if stage.effective_outcome() == Passed {
                 let sides = [x.by_name(), y.by_name()];
                 let seen: Vec<_> = sides.iter().filter_map(|s| s.get(&(name, nth))).collect();
-                let passed = seen.iter().any(|s| s.effective() == Passed);
-                prop_assert!(passed || (seen.len() == 2 && seen.iter().all(|s| s.explained())));
+                let passed = seen.iter().any(|s| s.effective_outcome() == Passed);
+                prop_assert!(passed || (seen.len() == 2 && seen.iter().all(|s| s.is_explained())));
             }
         }
     }

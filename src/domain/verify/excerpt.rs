@@ -1,6 +1,6 @@
 //! Parts of an output that are kept.
 
-use crate::domain::base::text::floor;
+use crate::domain::base::text::floor_char_boundary;
 
 /// Limit of [`StageResult::head_tail`] in bytes.
 pub const HEAD_TAIL_LIMIT: usize = 8 * 1024;
@@ -14,9 +14,9 @@ pub fn head_tail(text: &str, limit: usize) -> String {
     let mark = left_out(text.len() - limit);
     // The number above may gain two digits by the mark's own length.
     let Some(room) = limit.checked_sub(mark.len() + 2) else {
-        return text[..floor(text, limit)].to_owned();
+        return text[..floor_char_boundary(text, limit)].to_owned();
     };
-    let head = floor(text, room / 3);
+    let head = floor_char_boundary(text, room / 3);
     let mut tail = text.len() - (room - head);
     while !text.is_char_boundary(tail) {
         tail += 1;

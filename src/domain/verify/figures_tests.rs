@@ -3,7 +3,7 @@
 use super::StageOutcome::{Failed, NotRun, Passed};
 use super::confirm::confirm;
 use super::delta::tests::{any_snapshot, snapshot, stage};
-use super::delta::{KEPT_LIMIT, delta};
+use super::delta::{KEPT_LIMIT, compare_snapshots};
 use super::formats::Format;
 use super::key::{Better, Demand, StageKind, StageSpec};
 use super::results::Findings;
@@ -12,7 +12,7 @@ use super::verdict::judge;
 use super::{Demands, Gate, Judgement, StageOutcome, Verdict};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::key::tests::stage as spec;
-use crate::domain::verify::relative::relative;
+use crate::domain::verify::relative::relativize_paths;
 use proptest::prelude::*;
 use std::slice::from_ref;
 
@@ -33,7 +33,7 @@ fn lint(outcome: StageOutcome, findings: &str) -> StageResult {
 /// A metric stage that left with `code` after printing `text`.
 fn metric(text: &str, code: i32, demand: Demand) -> StageResult {
     let spec = StageSpec { kind: StageKind::Metric, demand, ..spec("size", "./size") };
-    StageResult::conclude(&spec, &ProcessEnd::Exited(code), text.as_bytes(), &[], 1)
+    StageResult::from_run(&spec, &ProcessEnd::Exited(code), text.as_bytes(), &[], 1)
 }
 
 fn at_most(number: &str) -> Demand {
@@ -43,7 +43,7 @@ fn at_most(number: &str) -> Demand {
 fn judged(before: &[StageResult], after: &[StageResult], gate: Gate, ratchet: bool) -> Judgement {
     let (before, after) = (snapshot(before.to_vec()), snapshot(after.to_vec()));
     let demands = Demands { gate, ratchet, allow_removed_tests: false };
-    judge(&before.summary(), &after.summary(), &delta(&before, &after), &demands)
+    judge(&before.to_summary(), &after.to_summary(), &compare_snapshots(&before, &after), &demands)
 }
 
 /// One row: what it says without and with ratchet, as (verdict, lands, part of a reason).
@@ -184,7 +184,7 @@ fn row_11_what_is_not_whole_cannot_be_compared() {
     both(&[metric("5", 1, at_most("3"))], &[metric("5", 1, at_most("3"))], nothing);
     both(&[metric("1", 1, at_most("3"))], &[metric("1", 1, at_most("3"))], nothing);
     // Findings of a report that is not whole are still new ones, and none of the others is gone.
-    let change = delta(
+    let change = compare_snapshots(
         &snapshot(vec![lint(Failed, "a.py:F1 b.py:F1")]),
         &snapshot(vec![{
             let mut half = lint(Failed, "c.py:F1");
@@ -204,7 +204,7 @@ fn row_12_findings_of_before_block_nobody() {
     both(&[red(), t("+a")], &[red(), t("+a +b")], (Helped, true, why));
     let names: String = (0..50).map(|n| format!("a{n}.py:F1 ")).collect();
     let many = snapshot(vec![lint(Failed, &names)]);
-    let change = delta(&many, &many);
+    let change = compare_snapshots(&many, &many);
     assert_eq!((change.findings[0].kept.len(), change.findings[0].kept_total), (KEPT_LIMIT, 50));
     assert!(change.changes_nothing());
     both(&many.stages, &many.stages, (Neutral, true, "… and 10 more"));
@@ -238,22 +238,22 @@ fn row_14_the_gate_pass_demands_every_stage() {
 fn a_finding_has_one_name_in_every_slot() {
     let text = "\n/pool/slot-4/größe/a.js\n  1:7  error  'x' is defined  no-unused-vars\n\n✖ 1 problem (1 error, 0 warnings)\n";
     let spec = |slot: &str| {
-        let output = relative(text.replace("slot-4", slot).into(), &format!("/pool/{slot}"));
+        let output = relativize_paths(text.replace("slot-4", slot).into(), &format!("/pool/{slot}"));
         super::formats::read(Format::Auto, &output).1.findings.unwrap()
     };
     assert_eq!(spec("slot-4").counts.keys().collect::<Vec<_>>(), ["größe/a.js: no-unused-vars"]);
     assert_eq!(spec("slot-4"), spec("slot-5"));
-    assert_eq!(relative("/pool/slot-41/a /pool/slot-4".into(), "/pool/slot-4"), "/pool/slot-41/a /pool/slot-4");
-    assert_eq!(relative("b/a".into(), ""), "b/a");
+    assert_eq!(relativize_paths("/pool/slot-41/a /pool/slot-4".into(), "/pool/slot-4"), "/pool/slot-41/a /pool/slot-4");
+    assert_eq!(relativize_paths("b/a".into(), ""), "b/a");
 }
 
 #[test]
 fn summaries_count_findings_by_kind() {
     let whole =
         snapshot(vec![lint(Passed, "a:x a:x b:y"), found(StageKind::Security, Failed, "a:z"), lint(Passed, "")]);
-    let summary = whole.summary();
+    let summary = whole.to_summary();
     assert_eq!(serde_json::to_value(&summary.findings).unwrap(), serde_json::json!({"lint": 3, "security": 1}));
-    assert!(summary.per_test && !snapshot(vec![lint(Failed, "")]).summary().per_test);
+    assert!(summary.per_test && !snapshot(vec![lint(Failed, "")]).to_summary().per_test);
     let text = serde_json::to_string(&whole).unwrap();
     assert_eq!(serde_json::from_str::<Snapshot>(&text).unwrap(), whole);
     let older = r#"{"outcome":"passed","passed":1,"failed":0,"skipped":0,"per_test":true}"#;
@@ -264,19 +264,19 @@ fn summaries_count_findings_by_kind() {
 fn confirming_forgives_a_finding_or_number_seen_once_and_names_it() {
     let one = |stage: StageResult| snapshot(vec![stage]);
     let joined = confirm(&one(lint(Failed, "a.py:F1 b.py:F1")), &one(lint(Failed, "a.py:F1")));
-    assert_eq!((joined.summary().outcome, joined.flaky.as_slice()), (Failed, &["lint: b.py: F1".to_owned()][..]));
+    assert_eq!((joined.to_summary().outcome, joined.flaky.as_slice()), (Failed, &["lint: b.py: F1".to_owned()][..]));
     assert_eq!(joined.stages[0].findings.as_ref().unwrap().total(), 1);
     let joined = confirm(&one(lint(Failed, "a.py:F1")), &one(lint(Failed, "b.py:F1")));
-    assert_eq!((joined.summary().outcome, joined.flaky.len()), (Passed, 2));
+    assert_eq!((joined.to_summary().outcome, joined.flaky.len()), (Passed, 2));
     // A run that crashed forgives nothing.
     for crash in [lint(Failed, ""), lint(NotRun, "")] {
         let joined = confirm(&one(lint(Failed, "a.py:F1")), &one(crash));
-        assert_eq!(joined.summary().outcome, Failed);
+        assert_eq!(joined.to_summary().outcome, Failed);
         assert_eq!(joined.stages[0].findings.as_ref().unwrap().total(), 1);
     }
     let silent = StageResult { findings: None, format: Some(Format::Exit), ..lint(Passed, "") };
     let joined = confirm(&one(lint(Failed, "a.py:F1")), &one(silent));
-    assert_eq!((joined.summary().outcome, joined.stages[0].findings.as_ref().unwrap().total()), (Passed, 0));
+    assert_eq!((joined.to_summary().outcome, joined.stages[0].findings.as_ref().unwrap().total()), (Passed, 0));
     let over = |text, code| metric(text, code, at_most("3"));
     for (first, second, outcome, number) in [
         (over("5", 0), over("2", 0), Passed, "2"),
@@ -286,7 +286,7 @@ fn confirming_forgives_a_finding_or_number_seen_once_and_names_it() {
     ] {
         for (first, second) in [(&first, &second), (&second, &first)] {
             let joined = confirm(&one(first.clone()), &one(second.clone()));
-            assert_eq!(joined.summary().outcome, outcome, "{number}");
+            assert_eq!(joined.to_summary().outcome, outcome, "{number}");
             assert_eq!(joined.stages[0].number.unwrap().to_string(), number);
         }
     }
@@ -296,8 +296,8 @@ proptest! {
     #[test]
     fn p1_more_security_findings_never_land(x in any_snapshot(), y in any_snapshot(), ratchet: bool) {
         let demands = Demands { gate: Gate::NoRegression, ratchet, allow_removed_tests: true };
-        let change = delta(&x, &y);
-        let found = judge(&x.summary(), &y.summary(), &change, &demands);
+        let change = compare_snapshots(&x, &y);
+        let found = judge(&x.to_summary(), &y.to_summary(), &change, &demands);
         let hurts = change.findings.iter().any(|c| c.hurts(ratchet)) || change.metrics.iter().any(|c| c.hurts(ratchet));
         let audits = change.findings.iter().any(|c| c.kind == StageKind::Security && !c.new.is_empty());
         if hurts || audits {

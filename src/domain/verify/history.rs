@@ -77,7 +77,7 @@ pub fn history(
     let mut known: BTreeMap<String, TestHistory> = BTreeMap::new();
     let mut trees: BTreeMap<(String, SnapshotKey), Here> = BTreeMap::new();
     for run in runs {
-        for (name, failed) in seen(wanted, &run.snapshot) {
+        for (name, failed) in results_by_name(wanted, &run.snapshot) {
             let flaky = run.flaky.contains(&name);
             let forgiven = failed && flaky;
             let tree = trees.entry((name.clone(), run.key.clone())).or_default();
@@ -108,7 +108,7 @@ pub fn history(
 }
 
 /// The wanted names that ran, each with whether it failed; of two tests of one name the worse one counts.
-fn seen(wanted: &BTreeSet<String>, snapshot: &Snapshot) -> BTreeMap<String, bool> {
+fn results_by_name(wanted: &BTreeSet<String>, snapshot: &Snapshot) -> BTreeMap<String, bool> {
     let mut seen: BTreeMap<String, bool> = BTreeMap::new();
     let mut note = |name: String, failed: bool| {
         if wanted.contains(&name) {
@@ -116,8 +116,8 @@ fn seen(wanted: &BTreeSet<String>, snapshot: &Snapshot) -> BTreeMap<String, bool
         }
     };
     for stage in &snapshot.stages {
-        if stage.effective() != StageOutcome::NotRun {
-            note(stage.test_name("", ""), stage.effective() == StageOutcome::Failed);
+        if stage.effective_outcome() != StageOutcome::NotRun {
+            note(stage.test_name("", ""), stage.effective_outcome() == StageOutcome::Failed);
         }
         for test in stage.all_tests() {
             if test.status != TestStatus::Skipped {

@@ -29,7 +29,7 @@ pub(super) struct Alike<'a> {
 
 /// Puts the tests of two runs of one stage together; a suite that could not run in one and ran in the other is a test there
 /// that passed.
-pub(super) fn alike<'a>(runs: [Option<&'a TestResults>; 2]) -> Vec<Alike<'a>> {
+pub(super) fn match_tests<'a>(runs: [Option<&'a TestResults>; 2]) -> Vec<Alike<'a>> {
     let mut named: BTreeMap<(&str, &str), [Vec<Entry<'a>>; 2]> = BTreeMap::new();
     for (run, results) in runs.into_iter().enumerate() {
         for test in results.into_iter().flat_map(|results| &results.tests) {
@@ -39,7 +39,7 @@ pub(super) fn alike<'a>(runs: [Option<&'a TestResults>; 2]) -> Vec<Alike<'a>> {
     let suites = runs.map(Suites::of);
     for ((suite, _), entries) in named.iter_mut().filter(|((_, name), _)| *name == WHOLE_SUITE) {
         for (run, other) in [(0, 1), (1, 0)] {
-            if entries[run].is_empty() && suites[run].ran(suite) {
+            if entries[run].is_empty() && suites[run].has_run(suite) {
                 let stands_in = entries[other].first().map(|(test, _)| (*test, Passed));
                 entries[run].extend(stands_in);
             }

@@ -102,7 +102,7 @@ impl Demand {
     }
 
     /// Which way the number improves: as said, else lower below `at_most` alone and higher above `at_least` alone.
-    pub fn better(&self) -> Option<Better> {
+    pub fn better_direction(&self) -> Option<Better> {
         self.better.or(match (self.at_most, self.at_least) {
             (Some(_), None) => Some(Better::Lower),
             (None, Some(_)) => Some(Better::Higher),
@@ -120,7 +120,7 @@ impl Demand {
     }
 
     /// Which limit a number is beyond, in words.
-    pub fn beyond(&self, number: Number) -> Option<String> {
+    pub fn exceeded_limit(&self, number: Number) -> Option<String> {
         let (words, limit) = match self.way_back(number)? {
             Better::Lower => ("above at_most", self.at_most?),
             Better::Higher => ("below at_least", self.at_least?),
@@ -213,12 +213,12 @@ impl SnapshotKey {
     }
 
     /// The first ten digits, for people.
-    pub fn short(&self) -> &str {
+    pub fn short_id(&self) -> &str {
         first_chars(&self.0, 10)
     }
 
     /// The key of a result of the same tree, stages and environment that files of earlier runs had a part in.
-    pub fn warm(&self) -> Self {
+    pub fn to_warm(&self) -> Self {
         Self(digest(format!("mc-snapshot-warm-1 {}", self.0)))
     }
 }
@@ -277,8 +277,8 @@ pub(in crate::domain::verify) mod tests {
         all.dedup();
         assert_eq!(all.len(), count);
         assert_eq!(key(&base, "p"), key(&base.clone(), "p"));
-        assert_ne!(key(&base, "p").warm(), key(&base, "p"));
-        assert_ne!(key(&base, "p").warm(), key(&base, "q").warm());
+        assert_ne!(key(&base, "p").to_warm(), key(&base, "p"));
+        assert_ne!(key(&base, "p").to_warm(), key(&base, "q").to_warm());
     }
 
     #[test]

@@ -13,9 +13,9 @@ pub fn named_paths(command: &str) -> BTreeSet<String> {
     let words: Vec<&str> =
         command.split(|c: char| c.is_whitespace() || BETWEEN.contains(&c)).filter(|word| !word.is_empty()).collect();
     let folders: Vec<String> =
-        words.windows(2).filter(|pair| pair[0] == "cd").filter_map(|pair| relative(pair[1])).collect();
+        words.windows(2).filter(|pair| pair[0] == "cd").filter_map(|pair| to_relative_path(pair[1])).collect();
     let mut paths = BTreeSet::new();
-    for path in words.into_iter().filter_map(relative) {
+    for path in words.into_iter().filter_map(to_relative_path) {
         paths.extend(folders.iter().map(|folder| format!("{folder}/{path}")));
         paths.insert(path);
     }
@@ -23,7 +23,7 @@ pub fn named_paths(command: &str) -> BTreeSet<String> {
 }
 
 /// A word as a path from the root; absent when it is none.
-fn relative(word: &str) -> Option<String> {
+fn to_relative_path(word: &str) -> Option<String> {
     let parts: Vec<&str> = word.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     let sound = !word.starts_with(['/', '-', '~']) && !word.contains(['$', '*', '?']) && !parts.contains(&"..");
     (sound && !parts.is_empty()).then(|| parts.join("/"))

@@ -1,7 +1,7 @@
 //! Red bases from output and exit code to verdict: what may be older than a change, and what may not.
 
 use super::confirm::confirm;
-use super::delta::delta;
+use super::delta::compare_snapshots;
 use super::delta::tests::snapshot;
 use super::key::{StageKind, StageSpec};
 use super::snapshot::{Snapshot, StageResult};
@@ -12,7 +12,7 @@ use crate::domain::verify::key::tests::stage as spec;
 
 fn stage(kind: StageKind, output: &str, code: i32) -> StageResult {
     let spec = StageSpec { kind, ..spec("all", "./all") };
-    StageResult::conclude(&spec, &ProcessEnd::Exited(code), output.as_bytes(), &[], 1)
+    StageResult::from_run(&spec, &ProcessEnd::Exited(code), output.as_bytes(), &[], 1)
 }
 
 fn tests(output: &str, code: i32) -> Snapshot {
@@ -26,7 +26,7 @@ fn tap(failing: usize, code: i32) -> Snapshot {
 
 fn judged(before: &Snapshot, after: &Snapshot) -> Judgement {
     let demands = Demands { gate: Gate::NoRegression, ratchet: false, allow_removed_tests: false };
-    judge(&before.summary(), &after.summary(), &delta(before, after), &demands)
+    judge(&before.to_summary(), &after.to_summary(), &compare_snapshots(before, after), &demands)
 }
 
 #[track_caller]
@@ -89,8 +89,8 @@ fn a_code_that_counts_failures_is_joined_as_such() {
 fn p8_two_failures_of_different_codes_forgive_nothing() {
     let other = "1..2\nok - t0\nnot ok - t1\n";
     let one = "1..2\nnot ok - t0\nok - t1\n";
-    assert_eq!(confirm(&tests(one, 1), &tests(other, 1)).summary().outcome, StageOutcome::Passed);
-    assert_eq!(confirm(&tests(one, 1), &tests(other, 9)).summary().outcome, StageOutcome::Failed);
+    assert_eq!(confirm(&tests(one, 1), &tests(other, 1)).to_summary().outcome, StageOutcome::Passed);
+    assert_eq!(confirm(&tests(one, 1), &tests(other, 9)).to_summary().outcome, StageOutcome::Failed);
     // Of two codes the plainer one is believed, whichever came first.
     for joined in [confirm(&tests(PYTEST, 3), &tests(PYTEST, 1)), confirm(&tests(PYTEST, 1), &tests(PYTEST, 3))] {
         assert_eq!(judged(&tests(PYTEST, 1), &joined).verdict, Verdict::Neutral);

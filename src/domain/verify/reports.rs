@@ -5,8 +5,8 @@
 
 use super::formats::{self, Format, RESULTS_LIMIT};
 use super::results::TestResults;
-use crate::domain::verify::relative::readable;
-use crate::domain::verify::relative::relative;
+use crate::domain::verify::relative::relativize_paths;
+use crate::domain::verify::relative::to_text;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// What report files are.
@@ -23,8 +23,9 @@ pub struct ReportFile {
 
 impl ReportFile {
     /// A file of these bytes, in the encoding that they declare. The paths of the workspace become relative in it.
-    pub fn decoded(path: String, bytes: Result<Vec<u8>, String>, workspace: &str) -> Self {
-        let text = bytes.and_then(|bytes| decode(&bytes)).map(|text| relative(text.into(), workspace).into_owned());
+    pub fn from_bytes(path: String, bytes: Result<Vec<u8>, String>, workspace: &str) -> Self {
+        let text =
+            bytes.and_then(|bytes| decode(&bytes)).map(|text| relativize_paths(text.into(), workspace).into_owned());
         Self { path, text }
     }
 }
@@ -34,10 +35,10 @@ impl ReportFile {
 fn decode(bytes: &[u8]) -> Result<String, String> {
     let encoding = match Encoding::for_bom(bytes) {
         Some((encoding, _)) => encoding,
-        None => declared(bytes)?,
+        None => declared_encoding(bytes)?,
     };
     if encoding == UTF_8 {
-        return Ok(readable(bytes).into_owned());
+        return Ok(to_text(bytes).into_owned());
     }
     let (text, encoding, malformed) = encoding.decode(bytes);
     match malformed {
@@ -46,7 +47,7 @@ fn decode(bytes: &[u8]) -> Result<String, String> {
     }
 }
 
-fn declared(bytes: &[u8]) -> Result<&'static Encoding, String> {
+fn declared_encoding(bytes: &[u8]) -> Result<&'static Encoding, String> {
     let wide = match bytes {
         [b'<', 0, b'?', 0, ..] => Some(UTF_16LE),
         [0, b'<', 0, b'?', ..] => Some(UTF_16BE),

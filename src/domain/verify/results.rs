@@ -40,7 +40,7 @@ pub struct Place {
 }
 
 impl Place {
-    fn nowhere(&self) -> bool {
+    fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
@@ -61,7 +61,7 @@ pub struct TestResult {
     /// How it ended.
     pub status: TestStatus,
     /// Where it ran; empty where the format does not say.
-    #[serde(default, skip_serializing_if = "Place::nowhere")]
+    #[serde(default, skip_serializing_if = "Place::is_empty")]
     pub place: Place,
     /// What of its place tells it from others of its suite and name in the same results; empty where there are none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -132,7 +132,7 @@ pub struct TestResults {
 
 impl TestResults {
     /// Whether a test has this status.
-    pub fn any(&self, status: TestStatus) -> bool {
+    pub fn has_status(&self, status: TestStatus) -> bool {
         self.tests.iter().any(|test| test.status == status)
     }
 }
@@ -154,7 +154,7 @@ impl<'a> Suites<'a> {
     }
 
     /// Whether this suite, or one inside it (`module.Class` is inside `module`), was reported: it ran.
-    pub(super) fn ran(&self, suite: &str) -> bool {
+    pub(super) fn has_run(&self, suite: &str) -> bool {
         let inside = format!("{suite}.");
         self.0.contains(suite) || self.0.range(inside.as_str()..).next().is_some_and(|other| other.starts_with(&inside))
     }

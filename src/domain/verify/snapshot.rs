@@ -10,10 +10,10 @@ use super::number::Number;
 use super::reports::ReportFile;
 use super::results::{Findings, Reading, TestResult, TestResults, TestStatus};
 use super::{SnapshotKey, StageOutcome, Summary, formats, identity, reports, telling};
-use crate::domain::base::text::printable;
+use crate::domain::base::text::replace_control_chars;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::excerpt::{HEAD_TAIL_LIMIT, head_tail};
-use crate::domain::verify::relative::readable;
+use crate::domain::verify::relative::to_text;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -67,10 +67,10 @@ pub struct StageResult {
 impl StageResult {
     /// Judges a run by its end and its whole output, or the files it left for `reports`: exit 0 passes if the parser is
     /// content too; 126, 127, signal, timeout and a failed start are not-run; everything else failed.
-    pub fn conclude(spec: &StageSpec, end: &ProcessEnd, output: &[u8], files: &[ReportFile], millis: u64) -> Self {
-        let text = readable(output);
+    pub fn from_run(spec: &StageSpec, end: &ProcessEnd, output: &[u8], files: &[ReportFile], millis: u64) -> Self {
+        let text = to_text(output);
         let text = formats::without_sequences(&text);
-        let (format, mut reading) = reading(spec, &text, files);
+        let (format, mut reading) = read_output(spec, &text, files);
         reading.tests.iter_mut().for_each(identity::label);
         let counts = spec.kind == StageKind::Tests && spec.format != Format::Exit;
         let reason = match end {
@@ -100,7 +100,7 @@ impl StageResult {
             after_build: None,
             reason,
             tests: reading.tests,
-            counted: (spec.reports.is_empty() && counts).then(|| formats::counted(format, &text)).flatten(),
+            counted: (spec.reports.is_empty() && counts).then(|| formats::count_unnamed(format, &text)).flatten(),
             findings: reading.findings,
             number: (spec.kind == StageKind::Metric).then(|| metric::read(&text)).flatten(),
             demand: spec.demand,
@@ -108,7 +108,7 @@ impl StageResult {
             millis,
             head_tail: telling::excerpt(&text, HEAD_TAIL_LIMIT),
         };
-        result.outcome = result.effective();
+        result.outcome = result.effective_outcome();
         if result.reason.is_none() {
             result.reason = result.problem().map(str::to_owned).or_else(|| result.off_limits());
         }
@@ -117,7 +117,7 @@ impl StageResult {
 
     /// A stage that is not run, since a build before it, in the results so far, did not pass; `None` where it is to be run.
     pub fn without_build(spec: &StageSpec, so_far: &[Self]) -> Option<Self> {
-        let broke = |stage: &&Self| stage.kind == StageKind::Build && stage.effective() != StageOutcome::Passed;
+        let broke = |stage: &&Self| stage.kind == StageKind::Build && stage.effective_outcome() != StageOutcome::Passed;
         let build = so_far.iter().find(broke)?.name.clone();
         Some(Self {
             name: spec.name.clone(),
@@ -138,15 +138,16 @@ impl StageResult {
             }
             _ => "tells its exit code only: tests that disappear or are skipped go unseen",
         };
-        (only && self.kind == StageKind::Tests).then(|| format!("stage {} {seen}", printable(&self.name)))
+        (only && self.kind == StageKind::Tests).then(|| format!("stage {} {seen}", replace_control_chars(&self.name)))
     }
 
     /// That it passed without a single test, although it is there for tests.
     pub fn no_test(&self) -> Option<String> {
         let none = self.tests.as_ref().is_some_and(|tests| tests.tests.is_empty() && tests.problem.is_none());
-        let fine = self.effective() == StageOutcome::Passed && self.counted.unwrap_or(0) == 0;
-        (self.kind == StageKind::Tests && none && fine)
-            .then(|| format!("stage {}: no test ran: what it left or printed names none", printable(&self.name)))
+        let fine = self.effective_outcome() == StageOutcome::Passed && self.counted.unwrap_or(0) == 0;
+        (self.kind == StageKind::Tests && none && fine).then(|| {
+            format!("stage {}: no test ran: what it left or printed names none", replace_control_chars(&self.name))
+        })
     }
 
     /// Its tests, as far as they could be read.
@@ -169,27 +170,27 @@ impl StageResult {
     pub fn off_limits(&self) -> Option<String> {
         match (self.kind, self.number) {
             (StageKind::Metric, None) => Some("no line of its output is one decimal number".to_owned()),
-            (_, Some(number)) => self.demand.beyond(number),
+            (_, Some(number)) => self.demand.exceeded_limit(number),
             _ => None,
         }
     }
 
     /// The outcome with the parsed results taken in: passed only if no test failed, the report is whole and a number is
     /// within its limits. Findings alone fail nothing: whether they do is for the tool to say.
-    pub fn effective(&self) -> StageOutcome {
+    pub fn effective_outcome(&self) -> StageOutcome {
         let contradicted = self.failing().next().is_some() || self.problem().is_some() || self.off_limits().is_some();
         if self.outcome == StageOutcome::Passed && contradicted { StageOutcome::Failed } else { self.outcome }
     }
 
     /// Whether its failure is told by something whole that can be compared: single failing tests, findings that make
     /// their tool say no, or nothing but a number beyond its limit.
-    pub fn explained(&self) -> bool {
-        let broke = self.left().is_some_and(Left::broke);
-        self.effective() == StageOutcome::Failed && self.problem().is_none() && !broke && self.cause()
+    pub fn is_explained(&self) -> bool {
+        let broke = self.exit_code().is_some_and(Left::is_broken);
+        self.effective_outcome() == StageOutcome::Failed && self.problem().is_none() && !broke && self.cause()
     }
 
     /// Its exit code with what was read beside it.
-    pub fn left(&self) -> Option<Left> {
+    pub fn exit_code(&self) -> Option<Left> {
         let failures = self.failing().count() as u64;
         self.exit.map(|code| Left { format: self.format.unwrap_or_default(), code, failures })
     }
@@ -198,8 +199,8 @@ impl StageResult {
     pub fn told_by_tests(&self) -> bool {
         let tests = self.failing().next().is_some();
         let only = self.findings.is_none() && self.number.is_none();
-        let code = self.left().is_none_or(|left| matches!(left.code, 0 | 1) || left.says_no() || left.counts());
-        self.explained() && tests && only && code
+        let code = self.exit_code().is_none_or(|left| matches!(left.code, 0 | 1) || left.says_no() || left.counts());
+        self.is_explained() && tests && only && code
     }
 
     fn cause(&self) -> bool {
@@ -209,16 +210,16 @@ impl StageResult {
     }
 
     /// Why it is not passed, in a few words; empty if it passed.
-    pub fn why(&self) -> String {
-        match (self.effective(), &self.reason, self.exit) {
+    pub fn failure_reason(&self) -> String {
+        match (self.effective_outcome(), &self.reason, self.exit) {
             (StageOutcome::Passed, ..) => String::new(),
             (_, Some(reason), _) => reason.clone(),
             (_, None, Some(0)) => "a test failed although the exit code is 0".to_owned(),
-            (StageOutcome::Failed, None, Some(code)) if self.left().is_some_and(Left::broke) => {
-                let meaning = self.left().and_then(Left::meaning).unwrap_or_default();
+            (StageOutcome::Failed, None, Some(code)) if self.exit_code().is_some_and(Left::is_broken) => {
+                let meaning = self.exit_code().and_then(Left::meaning).unwrap_or_default();
                 format!("exit code {code}, by which the tool says that it broke: {meaning}")
             }
-            (StageOutcome::Failed, None, Some(code)) => match (self.explained(), &self.tests, &self.findings) {
+            (StageOutcome::Failed, None, Some(code)) => match (self.is_explained(), &self.tests, &self.findings) {
                 (false, Some(_), _) => format!("exit code {code} although no test failed"),
                 (false, None, Some(_)) => format!("exit code {code}, which no finding explains"),
                 (true, None, Some(findings)) => {
@@ -236,9 +237,9 @@ impl StageResult {
     /// All its findings: none where it passed without printing any. `None` where they are not the whole truth (it did not
     /// run, failed for another reason, or the snapshot is older than the readers of findings).
     pub(super) fn known_findings(&self) -> Option<BTreeMap<&str, u64>> {
-        let passed = self.effective() == StageOutcome::Passed;
+        let passed = self.effective_outcome() == StageOutcome::Passed;
         match &self.findings {
-            Some(findings) if passed || self.explained() => {
+            Some(findings) if passed || self.is_explained() => {
                 Some(findings.counts.iter().map(|(name, count)| (name.as_str(), *count)).collect())
             }
             None if passed && self.format.is_some() => Some(BTreeMap::new()),
@@ -254,13 +255,13 @@ impl StageResult {
     /// Names its tests as `stage: suite: name`, without control characters.
     pub fn test_name(&self, suite: &str, name: &str) -> String {
         let parts = [self.name.as_str(), suite, name];
-        printable(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": "))
+        replace_control_chars(&parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": "))
     }
 }
 
 /// What the output of a stage says. A metric stage is read for its number alone; where tests are expected, a compiler's
 /// warnings say nothing about them.
-fn reading(spec: &StageSpec, text: &str, files: &[ReportFile]) -> (Format, Reading) {
+fn read_output(spec: &StageSpec, text: &str, files: &[ReportFile]) -> (Format, Reading) {
     let nothing = (Format::Exit, Reading::default());
     if spec.kind == StageKind::Metric {
         return nothing;
@@ -308,13 +309,13 @@ impl Snapshot {
     pub fn key_for(&self, key: SnapshotKey) -> SnapshotKey {
         match self.start {
             Start::Cold => key,
-            Start::Warm => key.warm(),
+            Start::Warm => key.to_warm(),
         }
     }
 
     /// What a landing needs to know of it. A snapshot without any stage is not-run.
-    pub fn summary(&self) -> Summary {
-        let has = |outcome| self.stages.iter().any(|stage| stage.effective() == outcome);
+    pub fn to_summary(&self) -> Summary {
+        let has = |outcome| self.stages.iter().any(|stage| stage.effective_outcome() == outcome);
         let outcome = if has(StageOutcome::Failed) {
             StageOutcome::Failed
         } else if has(StageOutcome::NotRun) || self.stages.is_empty() {
@@ -330,9 +331,9 @@ impl Snapshot {
             failed: count(TestStatus::Failed),
             skipped: count(TestStatus::Skipped),
             findings: self.findings(),
-            per_test: self.stages.iter().all(|s| s.effective() == StageOutcome::Passed || s.explained()),
+            per_test: self.stages.iter().all(|s| s.effective_outcome() == StageOutcome::Passed || s.is_explained()),
             flaky: self.flaky.clone(),
-            note: self.note(),
+            note: self.describe_obstacle(),
         }
     }
 
@@ -349,12 +350,12 @@ impl Snapshot {
     }
 
     /// Names of all tests that failed, of stages that are not passed without a test that says why, and of what is flaky.
-    pub fn suspicious(&self) -> BTreeSet<String> {
+    pub fn suspicious_tests(&self) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = self.flaky.iter().cloned().collect();
         for stage in &self.stages {
             names.extend(stage.failing().map(|test| stage.name_of(test)));
-            let told = stage.explained() && stage.failing().next().is_some();
-            if stage.effective() != StageOutcome::Passed && !told {
+            let told = stage.is_explained() && stage.failing().next().is_some();
+            if stage.effective_outcome() != StageOutcome::Passed && !told {
                 names.insert(stage.test_name("", ""));
             }
         }
@@ -363,19 +364,21 @@ impl Snapshot {
 
     /// Tells the stage that stands in the way: one that does not say by tests or findings why it failed before one that could not
     /// run and one that does; where all passed, those in which no test ran.
-    fn note(&self) -> String {
+    fn describe_obstacle(&self) -> String {
         let of = |wanted: &dyn Fn(&&StageResult) -> bool| self.stages.iter().find(wanted);
-        let failed = |stage: &&StageResult| stage.effective() == StageOutcome::Failed;
-        let not_run = |stage: &&StageResult| stage.effective() == StageOutcome::NotRun && stage.after_build.is_none();
-        let Some(stage) = of(&|s| failed(s) && !s.explained()).or_else(|| of(&not_run)).or_else(|| of(&failed)) else {
+        let failed = |stage: &&StageResult| stage.effective_outcome() == StageOutcome::Failed;
+        let not_run =
+            |stage: &&StageResult| stage.effective_outcome() == StageOutcome::NotRun && stage.after_build.is_none();
+        let Some(stage) = of(&|s| failed(s) && !s.is_explained()).or_else(|| of(&not_run)).or_else(|| of(&failed))
+        else {
             let empty = self.stages.iter().filter_map(StageResult::no_test).collect::<Vec<_>>().join("; ");
             return if self.stages.is_empty() { "no stage was run".to_owned() } else { head_tail(&empty, NOTE_LIMIT) };
         };
-        let heading = printable(&format!("{}: {}", stage.name, stage.why()));
+        let heading = replace_control_chars(&format!("{}: {}", stage.name, stage.failure_reason()));
         let room = NOTE_LIMIT.saturating_sub(heading.len() + 1);
-        let said = telling::quote(stage.failing().map(|test| (stage.name_of(test), test.said.as_str())));
-        let body = match stage.explained() && !said.is_empty() {
-            true => telling::lines(&said).join("\n"),
+        let said = telling::make_quotes(stage.failing().map(|test| (stage.name_of(test), test.said.as_str())));
+        let body = match stage.is_explained() && !said.is_empty() {
+            true => telling::format_quotes(&said).join("\n"),
             false => telling::excerpt(stage.head_tail.trim(), room),
         };
         let text = if body.is_empty() { heading } else { format!("{heading}\n{body}") };

@@ -4,7 +4,7 @@
 //! they are is not found by words: a test is only ever quoted from its own part of the output (see [`super::formats`]), and a stage
 //! where no test tells of it.
 
-use crate::domain::base::text::{floor, printable};
+use crate::domain::base::text::{floor_char_boundary, replace_control_chars};
 use crate::domain::verify::excerpt::head_tail;
 use crate::domain::verify::excerpt::left_out;
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,7 @@ const STRONG: &[&str] = &["assert", "panicked", "expect", "exception", "error:",
 const WEAK: &[&str] = &["fail", "error", "not ok"];
 
 /// How plainly a line says what went wrong; 0 for one that does not.
-fn weight(line: &str) -> u8 {
+fn line_weight(line: &str) -> u8 {
     // So pytest begins what it explains.
     if line.starts_with("E  ") {
         return 3;
@@ -32,24 +32,24 @@ fn weight(line: &str) -> u8 {
 }
 
 /// The first of the lines that say it most plainly, if any does.
-fn plainest<'a>(lines: impl Iterator<Item = &'a str>) -> Option<(u8, usize)> {
-    let heavy = lines.enumerate().map(|(at, line)| (weight(line), at)).filter(|(weight, _)| *weight > 0);
+fn find_plainest<'a>(lines: impl Iterator<Item = &'a str>) -> Option<(u8, usize)> {
+    let heavy = lines.enumerate().map(|(at, line)| (line_weight(line), at)).filter(|(weight, _)| *weight > 0);
     heavy.max_by_key(|(weight, at)| (*weight, std::cmp::Reverse(*at)))
 }
 
 /// From which line on an output says what went wrong; `None` where no line says so.
 pub fn place(text: &str) -> Option<usize> {
-    plainest(text.lines()).map(|(_, at)| at)
+    find_plainest(text.lines()).map(|(_, at)| at)
 }
 
 /// At most `most` lines of what a test or a stage said, without blank ones: its first line and those in which it says most plainly
 /// what went wrong.
-pub fn window(said: &str, most: usize) -> Vec<&str> {
+pub fn select_lines(said: &str, most: usize) -> Vec<&str> {
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     if lines.len() <= most || most < 2 {
         return lines.into_iter().take(most).collect();
     }
-    let told = plainest(lines.iter().skip(1).copied()).map_or(1, |(_, at)| at + 1);
+    let told = find_plainest(lines.iter().skip(1).copied()).map_or(1, |(_, at)| at + 1);
     // What explains it stands around it.
     let from = told.min(lines.len() + 1 - most).max(1);
     lines.iter().take(1).chain(&lines[from..]).take(most).copied().collect()
@@ -70,17 +70,17 @@ const QUOTED: usize = 4 * 1024;
 const QUOTES: usize = 10;
 
 /// Cuts what several said to the share of each, the first ones where there are too many.
-pub(super) fn quote<'a>(said: impl Iterator<Item = (String, &'a str)>) -> Vec<Said> {
+pub(super) fn make_quotes<'a>(said: impl Iterator<Item = (String, &'a str)>) -> Vec<Said> {
     let said: Vec<(String, &str)> = said.filter(|(_, text)| !text.trim().is_empty()).take(QUOTES).collect();
     let share = QUOTED / said.len().max(1);
     said.into_iter().map(|(by, text)| Said { by, text: excerpt(text.trim_end(), share) }).collect()
 }
 
 /// Quotes as lines of a text: `NAME says:` and what it said behind bars.
-pub fn lines(said: &[Said]) -> Vec<String> {
+pub fn format_quotes(said: &[Said]) -> Vec<String> {
     let quoted = |one: &Said| {
         let bars: String = one.text.lines().map(|line| format!("\n{BAR}{line}")).collect();
-        format!("{}{SAYS}{bars}", printable(&one.by))
+        format!("{}{SAYS}{bars}", replace_control_chars(&one.by))
     };
     said.iter().map(quoted).collect()
 }
@@ -89,7 +89,7 @@ const SAYS: &str = " says:";
 const BAR: &str = "  | ";
 
 /// The quotes of a text that [`lines`] made, cut to `most` lines together, the share of each; empty where it has none.
-pub fn quotes(text: &str, most: usize) -> Vec<String> {
+pub fn trim_quotes(text: &str, most: usize) -> Vec<String> {
     let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in text.lines() {
         match (line.strip_prefix(BAR), said.last_mut()) {
@@ -103,7 +103,7 @@ pub fn quotes(text: &str, most: usize) -> Vec<String> {
     let shown = said.into_iter().take((most / 3).max(1));
     let shown = shown.flat_map(|(by, lines)| {
         let text = lines.join("\n");
-        let lines: Vec<String> = window(&text, share - 1).into_iter().map(|line| format!("  {line}")).collect();
+        let lines: Vec<String> = select_lines(&text, share - 1).into_iter().map(|line| format!("  {line}")).collect();
         std::iter::once(by.to_owned()).chain(lines).collect::<Vec<_>>()
     });
     shown.take(most).collect()
@@ -115,9 +115,9 @@ pub fn excerpt(text: &str, limit: usize) -> String {
     let whole = head_tail(text, limit);
     // Marks of two cuts.
     let Some(room) = limit.checked_sub(120).filter(|_| text.len() > limit) else { return whole };
-    let (head, tail) = (floor(text, room / 6), floor(text, text.len() - room / 2));
+    let (head, tail) = (floor_char_boundary(text, room / 6), floor_char_boundary(text, text.len() - room / 2));
     let Some(told) = place_between(text, head..tail) else { return whole };
-    let end = floor(text, tail.min(told + room / 3));
+    let end = floor_char_boundary(text, tail.min(told + room / 3));
     let cut = |bytes: usize| if bytes > 0 { left_out(bytes) } else { String::new() };
     let (before, after) = (cut(told - head), cut(tail - end));
     format!("{}{before}{}{after}{}", &text[..head], &text[told..end], &text[tail..])
@@ -125,9 +125,9 @@ pub fn excerpt(text: &str, limit: usize) -> String {
 
 /// Where the line before the one that says most plainly what went wrong begins, if that says more than all the rest.
 fn place_between(text: &str, range: Range<usize>) -> Option<usize> {
-    let (said, at) = plainest(text[range.clone()].split('\n'))?;
+    let (said, at) = find_plainest(text[range.clone()].split('\n'))?;
     let outside = [&text[..range.start], &text[range.end..]];
-    if said < 2 || outside.into_iter().any(|part| plainest(part.lines()).is_some_and(|(other, _)| other >= said)) {
+    if said < 2 || outside.into_iter().any(|part| find_plainest(part.lines()).is_some_and(|(other, _)| other >= said)) {
         return None;
     }
     let before: usize = text[range.clone()].split('\n').take(at.saturating_sub(1)).map(|line| line.len() + 1).sum();

@@ -33,25 +33,25 @@ FAILED tests/test_cart.py::test_total - assert 250 == 751
 fn a_few_lines_are_the_first_and_those_that_say_it() {
     let total = PYTEST.split("____ test_total ____").nth(1).unwrap();
     let total = format!("____ test_total ____{}", total.split("_____ test_count").next().unwrap());
-    let found = window(&total, 3);
+    let found = select_lines(&total, 3);
     assert_eq!(found[1..], ["E       assert 250 == 751", "E        +  where 250 = total()"]);
     assert!(found[0].starts_with("____ test_total ____"), "{found:?}");
-    assert_eq!(window("a\n\nb\n", 5), ["a", "b"]);
-    assert_eq!(window("a\nb\nerror: c\n", 2), ["a", "error: c"]);
-    assert_eq!(window("only\nmore", 1), ["only"]);
+    assert_eq!(select_lines("a\n\nb\n", 5), ["a", "b"]);
+    assert_eq!(select_lines("a\nb\nerror: c\n", 2), ["a", "error: c"]);
+    assert_eq!(select_lines("only\nmore", 1), ["only"]);
 }
 
 #[test]
 fn quotes_have_the_share_of_each_and_are_found_again() {
     let long = "x\n".repeat(5_000);
-    let all = quote((0..30).map(|n| (format!("t: {n}"), if n == 1 { " " } else { long.as_str() })));
+    let all = make_quotes((0..30).map(|n| (format!("t: {n}"), if n == 1 { " " } else { long.as_str() })));
     assert_eq!(all.len(), QUOTES);
     assert!(all.iter().all(|one| one.text.len() <= QUOTED / QUOTES) && all[1].by == "t: 2");
-    let two = quote([("a: b".to_owned(), "not ok 1\n  sum is 4"), ("c".to_owned(), "boom")].into_iter());
-    let text = format!("1 test fails\n{}\nmore", lines(&two).join("\n"));
+    let two = make_quotes([("a: b".to_owned(), "not ok 1\n  sum is 4"), ("c".to_owned(), "boom")].into_iter());
+    let text = format!("1 test fails\n{}\nmore", format_quotes(&two).join("\n"));
     assert_eq!(text, "1 test fails\na: b says:\n  | not ok 1\n  |   sum is 4\nc says:\n  | boom\nmore");
-    assert_eq!(quotes(&text, 8), ["a: b says:", "  not ok 1", "    sum is 4", "c says:", "  boom"]);
-    assert!(quotes("nothing says:\nof it", 8).is_empty());
+    assert_eq!(trim_quotes(&text, 8), ["a: b says:", "  not ok 1", "    sum is 4", "c says:", "  boom"]);
+    assert!(trim_quotes("nothing says:\nof it", 8).is_empty());
 }
 
 #[test]
@@ -70,7 +70,7 @@ proptest! {
     #[test]
     fn an_excerpt_keeps_its_limit(text in "(E   x|error: é|assert|\n|ä{1,40}){0,200}", limit in 0_usize..900) {
         prop_assert!(excerpt(&text, limit).len() <= limit.max(text.len().min(limit)));
-        prop_assert!(window(&text, 3).len() <= 3 && quotes(&text, 9).len() <= 9);
+        prop_assert!(select_lines(&text, 3).len() <= 3 && trim_quotes(&text, 9).len() <= 9);
         prop_assert!(place(&text).is_none_or(|at| at < text.lines().count()));
     }
 }

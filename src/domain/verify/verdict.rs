@@ -28,7 +28,7 @@ use super::results::WHOLE_SUITE;
 use super::{
     Cause, Delta, Demands, FindingsChange, Gate, Judgement, MetricChange, Refusal, StageOutcome, Summary, Verdict,
 };
-use crate::domain::base::text::{floor, printable};
+use crate::domain::base::text::{floor_char_boundary, replace_control_chars};
 use std::collections::BTreeMap;
 
 /// Most names one reason lists.
@@ -58,9 +58,11 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
     };
     let forgiven: Vec<String> = delta.broken.iter().chain(&delta.new_failing).filter(pardoned).cloned().collect();
     let failing = [
-        told(&suites(delta, pardoned, flaky), |n, s| format!("{n} suite{s} could not run to {} end", its(n))),
-        told(&single(&delta.broken), |n, s| format!("{n} test{s} passed before and fail{} now", third(n))),
-        told(&single(&delta.new_failing), |n, s| format!("{n} new test{s} fail{}", third(n))),
+        told(&list_suites(delta, pardoned, flaky), |n, s| {
+            format!("{n} suite{s} could not run to {} end", possessive(n))
+        }),
+        told(&single(&delta.broken), |n, s| format!("{n} test{s} passed before and fail{} now", verb_ending(n))),
+        told(&single(&delta.new_failing), |n, s| format!("{n} new test{s} fail{}", verb_ending(n))),
     ];
     harm.extend(failing.into_iter().flatten().map(because(Cause::Failing)));
     // A stage that fails by nothing else than tests which are known to be flaky is no other harm.
@@ -75,7 +77,7 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
     harm.extend(broken.map(because(Cause::Stages)));
     let worse = findings(delta.findings.iter().filter(|change| change.hurts(ratchet)), |change| &change.new, "new");
     harm.extend(worse.into_iter().map(because(Cause::Findings)));
-    let worse = told(&numbers(delta, |change| change.hurts(ratchet)), |n, s| format!("{n} metric{s} got worse"));
+    let worse = told(&list_numbers(delta, |change| change.hurts(ratchet)), |n, s| format!("{n} metric{s} got worse"));
     harm.extend(worse.map(because(Cause::Metrics)));
     let gone =
         [(Cause::Removed, &delta.removed, "disappeared"), (Cause::Skipped, &delta.newly_skipped, "became skipped")];
@@ -103,7 +105,7 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
     let gone = told(&gone, |n, s| {
         format!(
             "{n} stage{s} fail{} in another way than before this change, and tests are missing from {}",
-            third(n),
+            verb_ending(n),
             if n == 1 { "it" } else { "them" }
         )
     });
@@ -112,14 +114,14 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
         let advice = "nothing to judge: verification failed before this change too, and what it reports does not say why \
                       it fails now; make it pass on the green branch, or let it print results in a format that is \
                       read (`format` of the stage)";
-        stops.push(because(Cause::NoJudgement)(listed(advice.to_owned(), &unread_stages, 0)));
+        stops.push(because(Cause::NoJudgement)(format_list(advice.to_owned(), &unread_stages, 0)));
     }
     if gate == Gate::Pass && after.outcome != StageOutcome::Passed {
         stops.push(because(Cause::Gate)("the gate `pass` demands that every stage passes".to_owned()));
     }
 
     let tests = !delta.fixed.is_empty() || !delta.stages_fixed.is_empty() || delta.added > 0;
-    let figures = delta.metrics.iter().any(|change| change.worse() == Some(false));
+    let figures = delta.metrics.iter().any(|change| change.is_worse() == Some(false));
     let better = tests || figures || delta.findings.iter().any(FindingsChange::helps);
     let verdict = match (harm.is_empty(), better) {
         (false, _) => Verdict::Hurt,
@@ -128,7 +130,10 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
     };
 
     other.extend(told(&forgiven, |n, s| {
-        format!("{n} test{s} fail{} of which it is known that chance decides (flaky), so nobody is blamed", third(n))
+        format!(
+            "{n} test{s} fail{} of which it is known that chance decides (flaky), so nobody is blamed",
+            verb_ending(n)
+        )
     }));
     other.extend(told(&delta.unstable, |n, s| {
         format!(
@@ -140,17 +145,17 @@ pub fn judge(before: &Summary, after: &Summary, delta: &Delta, demands: &Demands
         .extend(told(&delta.still_failing, |n, s| format!("{n} test{s} failed before this change too (pre-existing)")));
     let calm = delta.findings.iter().filter(|change| !change.hurts(ratchet));
     other.extend(findings(calm, |change| &change.new, "new"));
-    let calm = |change: &MetricChange| !change.hurts(ratchet) && change.worse() != Some(false);
-    other.extend(told(&numbers(delta, calm), |n, s| format!("{n} metric{s} changed")));
+    let calm = |change: &MetricChange| !change.hurts(ratchet) && change.is_worse() != Some(false);
+    other.extend(told(&list_numbers(delta, calm), |n, s| format!("{n} metric{s} changed")));
     for change in delta.findings.iter().filter(|change| change.kept_total > 0) {
         let (n, s) = (change.kept_total, if change.kept_total == 1 { "" } else { "s" });
         let heading = format!("{n} {} finding{s} of before this change too (pre-existing)", change.kind.word());
-        other.push(listed(heading, &change.kept, n.saturating_sub(change.kept.len() as u64)));
+        other.push(format_list(heading, &change.kept, n.saturating_sub(change.kept.len() as u64)));
     }
     other.extend(told(&delta.fixed, |n, s| format!("{n} test{s} fixed")));
     other.extend(told(&delta.stages_fixed, |n, s| format!("{n} stage{s} fixed")));
     other.extend(findings(delta.findings.iter(), |change| &change.gone, "fewer"));
-    let improved = numbers(delta, |change| change.worse() == Some(false));
+    let improved = list_numbers(delta, |change| change.is_worse() == Some(false));
     other.extend(told(&improved, |n, s| format!("{n} metric{s} got better")));
     let gone = gone.map(because(Cause::NoJudgement));
     let refusals: Vec<Refusal> = gone.into_iter().chain(harm).chain(stops).collect();
@@ -166,7 +171,7 @@ impl Judgement {
     /// The reasons as one text of at most [`EVIDENCE_LIMIT`] bytes, one per line.
     pub fn evidence(&self) -> String {
         let text = self.reasons.join("\n");
-        text[..floor(&text, EVIDENCE_LIMIT)].to_owned()
+        text[..floor_char_boundary(&text, EVIDENCE_LIMIT)].to_owned()
     }
 }
 
@@ -176,7 +181,7 @@ fn suite(name: &str) -> Option<&str> {
 }
 
 /// Suites that do not run to their end any more, or are new and do not, each with the number of tests that went with it.
-fn suites(delta: &Delta, pardoned: impl Fn(&&String) -> bool, flaky: impl Fn(&String) -> String) -> Vec<String> {
+fn list_suites(delta: &Delta, pardoned: impl Fn(&&String) -> bool, flaky: impl Fn(&String) -> String) -> Vec<String> {
     let blamed = delta.broken.iter().chain(&delta.new_failing).filter(|name| !pardoned(name));
     let named = blamed.filter_map(|name| Some((name, suite(name)?)));
     let line = |(name, suite): (&String, &str)| {
@@ -197,18 +202,18 @@ fn misses_tests(delta: &Delta, line: &str) -> bool {
     delta.removed.iter().any(|test| test.starts_with(stage))
 }
 
-const fn its(count: usize) -> &'static str {
+const fn possessive(count: usize) -> &'static str {
     if count == 1 { "its" } else { "their" }
 }
 
-const fn third(count: usize) -> &'static str {
+const fn verb_ending(count: usize) -> &'static str {
     if count == 1 { "s" } else { "" }
 }
 
 /// The reason that names these, where there are some.
 fn told(names: &[String], heading: impl Fn(usize, &str) -> String) -> Option<String> {
     let plural = if names.len() == 1 { "" } else { "s" };
-    (!names.is_empty()).then(|| listed(heading(names.len(), plural), names, 0))
+    (!names.is_empty()).then(|| format_list(heading(names.len(), plural), names, 0))
 }
 
 /// One reason per kind of findings, security first.
@@ -228,12 +233,12 @@ fn findings<'a>(
     kinds.into_iter().filter_map(line).collect()
 }
 
-fn numbers(delta: &Delta, wanted: impl Fn(&MetricChange) -> bool) -> Vec<String> {
+fn list_numbers(delta: &Delta, wanted: impl Fn(&MetricChange) -> bool) -> Vec<String> {
     delta.metrics.iter().filter(|change| wanted(change)).map(MetricChange::to_string).collect()
 }
 
 /// A heading and names, as many as may be; `unnamed` more are known by their count only.
-fn listed(heading: String, names: &[String], unnamed: u64) -> String {
+fn format_list(heading: String, names: &[String], unnamed: u64) -> String {
     let mut line = heading;
     let mut rest = unnamed + names.len() as u64;
     // Many may have one name, as those of TAP that have none.
@@ -254,9 +259,9 @@ fn listed(heading: String, names: &[String], unnamed: u64) -> String {
 }
 
 fn clean(text: &str, limit: usize) -> String {
-    let text = printable(text);
+    let text = replace_control_chars(text);
     let text = text.trim();
-    if text.len() <= limit { text.to_owned() } else { format!("{}…", &text[..floor(text, limit - 3)]) }
+    if text.len() <= limit { text.to_owned() } else { format!("{}…", &text[..floor_char_boundary(text, limit - 3)]) }
 }
 
 /// Keeps whole reasons from the front and says how many are left out.

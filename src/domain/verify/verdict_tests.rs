@@ -1,6 +1,6 @@
 //! The gate over small deltas, and what must hold for any two snapshots.
 
-use super::super::delta::delta;
+use super::super::delta::compare_snapshots;
 use super::super::delta::tests::{any_snapshot, of, snapshot, stage};
 use super::super::results::{TestResult, TestStatus};
 use super::super::snapshot::Snapshot;
@@ -14,7 +14,7 @@ const fn demands(gate: Gate, ratchet: bool, allow_removed_tests: bool) -> Demand
 }
 
 fn gate(before: &Snapshot, after: &Snapshot, gate: Gate, allow: bool) -> Judgement {
-    judge(&before.summary(), &after.summary(), &delta(before, after), &demands(gate, false, allow))
+    judge(&before.to_summary(), &after.to_summary(), &compare_snapshots(before, after), &demands(gate, false, allow))
 }
 
 fn plain(before: &Snapshot, after: &Snapshot) -> Judgement {
@@ -144,9 +144,9 @@ fn an_unchanged_pass_is_neutral_and_lands() {
 fn summaries_are_believed_even_without_a_delta() {
     let nothing = Delta::default();
     for outcome in [Failed, NotRun] {
-        let after = exit(outcome).summary();
+        let after = exit(outcome).to_summary();
         for before in [Passed, Failed, NotRun] {
-            let found = judge(&exit(before).summary(), &after, &nothing, &demands(Gate::NoRegression, false, true));
+            let found = judge(&exit(before).to_summary(), &after, &nothing, &demands(Gate::NoRegression, false, true));
             assert!(!found.lands && !found.reasons.is_empty());
         }
     }
@@ -155,10 +155,10 @@ fn summaries_are_believed_even_without_a_delta() {
 #[test]
 fn a_test_that_was_flaky_before_blames_nobody() {
     let judged = |flaky: &str, after: &str, gate| {
-        let mut before = of("+a +b").summary();
+        let mut before = of("+a +b").to_summary();
         before.flaky = vec![flaky.to_owned()];
         let after = of(after);
-        judge(&before, &after.summary(), &delta(&of("+a +b"), &after), &demands(gate, false, false))
+        judge(&before, &after.to_summary(), &compare_snapshots(&of("+a +b"), &after), &demands(gate, false, false))
     };
     let calm = judged("t: s: a", "-a +b", Gate::NoRegression);
     assert_eq!((calm.lands, calm.verdict), (true, Verdict::Neutral));
@@ -180,10 +180,14 @@ fn a_test_that_was_flaky_before_blames_nobody() {
     // Nor is a stage that broke beside it.
     let mut broke = of("-a +b");
     broke.stages[0].exit = Some(3);
-    let mut before = of("+a +b").summary();
+    let mut before = of("+a +b").to_summary();
     before.flaky = vec!["t: s: a".to_owned()];
-    let found =
-        judge(&before, &broke.summary(), &delta(&of("+a +b"), &broke), &demands(Gate::NoRegression, false, false));
+    let found = judge(
+        &before,
+        &broke.to_summary(),
+        &compare_snapshots(&of("+a +b"), &broke),
+        &demands(Gate::NoRegression, false, false),
+    );
     assert!(!found.lands && found.reasons[0].starts_with("1 stage passed before"), "{:?}", found.reasons);
 }
 
@@ -194,8 +198,8 @@ fn reasons_keep_their_limits() {
     assert!(short.reasons[0].ends_with(", … and 460 more"), "{}", short.reasons[0]);
     let long = plain(&of(&many('+', 3000)), &of(&many('-', 2000)));
     assert!(long.evidence().len() <= EVIDENCE_LIMIT && long.evidence().contains("more"));
-    let note = Summary { note: "é\0".repeat(9000), ..exit(Failed).summary() };
-    let found = judge(&exit(Passed).summary(), &note, &Delta::default(), &demands(Gate::NoRegression, false, false));
+    let note = Summary { note: "é\0".repeat(9000), ..exit(Failed).to_summary() };
+    let found = judge(&exit(Passed).to_summary(), &note, &Delta::default(), &demands(Gate::NoRegression, false, false));
     assert!(found.evidence().len() <= EVIDENCE_LIMIT && !found.evidence().contains('\0'));
 }
 
@@ -206,11 +210,11 @@ proptest! {
         let found = gate(&x, &y, kind, allow);
         if found.lands {
             prop_assert_ne!(found.verdict, Verdict::Hurt);
-            prop_assert!(y.stages.iter().all(|s| s.effective() != NotRun) && !y.stages.is_empty());
-            if strict || x.summary().outcome == Passed {
-                prop_assert_eq!(y.summary().outcome, Passed);
+            prop_assert!(y.stages.iter().all(|s| s.effective_outcome() != NotRun) && !y.stages.is_empty());
+            if strict || x.to_summary().outcome == Passed {
+                prop_assert_eq!(y.to_summary().outcome, Passed);
             }
-            let change = delta(&x, &y);
+            let change = compare_snapshots(&x, &y);
             prop_assert!(change.broken.is_empty() && change.new_failing.is_empty());
             prop_assert!(allow || change.worse() == 0);
         } else {
@@ -225,7 +229,7 @@ proptest! {
     #[test]
     fn removing_a_test_is_always_hurt_unless_allowed(x in any_snapshot(), at: proptest::sample::Index) {
         let places: Vec<(usize, usize)> = x.stages.iter().enumerate()
-            .filter(|(_, stage)| stage.effective() != NotRun)
+            .filter(|(_, stage)| stage.effective_outcome() != NotRun)
             .flat_map(|(n, stage)| stage.tests.iter().flat_map(move |t| (0..t.tests.len()).map(move |k| (n, k)))).collect();
         prop_assume!(!places.is_empty());
         let (n, k) = places[at.index(places.len())];
@@ -240,6 +244,6 @@ proptest! {
 #[test]
 fn names_that_many_tests_have_are_listed_once() {
     let names = ["a", "a", "a", "b"].map(str::to_owned);
-    assert_eq!(listed("4 tests disappeared".to_owned(), &names, 0), "4 tests disappeared: a (3 of this name), b");
-    assert_eq!(listed("x".to_owned(), &names, 2), "x: a (3 of this name), b, … and 2 more");
+    assert_eq!(format_list("4 tests disappeared".to_owned(), &names, 0), "4 tests disappeared: a (3 of this name), b");
+    assert_eq!(format_list("x".to_owned(), &names, 2), "x: a (3 of this name), b, … and 2 more");
 }

@@ -18,7 +18,7 @@ type Turn = tokio::sync::Mutex<()>;
 
 impl Asking {
     /// Waits until nobody else asks the same; others wait until what is returned is dropped.
-    pub(in crate::engine) async fn turn(&self, green: &Tip, unit: &UnitSpec) -> OwnedMutexGuard<()> {
+    pub(in crate::engine) async fn wait_turn(&self, green: &Tip, unit: &UnitSpec) -> OwnedMutexGuard<()> {
         let one = {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             all.retain(|_, one| one.strong_count() > 0);

@@ -22,8 +22,8 @@ use crate::adapters::store::{Store, StoreError};
 use crate::adapters::trouble::{Places, cause_of};
 use crate::config::Settings;
 use crate::domain::base::FieldHash;
+use crate::domain::detect::network::withheld_message;
 use crate::domain::plan::globs::Globs;
-use crate::domain::survey::network::withheld;
 use crate::domain::trouble::{Trouble, chain};
 use crate::domain::values::TreeId;
 use crate::domain::verify::SnapshotKey;
@@ -175,21 +175,21 @@ impl ExecutionContext {
     }
 
     /// An error as trouble: what stood in the way, and what is said of it.
-    pub fn trouble(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
+    pub fn to_trouble(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
         let places = Places { source: self.facts.common_dir.clone(), state: self.state.root().to_owned() };
-        Trouble::new(cause_of(behind(error), &places), chain(error))
+        Trouble::new(cause_of(inner_error(error), &places), chain(error))
     }
 
     /// The same, with what was tried.
-    pub fn trouble_at(&self, what: &str, error: &(dyn std::error::Error + 'static)) -> Trouble {
-        self.trouble(error).while_trying(what)
+    pub fn to_trouble_at(&self, what: &str, error: &(dyn std::error::Error + 'static)) -> Trouble {
+        self.to_trouble(error).while_trying(what)
     }
 
     /// The tree that is verified in the place of `tree`: without the paths of `target.verification.ignore`.
     ///
     /// # Errors
     /// [`EngineError`] when git fails.
-    pub async fn verified(&self, tree: &TreeId) -> Result<Filtered, EngineError> {
+    pub async fn filter_tree(&self, tree: &TreeId) -> Result<Filtered, EngineError> {
         let ignore = &self.settings().verification.ignore;
         if ignore.is_empty() {
             return Ok(Filtered { tree: tree.clone(), removed: Vec::new() });
@@ -227,8 +227,8 @@ impl ExecutionContext {
     }
 
     /// What to say where a run fails that may need the network: which variables for that it did not get. Names only.
-    pub fn withheld(&self, names: &[String]) -> Option<String> {
-        withheld(|name| self.env.var(name).is_some(), names)
+    pub fn describe_withheld(&self, names: &[String]) -> Option<String> {
+        withheld_message(|name| self.env.var(name).is_some(), names)
     }
 
     /// What a snapshot's validity depends on beside tree and stages (design, section 10): what the host says, the files that
@@ -268,7 +268,7 @@ impl ExecutionContext {
 }
 
 /// The error that one of the engine passes on as its own.
-fn behind<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
+fn inner_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> &'e (dyn std::error::Error + 'static) {
     match (error.downcast_ref::<EngineError>(), error.downcast_ref::<SnapshotError>()) {
         (Some(EngineError::Git(error)), _) => error,
         (Some(EngineError::Store(error)), _) | (_, Some(SnapshotError::Store(error))) => error,

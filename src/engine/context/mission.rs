@@ -112,7 +112,7 @@ impl MissionContext {
 
     /// The same, with everything measured by the clock of the mission's journal.
     #[must_use]
-    pub fn measured_by(mut self, clock: EngineClock) -> Self {
+    pub fn with_clock(mut self, clock: EngineClock) -> Self {
         self.execution.clock = clock;
         self
     }
@@ -121,7 +121,7 @@ impl MissionContext {
     ///
     /// # Errors
     /// [`EngineError`] with what took that from it.
-    pub fn in_office(&self) -> Result<(), EngineError> {
+    pub fn check_ownership(&self) -> Result<(), EngineError> {
         self.store().in_office()?;
         if self.source.owner().lost() {
             return Err(GitError::NotOwner { refname: self.green_ref() }.into());

@@ -9,11 +9,11 @@ use crate::adapters::host::local::process::engine::EngineIdentity;
 use crate::adapters::store::Store;
 use crate::adapters::store::place::{PlaceError, StateDir};
 use crate::domain::mission::Refusal;
-use crate::engine::context::refusal::{Act, alive, foreign};
+use crate::engine::context::refusal::{Act, foreign_owner_refusal, living_engine_refusal};
 use std::path::Path;
 
 /// Whether the engine of `own` may claim a repository that holds the card `known`.
-pub(in crate::engine) fn may_claim(
+pub(in crate::engine) fn check_claim(
     known: Option<OwnerRecord>,
     own: &OwnerRecord,
     take_over: Option<&str>,
@@ -21,40 +21,40 @@ pub(in crate::engine) fn may_claim(
 ) -> Result<(), Refusal> {
     match known.map_or(Standing::Free, |known| known.standing(own)) {
         Standing::Free | Standing::Ours => Ok(()),
-        Standing::Alive(other) => Err(alive(&other)),
+        Standing::Alive(other) => Err(living_engine_refusal(&other)),
         Standing::Foreign(other) if take_over.is_some_and(|machine| other.engine.is_on(machine)) => Ok(()),
-        Standing::Foreign(other) => Err(foreign(&other, own, take_over, act)),
+        Standing::Foreign(other) => Err(foreign_owner_refusal(&other, own, take_over, act)),
     }
 }
 
 /// That a repository with the card `known` belongs to nobody else than the state directory of `own`; an engine of its own is no
 /// obstacle here.
-pub(in crate::engine) fn is_ours(known: Option<OwnerRecord>, own: &OwnerRecord) -> Result<(), Refusal> {
+pub(in crate::engine) fn check_owner(known: Option<OwnerRecord>, own: &OwnerRecord) -> Result<(), Refusal> {
     let works = |known: &OwnerRecord| known.state_id == own.state_id && known.engine.lives();
-    may_claim(known.filter(|known| !works(known)), own, None, Act::Start)
+    check_claim(known.filter(|known| !works(known)), own, None, Act::Start)
 }
 
 /// The same for a state directory in which no mission was begun: whoever looks there finds nothing, which says nothing of a
 /// repository that belongs to another one. `None` also where git cannot tell.
-pub(in crate::engine) async fn elsewhere(state: &StateDir, facts: &SourceFacts) -> Option<Refusal> {
+pub(in crate::engine) async fn check_unused(state: &StateDir, facts: &SourceFacts) -> Option<Refusal> {
     let begun = |store: Store| store.missions().is_ok_and(|missions| !missions.is_empty());
     if !matches!(Store::open_existing(&state.db()).map(|store| store.map(begun)), Ok(None | Some(false))) {
         return None;
     }
     let (_, known) = owner(&Git::in_folder(&facts.toplevel, ChildGuard::none())).await.ok()?;
-    is_ours(Some(known?), &who_asks(state, &facts.common_dir).ok()?).err()
+    check_owner(Some(known?), &reader_card(state, &facts.common_dir).ok()?).err()
 }
 
 /// The card of a state directory that only looks: one that does not exist owns nothing, and is not made by looking.
-pub(in crate::engine) fn who_asks(state: &StateDir, common_dir: &Path) -> Result<OwnerRecord, PlaceError> {
+pub(in crate::engine) fn reader_card(state: &StateDir, common_dir: &Path) -> Result<OwnerRecord, PlaceError> {
     if state.root().join("state-id").is_file() {
-        return card(state, common_dir);
+        return make_card(state, common_dir);
     }
     Ok(without_id(state, common_dir))
 }
 
 /// What this state directory writes into the owner ref of a repository; without an epoch.
-pub(in crate::engine) fn card(state: &StateDir, common_dir: &Path) -> Result<OwnerRecord, PlaceError> {
+pub(in crate::engine) fn make_card(state: &StateDir, common_dir: &Path) -> Result<OwnerRecord, PlaceError> {
     Ok(OwnerRecord { state_id: state.state_id()?, ..without_id(state, common_dir) })
 }
 

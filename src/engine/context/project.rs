@@ -8,7 +8,7 @@ use crate::adapters::os::environment::Environment;
 use crate::adapters::os::{clock, files};
 use crate::adapters::store::place::StateDir;
 use crate::adapters::store::{Store, wake};
-use crate::config::{FILE_NAME, Inputs, Layers, Settings, lookup};
+use crate::config::{FILE_NAME, Inputs, Layers, Settings, find_settings_file};
 use crate::domain::mission::Refusal;
 use crate::engine::context::owner;
 use crate::engine::error::EngineError;
@@ -51,14 +51,14 @@ impl Project {
     pub async fn open(place: &Where) -> Result<Self, EngineError> {
         let env = Environment::of_process()?;
         let found = read_layers(&env, place)?;
-        Self::with(env, found).await
+        Self::from_layers(env, found).await
     }
 
     /// The project of settings that were read already.
     ///
     /// # Errors
     /// [`EngineError`] when there is no repository.
-    pub async fn with(env: Environment, (layers, directory, config_file): Found) -> Result<Self, EngineError> {
+    pub async fn from_layers(env: Environment, (layers, directory, config_file): Found) -> Result<Self, EngineError> {
         let path = layers.path("target.path").unwrap_or(directory);
         let facts = inspect(&Git::in_folder(&path, ChildGuard::none())).await?;
         let mut state = StateDir::locate(&facts.common_dir, &env)?;
@@ -70,7 +70,7 @@ impl Project {
         {
             state = own;
         }
-        let elsewhere = owner::elsewhere(&state, &facts).await;
+        let elsewhere = owner::check_unused(&state, &facts).await;
         Ok(Self { env, layers, config_file, facts, state, elsewhere })
     }
 
@@ -164,10 +164,10 @@ pub type Found = (Layers, PathBuf, Option<PathBuf>);
 /// # Errors
 /// [`EngineError`] when a named file cannot be read or a key is wrong.
 pub fn read_layers(env: &Environment, place: &Where) -> Result<Found, EngineError> {
-    let start = start(env, place)?;
+    let start = start_directory(env, place)?;
     let file = match &place.config {
         Some(path) => Some(env.cwd().join(path)),
-        None => lookup(&start, Path::is_file),
+        None => find_settings_file(&start, Path::is_file),
     };
     let text = match &file {
         Some(path) => Some(files::read_text(path).map_err(|source| EngineError::File { path: path.clone(), source })?),
@@ -180,7 +180,7 @@ pub fn read_layers(env: &Environment, place: &Where) -> Result<Found, EngineErro
 ///
 /// # Errors
 /// [`EngineError::Usage`] when it is none.
-pub fn start(env: &Environment, place: &Where) -> Result<PathBuf, EngineError> {
+pub fn start_directory(env: &Environment, place: &Where) -> Result<PathBuf, EngineError> {
     let start = place.directory.as_ref().map_or_else(|| env.cwd().to_owned(), |dir| env.cwd().join(dir));
     if !start.is_dir() {
         let what = format!("{} is not a folder", start.display());

@@ -39,19 +39,19 @@ impl Redactor {
     }
 
     /// Cleans what a report quotes.
-    pub fn report(&self, report: &mut SessionReport) {
+    pub fn clean_report(&self, report: &mut SessionReport) {
         report.agent.summary = self.clean(&report.agent.summary);
-        report.agent.said.texts().for_each(|text| *text = self.clean(text));
+        report.agent.said.texts_mut().for_each(|text| *text = self.clean(text));
         report.hold = report.hold.as_deref().map(|h| self.clean(h));
         report.notes.iter_mut().for_each(|n| *n = self.clean(n));
         report.work.left_out.iter_mut().for_each(|left| left.path = self.clean(&left.path));
         if let ProcessEnd::Infrastructure(trouble) = &mut report.run.end {
-            self.trouble(trouble);
+            self.clean_trouble(trouble);
         }
     }
 
     /// Cleans what is said of trouble.
-    pub fn trouble(&self, trouble: &mut Trouble) {
+    pub fn clean_trouble(&self, trouble: &mut Trouble) {
         trouble.why = self.clean(&trouble.why);
         if let Cause::Unknown(key) = &mut trouble.cause {
             *key = self.clean(key);
@@ -59,7 +59,7 @@ impl Redactor {
     }
 
     /// Cleans what a snapshot quotes; names of tests and findings are identities and are cleaned alike in every run.
-    pub fn snapshot(&self, snapshot: &mut Snapshot) {
+    pub fn clean_snapshot(&self, snapshot: &mut Snapshot) {
         for stage in &mut snapshot.stages {
             stage.head_tail = self.clean(&stage.head_tail);
             stage.reason = stage.reason.as_deref().map(|r| self.clean(r));
@@ -90,9 +90,9 @@ mod tests {
         let names = ["TOKEN".to_owned(), "SHORT".to_owned(), "ABSENT".to_owned()];
         let redactor = Redactor::of(&env, &names);
         assert_eq!(redactor.clean("yes: s3cr3t-value, untouched"), "yes: [TOKEN], untouched");
-        let mut report = SessionReport::bare(ProcessEnd::Infrastructure("with s3cr3t-value".to_owned().into()));
+        let mut report = SessionReport::from_end(ProcessEnd::Infrastructure("with s3cr3t-value".to_owned().into()));
         report.notes.push("s3cr3t-value".to_owned());
-        redactor.report(&mut report);
+        redactor.clean_report(&mut report);
         assert_eq!(report.notes, ["[TOKEN]"]);
         assert!(matches!(report.run.end, ProcessEnd::Infrastructure(trouble) if trouble.why == "with [TOKEN]"));
     }

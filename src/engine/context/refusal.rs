@@ -21,7 +21,7 @@ pub enum Act {
 
 impl Act {
     /// What is done again once the reason is mended.
-    pub(in crate::engine) fn again(self) -> &'static str {
+    pub(in crate::engine) fn retry_hint(self) -> &'static str {
         match self {
             Self::Start => "start again",
             Self::Resume => "`mc mission resume`",
@@ -39,22 +39,22 @@ impl Act {
 }
 
 /// Git cannot work on the repository, said to somebody who starts a mission.
-pub(in crate::engine) fn said(e: GitError) -> Refusal {
-    said_to(&e, Act::Start)
+pub(in crate::engine) fn git_refusal(e: GitError) -> Refusal {
+    git_refusal_for(&e, Act::Start)
 }
 
 /// The same, said to somebody who does `act`.
-pub(in crate::engine) fn said_to(e: &GitError, act: Act) -> Refusal {
+pub(in crate::engine) fn git_refusal_for(e: &GitError, act: Act) -> Refusal {
     match e {
         GitError::Io(file) if file.path == std::env::temp_dir() => {
-            trouble(e, "let TMPDIR name a folder that exists and can be written, or unset it")
+            error_refusal(e, "let TMPDIR name a folder that exists and can be written, or unset it")
         }
-        _ => trouble(e, &format!("mend the repository, then {}", act.again())),
+        _ => error_refusal(e, &format!("mend the repository, then {}", act.retry_hint())),
     }
 }
 
 /// An error of the environment; `hint` helps unless its cause is a full disk or a limit of this process.
-pub(in crate::engine) fn trouble(e: &(dyn std::error::Error + 'static), hint: &str) -> Refusal {
+pub(in crate::engine) fn error_refusal(e: &(dyn std::error::Error + 'static), hint: &str) -> Refusal {
     match limit_of(e) {
         Some(limit) => environment(format!("{}: {}", limit.words(), chain(e)), limit.remedy()),
         None => environment(chain(e), if is_full(e) { ROOM } else { hint }),
@@ -70,13 +70,18 @@ pub(in crate::engine) fn environment(reason: String, hint: &str) -> Refusal {
 }
 
 /// Others are faster each time.
-pub(in crate::engine) fn contested() -> Refusal {
+pub(in crate::engine) fn contested_refusal() -> Refusal {
     let reason = "others claim this repository again and again".to_owned();
     Refusal { reason, hint: "let one mc work on it at a time".to_owned(), exit: 5 }
 }
 
 /// The state directory of `card` owns the repository, and not that of `own`; `asked` is the machine a person takes it over from.
-pub(in crate::engine) fn foreign(card: &OwnerRecord, own: &OwnerRecord, asked: Option<&str>, act: Act) -> Refusal {
+pub(in crate::engine) fn foreign_owner_refusal(
+    card: &OwnerRecord,
+    own: &OwnerRecord,
+    asked: Option<&str>,
+    act: Act,
+) -> Refusal {
     let machine = if card.engine.host.is_empty() { &card.engine.machine } else { &card.engine.host };
     let not = asked.map(|asked| format!(", not to one on {asked}")).unwrap_or_default();
     let reason = format!("this repository belongs to the state directory {} on {machine}{not}", card.path);
@@ -91,7 +96,7 @@ pub(in crate::engine) fn foreign(card: &OwnerRecord, own: &OwnerRecord, asked: O
 }
 
 /// An engine of another state directory lives on this machine.
-pub(in crate::engine) fn alive(card: &OwnerRecord) -> Refusal {
+pub(in crate::engine) fn living_engine_refusal(card: &OwnerRecord) -> Refusal {
     let (pid, path) = (card.engine.pid, &card.path);
     let reason = format!("another mc (pid {pid}) works on this repository, with the state directory {path}");
     let hint = format!(

@@ -11,9 +11,9 @@ use crate::adapters::host::local::process::engine::EngineIdentity;
 use crate::adapters::host::local::process::lock::{LockError, RunLock};
 use crate::adapters::store::{Store, wake};
 use crate::domain::mission::Refusal;
-use crate::engine::context::owner::{card, may_claim};
+use crate::engine::context::owner::{check_claim, make_card};
 use crate::engine::context::project::Project;
-use crate::engine::context::refusal::{Act, contested, said_to};
+use crate::engine::context::refusal::{Act, contested_refusal, git_refusal_for};
 use crate::engine::error::EngineError;
 use std::time::Duration;
 
@@ -52,24 +52,24 @@ pub(in crate::engine) async fn begin(
     // Refuses a state directory that belongs to another repository.
     project.state.create()?;
     let lock = match take_lock(project).await {
-        Err(EngineError::Lock(LockError::Held { pid })) => return Err(held(project, pid)),
+        Err(EngineError::Lock(LockError::Held { pid })) => return Err(lock_held_error(project, pid)),
         lock => lock?,
     };
     let mut store = Store::open(&project.state.db())?;
     let tenant = store.tenant()?;
-    if let Some(engine) = identity(&tenant.card).filter(EngineIdentity::lives) {
-        return Err(held(project, engine.pid));
+    if let Some(engine) = parse_identity(&tenant.card).filter(EngineIdentity::lives) {
+        return Err(lock_held_error(project, engine.pid));
     }
     let mark = OwnerMark::default();
     let git = project.source(lock.guard()).owned_by(&mark);
-    let mut card = card(&project.state, &project.facts.common_dir)?;
+    let mut card = make_card(&project.state, &project.facts.common_dir)?;
     card.epoch = tenant.epoch + 1;
     let common_dir = project.facts.common_dir.clone();
     let _ = tokio::task::spawn_blocking(move || remove_stale_lock(&common_dir)).await;
     let (_, known) = owner(&git).await?;
     if let Some(known) = known {
         card.epoch = card.epoch.max(known.epoch + 1);
-        own(&git, &card, take_over, act).await.map_err(EngineError::Refused)?;
+        claim_repository(&git, &card, take_over, act).await.map_err(EngineError::Refused)?;
     }
     let text = serde_json::to_string(&card).map_err(|e| EngineError::Record { seq: 0, reason: e.to_string() })?;
     store.take_epoch(&lock, card.epoch, &text)?;
@@ -89,35 +89,35 @@ pub(in crate::engine) async fn claim_now(
     let broken = |reason: String| Refusal { reason, hint: "see `mc doctor`".to_owned(), exit: 6 };
     let card: OwnerRecord =
         serde_json::from_str(store_card).map_err(|e| broken(format!("read who took the newest epoch: {e}")))?;
-    own(git, &card, take_over, act).await
+    claim_repository(git, &card, take_over, act).await
 }
 
 /// Writes the card, unless somebody else owns the repository and is not given up.
-pub(in crate::engine) async fn own(
+pub(in crate::engine) async fn claim_repository(
     git: &Git,
     card: &OwnerRecord,
     take_over: Option<&str>,
     act: Act,
 ) -> Result<(), Refusal> {
     for _ in 0..CLAIMS {
-        let (held, known) = owner(git).await.map_err(|e| said_to(&e, act))?;
-        may_claim(known, card, take_over, act)?;
-        if claim(git, card, held.as_ref()).await.map_err(|e| said_to(&e, act))? {
+        let (held, known) = owner(git).await.map_err(|e| git_refusal_for(&e, act))?;
+        check_claim(known, card, take_over, act)?;
+        if claim(git, card, held.as_ref()).await.map_err(|e| git_refusal_for(&e, act))? {
             return Ok(());
         }
     }
-    Err(contested())
+    Err(contested_refusal())
 }
 
-fn identity(card: &str) -> Option<EngineIdentity> {
+fn parse_identity(card: &str) -> Option<EngineIdentity> {
     serde_json::from_str(card).ok()
 }
 
 /// Another engine works here. It is woken, so that it looks at once whether its lock is still the one that counts; where the
 /// lock file does not name it, the database does.
-fn held(project: &Project, named: u32) -> EngineError {
+fn lock_held_error(project: &Project, named: u32) -> EngineError {
     let _ = wake::ring(&project.state.wake());
-    let written = || identity(&project.own_store().ok()??.tenant().ok()?.card).map(|engine| engine.pid);
+    let written = || parse_identity(&project.own_store().ok()??.tenant().ok()?.card).map(|engine| engine.pid);
     EngineError::Lock(LockError::Held { pid: if named == 0 { written().unwrap_or(0) } else { named } })
 }
 

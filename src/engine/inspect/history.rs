@@ -21,7 +21,7 @@ pub struct History {
 ///
 /// # Errors
 /// [`EngineError`] when the database cannot be read.
-pub fn missions(store: &Store) -> Result<Vec<MissionId>, EngineError> {
+pub fn list_missions(store: &Store) -> Result<Vec<MissionId>, EngineError> {
     Ok(store.missions()?)
 }
 
@@ -67,7 +67,7 @@ pub fn read<T: serde::de::DeserializeOwned>(row: &Row) -> Result<T, EngineError>
 ///
 /// # Errors
 /// [`EngineError`] when the database cannot be read.
-pub fn landings(store: &Store) -> Result<Vec<(UnitId, CommitId)>, EngineError> {
+pub fn list_landings(store: &Store) -> Result<Vec<(UnitId, CommitId)>, EngineError> {
     let mut found = Vec::new();
     store.for_each_row(None, 0, |row| {
         if row.kind == "landed"
@@ -84,13 +84,13 @@ pub fn landings(store: &Store) -> Result<Vec<(UnitId, CommitId)>, EngineError> {
     Ok(found)
 }
 
-pub(in crate::engine) fn unfinished(project: &Project) -> Result<Option<History>, EngineError> {
-    unfinished_in(project.store()?)
+pub(in crate::engine) fn load_unfinished(project: &Project) -> Result<Option<History>, EngineError> {
+    load_unfinished_in(project.store()?)
 }
 
-pub(in crate::engine) fn unfinished_in(store: Option<Store>) -> Result<Option<History>, EngineError> {
+pub(in crate::engine) fn load_unfinished_in(store: Option<Store>) -> Result<Option<History>, EngineError> {
     let Some(store) = store else { return Ok(None) };
-    Ok(load(&store, None)?.filter(|h| !h.state.over()))
+    Ok(load(&store, None)?.filter(|h| !h.state.is_over()))
 }
 
 /// Records of a history without number and time.

@@ -29,15 +29,15 @@ impl Left {
 ///
 /// # Errors
 /// [`EngineError::Store`].
-pub fn requests(store: &Store) -> Result<Vec<Event>, EngineError> {
+pub fn list_requests(store: &Store) -> Result<Vec<Event>, EngineError> {
     let waiting = store.signals_waiting()?;
     Ok(waiting.iter().filter_map(|signal| request(&signal.kind, &signal.body)).collect())
 }
 
 /// Open attempts whose processes run, by their run directories below `runs`.
-pub async fn agents(runs: &Path, state: &State) -> Vec<(UnitId, u32)> {
+pub async fn find_agents(runs: &Path, state: &State) -> Vec<(UnitId, u32)> {
     let mut living = Vec::new();
-    for (unit, attempt) in state.running() {
+    for (unit, attempt) in state.running_attempts() {
         let (id, n) = (&unit.spec.id, attempt.n);
         let dir = runs.join(state.mission.as_str()).join(id.as_str()).join(n.to_string()).join("run");
         if matches!(find(&dir).await, Found::Starting(_) | Found::Running(_) | Found::HalfDead(_)) {

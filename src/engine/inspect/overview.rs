@@ -2,19 +2,19 @@
 
 use super::history;
 use super::orphans::{self, Left};
-use super::views::Look;
+use super::views::MissionStatus;
 use crate::adapters::host::local::process::lock::living_engine;
 use crate::adapters::os::clock;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::store::Store;
-use crate::adapters::store::place::{Known, known};
+use crate::adapters::store::place::{KnownStateDir, known};
 use crate::domain::trouble::chain;
 use crate::engine::error::EngineError;
 use crate::report::GreenRef;
 use std::path::{Path, PathBuf};
 
 /// The newest mission of a repository, if it had any, and how many there are.
-pub type Newest = Option<(Look, usize)>;
+pub type Newest = Option<(MissionStatus, usize)>;
 
 /// One repository that had a mission.
 #[derive(Debug)]
@@ -35,16 +35,16 @@ pub struct Repository {
 ///
 /// # Errors
 /// [`EngineError`] when the state home cannot be read; a damaged state directory is a result.
-pub async fn repositories() -> Result<Vec<Repository>, EngineError> {
+pub async fn list_repositories() -> Result<Vec<Repository>, EngineError> {
     let env = Environment::of_process()?;
     let mut found = Vec::new();
     for place in known(&env)? {
-        found.push(look(place).await);
+        found.push(read_repository(place).await);
     }
     Ok(found)
 }
 
-async fn look(known: Known) -> Repository {
+async fn read_repository(known: KnownStateDir) -> Repository {
     let engine = living_engine(&known.root.join("engine.lock"));
     let newest = newest(&known.root, engine).await.map_err(|error| chain(&error));
     Repository { exists: known.repository.exists(), state: known.root, git_dir: known.repository, newest, engine }
@@ -52,14 +52,14 @@ async fn look(known: Known) -> Repository {
 
 async fn newest(root: &Path, engine: Option<u32>) -> Result<Newest, EngineError> {
     let Some(store) = Store::open_existing(&root.join("mc.db"))? else { return Ok(None) };
-    let (missions, requests) = (history::missions(&store)?.len(), orphans::requests(&store)?);
+    let (missions, requests) = (history::list_missions(&store)?.len(), orphans::list_requests(&store)?);
     let Some(history) = history::load(&store, None)? else { return Ok(None) };
-    let engine = engine.filter(|_| !history.state.over());
+    let engine = engine.filter(|_| !history.state.is_over());
     let mut left = Left::default();
-    if engine.is_none() && !history.state.over() {
-        left = Left { requests, agents: orphans::agents(&root.join("runs"), &history.state).await };
+    if engine.is_none() && !history.state.is_over() {
+        left = Left { requests, agents: orphans::find_agents(&root.join("runs"), &history.state).await };
     }
     let green = history.state.settings["settings"]["green_branch"].as_str().unwrap_or("mc/green");
     let green = GreenRef { name: format!("refs/heads/{green}"), tip: None };
-    Ok(Some((Look { history: Some(history), green, engine, left, now: clock::now() }, missions)))
+    Ok(Some((MissionStatus { history: Some(history), green, engine, left, now: clock::now() }, missions)))
 }

@@ -7,18 +7,18 @@ use crate::adapters::os::files;
 use crate::adapters::store::Signal;
 use crate::config::Settings;
 use crate::domain::backlog::{self, SkippedItem};
-use crate::domain::base::nearest::{hint, nearest};
+use crate::domain::base::nearest::{find_nearest, format_hint};
 use crate::domain::mission::BookkeepingMode;
 use crate::domain::plan::graph::{self, Plan};
-use crate::domain::plan::unsupported::unsupported;
+use crate::domain::plan::unsupported::find_unsupported;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::UnitId;
 use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
 use crate::engine::tasks::bookkeeping;
-use crate::engine::tasks::establish::offer;
-use crate::engine::tasks::preflight::no_target;
-use crate::report::skipped::{helps, lines};
+use crate::engine::tasks::establish::parse_offer;
+use crate::engine::tasks::preflight::missing_target_refusal;
+use crate::report::skipped::{lines, suggest_command};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -26,11 +26,11 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`EngineError::Usage`] with every finding and its line.
-fn from_file(path: &Path) -> Result<Vec<UnitSpec>, EngineError> {
-    let units = views::read_plan(path)?.map_err(refused)?;
-    let later = unsupported(&units);
+fn read_plan_file(path: &Path) -> Result<Vec<UnitSpec>, EngineError> {
+    let units = views::read_plan(path)?.map_err(plan_error)?;
+    let later = find_unsupported(&units);
     let plan = if later.is_empty() { Plan::build(units.clone(), &BTreeSet::new()).map(drop) } else { Err(later) };
-    plan.map_err(|findings| refused(Faulty { path: path.to_owned(), findings }))?;
+    plan.map_err(|findings| plan_error(Faulty { path: path.to_owned(), findings }))?;
     Ok(units)
 }
 
@@ -40,18 +40,18 @@ fn from_file(path: &Path) -> Result<Vec<UnitSpec>, EngineError> {
 /// # Errors
 /// [`EngineError::Usage`] when it has mistakes, a chosen unit is not in it or lacks what it depends on, or a unit needs an
 /// agent and none is configured (P7).
-pub async fn for_mission(
+pub async fn read_mission_plan(
     project: &Project,
     settings: &Settings,
     path: Option<&Path>,
     only: &[String],
 ) -> Result<(Option<Vec<UnitSpec>>, Vec<UnitId>), EngineError> {
     if let Some(path) = path {
-        let mut units = from_file(path)?;
+        let mut units = read_plan_file(path)?;
         let mut chosen = Vec::new();
         if !only.is_empty() {
-            let landed = views::landed_units(project, &views::green(project).await?).await?;
-            chosen = choose(&units, only, &landed, &[])?;
+            let landed = views::landed_units(project, &views::read_green(project).await?).await?;
+            chosen = choose_units(&units, only, &landed, &[])?;
             units.retain(|unit| chosen.contains(&unit.id));
             units.iter_mut().for_each(|unit| unit.depends.retain(|id| chosen.contains(id)));
         }
@@ -61,10 +61,10 @@ pub async fn for_mission(
     let branch = &settings.target.branch;
     let source = project.source(ChildGuard::none());
     if source.resolve(&format!("refs/heads/{branch}")).await?.is_none() {
-        return Err(EngineError::Refused(no_target(&source, branch).await));
+        return Err(EngineError::Refused(missing_target_refusal(&source, branch).await));
     }
-    let Offered { mut units, satisfied, aside, fixed, .. } = offered(project, only).await?.map_err(refused)?;
-    let chosen = choose(&units, only, &satisfied, &aside)?;
+    let Offered { mut units, satisfied, aside, fixed, .. } = read_offer(project, only).await?.map_err(plan_error)?;
+    let chosen = choose_units(&units, only, &satisfied, &aside)?;
     units.retain(|unit| chosen.is_empty() || chosen.contains(&unit.id));
     needs_agent(&units, settings)?;
     // Rounds read the backlog from git, where this one is not. What has landed is not in a fixed plan, nor waited for.
@@ -93,7 +93,7 @@ pub struct Offered {
 ///
 /// # Errors
 /// [`EngineError`] when there is none or git fails. The inner result holds the findings.
-pub async fn offered(project: &Project, named: &[String]) -> Result<Result<Offered, Faulty>, EngineError> {
+pub async fn read_offer(project: &Project, named: &[String]) -> Result<Result<Offered, Faulty>, EngineError> {
     let source = project.source(ChildGuard::none());
     let (branch, green) = (views::target_branch(project), views::green_name(project));
     let green = source.resolve(&green).await?;
@@ -102,10 +102,10 @@ pub async fn offered(project: &Project, named: &[String]) -> Result<Result<Offer
         None => (None, None),
         Some(target) => (
             source.read_file(&target.commit, "BACKLOG.md").await?,
-            bookkeeping::backlog_ahead(&source, green.as_ref(), target).await?,
+            bookkeeping::next_backlog(&source, green.as_ref(), target).await?,
         ),
     };
-    let here = in_work_tree(project)?;
+    let here = read_work_tree(project)?;
     let fixed = committed.is_none();
     let differs = !fixed && here.is_some() && here != own && here != committed;
     let in_tree = here.is_some() && (fixed || here == committed);
@@ -121,16 +121,16 @@ pub async fn offered(project: &Project, named: &[String]) -> Result<Result<Offer
         Some(green) => source.landed_units(&green.commit).await?,
         None => Vec::new(),
     };
-    let mut offer = match offer(&String::from_utf8_lossy(&bytes), &landed) {
+    let mut offer = match parse_offer(&String::from_utf8_lossy(&bytes), &landed) {
         Ok(offer) => offer,
         Err(findings) => return Ok(Err(Faulty { path, findings })),
     };
-    let asked = waiting_requests(project)?.into_iter().map(|(unit, _)| unit);
-    offer.reopen(&asked.chain(named.iter().filter_map(|name| UnitId::new(name.trim()).ok())).collect());
+    let asked = list_waiting(project)?.into_iter().map(|(unit, _)| unit);
+    offer.reopen_items(&asked.chain(named.iter().filter_map(|name| UnitId::new(name.trim()).ok())).collect());
     let satisfied: BTreeSet<UnitId> = offer.satisfied.into_iter().collect();
     let (units, waiting) = graph::without_waiting(offer.units, &satisfied);
     let there = units.iter().map(|unit| unit.id.clone()).chain(satisfied.iter().cloned()).collect();
-    let aside = offer.aside.into_iter().chain(backlog::waiting(&waiting, &there)).collect();
+    let aside = offer.aside.into_iter().chain(backlog::skipped_items(&waiting, &there)).collect();
     if let Err(findings) = Plan::build(units.clone(), &satisfied) {
         return Ok(Err(Faulty { path, findings }));
     }
@@ -141,7 +141,7 @@ pub async fn offered(project: &Project, named: &[String]) -> Result<Result<Offer
 const REOPEN: &str = "reopen-unit";
 
 /// Items that a person asked to be done again, with what was said to that, among these requests.
-pub fn reopened(requests: &[Signal]) -> Vec<(UnitId, String)> {
+pub fn list_reopened(requests: &[Signal]) -> Vec<(UnitId, String)> {
     let requests = requests.iter().filter(|request| request.kind == REOPEN);
     let each = requests.filter_map(|request| {
         let (unit, said) = request.body.split_once('\n').unwrap_or((&request.body, ""));
@@ -151,24 +151,24 @@ pub fn reopened(requests: &[Signal]) -> Vec<(UnitId, String)> {
     each.collect::<BTreeMap<_, _>>().into_iter().collect()
 }
 
-fn waiting_requests(project: &Project) -> Result<Vec<(UnitId, String)>, EngineError> {
+fn list_waiting(project: &Project) -> Result<Vec<(UnitId, String)>, EngineError> {
     let Some(store) = project.own_store()? else { return Ok(Vec::new()) };
-    Ok(reopened(&store.signals_waiting()?))
+    Ok(list_reopened(&store.signals_waiting()?))
 }
 
 /// Asks that an item of an ended mission is done again by the next one, with what a person says to that.
 ///
 /// # Errors
 /// [`EngineError::Usage`] when the backlog has no such item that has not landed.
-pub async fn reopen(project: &Project, unit: &UnitId, said: &str) -> Result<(), EngineError> {
-    let offer = offered(project, &[unit.to_string()]).await?.map_err(refused)?;
-    choose(&offer.units, &[unit.to_string()], &offer.satisfied, &offer.aside)?;
+pub async fn request_reopen(project: &Project, unit: &UnitId, said: &str) -> Result<(), EngineError> {
+    let offer = read_offer(project, &[unit.to_string()]).await?.map_err(plan_error)?;
+    choose_units(&offer.units, &[unit.to_string()], &offer.satisfied, &offer.aside)?;
     let Some(mut store) = project.store()? else { return Ok(()) };
     project.signal(&mut store, REOPEN, format!("{unit}\n{said}").trim_end())?;
     Ok(())
 }
 
-fn in_work_tree(project: &Project) -> Result<Option<Vec<u8>>, EngineError> {
+fn read_work_tree(project: &Project) -> Result<Option<Vec<u8>>, EngineError> {
     if project.facts.bare {
         return Ok(None);
     }
@@ -193,7 +193,7 @@ pub struct Shown {
 ///
 /// # Errors
 /// [`EngineError`] when a file cannot be read. The inner result holds the findings.
-pub async fn shown(
+pub async fn preview_plan(
     project: &Project,
     plan_file: Option<&Path>,
     only: &[String],
@@ -203,7 +203,7 @@ pub async fn shown(
             let read = views::read_plan(path)?.map(|units| Offered { units, ..Offered::default() });
             (path.to_owned(), read)
         }
-        None => (project.backlog_path(), offered(project, only).await?),
+        None => (project.backlog_path(), read_offer(project, only).await?),
     };
     let Offered { mut units, mut satisfied, aside, fixed, differs } = match offer {
         Ok(offer) => offer,
@@ -212,12 +212,12 @@ pub async fn shown(
     if !only.is_empty() {
         // A plan file says itself what is to be done; what landed before counts only for a choice of its units.
         if plan_file.is_some() {
-            satisfied = views::landed_units(project, &views::green(project).await?).await?;
+            satisfied = views::landed_units(project, &views::read_green(project).await?).await?;
         }
-        let chosen = choose(&units, only, &satisfied, &aside)?;
+        let chosen = choose_units(&units, only, &satisfied, &aside)?;
         units.retain(|unit| chosen.contains(&unit.id));
     }
-    let later = unsupported(&units);
+    let later = find_unsupported(&units);
     let plan = if later.is_empty() { Plan::build(units, &satisfied) } else { Err(later) };
     Ok(match plan {
         Ok(plan) => Ok(Shown { plan, aside, fixed, differs }),
@@ -229,7 +229,7 @@ pub async fn shown(
 ///
 /// # Errors
 /// [`EngineError::Usage`] with the nearest name, or with what to add.
-pub fn choose(
+pub fn choose_units(
     units: &[UnitSpec],
     only: &[String],
     satisfied: &BTreeSet<UnitId>,
@@ -250,10 +250,10 @@ pub fn choose(
         if let Some(item) = aside.iter().find(|item| Some(&item.unit) == id.as_ref()) {
             return refused(
                 format!("unit {name} is left aside: {}", lines(std::slice::from_ref(item))[0]),
-                &helps(item),
+                &suggest_command(item),
             );
         }
-        let near = hint(nearest(name, units.iter().map(|unit| unit.id.as_str())));
+        let near = format_hint(find_nearest(name, units.iter().map(|unit| unit.id.as_str())));
         return refused(format!("there is no open unit `{name}`{near}"), "`mc plan` lists the open units");
     }
     if chosen.is_empty() && !only.is_empty() {
@@ -283,7 +283,11 @@ pub fn choose(
 ///
 /// # Errors
 /// [`EngineError`] when git fails.
-pub async fn keeps(project: &Project, settings: &Settings, fixed: bool) -> Result<BookkeepingMode, EngineError> {
+pub async fn choose_bookkeeping(
+    project: &Project,
+    settings: &Settings,
+    fixed: bool,
+) -> Result<BookkeepingMode, EngineError> {
     if !fixed {
         return Ok(BookkeepingMode::Backlog);
     }
@@ -297,7 +301,7 @@ pub async fn keeps(project: &Project, settings: &Settings, fixed: bool) -> Resul
     Ok(BookkeepingMode::Nothing)
 }
 
-fn refused(Faulty { path, findings }: Faulty) -> EngineError {
+fn plan_error(Faulty { path, findings }: Faulty) -> EngineError {
     let lines: Vec<String> = findings.iter().map(ToString::to_string).collect();
     let what = format!("{} cannot be read as a plan:\n{}", path.display(), lines.join("\n"));
     EngineError::usage(what, "mend the lines named above, then try again")

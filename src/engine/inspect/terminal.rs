@@ -26,7 +26,7 @@ pub fn size() -> Option<(usize, usize)> {
 }
 
 /// Whether colours are wanted: not with `NO_COLOR` set to anything (<https://no-color.org>).
-pub fn colours() -> bool {
+pub fn wants_colours() -> bool {
     Environment::of_process().is_ok_and(|env| env.var("NO_COLOR").is_none_or(std::ffi::OsStr::is_empty))
 }
 
@@ -44,7 +44,7 @@ impl Life {
     }
 
     /// When an attempt last wrote output or changed a file of its workspace, as far as can be seen quickly.
-    pub fn last(&self, mission: &MissionId, unit: &UnitId, n: u32, slot: u32) -> Option<Millis> {
+    pub fn last_activity(&self, mission: &MissionId, unit: &UnitId, n: u32, slot: u32) -> Option<Millis> {
         let run = self.runs.join(mission.as_str()).join(unit.as_str()).join(n.to_string()).join("run");
         let printed = [OUTPUT, ERRORS].map(|log| files::changed(&run.join(log)));
         let changed = latest_change(&work_folder(&self.pool, slot), LOOKED_AT);

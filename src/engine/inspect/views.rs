@@ -17,11 +17,11 @@ use crate::adapters::os::{clock, files};
 use crate::adapters::store::Store;
 use crate::config::Layers;
 use crate::domain::backlog::{self, Backlog};
+use crate::domain::detect::network;
 use crate::domain::mission::Record;
 use crate::domain::plan::Finding;
 use crate::domain::plan::file::{self, Format};
 use crate::domain::progress;
-use crate::domain::survey::network;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, Millis, MissionId, RunId, UnitId};
 use crate::engine::context::project::{Project, Where, read_layers};
@@ -46,7 +46,7 @@ pub fn layers(place: &Where) -> Result<(Layers, PathBuf, Option<PathBuf>), Engin
 
 /// A mission, green and who is at work, as of one moment.
 #[derive(Debug)]
-pub struct Look {
+pub struct MissionStatus {
     /// The mission; absent when there never was one.
     pub history: Option<History>,
     /// Green as the repository has it.
@@ -59,7 +59,7 @@ pub struct Look {
     pub now: Millis,
 }
 
-impl Look {
+impl MissionStatus {
     /// The mission as reports want it.
     pub fn view(&self) -> Option<View<'_>> {
         let history = self.history.as_ref()?;
@@ -68,7 +68,7 @@ impl Look {
     }
 
     /// The command to type next.
-    pub fn next(&self) -> String {
+    pub fn next_command(&self) -> String {
         match self.view() {
             Some(view) => next_action(&view, &self.green),
             None => "`mc plan` shows what would be done, `mc mission start` does it".to_owned(),
@@ -80,7 +80,7 @@ impl Look {
 ///
 /// # Errors
 /// [`EngineError`] when the mission is unknown, or journal or repository cannot be read.
-pub async fn look(project: &Project, mission: Option<&MissionId>) -> Result<Look, EngineError> {
+pub async fn read_status(project: &Project, mission: Option<&MissionId>) -> Result<MissionStatus, EngineError> {
     // The lock is looked at first: an engine that ends in between is reported as such by its journal.
     let engine = engine_pid(project);
     let (mut history, mut left) = (None, Left::default());
@@ -88,8 +88,8 @@ pub async fn look(project: &Project, mission: Option<&MissionId>) -> Result<Look
         Some(store) => {
             history = history::load(&store, mission)?;
             // Requests are for the unfinished mission, of which there is one at most.
-            if engine.is_none() && history.as_ref().is_some_and(|h| !h.state.over()) {
-                left.requests = orphans::requests(&store)?;
+            if engine.is_none() && history.as_ref().is_some_and(|h| !h.state.is_over()) {
+                left.requests = orphans::list_requests(&store)?;
             }
         }
         None if mission.is_some() => {
@@ -98,29 +98,29 @@ pub async fn look(project: &Project, mission: Option<&MissionId>) -> Result<Look
         }
         None => {}
     }
-    let open = history.as_ref().map(|h| &h.state).filter(|state| !state.over());
+    let open = history.as_ref().map(|h| &h.state).filter(|state| !state.is_over());
     let engine = engine.filter(|_| open.is_some());
     if let (Some(state), None) = (open, engine) {
-        left.agents = orphans::agents(&project.state.runs(), state).await;
+        left.agents = orphans::find_agents(&project.state.runs(), state).await;
     }
-    Ok(Look { history, green: green(project).await?, engine, left, now: clock::now() })
+    Ok(MissionStatus { history, green: read_green(project).await?, engine, left, now: clock::now() })
 }
 
 /// Looks at the newest mission that has a unit; at the newest mission where none has.
 ///
 /// # Errors
 /// As [`look`].
-pub async fn look_for(project: &Project, unit: &str) -> Result<Look, EngineError> {
-    let newest = look(project, None).await?;
+pub async fn read_status_of(project: &Project, unit: &str) -> Result<MissionStatus, EngineError> {
+    let newest = read_status(project, None).await?;
     let Ok(id) = UnitId::new(unit) else { return Ok(newest) };
     if newest.history.as_ref().is_none_or(|history| history.state.unit(&id).is_some()) {
         return Ok(newest);
     }
     let Some(store) = project.store()? else { return Ok(newest) };
-    for mission in history::missions(&store)?.iter().rev().skip(1) {
+    for mission in history::list_missions(&store)?.iter().rev().skip(1) {
         let found = history::load(&store, Some(mission))?.filter(|history| history.state.unit(&id).is_some());
         if found.is_some() {
-            return Ok(Look { history: found, engine: None, left: Left::default(), ..newest });
+            return Ok(MissionStatus { history: found, engine: None, left: Left::default(), ..newest });
         }
     }
     Ok(newest)
@@ -130,7 +130,7 @@ pub async fn look_for(project: &Project, unit: &str) -> Result<Look, EngineError
 ///
 /// # Errors
 /// [`EngineError`] when the journal cannot be read.
-pub fn since(
+pub fn records_since(
     store: &Store,
     mission: Option<&MissionId>,
     after: u64,
@@ -166,7 +166,7 @@ pub fn target_branch(project: &Project) -> String {
 ///
 /// # Errors
 /// [`EngineError::Git`].
-pub async fn green(project: &Project) -> Result<GreenRef, EngineError> {
+pub async fn read_green(project: &Project) -> Result<GreenRef, EngineError> {
     let name = green_name(project);
     let tip = project.source(ChildGuard::none()).resolve(&name).await?;
     Ok(GreenRef { name, tip })
@@ -176,7 +176,7 @@ pub async fn green(project: &Project) -> Result<GreenRef, EngineError> {
 ///
 /// # Errors
 /// [`EngineError::Git`].
-pub async fn landed(project: &Project, green: &GreenRef) -> Result<Vec<(UnitId, CommitId)>, EngineError> {
+pub async fn list_landed(project: &Project, green: &GreenRef) -> Result<Vec<(UnitId, CommitId)>, EngineError> {
     match &green.tip {
         Some(tip) => Ok(project.source(ChildGuard::none()).landed_units(&tip.commit).await?),
         None => Ok(Vec::new()),
@@ -188,7 +188,7 @@ pub async fn landed(project: &Project, green: &GreenRef) -> Result<Vec<(UnitId, 
 /// # Errors
 /// [`EngineError::Git`].
 pub async fn landed_units(project: &Project, green: &GreenRef) -> Result<BTreeSet<UnitId>, EngineError> {
-    Ok(landed(project, green).await?.into_iter().map(|(unit, _)| unit).collect())
+    Ok(list_landed(project, green).await?.into_iter().map(|(unit, _)| unit).collect())
 }
 
 /// A file of units with faults, all of them with lines; nothing is taken from it.
@@ -322,7 +322,7 @@ pub fn pool_dir(project: &Project) -> PathBuf {
 }
 
 /// The pools that exist: that of missions, and that of verifications beside them.
-async fn pools(project: &Project) -> Result<Vec<Pool>, EngineError> {
+async fn open_pools(project: &Project) -> Result<Vec<Pool>, EngineError> {
     project.state.belongs_here()?;
     let mut pools = Vec::new();
     for root in [pool_dir(project), verify_pool(&pool_dir(project))] {
@@ -348,8 +348,8 @@ fn pool_error(error: PoolError) -> EngineError {
 ///
 /// # Errors
 /// [`EngineError`] when the pool cannot be read.
-pub async fn slots(project: &Project) -> Result<Vec<SlotInfo>, EngineError> {
-    let each = pools(project).await?.into_iter().map(|pool| pool.list().map_err(pool_error));
+pub async fn list_slots(project: &Project) -> Result<Vec<SlotInfo>, EngineError> {
+    let each = open_pools(project).await?.into_iter().map(|pool| pool.list().map_err(pool_error));
     Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
@@ -358,7 +358,7 @@ pub async fn slots(project: &Project) -> Result<Vec<SlotInfo>, EngineError> {
 /// # Errors
 /// [`EngineError`] when a slot cannot be deleted.
 pub async fn prune(project: &Project) -> Result<Vec<u32>, EngineError> {
-    let each = pools(project).await?.into_iter().map(|pool| pool.prune().map_err(pool_error));
+    let each = open_pools(project).await?.into_iter().map(|pool| pool.prune().map_err(pool_error));
     Ok(each.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
@@ -370,7 +370,7 @@ pub const ABOUT_QUARANTINE: &str = "the next start or resume tries to collect wh
 ///
 /// # Errors
 /// [`EngineError`] when the pool cannot be read.
-pub fn quarantined(project: &Project) -> Result<Vec<Quarantined>, EngineError> {
+pub fn list_quarantined(project: &Project) -> Result<Vec<Quarantined>, EngineError> {
     let mut found = Vec::new();
     for root in [pool_dir(project), verify_pool(&pool_dir(project))] {
         found.extend(quarantine::quarantined(&root).map_err(|source| EngineError::File { path: root, source })?);
@@ -387,7 +387,7 @@ pub type Pruned = (Vec<PathBuf>, Vec<(PathBuf, String)>);
 /// [`EngineError`] when the pool cannot be read.
 pub fn prune_quarantine(project: &Project, all: bool) -> Result<Pruned, EngineError> {
     let (mut gone, mut stays) = (Vec::new(), Vec::new());
-    for entry in quarantined(project)? {
+    for entry in list_quarantined(project)? {
         let path = entry.path.clone();
         if !all && !entry.note.label.is_empty() {
             let holds = format!("it holds work of {}", entry.note.label);
@@ -403,7 +403,7 @@ pub fn prune_quarantine(project: &Project, all: bool) -> Result<Pruned, EngineEr
 }
 
 /// Variables of the network that are set here and not given to verifications, for somebody whose mission was refused. Names only.
-pub fn withheld(project: &Project) -> Option<String> {
+pub fn describe_withheld(project: &Project) -> Option<String> {
     let settings = project.settings().ok()?;
-    network::withheld(|name| project.env.var(name).is_some(), &settings.verification.env)
+    network::withheld_message(|name| project.env.var(name).is_some(), &settings.verification.env)
 }

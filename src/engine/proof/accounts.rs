@@ -15,22 +15,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks everything that is counted.
 pub(super) fn check(case: &mut Case<'_>, now: Millis) -> Checked {
-    units(case);
-    plans(case);
-    nothing_is_hidden(case);
-    reasons(case);
-    rounds(case);
-    verifications(case)?;
-    cost(case);
-    spent(case, now);
-    processes(case);
-    tests(case);
-    ending(case);
+    check_units(case);
+    check_plans(case);
+    check_nothing_hidden(case);
+    check_reasons(case);
+    check_rounds(case);
+    check_verifications(case)?;
+    check_cost(case);
+    check_times(case, now);
+    check_processes(case);
+    check_tests(case);
+    check_ending(case);
     Ok(())
 }
 
 /// The state of each unit by its last decisive record: a second, simpler reading than the fold's.
-fn read_again(case: &Case<'_>) -> BTreeMap<UnitId, UnitState> {
+fn recount_states(case: &Case<'_>) -> BTreeMap<UnitId, UnitState> {
     let (mut found, mut landed) = (BTreeMap::new(), BTreeMap::new());
     let follows = |next: &NextMove| match next {
         NextMove::Queue { .. } => UnitState::Queued,
@@ -69,9 +69,9 @@ fn read_again(case: &Case<'_>) -> BTreeMap<UnitId, UnitState> {
     found
 }
 
-fn units(case: &mut Case<'_>) {
+fn check_units(case: &mut Case<'_>) {
     let mut found = Findings::default();
-    let again = read_again(case);
+    let again = recount_states(case);
     let accounts = &case.report["accounts"];
     let mut sum = 0;
     for &kind in UnitState::ALL {
@@ -79,23 +79,23 @@ fn units(case: &mut Case<'_>) {
         let counted = again.values().filter(|state| **state == kind).count() as u64;
         sum += told;
         if told != counted {
-            found.broken(format!("{told} are called {}, {counted} are", kind.name()));
+            found.add_broken(format!("{told} are called {}, {counted} are", kind.name()));
         }
     }
     let total = accounts["total"].as_u64().unwrap_or_default();
     if sum != total || total != again.len() as u64 {
-        found.broken(format!("{sum} in all states, {total} in all, {} planned", again.len()));
+        found.add_broken(format!("{sum} in all states, {total} in all, {} planned", again.len()));
     }
     let missing = case.report["missing_on_green"].as_array().map_or(0, Vec::len);
     if missing > 0 {
-        found.broken(format!("green does not contain {missing} of those that landed"));
+        found.add_broken(format!("green does not contain {missing} of those that landed"));
     }
-    let what = format!("units: {} = {total}", crate::report::words::sum(&case.history.state));
-    case.claim(what, found).cover(["/accounts", "/summary", "/missing_on_green"]);
+    let what = format!("units: {} = {total}", crate::report::words::format_sum(&case.history.state));
+    case.add_claim(what, found).cover_places(["/accounts", "/summary", "/missing_on_green"]);
 }
 
 /// Each unit's place in the plan and the number of its attempts.
-fn plans(case: &mut Case<'_>) {
+fn check_plans(case: &mut Case<'_>) {
     let mut waves: BTreeMap<UnitId, (u32, u32)> = BTreeMap::new();
     let mut starts: BTreeMap<UnitId, Vec<u32>> = BTreeMap::new();
     for record in records(case.history) {
@@ -125,29 +125,29 @@ fn plans(case: &mut Case<'_>) {
         let id = &unit.spec.id;
         let mut found = Findings::default();
         if waves.get(id) != Some(&(unit.round, unit.wave)) {
-            found.broken("its edges put it into another wave");
+            found.add_broken("its edges put it into another wave");
         }
         let started = starts.remove(id).unwrap_or_default();
         if started.iter().zip(1..).any(|(n, nth)| *n != nth) || started.len() != unit.attempts.len() {
-            found.broken("its attempts are not numbered from 1 without a gap");
+            found.add_broken("its attempts are not numbered from 1 without a gap");
         }
         let gone = started.iter().filter(|n| !session_dir(case.project, case.mission(), id, **n).is_dir()).count();
         // One that was never begun before a crash leaves no folder.
         let never = unit.attempts.iter().filter(|a| a.class == Some(AttemptClass::NeverStarted)).count();
         if gone > never {
-            found.unknown(format!("the folders of {gone} attempts are gone"));
+            found.add_unknown(format!("the folders of {gone} attempts are gone"));
         }
-        let place = case.landed_at(id).or_else(|| case.place("not_landed", id));
+        let place = case.landed_pointer(id).or_else(|| case.unit_pointer("not_landed", id));
         let covers: Vec<String> =
             place.iter().flat_map(|place| ["attempts", "round", "wave"].map(|key| format!("{place}/{key}"))).collect();
         let what =
             format!("{id}: planned in round {}, wave {}, {} attempts", unit.round, unit.wave + 1, unit.attempts.len());
-        case.claim(what, found).cover(covers);
+        case.add_claim(what, found).cover_places(covers);
     }
 }
 
 /// Landings, attempts and runs that the repository or the state directory know and the journal does not.
-fn nothing_is_hidden(case: &mut Case<'_>) {
+fn check_nothing_hidden(case: &mut Case<'_>) {
     let state = &case.history.state;
     let mut found = Findings::default();
     let mission = case.mission().to_string();
@@ -155,10 +155,10 @@ fn nothing_is_hidden(case: &mut Case<'_>) {
         let known = UnitId::new(unit).ok().and_then(|id| state.unit(&id));
         let landed = known.and_then(|unit| unit.landed.as_ref()).map(|tip| &tip.commit);
         for commit in commits.iter().filter(|commit| Some(*commit) != landed) {
-            found.broken(format!("green's {} says that {unit} landed", commit.short()));
+            found.add_broken(format!("green's {} says that {unit} landed", commit.short_id()));
         }
     }
-    case.claim("green has no landing of this mission that is not reported", found).cover(["/landed"]);
+    case.add_claim("green has no landing of this mission that is not reported", found).cover_places(["/landed"]);
     let state = &case.history.state;
     let mut found = Findings::default();
     let prefix = format!("refs/mc/attempts/{mission}/");
@@ -169,23 +169,23 @@ fn nothing_is_hidden(case: &mut Case<'_>) {
     for name in case.pins.keys() {
         let Some((unit, n)) = name.strip_prefix(&prefix).and_then(|rest| rest.split_once('/')) else { continue };
         if !known(unit, n) {
-            found.broken(format!("{name} pins an attempt that is not reported"));
+            found.add_broken(format!("{name} pins an attempt that is not reported"));
         }
     }
     let runs = case.project.state.runs().join(&mission);
     for unit in files::folders(&runs).into_iter().filter(|name| !name.starts_with('.')) {
         for n in files::folders(&runs.join(&unit)) {
             if !known(&unit, &n) {
-                found.broken(format!("{unit} attempt {n} has a folder and is not reported"));
+                found.add_broken(format!("{unit} attempt {n} has a folder and is not reported"));
             }
         }
     }
     found.truncate(5);
-    case.claim("no attempt was made that is not reported", found).cover(["/not_landed"]);
+    case.add_claim("no attempt was made that is not reported", found).cover_places(["/not_landed"]);
 }
 
 /// Why units are blocked or cancelled.
-fn reasons(case: &mut Case<'_>) {
+fn check_reasons(case: &mut Case<'_>) {
     let history = case.history;
     let state = &history.state;
     let ended = state.outcome.as_ref().map(|(_, reason, _)| reason.as_str());
@@ -194,31 +194,31 @@ fn reasons(case: &mut Case<'_>) {
         let mut found = Findings::default();
         match unit.state {
             UnitState::Blocked => match unit.blocked_by.as_ref().and_then(|cause| state.unit(cause)) {
-                Some(cause) if cause.state.blocks() && depends(state, unit, &cause.spec.id) => {}
-                Some(cause) => found.broken(format!("{} does not stand in its way", cause.spec.id)),
-                None => found.broken("nobody knows what blocks it"),
+                Some(cause) if cause.state.blocks() && depends_on(state, unit, &cause.spec.id) => {}
+                Some(cause) => found.add_broken(format!("{} does not stand in its way", cause.spec.id)),
+                None => found.add_broken("nobody knows what blocks it"),
             },
             UnitState::Cancelled => match ended {
                 Some(reason) if unit.reason.starts_with(reason) => {}
-                _ if given_up(history, id) => {}
-                _ => found.unknown("only the journal says why"),
+                _ if is_given_up(history, id) => {}
+                _ => found.add_unknown("only the journal says why"),
             },
             _ => continue,
         }
         let covers: Vec<String> =
-            case.place("not_landed", id).into_iter().map(|place| format!("{place}/reason")).collect();
+            case.unit_pointer("not_landed", id).into_iter().map(|place| format!("{place}/reason")).collect();
         let what = format!("{id}: {}, {}", unit.state.name(), unit.reason);
-        case.claim(what, found).cover(covers);
+        case.add_claim(what, found).cover_places(covers);
     }
 }
 
 /// Whether a person gave a unit up.
-fn given_up(history: &History, id: &UnitId) -> bool {
+fn is_given_up(history: &History, id: &UnitId) -> bool {
     records(history).any(|record| matches!(record, Record::UnitCancelAsked { unit, .. } if unit == id))
 }
 
 /// Whether a unit needs another one, directly or through others.
-fn depends(state: &State, unit: &Unit, cause: &UnitId) -> bool {
+fn depends_on(state: &State, unit: &Unit, cause: &UnitId) -> bool {
     let mut open = vec![unit];
     let mut seen = BTreeSet::new();
     while let Some(unit) = open.pop() {
@@ -230,7 +230,7 @@ fn depends(state: &State, unit: &Unit, cause: &UnitId) -> bool {
     false
 }
 
-fn rounds(case: &mut Case<'_>) {
+fn check_rounds(case: &mut Case<'_>) {
     let history = case.history;
     let mut found = Findings::default();
     let (mut planned, mut landed) = (BTreeMap::<u32, u64>::new(), BTreeMap::<u32, u64>::new());
@@ -250,7 +250,7 @@ fn rounds(case: &mut Case<'_>) {
                 let (counted, in_plan) = (of(&landed), of(&planned));
                 if u64::from(*told) != counted || u64::from(*units) != in_plan {
                     let said = format!("round {round} says {told} of {units} landed");
-                    found.broken(format!("{said}, its records say {counted} of {in_plan}"));
+                    found.add_broken(format!("{said}, its records say {counted} of {in_plan}"));
                 }
             }
             _ => {}
@@ -260,14 +260,14 @@ fn rounds(case: &mut Case<'_>) {
         let index = u32::try_from(row["index"].as_u64().unwrap_or(0)).unwrap_or(0);
         let counted = (planned.get(&index).copied().unwrap_or(0), landed.get(&index).copied().unwrap_or(0));
         if (row["units"].as_u64(), row["landed"].as_u64()) != (Some(counted.0), Some(counted.1)) {
-            found.broken(format!("round {index} is reported in other numbers than its records have"));
+            found.add_broken(format!("round {index} is reported in other numbers than its records have"));
         }
     }
     let what = format!("{} rounds with their units and landings", history.state.rounds.len());
-    case.claim(what, found).cover(["/rounds"]);
+    case.add_claim(what, found).cover_places(["/rounds"]);
 }
 
-fn verifications(case: &mut Case<'_>) -> Checked {
+fn check_verifications(case: &mut Case<'_>) -> Checked {
     let state = &case.history.state;
     let mut found = Findings::default();
     let (mut ran, mut before, mut reused, mut broken_off) = (BTreeSet::new(), 0, 0, 0);
@@ -280,7 +280,7 @@ fn verifications(case: &mut Case<'_>) -> Checked {
                 true => reused += 1,
                 false => {
                     if !ran.insert(*run) {
-                        found.broken(format!("verification {run} is told twice"));
+                        found.add_broken(format!("verification {run} is told twice"));
                     }
                 }
             },
@@ -299,13 +299,13 @@ fn verifications(case: &mut Case<'_>) -> Checked {
     }
     let counted = ran.len() as u64 + before + broken_off;
     if (state.verifications_run, state.verifications_reused) != (counted, reused) {
-        found.broken(format!("the records have {counted} and {reused}"));
+        found.add_broken(format!("the records have {counted} and {reused}"));
     }
     let told = &case.report["verifications"];
     let parts = ["base", "green", "candidates", "confirmations", "broken_off", "of_units", "of_books", "cold"];
     let sum: u64 = parts.iter().filter_map(|part| told[*part].as_u64()).sum();
     if told["run"].as_u64() != Some(sum) {
-        found.broken(format!("their kinds add up to {sum}"));
+        found.add_broken(format!("their kinds add up to {sum}"));
     }
     let mark = format!("/{}-", case.mission());
     let kept: BTreeSet<RunId> = case
@@ -318,18 +318,18 @@ fn verifications(case: &mut Case<'_>) -> Checked {
     let hidden = kept.difference(&ran).filter(|run| !asked_again.contains(*run));
     let hidden: Vec<String> = hidden.map(ToString::to_string).collect();
     if !hidden.is_empty() && broken_off == 0 {
-        found.broken(format!("the results of runs {} are stored and not reported", hidden.join(", ")));
+        found.add_broken(format!("the results of runs {} are stored and not reported", hidden.join(", ")));
     }
     let lost = ran.difference(&kept).count();
     if lost > 0 {
-        found.unknown(format!("the results of {lost} runs are not stored"));
+        found.add_unknown(format!("the results of {lost} runs are not stored"));
     }
     let what = format!("verifications: {} run, {} reused", state.verifications_run, state.verifications_reused);
-    case.claim(what, found).cover(["/verifications"]);
+    case.add_claim(what, found).cover_places(["/verifications"]);
     Ok(())
 }
 
-fn cost(case: &mut Case<'_>) {
+fn check_cost(case: &mut Case<'_>) {
     let state = &case.history.state;
     let agents: BTreeSet<&UnitId> =
         state.units.iter().filter(|unit| unit.spec.run.is_none()).map(|unit| &unit.spec.id).collect();
@@ -353,29 +353,29 @@ fn cost(case: &mut Case<'_>) {
     let told = &case.report["cost"];
     let (attempts, known) = (told["unknown_attempts"].as_u64().unwrap_or_default(), told["known_usd"].clone());
     if attempts != open + unknown {
-        found.broken(format!("the cost of {} attempts is unknown", open + unknown));
+        found.add_broken(format!("the cost of {} attempts is unknown", open + unknown));
     }
     if known != usd.dollars() {
-        found.broken(format!("what is known adds up to {} USD", usd.dollars()));
+        found.add_broken(format!("what is known adds up to {} USD", usd.dollars()));
     }
     if attempts > 0 && !told["usd"].is_null() {
-        found.broken("an unknown cost is given as a sum");
+        found.add_broken("an unknown cost is given as a sum");
     }
-    case.claim(format!("cost: {known} USD known, {attempts} attempts unknown"), found).cover(["/cost"]);
+    case.add_claim(format!("cost: {known} USD known, {attempts} attempts unknown"), found).cover_places(["/cost"]);
 }
 
-fn spent(case: &mut Case<'_>, now: Millis) {
+fn check_times(case: &mut Case<'_>, now: Millis) {
     let history = case.history;
     let mut found = Findings::default();
     let until = history.state.ended.unwrap_or(now);
     let times = Timeline::of(history.records.iter().map(|(_, at, record)| (*at, record)), until);
     for unit in &times.units {
         if unit.phases.total() != unit.span.length(until) {
-            found.broken(format!("the phases of {} do not add up to its time", unit.unit));
+            found.add_broken(format!("the phases of {} do not add up to its time", unit.unit));
         }
     }
     if times.span.from.abs_diff(history.state.started) > 1_000 || times.span.until != history.state.ended {
-        found.broken("start and end are not those of its first and last record");
+        found.add_broken("start and end are not those of its first and last record");
     }
     let (mut run_time, mut gone) = (0_u64, 0);
     for unit in &history.state.units {
@@ -390,15 +390,15 @@ fn spent(case: &mut Case<'_>, now: Millis) {
     }
     let told = case.report["run_time_ms"].as_u64().unwrap_or_default();
     match gone {
-        0 if told != run_time => found.broken(format!("the attempts' own reports add up to {run_time} ms")),
+        0 if told != run_time => found.add_broken(format!("the attempts' own reports add up to {run_time} ms")),
         0 => {}
-        n => found.unknown(format!("the reports of {n} attempts are gone")),
+        n => found.add_unknown(format!("the reports of {n} attempts are gone")),
     }
     let what = format!("times add up; processes of attempts ran for {told} ms");
-    case.claim(what, found).cover(["/times", "/run_time_ms"]);
+    case.add_claim(what, found).cover_places(["/times", "/run_time_ms"]);
 }
 
-fn processes(case: &mut Case<'_>) {
+fn check_processes(case: &mut Case<'_>) {
     let mut counted: BTreeMap<String, u64> = BTreeMap::new();
     for attempt in case.history.state.units.iter().flat_map(|unit| &unit.attempts) {
         if !attempt.proof().is_empty() {
@@ -408,12 +408,12 @@ fn processes(case: &mut Case<'_>) {
     let told: BTreeMap<String, u64> = serde_json::from_value(case.report["processes"].clone()).unwrap_or_default();
     let mut found = Findings::default();
     if told != counted {
-        found.broken(format!("the attempts say {counted:?}"));
+        found.add_broken(format!("the attempts say {counted:?}"));
     }
-    case.claim("how the end of processes was proven", found).cover(["/processes"]);
+    case.add_claim("how the end of processes was proven", found).cover_places(["/processes"]);
 }
 
-fn tests(case: &mut Case<'_>) {
+fn check_tests(case: &mut Case<'_>) {
     for (key, what, stored) in [
         ("pre_existing_failures", "tests red before and after", case.red.clone()),
         ("flaky", "flaky tests", case.flaky.clone()),
@@ -423,39 +423,39 @@ fn tests(case: &mut Case<'_>) {
         let why = format!("the stored snapshots have {}", stored.len());
         // What was in those that were cleaned away can only be missing.
         if told != stored && !case.cleaned_snapshots.is_empty() && stored.is_subset(&told) {
-            found.unknown(why);
+            found.add_unknown(why);
         } else if told != stored {
-            found.broken(why);
+            found.add_broken(why);
         }
-        case.claim(format!("{what}: {}", told.len()), found).cover([format!("/{key}")]);
+        case.add_claim(format!("{what}: {}", told.len()), found).cover_places([format!("/{key}")]);
     }
 }
 
 /// How the mission ended, by the rules for the exit code and for each outcome.
-fn ending(case: &mut Case<'_>) {
+fn check_ending(case: &mut Case<'_>) {
     let history = case.history;
     let state = &history.state;
     let mut found = Findings::default();
     let Some((outcome, _, code)) = &state.outcome else {
         if let Some((_, _, Record::MissionEnded { .. })) = history.records.last() {
-            found.broken("its last record ends it");
+            found.add_broken("its last record ends it");
         }
-        case.claim("the mission is not over", found).cover(["/exit_code"]);
+        case.add_claim("the mission is not over", found).cover_places(["/exit_code"]);
         return;
     };
     let met = state.rounds.last().and_then(|round| round.objective);
     // What a person took back later was done when the mission ended.
-    let done = |state: UnitState| state.satisfies() || state == UnitState::RolledBack;
+    let done = |state: UnitState| state.is_satisfied() || state == UnitState::RolledBack;
     let undone = state.units.iter().filter(|unit| !done(unit.state)).count();
     if *code == 0 && (undone > 0 || met == Some(false)) {
-        found.broken(format!("exit code 0 with {undone} units not done"));
+        found.add_broken(format!("exit code 0 with {undone} units not done"));
     }
     let enough = *outcome == MissionOutcome::ObjectiveMet;
     if let (0, Some(item), false) = (*code, state.left_open(), enough) {
-        found.broken(format!("exit code 0 with {} left aside", item.unit));
+        found.add_broken(format!("exit code 0 with {} left aside", item.unit));
     }
     if *code == 3 && undone == 0 && met != Some(false) && state.all_done() && !state.units.is_empty() {
-        found.broken("exit code 3 although everything is done");
+        found.add_broken("exit code 3 although everything is done");
     }
     let asked = |why: EndReason| {
         records(history).any(|record| matches!(record, Record::StopRequested { why: found, .. } if *found == why))
@@ -473,8 +473,8 @@ fn ending(case: &mut Case<'_>) {
         MissionOutcome::Error => true,
     };
     if !follows {
-        found.broken("no record leads to that outcome");
+        found.add_broken("no record leads to that outcome");
     }
     let what = format!("ended {}, exit code {code}", crate::report::words::word(outcome));
-    case.claim(what, found).cover(["/exit_code"]);
+    case.add_claim(what, found).cover_places(["/exit_code"]);
 }

@@ -13,7 +13,7 @@ use crate::report::words::{attempt_ref, word};
 const SLACK: Millis = 2_000;
 
 /// What a judgement names: the attempt that is open with its ended session, and its report.
-fn judged<'a>(state: &'a State, record: &Record) -> Option<(&'a Attempt, SessionReport)> {
+fn find_judged<'a>(state: &'a State, record: &Record) -> Option<(&'a Attempt, SessionReport)> {
     let Record::AttemptJudged { session, unit, n, .. } = record else { return None };
     let named = |of: &Unit, open: &Attempt| of.spec.id == *unit && open.n == *n && open.ended.is_none();
     let (_, open) = state.attempt_by(*session).filter(|(of, open)| named(of, open))?;
@@ -21,11 +21,11 @@ fn judged<'a>(state: &'a State, record: &Record) -> Option<(&'a Attempt, Session
 }
 
 /// Checks one ended attempt, in the state before its judgement is folded.
-pub(super) fn ended(case: &mut Case<'_>, state: &mut Mission, at: Millis, record: &Record) {
+pub(super) fn check_ended(case: &mut Case<'_>, state: &mut Mission, at: Millis, record: &Record) {
     let Record::AttemptJudged { unit, n, class, next, .. } = record else { return };
-    let Some((open, report)) = judged(state, record) else {
-        let found = Findings::only("no session of it was started and has ended");
-        case.claim(format!("{unit} attempt {n}"), found);
+    let Some((open, report)) = find_judged(state, record) else {
+        let found = Findings::from_broken("no session of it was started and has ended");
+        case.add_claim(format!("{unit} attempt {n}"), found);
         return;
     };
     let mut found = Findings::default();
@@ -33,77 +33,79 @@ pub(super) fn ended(case: &mut Case<'_>, state: &mut Mission, at: Millis, record
     if let Some((from, until)) = report.run.ran
         && (from + SLACK < started || until > at + SLACK || until < from)
     {
-        found.broken(format!("its process ran from {from} to {until}, outside of {started} to {at}"));
+        found.add_broken(format!("its process ran from {from} to {until}, outside of {started} to {at}"));
     }
     let again = rejudge::judge_attempt(state, at, unit, report);
     let rules = rules_of(state);
     match &again {
         Some((decided, _)) if decided != class => {
-            rules.decide(format!("its report makes it {}", word(decided)), &mut found);
+            rules.report_decision(format!("its report makes it {}", word(decided)), &mut found);
         }
         Some((_, follows)) if !follows.is_same(next) => {
-            rules.decide(format!("its report leads to {}", said(follows)), &mut found);
+            rules.report_decision(format!("its report leads to {}", describe_move(follows)), &mut found);
         }
         Some((_, follows)) if follows != next => {
-            rules.tell("its report leads to the same in other words", &mut found);
+            rules.report_wording("its report leads to the same in other words", &mut found);
         }
         Some(_) => {}
-        None => found.broken("no such unit was planned"),
+        None => found.add_broken("no such unit was planned"),
     }
     let path = session_dir(case.project, case.mission(), unit, *n).join("report.json");
     match files::read_own(&path) {
         Ok(Some(bytes)) => match serde_json::from_slice::<SessionReport>(&bytes) {
             Ok(kept) if kept == *report => {}
-            Ok(kept) => found.broken(format!("the report it left says otherwise ({})", differing(&kept, report))),
-            Err(e) => found.broken(format!("the report it left cannot be read: {e}")),
+            Ok(kept) => {
+                found.add_broken(format!("the report it left says otherwise ({})", list_differences(&kept, report)))
+            }
+            Err(e) => found.add_broken(format!("the report it left cannot be read: {e}")),
         },
-        Ok(None) => found.unknown("the report it left is gone"),
-        Err(e) => found.unknown(format!("the report it left cannot be read: {e}")),
+        Ok(None) => found.add_unknown("the report it left is gone"),
+        Err(e) => found.add_unknown(format!("the report it left cannot be read: {e}")),
     }
-    pinned(case, record, report, &mut found);
+    compare_pin(case, record, report, &mut found);
     let covers: Vec<String> =
-        case.place("not_landed", unit).into_iter().map(|place| format!("{place}/reason")).collect();
-    let what = format!("{unit} attempt {n}: ended {}, {}", word(class), said(next));
-    case.claim(what, found).cover(covers);
+        case.unit_pointer("not_landed", unit).into_iter().map(|place| format!("{place}/reason")).collect();
+    let what = format!("{unit} attempt {n}: ended {}, {}", word(class), describe_move(next));
+    case.add_claim(what, found).cover_places(covers);
 }
 
 /// Checks that the work of an ended attempt is pinned, and nothing else of it.
-pub(super) fn kept(case: &mut Case<'_>, state: &State, record: &Record) {
+pub(super) fn check_pins(case: &mut Case<'_>, state: &State, record: &Record) {
     let Record::AttemptJudged { unit, n, .. } = record else { return };
     let mut found = Findings::default();
-    match judged(state, record) {
-        Some((_, report)) => pinned(case, record, &report, &mut found),
-        None => found.broken("no session of it was started and has ended"),
+    match find_judged(state, record) {
+        Some((_, report)) => compare_pin(case, record, &report, &mut found),
+        None => found.add_broken("no session of it was started and has ended"),
     }
-    case.claim(format!("{unit} attempt {n}"), found);
+    case.add_claim(format!("{unit} attempt {n}"), found);
 }
 
-fn pinned(case: &Case<'_>, record: &Record, report: &SessionReport, found: &mut Findings) {
+fn compare_pin(case: &Case<'_>, record: &Record, report: &SessionReport, found: &mut Findings) {
     let Record::AttemptJudged { unit, n, class, .. } = record else { return };
     let pin = attempt_ref(case.mission(), unit, *n);
     match (&report.work.head, case.pins.get(&pin)) {
         (Some(head), Some(pinned)) if *pinned == head.commit => {}
         (Some(head), Some(pinned)) => {
-            found.broken(format!("{pin} points to {} and not to {}", pinned.short(), head.commit.short()));
+            found.add_broken(format!("{pin} points to {} and not to {}", pinned.short_id(), head.commit.short_id()));
         }
         (Some(head), None) if case.cleaned.get(pin.as_str()) == Some(&&head.commit) => {
-            found.unknown(format!("{pin} was deleted by `mc clean`"));
+            found.add_unknown(format!("{pin} was deleted by `mc clean`"));
         }
-        (Some(head), None) => found.broken(format!("{pin} is gone; it pinned {}", head.commit.short())),
+        (Some(head), None) => found.add_broken(format!("{pin} is gone; it pinned {}", head.commit.short_id())),
         // What could not be collected then was pinned before its slot was used again.
         (None, Some(_)) if report.work.unpinned => {}
         (None, Some(_)) if matches!(class, AttemptClass::Infrastructure | AttemptClass::Stopped) => {}
         (None, Some(pinned)) => {
-            found.broken(format!("{pin} points to {}, and it is said to have left nothing", pinned.short()));
+            found.add_broken(format!("{pin} points to {}, and it is said to have left nothing", pinned.short_id()));
         }
-        (None, None) if report.work.unpinned && !case.cleaned.contains_key(pin.as_str()) => found.broken(format!(
+        (None, None) if report.work.unpinned && !case.cleaned.contains_key(pin.as_str()) => found.add_broken(format!(
             "what it left is not pinned; `mc unit show {unit}` tells why, `mc pool list` what is set aside"
         )),
         (None, None) => {}
     }
 }
 
-fn said(next: &NextMove) -> &'static str {
+fn describe_move(next: &NextMove) -> &'static str {
     match next {
         NextMove::Queue { .. } => "queued",
         NextMove::Retry { .. } => "tried again",
@@ -115,7 +117,7 @@ fn said(next: &NextMove) -> &'static str {
 }
 
 /// The fields in which two reports differ, each by its name in its part.
-fn differing(kept: &SessionReport, told: &SessionReport) -> String {
+fn list_differences(kept: &SessionReport, told: &SessionReport) -> String {
     let fields = |report: &SessionReport| {
         let mut fields = serde_json::Map::new();
         if let Ok(serde_json::Value::Object(parts)) = serde_json::to_value(report) {

@@ -1,7 +1,7 @@
 //! `mc audit`: what all journals claim of git and of what is kept, whatever a report says of it.
 
 use super::case::{Case, Scope};
-use super::line::Line;
+use super::first_parent::Line;
 use super::{journal, positions};
 use crate::adapters::git::Git;
 use crate::adapters::host::local::process::command::ChildGuard;
@@ -12,7 +12,7 @@ use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
 use crate::engine::inspect::history::{self, History};
 use crate::engine::inspect::views;
-use crate::engine::tasks::unrecorded::{Known, known, unrecorded};
+use crate::engine::tasks::unrecorded::{RecordedGreen, find_unrecorded, read_recorded};
 use crate::report::claims::{Claim, Found};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -49,9 +49,9 @@ impl Audit {
 pub async fn audit(project: &Project) -> Result<Audit, EngineError> {
     let mut audit = Audit::default();
     let git = project.source(ChildGuard::none());
-    let green = views::green(project).await?;
+    let green = views::read_green(project).await?;
     let Some(store) = project.store()? else {
-        audit.broken = lost(&git, &Known::default(), green.tip.as_ref()).await?;
+        audit.broken = list_unrecorded(&git, &RecordedGreen::default(), green.tip.as_ref()).await?;
         return Ok(audit);
     };
     let (rows, chain) = journal::chain(&store)?;
@@ -60,9 +60,9 @@ pub async fn audit(project: &Project) -> Result<Audit, EngineError> {
         return Ok(audit);
     }
     audit.rows = rows;
-    audit.broken = lost(&git, &known(&store)?, green.tip.as_ref()).await?;
+    audit.broken = list_unrecorded(&git, &read_recorded(&store)?, green.tip.as_ref()).await?;
     let mut histories = Vec::new();
-    for mission in history::missions(&store)? {
+    for mission in history::list_missions(&store)? {
         audit.missions += 1;
         match history::load(&store, Some(&mission)) {
             Ok(history) => histories.extend(history),
@@ -79,21 +79,21 @@ pub async fn audit(project: &Project) -> Result<Audit, EngineError> {
         let mut case = Case::open(project, &store, history, &green, &line).await?;
         case.scope = Scope::Audit;
         case.filter_landed().await;
-        case.walk().await?;
+        case.walk_journal().await?;
         audit.take(&format!("mission {}, ", history.mission), case.claims);
     }
     let names: BTreeSet<String> = histories.iter().filter_map(green_ref).collect();
     for name in names {
-        audit.broken.extend(positions::unjudged(&git, &name, &histories).await?);
+        audit.broken.extend(positions::find_unverified(&git, &name, &histories).await?);
     }
     Ok(audit)
 }
 
 /// Landings that no journal knows: there is nothing to check them by.
-async fn lost(git: &Git, known: &Known, green: Option<&Tip>) -> Result<Vec<String>, EngineError> {
+async fn list_unrecorded(git: &Git, known: &RecordedGreen, green: Option<&Tip>) -> Result<Vec<String>, EngineError> {
     let Some(green) = green else { return Ok(Vec::new()) };
-    let lost = unrecorded(git, known, green).await?;
-    Ok(lost.iter().map(|landing| format!("{} is on green, and no journal here knows it", landing.told())).collect())
+    let lost = find_unrecorded(git, known, green).await?;
+    Ok(lost.iter().map(|landing| format!("{} is on green, and no journal here knows it", landing.describe())).collect())
 }
 
 /// Full name of the green branch of a mission.

@@ -11,7 +11,7 @@ use crate::engine::context::mission::Effective;
 use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
 use crate::engine::inspect::history::{History, records};
-use crate::engine::proof::line::{FORMAT, Line, LineCommit, parse};
+use crate::engine::proof::first_parent::{FORMAT, Line, LineCommit, parse};
 use crate::report::GreenRef;
 use crate::report::claims::{Claim, Findings};
 use serde_json::Value;
@@ -107,12 +107,12 @@ impl<'a> Case<'a> {
     }
 
     /// Place of a landed unit in the report's JSON.
-    pub(super) fn landed_at(&self, unit: &UnitId) -> Option<String> {
-        self.place("landed", unit)
+    pub(super) fn landed_pointer(&self, unit: &UnitId) -> Option<String> {
+        self.unit_pointer("landed", unit)
     }
 
     /// Place of a unit in a list of the report's JSON.
-    pub(super) fn place(&self, list: &str, unit: &UnitId) -> Option<String> {
+    pub(super) fn unit_pointer(&self, list: &str, unit: &UnitId) -> Option<String> {
         let at = self.report[list].as_array()?.iter().position(|row| row["id"] == unit.as_str())?;
         Some(format!("/{list}/{at}"))
     }
@@ -122,7 +122,7 @@ impl<'a> Case<'a> {
     }
 
     /// Makes a claim; where it stands in the report, the caller says.
-    pub(super) fn claim(&mut self, what: impl Into<String>, findings: Findings) -> &mut Claim {
+    pub(super) fn add_claim(&mut self, what: impl Into<String>, findings: Findings) -> &mut Claim {
         let nth = self.claims.len();
         self.claims.push(Claim::of(what, findings));
         &mut self.claims[nth]

@@ -21,10 +21,12 @@ pub(super) fn chain(store: &Store) -> Checked<(u64, Claim)> {
     let what = "the journal is as it was written: each row's hash covers the row before";
     let (rows, found) = match store.verify_chain(None)? {
         Chain::Intact { rows } => (rows, Findings::default()),
-        Chain::Broken { seq, what } => (0, Findings::only(format!("row {seq} of the journal was changed: {what}"))),
+        Chain::Broken { seq, what } => {
+            (0, Findings::from_broken(format!("row {seq} of the journal was changed: {what}")))
+        }
     };
     let mut claim = Claim::of(what, found);
-    claim.cover(["/schema"]);
+    claim.cover_places(["/schema"]);
     Ok((rows, claim))
 }
 
@@ -35,24 +37,24 @@ pub(super) fn check(case: &mut Case<'_>) -> Checked {
     for row in case.store.rows(Some(case.mission()), 0)? {
         let body: Value = history::read(&row)?;
         if body["kind"] != row.kind.as_str() {
-            found.broken(format!("row {} is called {} and holds {}", row.seq, row.kind, body["kind"]));
+            found.add_broken(format!("row {} is called {} and holds {}", row.seq, row.kind, body["kind"]));
         }
         let apart = row.kind == "mission-started" || BY_COMMANDS.contains(&row.kind.as_str());
         let slack = if apart { SLACK } else { 0 };
         if let Some(at) = body["at"].as_u64()
             && at.abs_diff(row.at) > slack
         {
-            found.broken(format!("row {} was written at {} and says {at}", row.seq, row.at));
+            found.add_broken(format!("row {} was written at {} and says {at}", row.seq, row.at));
         }
         if row.at < last {
-            found.broken(format!("row {} is older than the row before", row.seq));
+            found.add_broken(format!("row {} is older than the row before", row.seq));
         }
         last = row.at;
         rows.push((row.seq, row.at, body));
     }
     found.truncate(5);
     let what = "every row holds the record it is called, and times never go back";
-    case.claim(what, found).cover(["/times", "/run_time_ms"]);
+    case.add_claim(what, found).cover_places(["/times", "/run_time_ms"]);
     log(case, &rows);
     Ok(())
 }
@@ -88,7 +90,7 @@ fn log(case: &mut Case<'_>, rows: &[(u64, u64, Value)]) {
                 let kind = line["record"]["kind"].as_str().unwrap_or("a record").to_owned();
                 let row = rows.get(at).map_or_else(|| "ends".to_owned(), |row| format!("has row {}", row.0));
                 let why = format!("line {} of the log has {kind} where the journal {row}", number + 1);
-                case.claim(what, Findings::only(why));
+                case.add_claim(what, Findings::from_broken(why));
                 return;
             }
         }
@@ -97,11 +99,11 @@ fn log(case: &mut Case<'_>, rows: &[(u64, u64, Value)]) {
     let missing = rows.len().saturating_sub(matched + elsewhere);
     let mut found = Findings::default();
     match (matched, missing) {
-        (0, _) => found.unknown("there is no log"),
+        (0, _) => found.add_unknown("there is no log"),
         (_, 0) => {}
         (_, n) => {
-            found.unknown(format!("{n} rows are not in the log: an engine was killed, or it was cut to its size"))
+            found.add_unknown(format!("{n} rows are not in the log: an engine was killed, or it was cut to its size"))
         }
     }
-    case.claim(what, found);
+    case.add_claim(what, found);
 }

@@ -2,7 +2,7 @@
 
 use super::case::{Case, Checked, Scope};
 use super::rules::rules_of;
-use super::snapshots::{Bodies, key_of, stored, verified_tree};
+use super::snapshots::{Bodies, check_key, filter_tree, load_snapshot};
 use crate::engine::inspect::history::records;
 
 use crate::adapters::git::merge::{MergeRepo, Merged};
@@ -22,76 +22,83 @@ use crate::report::words::{attempt_ref, word};
 const SLACK: Millis = 2_000;
 
 /// Checks one landing, in the state before it is folded.
-pub(super) async fn landed(case: &mut Case<'_>, bodies: &mut Bodies, state: &mut Mission, record: &Record) -> Checked {
+pub(super) async fn check_landed(
+    case: &mut Case<'_>,
+    bodies: &mut Bodies,
+    state: &mut Mission,
+    record: &Record,
+) -> Checked {
     let Record::Landed { landing, mr, source, at, candidate, green, verdict, reasons } = record else { return Ok(()) };
     let open = state.landing_by(*landing).filter(|open| open.mr.id == *mr && open.mr.source == *source);
-    let (name, place) = (source_name(source), source.unit().and_then(|unit| case.landed_at(unit)));
+    let (name, place) = (source_name(source), source.unit().and_then(|unit| case.landed_pointer(unit)));
     let below = |keys: &[&str]| -> Vec<String> {
         place.iter().flat_map(|place| keys.iter().map(move |key| format!("{place}/{key}"))).collect()
     };
-    let short = candidate.commit.short();
+    let short = candidate.commit.short_id();
     let Some(open) = open else {
-        let found = Findings::only(format!("no landing of its merge request {mr} was open"));
-        case.claim(format!("{name}: landed at {short}"), found).cover(below(&["commit"]));
+        let found = Findings::from_broken(format!("no landing of its merge request {mr} was open"));
+        case.add_claim(format!("{name}: landed at {short}"), found).cover_places(below(&["commit"]));
         return Ok(());
     };
-    let found = on_green(case, open, candidate, green).await?;
+    let found = check_on_green(case, open, candidate, green).await?;
     let home = match case.taken_back.get(&candidate.commit) {
         Some(n) => format!("a person took back (rollback {n})"),
         None => "green contains once".to_owned(),
     };
     let (whole, stands) = (case.scope == Scope::Report, found.is_empty());
-    case.claim(format!("{name}: landed at {short}, which {home}"), found).cover(below(&["commit"]));
+    case.add_claim(format!("{name}: landed at {short}, which {home}"), found).cover_places(below(&["commit"]));
     if whole {
-        let found = dated(case, open, candidate, *at).await?;
+        let found = check_date(case, open, candidate, *at).await?;
         let covers = below(&["evidence/landed_at"]);
-        case.claim(format!("{name}: its commit was made while it was being landed"), found).cover(covers);
+        case.add_claim(format!("{name}: its commit was made while it was being landed"), found).cover_places(covers);
     }
     if let MergeSource::Unit { unit, n } = source
         && (whole || stands)
     {
-        let found = trailers(case, open, candidate, unit, *n).await?;
-        case.claim(format!("{name}: its commit says so itself"), found).cover(below(&["evidence/snapshot"]));
+        let found = check_trailers(case, open, candidate, unit, *n).await?;
+        case.add_claim(format!("{name}: its commit says so itself"), found).cover_places(below(&["evidence/snapshot"]));
         if whole {
-            let found = contained(case, open, candidate, unit, *n).await?;
+            let found = check_contained(case, open, candidate, unit, *n).await?;
             let covers = below(&["evidence/attempt", "ref"]);
-            case.claim(format!("{name}: what landed is the work of attempt {n}"), found).cover(covers);
+            case.add_claim(format!("{name}: what landed is the work of attempt {n}"), found).cover_places(covers);
         }
     }
     if !whole {
         if let Some(intent) = case.intents.get(landing).filter(|_| stands) {
-            let found = rests(case, intent, &candidate.tree).await?;
-            case.claim(format!("{name}: rests on what is stored"), found);
+            let found = check_snapshots(case, intent, &candidate.tree).await?;
+            case.add_claim(format!("{name}: rests on what is stored"), found);
         }
         return Ok(());
     }
-    if matches!(source, MergeSource::Books { .. }) {
-        super::books::written(case, state, open, candidate).await?;
+    if matches!(source, MergeSource::Bookkeeping { .. }) {
+        super::bookkeeping::check_landing(case, state, open, candidate).await?;
     }
-    let mut found = judged(case, bodies, state, open, *verdict)?;
+    let mut found = check_verdict(case, bodies, state, open, *verdict)?;
     let open = open.clone();
     if rejudge::list_reasons(state, &open) != *reasons {
-        rules_of(state).tell("its reasons are others", &mut found);
+        rules_of(state).report_wording("its reasons are others", &mut found);
     }
-    case.claim(format!("{name}: judged {}, and lands", word(verdict)), found).cover(below(&["verdict"]));
+    case.add_claim(format!("{name}: judged {}, and lands", word(verdict)), found).cover_places(below(&["verdict"]));
     Ok(())
 }
 
 /// Whether the snapshots that an intent names are stored, and say what must be said for it: every run of theirs is a claim of
 /// its own in a report.
-async fn rests(case: &Case<'_>, intent: &Record, tree: &TreeId) -> Checked<Findings> {
+async fn check_snapshots(case: &Case<'_>, intent: &Record, tree: &TreeId) -> Checked<Findings> {
     let Record::LandIntended { key, accept_before, extra, .. } = intent else { return Ok(Findings::default()) };
     let mut found = Findings::default();
-    match stored(case, key)? {
-        Err(why) => found.broken(why),
-        Ok(snapshot) if snapshot.summary().outcome == StageOutcome::NotRun => found.broken("its snapshot was not run"),
+    match load_snapshot(case, key)? {
+        Err(why) => found.add_broken(why),
+        Ok(snapshot) if snapshot.to_summary().outcome == StageOutcome::NotRun => {
+            found.add_broken("its snapshot was not run")
+        }
         Ok(snapshot) => {
-            let tree = verified_tree(case, tree).await?;
+            let tree = filter_tree(case, tree).await?;
             let of = case.store.snapshot_tree(key)?.unwrap_or_default();
             if of != tree.as_str() {
-                found.broken(format!("its snapshot is of the tree {of}, not of {}", tree.as_str()));
+                found.add_broken(format!("its snapshot is of the tree {of}, not of {}", tree.as_str()));
             }
-            key_of(case, &tree, Vec::new(), key, &snapshot, &mut found);
+            check_key(case, &tree, Vec::new(), key, &snapshot, &mut found);
         }
     }
     let own = [
@@ -100,11 +107,11 @@ async fn rests(case: &Case<'_>, intent: &Record, tree: &TreeId) -> Checked<Findi
     ];
     for (key, wanted, what) in own {
         let Some(key) = key else { continue };
-        match stored(case, key)? {
-            Err(why) => found.broken(format!("{what}: {why}")),
+        match load_snapshot(case, key)? {
+            Err(why) => found.add_broken(format!("{what}: {why}")),
             // A line that later passed on the same tree is flaky; the snapshot says so and keeps both.
-            Ok(of) if of.summary().outcome != wanted && of.flaky.is_empty() => {
-                found.broken(format!("{what} ended {} ({})", word(&of.summary().outcome), key.0));
+            Ok(of) if of.to_summary().outcome != wanted && of.flaky.is_empty() => {
+                found.add_broken(format!("{what} ended {} ({})", word(&of.to_summary().outcome), key.0));
             }
             Ok(_) => {}
         }
@@ -113,28 +120,31 @@ async fn rests(case: &Case<'_>, intent: &Record, tree: &TreeId) -> Checked<Findi
 }
 
 /// Checks that what a person took back is pinned.
-pub(super) async fn rolled_back(case: &mut Case<'_>, record: &Record) -> Checked {
+pub(super) async fn check_rolled_back(case: &mut Case<'_>, record: &Record) -> Checked {
     let Record::RolledBack { n, from, .. } = record else { return Ok(()) };
     let pin = format!("refs/mc/rolled-back/{n}");
     if case.git.ref_value(&pin).await?.as_ref() != Some(from) {
-        case.claim(format!("rollback {n}"), Findings::only(format!("{pin} does not hold what it took back")));
+        case.add_claim(
+            format!("rollback {n}"),
+            Findings::from_broken(format!("{pin} does not hold what it took back")),
+        );
     }
     Ok(())
 }
 
-async fn on_green(case: &Case<'_>, open: &Landing, candidate: &Tip, then: &Tip) -> Checked<Findings> {
+async fn check_on_green(case: &Case<'_>, open: &Landing, candidate: &Tip, then: &Tip) -> Checked<Findings> {
     let mut found = Findings::default();
     let Some(commit) = case.commit(&candidate.commit).await? else {
-        return Ok(Findings::only("there is no such commit"));
+        return Ok(Findings::from_broken("there is no such commit"));
     };
     if commit.tree != candidate.tree {
-        found.broken("the commit has another tree");
+        found.add_broken("the commit has another tree");
     }
-    if open.intended().is_none() {
-        found.broken("it landed without a journaled intent");
+    if open.intended_verdict().is_none() {
+        found.add_broken("it landed without a journaled intent");
     }
     if open.candidate() != Some(candidate) {
-        found.broken("it is not the commit that was verified");
+        found.add_broken("it is not the commit that was verified");
     }
     let on_line = case.line.get(&candidate.commit).is_some();
     let taken_back = case.taken_back.get(&candidate.commit).copied();
@@ -142,28 +152,31 @@ async fn on_green(case: &Case<'_>, open: &Landing, candidate: &Tip, then: &Tip) 
         let pin = format!("refs/mc/rolled-back/{n}");
         match case.git.ref_value(&pin).await? {
             Some(old) if case.git.is_ancestor(&candidate.commit, &old).await? => {}
-            _ => found.broken(format!("{pin} does not contain it")),
+            _ => found.add_broken(format!("{pin} does not contain it")),
         }
     }
     match &case.green.tip {
         _ if taken_back.is_some() => {}
-        None => found.broken("green does not exist"),
+        None => found.add_broken("green does not exist"),
         Some(_) if on_line => {}
         Some(green) if !case.git.is_ancestor(&candidate.commit, &green.commit).await? => {
-            found.broken(format!("green at {} does not contain it", green.commit.short()));
+            found.add_broken(format!("green at {} does not contain it", green.commit.short_id()));
         }
         Some(_) => {}
     }
     if then == candidate {
         // Green was moved to it and to nothing else.
     } else if case.git.resolve(then.commit.as_str()).await?.is_none() {
-        found.broken(format!("green is said to have stood at {}, which does not exist", then.commit.short()));
+        found.add_broken(format!("green is said to have stood at {}, which does not exist", then.commit.short_id()));
     } else if !case.git.is_ancestor(&candidate.commit, &then.commit).await? {
-        found.broken(format!("green is said to have stood at {}, which does not contain it", then.commit.short()));
+        found.add_broken(format!(
+            "green is said to have stood at {}, which does not contain it",
+            then.commit.short_id()
+        ));
     }
     let MergeSource::Unit { unit, .. } = &open.mr.source else { return Ok(found) };
     if commit.parents.first() != Some(&open.onto.commit) {
-        found.broken(format!("it was not made on green at {}", open.onto.commit.short()));
+        found.add_broken(format!("it was not made on green at {}", open.onto.commit.short_id()));
     }
     if found.is_empty() && !on_line && taken_back.is_none() {
         let why = "green contains it, and its first-parent line does not";
@@ -173,17 +186,17 @@ async fn on_green(case: &Case<'_>, open: &Landing, candidate: &Tip, then: &Tip) 
             _ => None,
         });
         let ours = case.green.tip.as_ref().map(|tip| &tip.commit) == last.last();
-        if ours && !moved { found.broken(why) } else { found.unknown(why) }
+        if ours && !moved { found.add_broken(why) } else { found.add_unknown(why) }
     }
     let mission = case.mission().as_str();
     let times = case.line.landings_of(mission, unit).len();
     if times > 1 {
-        found.broken(format!("{times} commits of green say that they landed it"));
+        found.add_broken(format!("{times} commits of green say that they landed it"));
     }
     Ok(found)
 }
 
-async fn dated(case: &Case<'_>, open: &Landing, candidate: &Tip, at: Millis) -> Checked<Findings> {
+async fn check_date(case: &Case<'_>, open: &Landing, candidate: &Tip, at: Millis) -> Checked<Findings> {
     if open.mr.source == MergeSource::Intake {
         // What is taken in may be a commit of the target branch itself.
         return Ok(Findings::default());
@@ -198,15 +211,17 @@ async fn dated(case: &Case<'_>, open: &Landing, candidate: &Tip, at: Millis) -> 
     let date = commit.date.saturating_mul(1_000);
     let mut found = Findings::default();
     if date + SLACK < began || date > at + SLACK {
-        found.broken(format!("it is dated {date}, outside of {began} to {at}"));
+        found.add_broken(format!("it is dated {date}, outside of {began} to {at}"));
     }
     Ok(found)
 }
 
-async fn trailers(case: &Case<'_>, open: &Landing, candidate: &Tip, unit: &UnitId, n: u32) -> Checked<Findings> {
-    let Some(commit) = case.commit(&candidate.commit).await? else { return Ok(Findings::only("it does not exist")) };
+async fn check_trailers(case: &Case<'_>, open: &Landing, candidate: &Tip, unit: &UnitId, n: u32) -> Checked<Findings> {
+    let Some(commit) = case.commit(&candidate.commit).await? else {
+        return Ok(Findings::from_broken("it does not exist"));
+    };
     // The commit was made before anybody knew what its verification would find beside the tree.
-    let after = open.after();
+    let after = open.gate_result();
     let key = after.map(|after| after.key.0.clone()).unwrap_or_default();
     let warm = after.is_some_and(|after| after.warm);
     let wanted = [
@@ -220,24 +235,26 @@ async fn trailers(case: &Case<'_>, open: &Landing, candidate: &Tip, unit: &UnitI
     for (name, value) in wanted {
         match commit.trailer(name) {
             Some(said) if said == value => {}
-            Some(said) if warm && name == "Mc-Snapshot" && SnapshotKey(said.to_owned()).warm().0 == value => {}
-            Some(said) => found.broken(format!("its trailer {name} is {said}, not {value}")),
-            None => found.broken(format!("it lacks the trailer {name}")),
+            Some(said) if warm && name == "Mc-Snapshot" && SnapshotKey(said.to_owned()).to_warm().0 == value => {}
+            Some(said) => found.add_broken(format!("its trailer {name} is {said}, not {value}")),
+            None => found.add_broken(format!("it lacks the trailer {name}")),
         }
     }
     Ok(found)
 }
 
-async fn contained(case: &Case<'_>, open: &Landing, candidate: &Tip, unit: &UnitId, n: u32) -> Checked<Findings> {
+async fn check_contained(case: &Case<'_>, open: &Landing, candidate: &Tip, unit: &UnitId, n: u32) -> Checked<Findings> {
     let head = &open.mr.head.commit;
     let mut found = Findings::default();
     let name = attempt_ref(case.mission(), unit, n);
     match case.pins.get(&name) {
         Some(pinned) if pinned == head => {}
-        Some(pinned) => found.broken(format!("its attempt is pinned at {}, not at {}", pinned.short(), head.short())),
+        Some(pinned) => {
+            found.add_broken(format!("its attempt is pinned at {}, not at {}", pinned.short_id(), head.short_id()))
+        }
         // Its own commit keeps what was landed.
         None if case.cleaned.get(name.as_str()) == Some(&head) => {}
-        None => found.broken("its attempt is not pinned"),
+        None => found.add_broken("its attempt is not pinned"),
     }
     let Some(commit) = case.commit(&candidate.commit).await? else { return Ok(found) };
     if commit.parents.contains(head) {
@@ -245,68 +262,75 @@ async fn contained(case: &Case<'_>, open: &Landing, candidate: &Tip, unit: &Unit
     }
     let there = case.git.resolve(head.as_str()).await?.is_some();
     if !there || !case.git.is_ancestor(head, &candidate.commit).await? {
-        found.broken(format!("it does not contain the attempt's head {}", head.short()));
+        found.add_broken(format!("it does not contain the attempt's head {}", head.short_id()));
     }
     Ok(found)
 }
 
 /// Judges the open landing again, by the figures the journal has of it; those are compared with the snapshots elsewhere.
-fn judged(case: &Case<'_>, bodies: &mut Bodies, state: &State, open: &Landing, verdict: Verdict) -> Checked<Findings> {
+fn check_verdict(
+    case: &Case<'_>,
+    bodies: &mut Bodies,
+    state: &State,
+    open: &Landing,
+    verdict: Verdict,
+) -> Checked<Findings> {
     let before = state.green().and_then(|green| green.snapshot.as_ref());
-    let (Some((before_key, before)), Some(after)) = (before, open.after()) else {
-        return Ok(Findings::only("it was not verified before and after"));
+    let (Some((before_key, before)), Some(after)) = (before, open.gate_result()) else {
+        return Ok(Findings::from_broken("it was not verified before and after"));
     };
     let mut found = Findings::default();
     let demands = state.demands(state.may_remove_tests(&open.mr.source));
     let again = judge(&state.with_flaky(before.clone()), &after.summary, &after.delta, &demands);
     if again.verdict != verdict {
-        rules_of(state).decide(format!("its snapshots say {}", word(&again.verdict)), &mut found);
+        rules_of(state).report_decision(format!("its snapshots say {}", word(&again.verdict)), &mut found);
     }
     if !again.lands {
-        rules_of(state).decide(format!("the gate refuses it: {}", again.reasons.join("; ")), &mut found);
+        rules_of(state).report_decision(format!("the gate refuses it: {}", again.reasons.join("; ")), &mut found);
     }
-    if open.intended().is_some_and(|intended| intended != verdict) {
-        found.broken("its intent had another verdict");
+    if open.intended_verdict().is_some_and(|intended| intended != verdict) {
+        found.add_broken("its intent had another verdict");
     }
     if let MergeSource::Unit { unit, .. } = &open.mr.source
         && let Some(unit) = state.unit(unit)
-        && !extra_stages(VerifyRole::Extra, &unit.spec).is_empty()
-        && open.extra().is_none_or(|extra| extra.summary.outcome != StageOutcome::Passed)
+        && !extra_stages(VerifyRole::UnitChecks, &unit.spec).is_empty()
+        && open.unit_checks_result().is_none_or(|extra| extra.summary.outcome != StageOutcome::Passed)
     {
-        found.broken("its own lines did not pass");
+        found.add_broken("its own lines did not pass");
     }
     let mut environments = Vec::new();
     for (what, key) in [("before", before_key), ("after", &after.key)] {
-        let now = bodies.now(case, key)?;
+        let now = bodies.current_body(case, key)?;
         environments.extend(now.as_ref().ok().map(|known| known.snapshot.fingerprint.clone()));
         match now {
-            Ok(known) if known.snapshot.summary().outcome == StageOutcome::NotRun => {
-                found.broken(format!("the snapshot {what} was not run"));
+            Ok(known) if known.snapshot.to_summary().outcome == StageOutcome::NotRun => {
+                found.add_broken(format!("the snapshot {what} was not run"));
             }
             Ok(_) => {}
             // What it landed with is never cleaned away, whatever a record says.
-            Err(why) if key != &after.key && case.cleaned_snapshots.contains(key) => found.unknown(why),
-            Err(_) => found.broken(format!("no snapshot {} from {what} it is stored", key.short())),
+            Err(why) if key != &after.key && case.cleaned_snapshots.contains(key) => found.add_unknown(why),
+            Err(_) => found.add_broken(format!("no snapshot {} from {what} it is stored", key.short_id())),
         }
     }
     if let [before, after] = &environments[..]
         && before != after
     {
-        found.broken("the two snapshots were made in different environments");
+        found.add_broken("the two snapshots were made in different environments");
     }
     Ok(found)
 }
 
 /// Checks one refusal, in the state before it is folded.
-pub(super) async fn rejected(case: &mut Case<'_>, state: &Mission, at: Millis, record: &Record) -> Checked {
+pub(super) async fn check_rejected(case: &mut Case<'_>, state: &Mission, at: Millis, record: &Record) -> Checked {
     let Record::Rejected { landing, mr, source, class, reasons, next, .. } = record else { return Ok(()) };
     let attempt = if let MergeSource::Unit { n, .. } = source { format!(" attempt {n}") } else { String::new() };
     let what = format!("{}{attempt}: refused ({})", source_name(source), word(class));
-    let covers = source.unit().and_then(|unit| case.place("not_landed", unit)).map(|place| format!("{place}/reason"));
+    let covers =
+        source.unit().and_then(|unit| case.unit_pointer("not_landed", unit)).map(|place| format!("{place}/reason"));
     let open = state.landing_by(*landing).filter(|open| open.mr.id == *mr && open.mr.source == *source);
     let Some(open) = open else {
-        let found = Findings::only(format!("no landing of its merge request {mr} was open"));
-        case.claim(what, found).cover(covers);
+        let found = Findings::from_broken(format!("no landing of its merge request {mr} was open"));
+        case.add_claim(what, found).cover_places(covers);
         return Ok(());
     };
     let mut found = Findings::default();
@@ -316,20 +340,20 @@ pub(super) async fn rejected(case: &mut Case<'_>, state: &Mission, at: Millis, r
             Some(Record::Rejected { class: decided, next: follows, .. })
                 if decided == *class && follows.is_same(next) =>
             {
-                rules_of(state).tell("the snapshots give other reasons", &mut found);
+                rules_of(state).report_wording("the snapshots give other reasons", &mut found);
             }
-            Some(_) => rules_of(state).decide("the snapshots give another refusal", &mut found),
-            None => found.unknown("merging told that it touches protected paths"),
+            Some(_) => rules_of(state).report_decision("the snapshots give another refusal", &mut found),
+            None => found.add_unknown("merging told that it touches protected paths"),
         },
-        RejectClass::Infrastructure => found.unknown("what the machine did is not made again"),
+        RejectClass::Infrastructure => found.add_unknown("what the machine did is not made again"),
         RejectClass::Meddling => {
             // It may have told of other changes as well, or earlier of this one.
             let tells = |told: &String| reasons.iter().any(|reason| told.starts_with(first_words(reason)));
             if !state.repository.iter().any(tells) {
-                found.broken("no record tells that the repository changed while its change was verified");
+                found.add_broken("no record tells that the repository changed while its change was verified");
             }
         }
-        RejectClass::Conflict => conflict(case, open, reasons, &mut found).await?,
+        RejectClass::Conflict => check_conflict(case, open, reasons, &mut found).await?,
     }
     let told = match next {
         NextMove::Retry { because, .. }
@@ -339,9 +363,9 @@ pub(super) async fn rejected(case: &mut Case<'_>, state: &Mission, at: Millis, r
         _ => None,
     };
     if told.is_none_or(|told| *told != reasons.join("\n")) {
-        found.broken("what follows from it gives other reasons");
+        found.add_broken("what follows from it gives other reasons");
     }
-    case.claim(what, found).cover(covers);
+    case.add_claim(what, found).cover_places(covers);
     Ok(())
 }
 
@@ -351,10 +375,10 @@ fn first_words(reason: &str) -> &str {
 }
 
 /// Merges once more, in the directory where candidates are made.
-async fn conflict(case: &Case<'_>, open: &Landing, reasons: &[String], found: &mut Findings) -> Checked {
+async fn check_conflict(case: &Case<'_>, open: &Landing, reasons: &[String], found: &mut Findings) -> Checked {
     for commit in [&open.onto.commit, &open.mr.head.commit] {
         if case.git.resolve(commit.as_str()).await?.is_none() {
-            found.unknown(format!("{} does not exist any more", commit.short()));
+            found.add_unknown(format!("{} does not exist any more", commit.short_id()));
             return Ok(());
         }
     }
@@ -362,17 +386,17 @@ async fn conflict(case: &Case<'_>, open: &Landing, reasons: &[String], found: &m
     let merge = MergeRepo::open(case.project.state.root(), &case.git, &case.project.facts, union).await?;
     let head = &open.mr.head.commit;
     let merged = match open.mr.source {
-        MergeSource::Intake => bookkeeping::take_in(&case.git, &merge, &open.onto, head).await?,
+        MergeSource::Intake => bookkeeping::merge_target(&case.git, &merge, &open.onto, head).await?,
         _ => merge.merge(&open.onto, head, &NOT_FROM_AGENTS).await?,
     };
     match merged {
         Merged::Conflict { files, .. } => {
             let again = format!("conflicts with green in {}", files.join(", "));
             if reasons.first() != Some(&again) {
-                found.broken(format!("merged again it {again}"));
+                found.add_broken(format!("merged again it {again}"));
             }
         }
-        Merged::Tree(_) | Merged::Unchanged => found.broken("merged again it has no conflict"),
+        Merged::Tree(_) | Merged::Unchanged => found.add_broken("merged again it has no conflict"),
     }
     Ok(())
 }

@@ -18,17 +18,17 @@
 //! more makes a claim unknown, never held.
 
 mod accounts;
-mod again;
 mod attempts;
 pub mod audit;
-mod books;
+mod bookkeeping;
 mod case;
+mod first_parent;
 mod journal;
 mod landings;
-mod line;
 mod positions;
 mod prove;
+mod rerun;
 mod rules;
 mod snapshots;
 
-pub use prove::{Proof, prove};
+pub use prove::{Proof, prove_report};

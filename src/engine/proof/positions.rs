@@ -11,7 +11,11 @@ use crate::engine::inspect::history::History;
 use std::collections::HashSet;
 
 /// Positions of green that nobody verified, one line each.
-pub(super) async fn unjudged(git: &Git, green_ref: &str, histories: &[History]) -> Result<Vec<String>, EngineError> {
+pub(super) async fn find_unverified(
+    git: &Git,
+    green_ref: &str,
+    histories: &[History],
+) -> Result<Vec<String>, EngineError> {
     let records = || histories.iter().flat_map(|history| history.records.iter());
     let known: HashSet<&CommitId> = records().flat_map(|(_, _, record)| positions(record)).collect();
     let spans: Vec<(Millis, Millis)> = histories.iter().filter_map(span).collect();
@@ -30,7 +34,7 @@ pub(super) async fn unjudged(git: &Git, green_ref: &str, histories: &[History]) 
         };
         if !judged {
             let line =
-                format!("green stood at {}, which no mission verified; somebody else put it there", commit.short());
+                format!("green stood at {}, which no mission verified; somebody else put it there", commit.short_id());
             if !wrong.contains(&line) {
                 wrong.push(line);
             }

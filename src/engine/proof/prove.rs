@@ -25,7 +25,7 @@ use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
 use crate::engine::inspect::views;
 use crate::engine::proof::case::{Case, Scope};
-use crate::engine::proof::line::Line;
+use crate::engine::proof::first_parent::Line;
 use crate::engine::proof::snapshots::Bodies;
 use crate::report::claims::{Claim, Findings};
 use crate::report::mission_json;
@@ -45,14 +45,18 @@ pub struct Proof {
 /// # Errors
 /// [`EngineError`] when journal or repository cannot be read at all, or the mission is unknown; what does not hold is a
 /// claim.
-pub async fn prove(project: &Project, mission: Option<&MissionId>, rerun: bool) -> Result<Option<Proof>, EngineError> {
+pub async fn prove_report(
+    project: &Project,
+    mission: Option<&MissionId>,
+    rerun: bool,
+) -> Result<Option<Proof>, EngineError> {
     let Some(store) = project.store()? else { return Ok(None) };
     let Some(mission) = mission.cloned().or(store.missions()?.pop()) else { return Ok(None) };
     let (_, chain) = super::journal::chain(&store)?;
-    let look = match views::look(project, Some(&mission)).await {
+    let look = match views::read_status(project, Some(&mission)).await {
         Ok(look) => look,
         Err(error @ (EngineError::Journal { .. } | EngineError::Record { .. })) => {
-            let folds = Claim::of("the journal folds to a state", Findings::only(causes(&error)));
+            let folds = Claim::of("the journal folds to a state", Findings::from_broken(causes(&error)));
             return Ok(Some(Proof { mission, claims: vec![chain, folds] }));
         }
         Err(error) => return Err(error),
@@ -65,10 +69,10 @@ pub async fn prove(project: &Project, mission: Option<&MissionId>, rerun: bool) 
     let mut case = Case::open(project, &store, history, &look.green, &line).await?;
     (case.report, case.claims) = (report, vec![chain]);
     super::journal::check(&mut case)?;
-    case.walk().await?;
+    case.walk_journal().await?;
     super::accounts::check(&mut case, look.now)?;
     if rerun {
-        super::again::check(&mut case).await?;
+        super::rerun::check(&mut case).await?;
     }
     let claims = case.claims;
     Ok(Some(Proof { mission, claims }))
@@ -76,7 +80,7 @@ pub async fn prove(project: &Project, mission: Option<&MissionId>, rerun: bool) 
 
 impl Case<'_> {
     /// Goes through the journal with the state before each record, and checks outcomes where they stand.
-    pub(super) async fn walk(&mut self) -> Result<(), EngineError> {
+    pub(super) async fn walk_journal(&mut self) -> Result<(), EngineError> {
         let Some((_, _, first)) = self.history.records.first() else { return Ok(()) };
         let Ok(mut state) = Mission::begin(first) else { return Ok(()) };
         let mut bodies = Bodies::default();
@@ -84,15 +88,15 @@ impl Case<'_> {
         let whole = self.scope == Scope::Report;
         for (_, at, record) in history.records.iter().skip(1) {
             match record {
-                Record::AttemptJudged { .. } if whole => super::attempts::ended(self, &mut state, *at, record),
-                Record::AttemptJudged { .. } => super::attempts::kept(self, &state, record),
+                Record::AttemptJudged { .. } if whole => super::attempts::check_ended(self, &mut state, *at, record),
+                Record::AttemptJudged { .. } => super::attempts::check_pins(self, &state, record),
                 Record::Verified { .. } if whole => {
-                    super::snapshots::verified(self, &mut bodies, &state, record).await?
+                    super::snapshots::check_verified(self, &mut bodies, &state, record).await?
                 }
                 Record::LandIntended { landing, .. } => drop(self.intents.insert(*landing, record)),
-                Record::Landed { .. } => super::landings::landed(self, &mut bodies, &mut state, record).await?,
-                Record::Rejected { .. } if whole => super::landings::rejected(self, &state, *at, record).await?,
-                Record::RolledBack { .. } if !whole => super::landings::rolled_back(self, record).await?,
+                Record::Landed { .. } => super::landings::check_landed(self, &mut bodies, &mut state, record).await?,
+                Record::Rejected { .. } if whole => super::landings::check_rejected(self, &state, *at, record).await?,
+                Record::RolledBack { .. } if !whole => super::landings::check_rolled_back(self, record).await?,
                 _ => {}
             }
             state.apply(record);

@@ -16,7 +16,7 @@ pub(super) enum Rules {
 
 /// The rules by which a mission was decided, compared with those of this program.
 pub(super) fn rules_of(state: &State) -> Rules {
-    compare(&state.decided_by, &DecidedBy::this())
+    compare(&state.decided_by, &DecidedBy::current())
 }
 
 fn compare(theirs: &DecidedBy, ours: &DecidedBy) -> Rules {
@@ -29,19 +29,19 @@ fn compare(theirs: &DecidedBy, ours: &DecidedBy) -> Rules {
 
 impl Rules {
     /// This program decides otherwise, as `why` says.
-    pub(super) fn decide(&self, why: impl Into<String>, found: &mut Findings) {
+    pub(super) fn report_decision(&self, why: impl Into<String>, found: &mut Findings) {
         match self {
-            Self::Same | Self::OtherWords(_) => found.broken(why),
-            Self::Other(theirs) => found.unknown(other_rules(*theirs)),
+            Self::Same | Self::OtherWords(_) => found.add_broken(why),
+            Self::Other(theirs) => found.add_unknown(other_rules(*theirs)),
         }
     }
 
     /// This program tells the same decision in other words, as `why` says.
-    pub(super) fn tell(&self, why: impl Into<String>, found: &mut Findings) {
+    pub(super) fn report_wording(&self, why: impl Into<String>, found: &mut Findings) {
         match self {
-            Self::Same => found.broken(why),
-            Self::OtherWords(version) => found.unknown(format!("told in the words of mc {version}")),
-            Self::Other(theirs) => found.unknown(other_rules(*theirs)),
+            Self::Same => found.add_broken(why),
+            Self::OtherWords(version) => found.add_unknown(format!("told in the words of mc {version}")),
+            Self::Other(theirs) => found.add_unknown(other_rules(*theirs)),
         }
     }
 }
@@ -61,9 +61,9 @@ mod tests {
         for (theirs, decides, tells) in cases {
             let rules = compare(&theirs, &by(1, "1.0"));
             let (mut decided, mut told) = (Findings::default(), Findings::default());
-            rules.decide("otherwise", &mut decided);
-            rules.tell("otherwise", &mut told);
-            let breaks = |found: &Findings| *found == Findings::only("otherwise");
+            rules.report_decision("otherwise", &mut decided);
+            rules.report_wording("otherwise", &mut told);
+            let breaks = |found: &Findings| *found == Findings::from_broken("otherwise");
             assert_eq!((breaks(&decided), breaks(&told)), (decides, tells), "{theirs:?}");
             assert!(!decided.is_empty() && !told.is_empty(), "{theirs:?}");
         }

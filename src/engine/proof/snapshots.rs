@@ -9,7 +9,7 @@ use crate::domain::plan::globs::Globs;
 use crate::domain::values::{Millis, RunId, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::confirm::confirm;
-use crate::domain::verify::delta::delta;
+use crate::domain::verify::delta::compare_snapshots;
 use crate::domain::verify::key::{StageSpec, Tier};
 use crate::domain::verify::snapshot::{Snapshot, Start};
 use crate::engine::tasks::unit_checks::own_line;
@@ -26,7 +26,7 @@ const SLACK: Millis = 2_000;
 
 /// A snapshot as it was at one moment of the journal.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct PastSnapshot {
     pub(super) snapshot: Arc<Snapshot>,
     /// Whether it was put together from its single runs; else it is what is stored today, which a later run may have changed.
     certain: bool,
@@ -38,36 +38,38 @@ pub(super) struct Bodies {
     /// For each key, whether an earlier mission's answer came first, and the runs of this one: number, and whether it
     /// confirmed.
     runs: BTreeMap<SnapshotKey, (bool, Vec<(RunId, bool)>)>,
-    held: VecDeque<(SnapshotKey, Known)>,
+    held: VecDeque<(SnapshotKey, PastSnapshot)>,
 }
 
 impl Bodies {
-    fn hold(&mut self, key: &SnapshotKey, known: Known) {
+    fn cache_body(&mut self, key: &SnapshotKey, known: PastSnapshot) {
         self.held.retain(|(held, _)| held != key);
         self.held.push_front((key.clone(), known));
         self.held.truncate(HELD);
     }
 
     /// The snapshot of a key as it is at this moment of the journal, or why it cannot be had.
-    pub(super) fn now(&mut self, case: &Case<'_>, key: &SnapshotKey) -> Checked<Result<Known, String>> {
+    pub(super) fn current_body(&mut self, case: &Case<'_>, key: &SnapshotKey) -> Checked<Result<PastSnapshot, String>> {
         if let Some((_, known)) = self.held.iter().find(|(held, _)| held == key) {
             return Ok(Ok(known.clone()));
         }
         let known = match self.runs.get(key) {
-            Some((false, runs)) => rebuilt(case, key, runs)?,
+            Some((false, runs)) => rebuild_snapshot(case, key, runs)?,
             _ => Err(String::new()),
         };
         let known = match known {
-            Ok(snapshot) => Ok(Known { snapshot: Arc::new(snapshot), certain: true }),
-            Err(_) => stored(case, key)?.map(|snapshot| Known { snapshot: Arc::new(snapshot), certain: false }),
+            Ok(snapshot) => Ok(PastSnapshot { snapshot: Arc::new(snapshot), certain: true }),
+            Err(_) => {
+                load_snapshot(case, key)?.map(|snapshot| PastSnapshot { snapshot: Arc::new(snapshot), certain: false })
+            }
         };
         if let Ok(known) = &known {
-            self.hold(key, known.clone());
+            self.cache_body(key, known.clone());
         }
         Ok(known)
     }
 
-    fn ran(&mut self, key: &SnapshotKey, run: RunId, confirms: bool, reused: bool) {
+    fn record_run(&mut self, key: &SnapshotKey, run: RunId, confirms: bool, reused: bool) {
         let (_, runs) = self.runs.entry(key.clone()).or_insert((reused, Vec::new()));
         if !reused {
             runs.push((run, confirms));
@@ -76,30 +78,36 @@ impl Bodies {
     }
 }
 
-fn read(body: &str) -> Result<Snapshot, String> {
+fn parse_snapshot(body: &str) -> Result<Snapshot, String> {
     serde_json::from_str(body).map_err(|e| format!("its snapshot cannot be read: {e}"))
 }
 
-pub(super) fn stored(case: &Case<'_>, key: &SnapshotKey) -> Result<Result<Snapshot, String>, StoreError> {
+pub(super) fn load_snapshot(case: &Case<'_>, key: &SnapshotKey) -> Result<Result<Snapshot, String>, StoreError> {
     Ok(match case.store.snapshot_get(key)? {
-        Some(body) => read(&body),
-        None if case.cleaned_snapshots.contains(key) => Err(format!("its snapshot {} was cleaned away", key.short())),
-        None => Err(format!("no snapshot is stored under {}", key.short())),
+        Some(body) => parse_snapshot(&body),
+        None if case.cleaned_snapshots.contains(key) => {
+            Err(format!("its snapshot {} was cleaned away", key.short_id()))
+        }
+        None => Err(format!("no snapshot is stored under {}", key.short_id())),
     })
 }
 
-fn kept(case: &Case<'_>, key: &SnapshotKey, run: RunId) -> SnapshotKey {
+fn single_run_key(case: &Case<'_>, key: &SnapshotKey, run: RunId) -> SnapshotKey {
     SnapshotKey(format!("{}/{}-{run}", key.0, case.mission()))
 }
 
 /// Joins the single runs of a key as the engine joined them.
-fn rebuilt(case: &Case<'_>, key: &SnapshotKey, runs: &[(RunId, bool)]) -> Result<Result<Snapshot, String>, StoreError> {
+fn rebuild_snapshot(
+    case: &Case<'_>,
+    key: &SnapshotKey,
+    runs: &[(RunId, bool)],
+) -> Result<Result<Snapshot, String>, StoreError> {
     let mut whole: Option<Snapshot> = None;
     for (run, confirms) in runs {
-        let Some(body) = case.store.snapshot_get(&kept(case, key, *run))? else {
+        let Some(body) = case.store.snapshot_get(&single_run_key(case, key, *run))? else {
             return Ok(Err(format!("the run {run} kept for it is gone")));
         };
-        let fresh = match read(&body) {
+        let fresh = match parse_snapshot(&body) {
             Ok(fresh) => fresh,
             Err(why) => return Ok(Err(why)),
         };
@@ -112,53 +120,58 @@ fn rebuilt(case: &Case<'_>, key: &SnapshotKey, runs: &[(RunId, bool)]) -> Result
 }
 
 /// Checks one answer of a verification: what it was of, its key, its stored body, its figures, its delta.
-pub(super) async fn verified(case: &mut Case<'_>, bodies: &mut Bodies, state: &State, record: &Record) -> Checked {
+pub(super) async fn check_verified(
+    case: &mut Case<'_>,
+    bodies: &mut Bodies,
+    state: &State,
+    record: &Record,
+) -> Checked {
     let Record::Verified { run, at, key, summary, delta: told, reused, confirmed, warm } = record else {
         return Ok(());
     };
     let Some(asked) = state.run_by(*run) else {
-        case.claim(format!("verification {run}"), Findings::only("nobody asked for it"));
+        case.add_claim(format!("verification {run}"), Findings::from_broken("nobody asked for it"));
         return Ok(());
     };
-    let what = format!("verification {run} of {} {}", asked.tip.commit.short(), tests(summary));
+    let what = format!("verification {run} of {} {}", asked.tip.commit.short_id(), tests(summary));
     let mut found = Findings::default();
-    bodies.ran(key, *run, asked.confirms.is_some(), *reused);
+    bodies.record_run(key, *run, asked.confirms.is_some(), *reused);
     let own = own_lines(case, state, asked);
     // A unit's own lines see the whole tree.
-    let tree = if own.is_empty() { verified_tree(case, &asked.tip.tree).await? } else { asked.tip.tree.clone() };
+    let tree = if own.is_empty() { filter_tree(case, &asked.tip.tree).await? } else { asked.tip.tree.clone() };
     let row = case.store.snapshot_row(key)?;
     let later = row.as_ref().is_some_and(|(_, then, _)| *then > at + SLACK);
     match &row {
         Some((of, ..)) if of != tree.as_str() => {
-            found.broken(format!("the stored snapshot {} is of another tree", key.short()));
+            found.add_broken(format!("the stored snapshot {} is of another tree", key.short_id()));
         }
         None if case.cleaned_snapshots.contains(key) => {}
-        None => found.broken(format!("no snapshot is stored under {}", key.short())),
+        None => found.add_broken(format!("no snapshot is stored under {}", key.short_id())),
         Some(_) => {}
     }
     if !reused {
-        match case.store.snapshot_row(&kept(case, key, *run))? {
-            None => found.unknown("its single run is not kept"),
+        match case.store.snapshot_row(&single_run_key(case, key, *run))? {
+            None => found.add_unknown("its single run is not kept"),
             Some((_, then, _)) if then + SLACK < asked.started || then > at + SLACK => {
-                found.broken(format!("its run was kept at {then}, outside of {} to {at}", asked.started));
+                found.add_broken(format!("its run was kept at {then}, outside of {} to {at}", asked.started));
             }
             Some(_) => {}
         }
         let runs = bodies.runs.get(key).map_or(0, |(_, runs)| runs.len());
         if *confirmed && asked.confirms.is_some() && runs < 2 && !bodies.runs.get(key).is_some_and(|(first, _)| *first)
         {
-            found.broken("it is called confirmed, and only one run is recorded");
+            found.add_broken("it is called confirmed, and only one run is recorded");
         }
     }
-    match bodies.now(case, key)? {
-        Err(why) => found.unknown(why),
+    match bodies.current_body(case, key)? {
+        Err(why) => found.add_unknown(why),
         Ok(known) => {
-            key_of(case, &tree, own, key, &known.snapshot, &mut found);
+            check_key(case, &tree, own, key, &known.snapshot, &mut found);
             let mut differs = |why: &str| match known.certain || !later {
-                true => found.broken(why),
-                false => found.unknown(format!("{why}, which a later run may have changed")),
+                true => found.add_broken(why),
+                false => found.add_unknown(format!("{why}, which a later run may have changed")),
             };
-            if known.snapshot.summary() != *summary {
+            if known.snapshot.to_summary() != *summary {
                 differs("the stored results do not add up to what is reported");
             }
             if (known.snapshot.start == Start::Warm) != *warm {
@@ -168,39 +181,39 @@ pub(super) async fn verified(case: &mut Case<'_>, bodies: &mut Bodies, state: &S
                 differs("the stored snapshot does not say as often as reported that it was run");
             }
             let last = bodies_are_final(case, key, *run)?;
-            if known.certain && last && stored(case, key)? != Ok((*known.snapshot).clone()) {
-                found.broken("the stored snapshot is not what its runs make together");
+            if known.certain && last && load_snapshot(case, key)? != Ok((*known.snapshot).clone()) {
+                found.add_broken("the stored snapshot is not what its runs make together");
             }
             case.flaky.extend(summary.flaky.iter().cloned());
             if let Some(against) = &asked.against {
-                match bodies.now(case, against)? {
-                    Err(why) => found.unknown(why),
+                match bodies.current_body(case, against)? {
+                    Err(why) => found.add_unknown(why),
                     Ok(before) => {
-                        let differs = delta(&before.snapshot, &known.snapshot);
+                        let differs = compare_snapshots(&before.snapshot, &known.snapshot);
                         case.red.extend(differs.still_failing.iter().cloned());
                         case.red.extend(differs.findings.iter().flat_map(|change| &change.kept).cloned());
                         let certain = (before.certain && known.certain) || !later;
                         let same = told.as_deref() == Some(&differs);
                         if !same && certain {
-                            found.broken("the stored snapshots differ in another way than reported");
+                            found.add_broken("the stored snapshots differ in another way than reported");
                         } else if !same {
-                            found.unknown("a snapshot it was compared with may have changed since");
+                            found.add_unknown("a snapshot it was compared with may have changed since");
                         }
                     }
                 }
             } else if told.is_some() || asked.role == VerifyRole::After {
-                found.broken("it is compared with nothing");
+                found.add_broken("it is compared with nothing");
             }
         }
     }
-    let covers = if asked.role == VerifyRole::After { covers(case, state, asked) } else { Vec::new() };
-    case.claim(what, found).cover(covers);
+    let covers = if asked.role == VerifyRole::After { list_covered(case, state, asked) } else { Vec::new() };
+    case.add_claim(what, found).cover_places(covers);
     Ok(())
 }
 
 /// The tree that is verified in the place of another, without what the journaled settings ignore.
-pub(super) async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Checked<TreeId> {
-    match (case.filtered.get(tree), case.ignored()) {
+pub(super) async fn filter_tree(case: &Case<'_>, tree: &TreeId) -> Checked<TreeId> {
+    match (case.filtered.get(tree), case.ignored_globs()) {
         (Some(known), _) => Ok(known.clone()),
         (None, None) => Ok(tree.clone()),
         (None, Some(globs)) => {
@@ -211,14 +224,14 @@ pub(super) async fn verified_tree(case: &Case<'_>, tree: &TreeId) -> Checked<Tre
 
 impl Case<'_> {
     /// What the journaled settings ignore, when that is anything.
-    fn ignored(&self) -> Option<Globs> {
+    fn ignored_globs(&self) -> Option<Globs> {
         let ignored = &self.settings.as_ref()?.verification.ignore;
         Globs::new(ignored).ok().filter(|_| !ignored.is_empty())
     }
 
     /// Takes out of all landed trees at once what is ignored; what this cannot do is done for each alone.
     pub(super) async fn filter_landed(&mut self) {
-        let Some(globs) = self.ignored() else { return };
+        let Some(globs) = self.ignored_globs() else { return };
         let landed = records(self.history).filter_map(|record| match record {
             Record::Landed { candidate, .. } => Some(candidate.tree.clone()),
             _ => None,
@@ -241,7 +254,7 @@ fn own_lines(case: &Case<'_>, state: &State, asked: &VerificationRun) -> Vec<Sta
 
 /// Checks the key of a verified tree under the stages that were run, the journaled ones or `own`, and the environment its
 /// snapshot names.
-pub(super) fn key_of(
+pub(super) fn check_key(
     case: &Case<'_>,
     tree: &TreeId,
     own: Vec<StageSpec>,
@@ -249,14 +262,14 @@ pub(super) fn key_of(
     snapshot: &Snapshot,
     found: &mut Findings,
 ) {
-    let Some(settings) = &case.settings else { return found.unknown("the settings cannot be read") };
+    let Some(settings) = &case.settings else { return found.add_unknown("the settings cannot be read") };
     if snapshot.fingerprint.is_empty() {
-        return found.unknown("its snapshot does not say in what environment it was made");
+        return found.add_unknown("its snapshot does not say in what environment it was made");
     }
     let gate = || settings.verification.stages.iter().filter(|stage| stage.tier == Tier::Gate).cloned().collect();
     let stages = if own.is_empty() { gate() } else { own };
     if snapshot.key_for(SnapshotKey::of(tree, &stages, &snapshot.fingerprint)) != *key {
-        found.broken(format!("{} is not the key of its tree, stages and environment", key.short()));
+        found.add_broken(format!("{} is not the key of its tree, stages and environment", key.short_id()));
     }
 }
 
@@ -270,9 +283,9 @@ fn bodies_are_final(case: &Case<'_>, key: &SnapshotKey, run: RunId) -> Checked<b
 }
 
 /// The places of the report that rest on the verification of the open landing's candidate.
-fn covers(case: &Case<'_>, state: &State, asked: &VerificationRun) -> Vec<String> {
+fn list_covered(case: &Case<'_>, state: &State, asked: &VerificationRun) -> Vec<String> {
     let Some(landing) = asked.landing.and_then(|id| state.landing_by(id)) else { return Vec::new() };
     let MergeSource::Unit { unit, .. } = &landing.mr.source else { return Vec::new() };
-    let Some(place) = case.landed_at(unit) else { return Vec::new() };
+    let Some(place) = case.landed_pointer(unit) else { return Vec::new() };
     ["tests", "evidence/delta", "evidence/snapshot", "evidence/confirmed"].map(|key| format!("{place}/{key}")).to_vec()
 }

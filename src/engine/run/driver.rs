@@ -87,7 +87,7 @@ impl Driver {
                     heard.map_err(|e| failed("read the wake-up FIFO", &e))?;
                     self.requests()?
                 }
-                () = sleep(due) => self.take(Event::Tick, &[])?,
+                () = sleep_for(due) => self.take(Event::Tick, &[])?,
             };
             if let Some(code) = exit {
                 return Ok(code);
@@ -97,9 +97,9 @@ impl Driver {
 
     /// Takes what other mc processes asked for.
     fn requests(&mut self) -> Result<Option<u8>, EngineError> {
-        self.context.in_office()?;
+        self.context.check_ownership()?;
         let waiting = self.context.store().signals_waiting()?;
-        let old = |signal: &&Signal| self.overtaken.is_some_and(|newest| signal.id <= newest) && stops(signal);
+        let old = |signal: &&Signal| self.overtaken.is_some_and(|newest| signal.id <= newest) && is_stop(signal);
         let withdrawn: Vec<i64> = waiting.iter().filter(old).map(|signal| signal.id).collect();
         for signal in waiting {
             let event = match request(&signal.kind, &signal.body) {
@@ -117,17 +117,17 @@ impl Driver {
 
     /// One decision: decide, make it durable, show it, start what it asks for. The exit code, if it says to leave.
     fn take(&mut self, event: Event, answered: &[i64]) -> Result<Option<u8>, EngineError> {
-        self.context.in_office()?;
+        self.context.check_ownership()?;
         let now = self.clock.now();
         let step = decide(&mut self.state, now, event);
-        self.persist(now, &step, answered)?;
+        self.persist_step(now, &step, answered)?;
         for record in &step.records {
             for observer in &mut self.observers {
-                observer.saw(now, record, &self.state);
+                observer.on_record(now, record, &self.state);
             }
         }
         if !step.commands.is_empty() {
-            self.context.in_office()?;
+            self.context.check_ownership()?;
         }
         let mut exit = None;
         for command in step.commands {
@@ -139,7 +139,7 @@ impl Driver {
         Ok(exit)
     }
 
-    fn persist(&self, now: u64, step: &Step, answered: &[i64]) -> Result<(), EngineError> {
+    fn persist_step(&self, now: u64, step: &Step, answered: &[i64]) -> Result<(), EngineError> {
         if step.records.is_empty() && answered.is_empty() {
             return Ok(());
         }
@@ -158,7 +158,7 @@ pub fn entry(record: &crate::domain::mission::Record) -> Result<Entry, EngineErr
     Ok(Entry { kind: record.kind(), body })
 }
 
-fn stops(signal: &Signal) -> bool {
+fn is_stop(signal: &Signal) -> bool {
     matches!(request(&signal.kind, &signal.body), Some(Event::Stop(_)))
 }
 
@@ -178,7 +178,7 @@ pub fn request(kind: &str, body: &str) -> Option<Event> {
     }
 }
 
-async fn sleep(due: Option<std::time::Duration>) {
+async fn sleep_for(due: Option<std::time::Duration>) {
     match due {
         Some(due) => tokio::time::sleep(due).await,
         None => std::future::pending().await,

@@ -47,13 +47,13 @@ impl Executor {
                 None => std::future::pending::<()>().await,
                 Some(Ok((id, event))) => {
                     self.if_it_panics.remove(&id);
-                    self.forget(&event);
+                    self.remove_cancel(&event);
                     return event;
                 }
                 Some(Err(error)) => {
                     tracing::error!("a task failed: {error}");
                     if let Some(event) = self.if_it_panics.remove(&error.id()) {
-                        self.forget(&event);
+                        self.remove_cancel(&event);
                         return event;
                     }
                 }
@@ -61,13 +61,13 @@ impl Executor {
         }
     }
 
-    fn forget(&mut self, event: &Event) {
+    fn remove_cancel(&mut self, event: &Event) {
         if let Some(job) = event.ended_job() {
             self.cancels.remove(&job);
         }
     }
 
-    fn cancellable(&mut self, job: JobId) -> watch::Receiver<bool> {
+    fn register_cancel(&mut self, job: JobId) -> watch::Receiver<bool> {
         let (send, receive) = watch::channel(false);
         self.cancels.insert(job, send);
         receive
@@ -90,38 +90,38 @@ impl Executor {
                 Event::Preflight(preflight::preflight(&context).await)
             }),
             Command::Establish { tip, create } => self.spawn(Event::Established(Err(refused())), async move {
-                Event::Established(establish::establish(&context, &tip, create).await)
+                Event::Established(establish::establish_green(&context, &tip, create).await)
             }),
             Command::CheckTarget { green } => self.spawn(Event::TargetChecked(Err(defect())), async move {
-                Event::TargetChecked(establish::target(&context, &green).await)
+                Event::TargetChecked(establish::find_new_target(&context, &green).await)
             }),
             Command::ReadBacklog { green, outside } => self
                 .spawn(Event::BacklogRead(Err(NoOffer::Trouble(defect()))), async move {
                     Event::BacklogRead(establish::read_backlog(&context, &green, outside.as_ref()).await)
                 }),
-            Command::Start(order) | Command::Adopt(order) if self.busy(order.session) => {
+            Command::Start(order) | Command::Adopt(order) if self.is_running(order.session) => {
                 tracing::error!("attempt {} of {} was asked twice", order.n, order.spec.id);
             }
             Command::Start(order) => {
                 let (session, news) = (order.session, self.news.0.clone());
-                let kill = self.cancellable(JobId::Session(session));
+                let kill = self.register_cancel(JobId::Session(session));
                 self.spawn(failed_session(session, &broken()), async move {
                     let began = Event::SessionBegan { session };
-                    ended(session, session::start(&context, order, kill, || drop(news.send(began))).await)
+                    session_event(session, session::start(&context, order, kill, || drop(news.send(began))).await)
                 });
             }
             Command::Adopt(order) => {
                 let session = order.session;
-                let kill = self.cancellable(JobId::Session(session));
+                let kill = self.register_cancel(JobId::Session(session));
                 self.spawn(failed_session(session, &broken()), async move {
-                    ended(session, session::adopt(&context, order, kill).await)
+                    session_event(session, session::adopt(&context, order, kill).await)
                 });
             }
             Command::Cancel(job) => self.cancel(&job),
             Command::Integrate { landing, onto, head, source, title, contested } => {
                 self.spawn(Event::Integrated { landing, result: Err(defect()) }, async move {
                     let merged = landing::integrate(&context, landing, &onto, &head, &source, &title).await;
-                    let result = landing::contested(&context, &onto, merged, &contested).await;
+                    let result = landing::with_contested(&context, &onto, merged, &contested).await;
                     Event::Integrated { landing, result }
                 });
             }
@@ -132,7 +132,7 @@ impl Executor {
             }
             Command::Verify(order) => {
                 let run = order.run;
-                let kill = self.cancellable(JobId::Run(run));
+                let kill = self.register_cancel(JobId::Run(run));
                 self.spawn(Event::Verified { run, result: Err(defect().into()) }, async move {
                     Event::Verified {
                         run,
@@ -146,19 +146,21 @@ impl Executor {
                 });
             }
             Command::CheckObjective { round, green, pins } => {
-                let kill = self.cancellable(JobId::Check { round });
+                let kill = self.register_cancel(JobId::Check { round });
                 self.spawn(
                     Event::ObjectiveChecked { round, met: Err(defect()), pins: Vec::new(), moved: None },
                     async move {
                         let pins = pins::restore(&context, pins).await;
-                        let moved = establish::moved_on(&context, &green).await;
-                        if let Err(why) = landing::checkpoint(&context, round, &green).await {
+                        let moved = establish::find_advanced_green(&context, &green).await;
+                        if let Err(why) = landing::pin_checkpoint(&context, round, &green).await {
                             tracing::warn!("pin the checkpoint of round {round}: {why}");
                         }
                         let Some(line) = context.settings().target.check.clone() else {
                             return Event::ObjectiveChecked { round, met: Ok(true), pins, moved };
                         };
-                        let met = queue_verification::check(&context, &line, &green, &round.to_string(), kill).await;
+                        let met =
+                            queue_verification::check_objective(&context, &line, &green, &round.to_string(), kill)
+                                .await;
                         if let Err(why) = &met {
                             tracing::warn!("check the objective: {why}");
                         }
@@ -170,7 +172,7 @@ impl Executor {
         }
     }
 
-    fn busy(&self, session: SessionId) -> bool {
+    fn is_running(&self, session: SessionId) -> bool {
         self.cancels.contains_key(&JobId::Session(session))
     }
 
@@ -180,7 +182,7 @@ impl Executor {
     }
 }
 
-fn ended(session: SessionId, came_to: Result<SessionReport, Trouble>) -> Event {
+fn session_event(session: SessionId, came_to: Result<SessionReport, Trouble>) -> Event {
     match came_to {
         Ok(report) => Event::SessionEnded { session, report: Box::new(report) },
         Err(trouble) => Event::NotCollected { session, trouble },
@@ -188,6 +190,6 @@ fn ended(session: SessionId, came_to: Result<SessionReport, Trouble>) -> Event {
 }
 
 fn failed_session(session: SessionId, why: &str) -> Event {
-    let report = Box::new(SessionReport::bare(ProcessEnd::Infrastructure(why.to_owned().into())));
+    let report = Box::new(SessionReport::from_end(ProcessEnd::Infrastructure(why.to_owned().into())));
     Event::SessionEnded { session, report }
 }

@@ -5,7 +5,7 @@
 
 use super::observer::Observer;
 use crate::adapters::os::append::Appender;
-use crate::domain::mission::timeline::{Stopwatch, begins};
+use crate::domain::mission::timeline::{Stopwatch, starting_phase};
 use crate::domain::mission::{MergeSource, Record, State};
 use crate::domain::values::{LandingId, Millis, MissionId, RunId};
 use crate::engine::context::redact::Redactor;
@@ -38,8 +38,8 @@ impl LogFile {
 }
 
 impl Observer for LogFile {
-    fn saw(&mut self, at: Millis, record: &Record, state: &State) {
-        let (unit, attempt) = self.subject(record, state);
+    fn on_record(&mut self, at: Millis, record: &Record, state: &State) {
+        let (unit, attempt) = self.find_subject(record, state);
         let mut whole = json!(record);
         let redacted = clean(&mut whole, &self.redactor);
         let mut line = json!({
@@ -48,8 +48,8 @@ impl Observer for LogFile {
             "kind": whole["kind"],
             "unit": unit,
             "attempt": attempt,
-            "phase": begins(record).map(|phase| phase.name()),
-            "took_ms": self.watch.took(at, record),
+            "phase": starting_phase(record).map(|phase| phase.name()),
+            "took_ms": self.watch.elapsed_since_open(at, record),
             "record": whole,
         });
         if redacted {
@@ -63,10 +63,10 @@ impl Observer for LogFile {
 
 impl LogFile {
     /// The unit and attempt a record is about; a verification is about the unit whose landing it is a step of.
-    fn subject(&mut self, record: &Record, state: &State) -> (Option<String>, Option<u32>) {
+    fn find_subject(&mut self, record: &Record, state: &State) -> (Option<String>, Option<u32>) {
         let of = |source: &MergeSource| match source {
             MergeSource::Unit { unit, n } => (Some(unit.to_string()), Some(*n)),
-            MergeSource::Intake | MergeSource::Books { .. } => (None, None),
+            MergeSource::Intake | MergeSource::Bookkeeping { .. } => (None, None),
         };
         match record {
             Record::SessionStarted { unit, n, .. } | Record::AttemptJudged { unit, n, .. } => {
@@ -130,7 +130,7 @@ mod tests {
     use crate::adapters::os::environment::Environment;
     use crate::adapters::os::files;
     use crate::domain::mission::Mission;
-    use crate::sim::play;
+    use crate::sim::run_scenario;
 
     #[test]
     fn p12_each_line_is_an_object_and_no_secret_reaches_it() {
@@ -145,14 +145,14 @@ mod tests {
                 Some(state) => state.apply(record),
                 None => state = Mission::begin(record).ok(),
             }
-            log.saw(at, record, state.as_ref().unwrap());
+            log.on_record(at, record, state.as_ref().unwrap());
         };
         let mut seen = 0;
         let counted = |at, record: &Record| {
             seen += 1;
             watch(at, record);
         };
-        play(&crate::sim::scenario::tests::disturbed(), counted).unwrap();
+        run_scenario(&crate::sim::scenario::tests::disturbed(), counted).unwrap();
         let text = files::read_text(&dir.path().join("m1.jsonl")).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), seen);

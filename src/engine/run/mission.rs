@@ -16,7 +16,7 @@ use crate::engine::context::redact::Redactor;
 use crate::engine::context::refusal::Act;
 use crate::engine::context::tenure::{self, Tenure};
 use crate::engine::error::EngineError;
-use crate::engine::inspect::history::{self, History, unfinished, unfinished_in};
+use crate::engine::inspect::history::{self, History, load_unfinished, load_unfinished_in};
 use crate::engine::inspect::plans;
 use crate::engine::tasks::collect;
 use std::collections::BTreeSet;
@@ -52,22 +52,26 @@ pub async fn start(
 ) -> Result<u8, EngineError> {
     let settings = project.settings()?;
     // Before the lock: while an engine works on it, the unfinished mission is the answer, not the lock.
-    nothing_unfinished(project)?;
-    let (plan, only) = plans::for_mission(project, &settings, options.plan.as_deref(), &options.only).await?;
-    let keeps = plans::keeps(project, &settings, plan.is_some()).await?;
+    check_none_unfinished(project)?;
+    let (plan, only) = plans::read_mission_plan(project, &settings, options.plan.as_deref(), &options.only).await?;
+    let keeps = plans::choose_bookkeeping(project, &settings, plan.is_some()).await?;
     let mut tenure = tenure::begin(project, options.take_over.as_deref(), Act::Start).await?;
-    refuse_beside(project, history::load(&tenure.store, None)?.filter(|h| !h.state.over()))?;
+    refuse_unfinished(project, history::load(&tenure.store, None)?.filter(|h| !h.state.is_over()))?;
     // A rollback that was killed is settled before anything rests on green.
     let source = tenure.source(project);
     let store = &mut tenure.store;
-    crate::engine::upkeep::rollback::settle(store, &source, &crate::engine::inspect::views::green_name(project))
-        .await?;
+    crate::engine::upkeep::rollback::close_interrupted(
+        store,
+        &source,
+        &crate::engine::inspect::views::green_name(project),
+    )
+    .await?;
     let mission = new_mission_id().ok_or_else(|| EngineError::broken("make a mission id", ""))?;
     let clock = EngineClock::start(0);
     // Requests meant for an earlier mission do not reach this one, but for those that are about the next.
     let requests = store.signals_waiting()?;
-    let reopen = plans::reopened(&requests);
-    let until = until(options, clock.now())?;
+    let reopen = plans::list_reopened(&requests);
+    let until = resolve_until(options, clock.now())?;
     let effective = Effective {
         settings,
         allow_dirty: options.allow_dirty,
@@ -76,11 +80,11 @@ pub async fn start(
     };
     let first = Record::MissionStarted {
         format: JOURNAL_FORMAT,
-        decided_by: DecidedBy::this(),
+        decided_by: DecidedBy::current(),
         mission: mission.clone(),
         at: clock.now(),
         objective: effective.settings.target.objective.clone(),
-        policy: Box::new(Policy { only, reopen, until, keeps, ..policy(&effective.settings) }),
+        policy: Box::new(Policy { only, reopen, until, keeps, ..build_policy(&effective.settings) }),
         plan,
         settings: serde_json::to_value(&effective)
             .map_err(|e| EngineError::Record { seq: 0, reason: e.to_string() })?,
@@ -91,14 +95,14 @@ pub async fn start(
         Mission::begin(&first).map_err(|source| EngineError::Journal { mission: mission.to_string(), source })?;
     let mut observers = with_log(project, &state, observers);
     for observer in &mut observers {
-        observer.saw(clock.now(), &first, &state);
+        observer.on_record(clock.now(), &first, &state);
     }
     let opening = Opening { early: Vec::new(), first: Event::Begun, overtaken: None };
-    drive(project, state, effective, tenure, observers, clock, opening).await
+    run_driver(project, state, effective, tenure, observers, clock, opening).await
 }
 
 /// The time of [`StartOptions::until`]; 0 for none.
-fn until(options: &StartOptions, now: Millis) -> Result<Millis, EngineError> {
+fn resolve_until(options: &StartOptions, now: Millis) -> Result<Millis, EngineError> {
     let Some((hour, minute)) = options.until else { return Ok(0) };
     clock::next_local(now, hour, minute).ok_or_else(|| {
         EngineError::usage(
@@ -112,11 +116,11 @@ fn until(options: &StartOptions, now: Millis) -> Result<Millis, EngineError> {
 ///
 /// # Errors
 /// [`EngineError::Usage`] with the one that is.
-pub fn nothing_unfinished(project: &Project) -> Result<(), EngineError> {
-    refuse_beside(project, unfinished_in(project.own_store()?)?)
+pub fn check_none_unfinished(project: &Project) -> Result<(), EngineError> {
+    refuse_unfinished(project, load_unfinished_in(project.own_store()?)?)
 }
 
-fn refuse_beside(project: &Project, unfinished: Option<History>) -> Result<(), EngineError> {
+fn refuse_unfinished(project: &Project, unfinished: Option<History>) -> Result<(), EngineError> {
     let Some(last) = unfinished else { return Ok(()) };
     if let Some(pid) = crate::engine::inspect::views::engine_pid(project) {
         return Err(EngineError::usage(
@@ -167,7 +171,7 @@ pub async fn resume(
     wish: Wish,
     observers: Vec<Box<dyn Observer>>,
 ) -> Result<ResumeResult, EngineError> {
-    if let Some(code) = take_up(project, take_over, observers, wish).await? {
+    if let Some(code) = resume_with(project, take_over, observers, wish).await? {
         return Ok(ResumeResult::Done(code));
     }
     let newest = match project.store()? {
@@ -183,13 +187,13 @@ pub async fn resume(
     }
 }
 
-async fn take_up(
+async fn resume_with(
     project: &Project,
     take_over: Option<&str>,
     observers: Vec<Box<dyn Observer>>,
     wish: Wish,
 ) -> Result<Option<u8>, EngineError> {
-    if unfinished(project)?.is_none() {
+    if load_unfinished(project)?.is_none() {
         return Ok(None);
     }
     // The newest wish counts: what was asked before this one, and not what comes while the lock is waited for.
@@ -204,14 +208,16 @@ async fn take_up(
     };
     let act = if wish == Wish::Kill { Act::Unfinished } else { Act::Resume };
     let tenure = match tenure::begin(project, take_over, act).await {
-        Err(e) if e.engine_lives() && wish == Wish::GoOn && unfinished(project)?.is_some_and(|h| h.state.paused) => {
-            ask(project, "resume")?;
+        Err(e)
+            if e.engine_lives() && wish == Wish::GoOn && load_unfinished(project)?.is_some_and(|h| h.state.paused) =>
+        {
+            send_request(project, "resume")?;
             return Ok(Some(0));
         }
         begun => begun?,
     };
-    let Some(history) = history::load(&tenure.store, None)?.filter(|h| !h.state.over()) else { return Ok(None) };
-    let mut effective = effective(&history.state)?;
+    let Some(history) = history::load(&tenure.store, None)?.filter(|h| !h.state.is_over()) else { return Ok(None) };
+    let mut effective = read_effective(&history.state)?;
     if let Some(machine) = take_over {
         effective.take_over_from = Some(machine.to_owned());
     }
@@ -221,19 +227,19 @@ async fn take_up(
         tenure::claim_now(&source, &card, take_over, act).await.map_err(EngineError::Refused)?;
     }
     let green = format!("refs/heads/{}", effective.settings.green_branch);
-    if let Some(tip) = crate::engine::tasks::establish::moved_meanwhile(&source, &green, &history).await? {
+    if let Some(tip) = crate::engine::tasks::establish::find_moved_green(&source, &green, &history).await? {
         early.insert(0, Event::GreenSeen(tip));
     }
     let newest: Millis = history.records.last().map_or(0, |(_, at, _)| *at);
     let clock = EngineClock::start(newest);
     let observers = with_log(project, &history.state, observers);
     let opening = Opening { early, first: Event::Resumed, overtaken };
-    let code = drive(project, history.state, effective, tenure, observers, clock, opening).await?;
+    let code = run_driver(project, history.state, effective, tenure, observers, clock, opening).await?;
     Ok(Some(code))
 }
 
 /// What a mission was started with, from its journal.
-pub(in crate::engine) fn effective(state: &State) -> Result<Effective, EngineError> {
+pub(in crate::engine) fn read_effective(state: &State) -> Result<Effective, EngineError> {
     serde_json::from_value(state.settings.clone())
         .map_err(|e| EngineError::Record { seq: 1, reason: format!("its settings: {e}") })
 }
@@ -254,17 +260,17 @@ pub enum Asked {
 /// # Errors
 /// [`EngineError`] when the request cannot be left.
 pub async fn stop(project: &Project, now: bool, observers: Vec<Box<dyn Observer>>) -> Result<Asked, EngineError> {
-    let Some(history) = unfinished(project)? else { return Ok(Asked::Nothing) };
+    let Some(history) = load_unfinished(project)? else { return Ok(Asked::Nothing) };
     let mission = history.mission.to_string();
     if now {
-        match take_up(project, None, observers, Wish::Kill).await {
+        match resume_with(project, None, observers, Wish::Kill).await {
             Ok(Some(_)) => return Ok(Asked::NoEngine(mission)),
             Ok(None) => return Ok(Asked::Nothing),
             Err(e) if e.engine_lives() => {}
             Err(e) => return Err(e),
         }
     }
-    let heard = ask(project, if now { "stop-now" } else { "stop" })?;
+    let heard = send_request(project, if now { "stop-now" } else { "stop" })?;
     Ok(if heard { Asked::Told(mission) } else { Asked::NoEngine(mission) })
 }
 
@@ -273,12 +279,12 @@ pub async fn stop(project: &Project, now: bool, observers: Vec<Box<dyn Observer>
 /// # Errors
 /// [`EngineError`] when the request cannot be left.
 pub async fn pause(project: &Project) -> Result<Asked, EngineError> {
-    let Some(history) = unfinished(project)? else { return Ok(Asked::Nothing) };
+    let Some(history) = load_unfinished(project)? else { return Ok(Asked::Nothing) };
     let mission = history.mission.to_string();
-    Ok(if ask(project, "pause")? { Asked::Told(mission) } else { Asked::NoEngine(mission) })
+    Ok(if send_request(project, "pause")? { Asked::Told(mission) } else { Asked::NoEngine(mission) })
 }
 
-fn ask(project: &Project, kind: &str) -> Result<bool, EngineError> {
+fn send_request(project: &Project, kind: &str) -> Result<bool, EngineError> {
     match project.store()? {
         Some(mut store) => project.signal(&mut store, kind, ""),
         None => Ok(false),
@@ -298,7 +304,7 @@ fn with_log(project: &Project, state: &State, mut observers: Vec<Box<dyn Observe
     observers
 }
 
-async fn drive(
+async fn run_driver(
     project: &Project,
     state: Mission,
     effective: Effective,
@@ -308,7 +314,7 @@ async fn drive(
     opening: Opening,
 ) -> Result<u8, EngineError> {
     let context = MissionContext::new(project, state.mission.clone(), state.objective.clone(), effective, tenure, None)
-        .measured_by(clock);
+        .with_clock(clock);
     if let Err(why) = context.host.retry_quarantine().await {
         tracing::warn!("collect what is in quarantine: {why}");
     }
@@ -325,8 +331,8 @@ async fn drive(
 async fn pin_leftovers(context: &MissionContext, state: &State, ends: bool) {
     let Some(green) = state.green() else { return };
     let open: BTreeSet<String> = state
-        .running()
-        .chain(state.uncollected().filter(|_| !ends))
+        .running_attempts()
+        .chain(state.uncollected_attempts().filter(|_| !ends))
         .map(|(unit, attempt)| format!("{}/{}/{}", context.mission, unit.spec.id, attempt.n))
         .collect();
     // Nobody takes over what asks an `accept` line.
@@ -335,7 +341,7 @@ async fn pin_leftovers(context: &MissionContext, state: &State, ends: bool) {
 }
 
 /// The limits a mission is bound by, from its settings.
-pub fn policy(settings: &Settings) -> Policy {
+pub fn build_policy(settings: &Settings) -> Policy {
     let millis = |d: Duration| Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX);
     Policy {
         workers: settings.parallel.num_workers,

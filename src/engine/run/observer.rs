@@ -6,5 +6,5 @@ use crate::domain::values::Millis;
 /// Somebody who looks on: the console, a log file.
 pub trait Observer: Send {
     /// One record is durable; `state` is the mission after the whole decision it belongs to.
-    fn saw(&mut self, at: Millis, record: &Record, state: &State);
+    fn on_record(&mut self, at: Millis, record: &Record, state: &State);
 }

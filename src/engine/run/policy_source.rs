@@ -9,10 +9,10 @@ use crate::adapters::git::Git;
 use crate::adapters::git::source::{SourceFacts, inspect};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::environment::Environment;
-use crate::config::changes::changes;
-use crate::config::{FILE_NAME, Layers, lookup};
+use crate::config::changes::list_changes;
+use crate::config::{FILE_NAME, Layers, find_settings_file};
 use crate::domain::values::{CommitId, Tip};
-use crate::engine::context::project::{Found, Project, Where, resolve, start};
+use crate::engine::context::project::{Found, Project, Where, resolve, start_directory};
 use crate::engine::error::EngineError;
 use crate::report::verify::{RuleChange, Rules};
 use std::path::{Component, Path, PathBuf};
@@ -45,9 +45,13 @@ pub struct Against {
 ///
 /// # Errors
 /// [`EngineError`] when the settings are wrong, or there is no such repository or commit.
-pub async fn court(place: &Where, rev: Option<&str>, base: Option<&str>) -> Result<SettingsSource, EngineError> {
+pub async fn find_settings_source(
+    place: &Where,
+    rev: Option<&str>,
+    base: Option<&str>,
+) -> Result<SettingsSource, EngineError> {
     if let Some(base) = base
-        && let Some(court) = Case::court(place, rev.unwrap_or("HEAD"), base).await?
+        && let Some(court) = Case::find_policy(place, rev.unwrap_or("HEAD"), base).await?
     {
         return Ok(court);
     }
@@ -59,7 +63,7 @@ pub async fn court(place: &Where, rev: Option<&str>, base: Option<&str>) -> Resu
 ///
 /// # Errors
 /// [`EngineError`] when git fails or this clone has too little history.
-pub async fn against(
+pub async fn resolve_base(
     source: &Git,
     facts: &SourceFacts,
     (base, named): (&str, Tip),
@@ -78,7 +82,7 @@ pub async fn against(
         )),
         [] => Ok(itself(Some(format!("{base} and {asked} have no common history; compared with {base} itself")))),
         several => {
-            let named: Vec<String> = several.iter().take(3).map(|commit| commit.short().to_owned()).collect();
+            let named: Vec<String> = several.iter().take(3).map(|commit| commit.short_id().to_owned()).collect();
             let more = if several.len() > 3 { ", …" } else { "" };
             Ok(itself(Some(format!(
                 "the histories of {base} and {asked} cross: they parted at {} commits ({}{more}), none of which has all that \
@@ -114,18 +118,18 @@ enum Owner {
 
 impl<'a> Case<'a> {
     /// `None` when nothing of this repository can be the judge.
-    async fn court(place: &Where, rev: &'a str, base: &'a str) -> Result<Option<SettingsSource>, EngineError> {
+    async fn find_policy(place: &Where, rev: &'a str, base: &'a str) -> Result<Option<SettingsSource>, EngineError> {
         let env = Environment::of_process()?;
-        let start = start(&env, place)?;
+        let start = start_directory(&env, place)?;
         let git = Git::in_folder(&start, ChildGuard::none());
         let Ok(facts) = inspect(&git).await else { return Ok(None) };
         let git = Git::in_folder(&facts.toplevel, ChildGuard::none()).with_batch(&facts.common_dir);
         let (Some(tip), Some(named)) = (git.resolve(rev).await?, git.resolve(base).await?) else { return Ok(None) };
-        let fork = against(&git, &facts, (base, named.clone()), (rev, &tip)).await?.tip;
+        let fork = resolve_base(&git, &facts, (base, named.clone()), (rev, &tip)).await?.tip;
         let case = Case { git, facts, rev: (rev, tip), base: (base, named), fork };
 
-        let paths = case.paths(&env, place, &start);
-        let Some(owner) = case.owner(&paths, place).await? else { return Ok(None) };
+        let paths = case.settings_paths(&env, place, &start);
+        let Some(owner) = case.find_owner(&paths, place).await? else { return Ok(None) };
         let (path, text) = match owner {
             Owner::Base(path, text) => (path, text),
             Owner::Operator(file) => {
@@ -145,33 +149,33 @@ impl<'a> Case<'a> {
                 return Ok(Some(SettingsSource { project, rules: None, notes: vec![note] }));
             }
         };
-        let found = case.settings(&env, place, &start, &path, text).map_err(|error| {
+        let found = case.resolve_settings(&env, place, &start, &path, text).map_err(|error| {
             EngineError::usage(
-                format!("the settings of {}, which judge: {error}", case.by()),
+                format!("the settings of {}, which judge: {error}", case.describe_base()),
                 "mend them there first, or give the settings with --config as a file outside the repository",
             )
         })?;
-        let theirs = case.settings_of(&env, place, &start, &paths, (rev, &case.rev.1)).await?;
-        let forked = case.settings_of(&env, place, &start, &paths, (base, &case.fork)).await?;
+        let theirs = case.read_settings(&env, place, &start, &paths, (rev, &case.rev.1)).await?;
+        let forked = case.read_settings(&env, place, &start, &paths, (base, &case.fork)).await?;
         let (judging, _, file) = &found;
         let current = Ok((judging.clone(), file.clone()));
         // What the base changed since is no change of the revision.
         let (changes, problem) = match &theirs {
-            _ if same(&theirs, &forked) || same(&theirs, &current) => (Vec::new(), None),
+            _ if is_same_policy(&theirs, &forked) || is_same_policy(&theirs, &current) => (Vec::new(), None),
             Err(why) => (Vec::new(), Some(why.clone())),
             Ok((layers, at)) => {
-                let changes = changes(judging, layers).into_iter();
+                let changes = list_changes(judging, layers).into_iter();
                 let nearer = (at != file).then(|| format!("{rev} has them in another file, which is found first"));
                 (changes.map(|c| RuleChange { key: c.key, before: c.before, after: c.after }).collect(), nearer)
             }
         };
-        let notes = match same(&forked, &current) {
+        let notes = match is_same_policy(&forked, &current) {
             true => Vec::new(),
             false => vec![format!(
                 "{base} changed how it is verified since {rev} left it; {base}'s settings judge both sides"
             )],
         };
-        let project = Project::with(env, found).await?;
+        let project = Project::from_layers(env, found).await?;
         if project.facts.common_dir != case.facts.common_dir {
             return Ok(None);
         }
@@ -179,11 +183,11 @@ impl<'a> Case<'a> {
         Ok(Some(SettingsSource { project, rules: Some(rules), notes }))
     }
 
-    fn by(&self) -> String {
-        format!("{} at {}", self.base.0, self.base.1.commit.short())
+    fn describe_base(&self) -> String {
+        format!("{} at {}", self.base.0, self.base.1.commit.short_id())
     }
 
-    fn settings(
+    fn resolve_settings(
         &self,
         env: &Environment,
         place: &Where,
@@ -195,7 +199,7 @@ impl<'a> Case<'a> {
     }
 
     /// Where the settings file may be within the repository, nearest first, from its root.
-    fn paths(&self, env: &Environment, place: &Where, start: &Path) -> Vec<String> {
+    fn settings_paths(&self, env: &Environment, place: &Where, start: &Path) -> Vec<String> {
         let within = |path: &Path| path.strip_prefix(&self.facts.toplevel).ok()?.to_str().map(str::to_owned);
         match &place.config {
             // By its own name, then by what a link leads to: which file a link means is not for the revision to say.
@@ -212,27 +216,27 @@ impl<'a> Case<'a> {
         }
     }
 
-    async fn owner(&self, paths: &[String], place: &Where) -> Result<Option<Owner>, EngineError> {
+    async fn find_owner(&self, paths: &[String], place: &Where) -> Result<Option<Owner>, EngineError> {
         let mut brought = None;
         for path in paths {
-            if let Some(text) = self.text(&self.base.1.commit, path).await? {
+            if let Some(text) = self.read_text(&self.base.1.commit, path).await? {
                 let text = text.ok_or_else(|| {
                     EngineError::usage(
-                        format!("{path} is no regular file in {}, whose settings judge", self.by()),
+                        format!("{path} is no regular file in {}, whose settings judge", self.describe_base()),
                         "name the file it leads to with --config",
                     )
                 })?;
                 return Ok(Some(Owner::Base(path.clone(), text)));
             }
             let file = self.facts.toplevel.join(path);
-            if self.text(&self.rev.1.commit, path).await?.is_some() {
+            if self.read_text(&self.rev.1.commit, path).await?.is_some() {
                 brought = brought.or_else(|| Some(path.clone()));
             } else if file.is_file() {
                 return Ok(Some(Owner::Operator(file)));
             }
         }
         // Above the repository, whatever the revision puts in the way.
-        let above = self.facts.toplevel.parent().and_then(|dir| lookup(dir, Path::is_file));
+        let above = self.facts.toplevel.parent().and_then(|dir| find_settings_file(dir, Path::is_file));
         Ok(match (above, brought) {
             (Some(file), Some(_)) if place.config.is_none() => Some(Owner::Operator(file)),
             (_, Some(path)) => Some(Owner::Revision(path)),
@@ -241,7 +245,7 @@ impl<'a> Case<'a> {
     }
 
     /// The text of a file in a commit; the inner `None` when something else is at the path.
-    async fn text(&self, commit: &CommitId, path: &str) -> Result<Option<Option<String>>, EngineError> {
+    async fn read_text(&self, commit: &CommitId, path: &str) -> Result<Option<Option<String>>, EngineError> {
         match self.git.entry(commit.as_str(), path).await? {
             None => Ok(None),
             Some((mode, _)) if mode.starts_with("100") => {
@@ -253,7 +257,7 @@ impl<'a> Case<'a> {
     }
 
     /// The settings that a commit would be verified with by itself, or why there are none.
-    async fn settings_of(
+    async fn read_settings(
         &self,
         env: &Environment,
         place: &Where,
@@ -262,9 +266,9 @@ impl<'a> Case<'a> {
         (asked, tip): (&str, &Tip),
     ) -> Result<Own, EngineError> {
         for path in paths {
-            let Some(text) = self.text(&tip.commit, path).await? else { continue };
+            let Some(text) = self.read_text(&tip.commit, path).await? else { continue };
             let Some(text) = text else { return Ok(Err(format!("{path} is no regular file in {asked}"))) };
-            return Ok(match self.settings(env, place, start, path, text) {
+            return Ok(match self.resolve_settings(env, place, start, path, text) {
                 Ok((layers, _, file)) => Ok((layers, file)),
                 Err(error) => Err(format!("the settings of {asked} cannot be used: {error}")),
             });
@@ -277,9 +281,9 @@ impl<'a> Case<'a> {
 type Own = Result<(Layers, Option<PathBuf>), String>;
 
 /// Whether two commits are verified alike.
-fn same(a: &Own, b: &Own) -> bool {
+fn is_same_policy(a: &Own, b: &Own) -> bool {
     match (a, b) {
-        (Ok((a, at)), Ok((b, beside))) => at == beside && changes(a, b).is_empty(),
+        (Ok((a, at)), Ok((b, beside))) => at == beside && list_changes(a, b).is_empty(),
         _ => false,
     }
 }

@@ -52,7 +52,7 @@ impl Signals {
     }
 
     /// Resolves when any of them came: the wish that a command that is no mission ends.
-    pub async fn asked(&mut self) {
+    pub async fn wait_any(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

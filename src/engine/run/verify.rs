@@ -8,7 +8,7 @@
 use super::policy_source::{self, Against, SettingsSource};
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::local::process::command::ChildGuard;
-use crate::adapters::host::order::{Beside, NotFresh, NotReady, Ready, Release, RunKey};
+use crate::adapters::host::order::{NotFresh, NotReady, Ready, Release, RunKey, Untracked};
 use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::append::Appender;
 use crate::adapters::os::clock;
@@ -19,7 +19,7 @@ use crate::domain::mission::Unverified;
 use crate::domain::trouble::chain;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, Millis, Tip};
-use crate::domain::verify::delta::delta;
+use crate::domain::verify::delta::compare_snapshots;
 use crate::domain::verify::history::{PastRun, RUNS_LIMIT, TestHistory, history};
 use crate::domain::verify::key::StageSpec;
 use crate::domain::verify::snapshot::{Snapshot, StageResult, Start};
@@ -28,7 +28,7 @@ use crate::domain::verify::{Demands, SnapshotKey, StageOutcome};
 use crate::engine::context::execution::ExecutionContext;
 use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
-use crate::engine::setup::scratch::interruptible;
+use crate::engine::setup::scratch::run_interruptible;
 use crate::engine::tasks::prepare;
 use crate::engine::tasks::prepare::Wanted;
 use crate::engine::tasks::verification;
@@ -63,7 +63,7 @@ const HISTORY_BYTES: usize = 256 << 20;
 ///
 /// # Errors
 /// As [`verify`].
-pub async fn judged(
+pub async fn verify_with_policy(
     court: &SettingsSource,
     options: &VerifyOptions,
     say: &(dyn Fn(&str) + Sync),
@@ -82,7 +82,7 @@ pub async fn verify(
     options: &VerifyOptions,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Option<Verified>, EngineError> {
-    let verified = interruptible(async |kill| {
+    let verified = run_interruptible(async |kill| {
         let settings = project.settings()?;
         project.state.create_shared()?;
         let store = Arc::new(Mutex::new(Store::open_beside(&project.state.db())?));
@@ -123,13 +123,14 @@ impl Job<'_> {
         self.execution.source.version().await?;
         let asked = options.rev.as_deref().unwrap_or("HEAD");
         let tip = self.resolve(asked).await?;
-        let mut notes = self.left_out(&tip).await?;
+        let mut notes = self.list_uncommitted(&tip).await?;
         let against = match &options.base {
             None => None,
             Some(base) => {
                 let execution = self.execution;
                 let named = (base.as_str(), self.resolve(base).await?);
-                let found = policy_source::against(&execution.source, &execution.facts, named, (asked, &tip)).await?;
+                let found =
+                    policy_source::resolve_base(&execution.source, &execution.facts, named, (asked, &tip)).await?;
                 notes.extend(found.note.clone());
                 Some(found)
             }
@@ -137,7 +138,7 @@ impl Job<'_> {
         let mut kill = self.kill.clone();
         tokio::select! {
             fingerprint = self.execution.fingerprint() => drop(fingerprint?),
-            _ = kill.wait_for(|told| *told) => return Err(broken("killed".to_owned())),
+            _ = kill.wait_for(|told| *told) => return Err(run_error("killed".to_owned())),
         }
         let confirm = self.execution.settings().queue.confirm_failures;
         let queue = &self.execution.settings().queue;
@@ -146,55 +147,59 @@ impl Job<'_> {
 
         let landed = match options.fresh {
             true => None,
-            false => self.landed(against.as_ref().map(|against| &against.tip.commit), &tip.commit).await?,
+            false => self.find_warm_base(against.as_ref().map(|against| &against.tip.commit), &tip.commit).await?,
         };
         let mut base = None;
         if let Some(Against { asked, tip, merge_base, .. }) = against {
             // What others are compared with is known from nothing.
-            let mut side = self.side(&asked, &tip, "base", options.fresh, None).await?;
-            if confirm && unsure(&side.snapshot) {
-                self.again(&mut side, "base-again").await?;
+            let mut side = self.verify_side(&asked, &tip, "base", options.fresh, None).await?;
+            if confirm && needs_confirmation(&side.snapshot) {
+                self.confirm_side(&mut side, "base-again").await?;
             }
             base = Some(Base { side, merge_base });
         }
-        let mut after = self.side(asked, &tip, "rev", options.fresh, landed.as_ref()).await?;
+        let mut after = self.verify_side(asked, &tip, "rev", options.fresh, landed.as_ref()).await?;
         if after.runs > 0 {
             let host = self.execution.host.probe().await?;
             notes.extend(host.shared_home);
             notes.extend(host.fenced.told());
             notes.extend(host.imports.told());
             notes.extend(host.imports.asleep_note(&self.execution.settings().verification.stages));
-            let failed = after.snapshot.summary().outcome != StageOutcome::Passed;
-            notes.extend(self.execution.withheld(&self.execution.settings().verification.env).filter(|_| failed));
+            let failed = after.snapshot.to_summary().outcome != StageOutcome::Passed;
+            notes.extend(
+                self.execution.describe_withheld(&self.execution.settings().verification.env).filter(|_| failed),
+            );
         }
         let compare = |after: &Side, base: Option<&Base>| {
             base.map(|base| {
-                let delta = delta(&base.side.snapshot, &after.snapshot);
-                let (before, after) = (base.side.snapshot.summary(), after.snapshot.summary());
+                let delta = compare_snapshots(&base.side.snapshot, &after.snapshot);
+                let (before, after) = (base.side.snapshot.to_summary(), after.snapshot.to_summary());
                 let judgement = verdict::judge(&before, &after, &delta, &demands);
                 (delta, judgement)
             })
         };
         let mut compared = compare(&after, base.as_ref());
         let blamed = compared.as_ref().is_none_or(|(_, judgement)| !judgement.lands);
-        if after.snapshot.start == Start::Warm && ((blamed && compared.is_some()) || unsure(&after.snapshot)) {
-            after = self.anew(after, "rev-cold").await?;
+        if after.snapshot.start == Start::Warm
+            && ((blamed && compared.is_some()) || needs_confirmation(&after.snapshot))
+        {
+            after = self.verify_cold(after, "rev-cold").await?;
             compared = compare(&after, base.as_ref());
         }
         let blamed = compared.as_ref().is_none_or(|(delta, judgement)| !judgement.lands || delta.breaks_tests());
         let by_chance = compared.as_ref().is_some_and(|(delta, _)| delta.by_chance(demands.ratchet));
-        if confirm && blamed && (unsure(&after.snapshot) || (by_chance && !after.snapshot.confirmed)) {
-            self.again(&mut after, "rev-again").await?;
+        if confirm && blamed && (needs_confirmation(&after.snapshot) || (by_chance && !after.snapshot.confirmed)) {
+            self.confirm_side(&mut after, "rev-again").await?;
             compared = compare(&after, base.as_ref());
         }
         let loses = compared.as_ref().is_some_and(|(delta, judgement)| !judgement.lands && delta.loses_tests());
         if let Some(base) = base.as_mut().filter(|base| confirm && loses && !base.side.snapshot.confirmed) {
-            self.again(&mut base.side, "base-again").await?;
+            self.confirm_side(&mut base.side, "base-again").await?;
             compared = compare(&after, Some(base));
         }
         notes.extend(after.snapshot.stages.iter().filter_map(StageResult::no_test));
         let (delta, judgement) = compared.unzip();
-        let history = self.history(&after)?;
+        let history = self.read_history(&after)?;
         Ok(Verified { gate, after, base, delta, judgement, history, rules: None, notes })
     }
 
@@ -209,7 +214,7 @@ impl Job<'_> {
     }
 
     /// That edits of tracked files are no part of what is verified.
-    async fn left_out(&self, tip: &Tip) -> Result<Vec<String>, EngineError> {
+    async fn list_uncommitted(&self, tip: &Tip) -> Result<Vec<String>, EngineError> {
         let source = &self.execution.source;
         let head = source.resolve("HEAD").await?;
         if self.execution.facts.bare || head.is_none_or(|head| head.commit != tip.commit) {
@@ -223,7 +228,7 @@ impl Job<'_> {
     }
 
     /// What is known of one commit after at most one run.
-    async fn side(
+    async fn verify_side(
         &self,
         asked: &str,
         tip: &Tip,
@@ -232,18 +237,18 @@ impl Job<'_> {
         landed: Option<&CommitId>,
     ) -> Result<Side, EngineError> {
         let stored = match fresh {
-            true => self.stored(tip).await?,
+            true => self.find_stored_key(tip).await?,
             false => None,
         };
-        let say = format!("verifying {asked} at {}", tip.commit.short());
-        let mut side = self.examine(tip, name, &say, stored.as_ref(), landed).await.map_err(broken)?;
+        let say = format!("verifying {asked} at {}", tip.commit.short_id());
+        let mut side = self.verify_tip(tip, name, &say, stored.as_ref(), landed).await.map_err(run_error)?;
         side.asked = asked.to_owned();
         side.runs = u32::from(!side.reused);
         Ok(side)
     }
 
     /// The commit from whose runs files may be there when `tip` is verified: where green, or else the base, and it parted.
-    async fn landed(&self, base: Option<&CommitId>, tip: &CommitId) -> Result<Option<CommitId>, EngineError> {
+    async fn find_warm_base(&self, base: Option<&CommitId>, tip: &CommitId) -> Result<Option<CommitId>, EngineError> {
         if !self.execution.settings().keeps_files() {
             return Ok(None);
         }
@@ -262,26 +267,26 @@ impl Job<'_> {
     }
 
     /// Runs the same tree without files of earlier runs, which decides in the place of a run with some.
-    async fn anew(&self, side: Side, name: &str) -> Result<Side, EngineError> {
+    async fn verify_cold(&self, side: Side, name: &str) -> Result<Side, EngineError> {
         let say =
-            format!("verifying {} at {} again, without files of earlier runs", side.asked, side.tip.commit.short());
-        let mut cold = self.examine(&side.tip, name, &say, None, None).await.map_err(broken)?;
+            format!("verifying {} at {} again, without files of earlier runs", side.asked, side.tip.commit.short_id());
+        let mut cold = self.verify_tip(&side.tip, name, &say, None, None).await.map_err(run_error)?;
         cold.runs = side.runs + u32::from(!cold.reused);
         cold.asked = side.asked;
         Ok(cold)
     }
 
     /// The key of a snapshot that is known already, so that another run is joined with it and never takes its place.
-    async fn stored(&self, tip: &Tip) -> Result<Option<SnapshotKey>, EngineError> {
-        let (key, _) = verification::key(self.execution, &tip.tree, &self.stages).await.map_err(broken)?;
-        let snapshot = self.execution.snapshot(&key).map_err(|e| broken(chain(&e)))?;
-        Ok(snapshot.filter(|s| s.summary().outcome != StageOutcome::NotRun).map(|_| key))
+    async fn find_stored_key(&self, tip: &Tip) -> Result<Option<SnapshotKey>, EngineError> {
+        let (key, _) = verification::key(self.execution, &tip.tree, &self.stages).await.map_err(run_error)?;
+        let snapshot = self.execution.snapshot(&key).map_err(|e| run_error(chain(&e)))?;
+        Ok(snapshot.filter(|s| s.to_summary().outcome != StageOutcome::NotRun).map(|_| key))
     }
 
     /// Runs the same tree once more and takes both runs together.
-    async fn again(&self, side: &mut Side, name: &str) -> Result<(), EngineError> {
-        let say = format!("verifying {} at {} a second time, to be sure", side.asked, side.tip.commit.short());
-        let joined = self.examine(&side.tip, name, &say, Some(&side.key), None).await.map_err(broken)?;
+    async fn confirm_side(&self, side: &mut Side, name: &str) -> Result<(), EngineError> {
+        let say = format!("verifying {} at {} a second time, to be sure", side.asked, side.tip.commit.short_id());
+        let joined = self.verify_tip(&side.tip, name, &say, Some(&side.key), None).await.map_err(run_error)?;
         side.logs.extend(joined.logs);
         side.snapshot = joined.snapshot;
         side.runs += 1;
@@ -290,7 +295,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn examine(
+    async fn verify_tip(
         &self,
         tip: &Tip,
         name: &str,
@@ -306,13 +311,13 @@ impl Job<'_> {
         let (_, Filtered { tree, removed }) = verification::key(self.execution, &tip.tree, &self.stages).await?;
         let lease = async |filtered: Filtered, landed: Option<CommitId>| {
             (self.say)(say);
-            let beside = &landed.map_or(Beside::Nothing, Beside::OfLanded);
+            let beside = &landed.map_or(Untracked::Nothing, Untracked::OfLanded);
             let (base, without) = (&tip.commit, Some(&filtered));
             let wanted = Wanted { slot: 0, user: &user, base, without, beside, session: false };
             self.lease(wanted, confirms.is_some()).await.map_err(Unverified::from)
         };
         let Examined { key, snapshot, reused } =
-            match verification::examine(self.execution, question, lease, self.kill.clone()).await {
+            match verification::verify_tree(self.execution, question, lease, self.kill.clone()).await {
                 Ok(examined) => examined,
                 Err(why) => {
                     self.give_back(user.as_str()).await;
@@ -320,8 +325,8 @@ impl Job<'_> {
                 }
             };
         let (stored, logs) = match reused {
-            true => self.stored_runs(&key).map_err(|e| self.execution.trouble(&e))?,
-            false => (None, self.logs(&user.below(&self.execution.state.runs()))),
+            true => self.stored_runs(&key).map_err(|e| self.execution.to_trouble(&e))?,
+            false => (None, self.stage_logs(&user.below(&self.execution.state.runs()))),
         };
         Ok(Side {
             asked: String::new(),
@@ -338,7 +343,7 @@ impl Job<'_> {
     }
 
     /// The files that keep the output of each stage of the run in a folder.
-    fn logs(&self, dir: &Path) -> Logs {
+    fn stage_logs(&self, dir: &Path) -> Logs {
         let log = |nth: usize| dir.join(nth.to_string()).join("out.log");
         self.stages.iter().enumerate().map(|(nth, stage)| (stage.name.clone(), log(nth))).collect()
     }
@@ -354,7 +359,7 @@ impl Job<'_> {
                 Some(label) => verify_runs(&self.execution.state).join(label),
                 None => name.rsplit_once('-').map(|(mission, run)| runs.join(mission).join(".verify").join(run))?,
             };
-            let logs: Vec<_> = self.logs(&dir).into_iter().filter(|(_, log)| log.is_file()).collect();
+            let logs: Vec<_> = self.stage_logs(&dir).into_iter().filter(|(_, log)| log.is_file()).collect();
             (!logs.is_empty()).then_some(logs)
         };
         let kept: Vec<_> = store.snapshot_kept(key)?.iter().filter_map(there).collect();
@@ -366,14 +371,14 @@ impl Job<'_> {
         let mut slot = u32::from(confirming);
         while slot < SLOTS {
             let wanted = Wanted { slot, ..wanted };
-            match prepare::fresh(self.execution, wanted, self.kill.clone()).await {
+            match prepare::prepare_fresh(self.execution, wanted, self.kill.clone()).await {
                 Ok(Ready { workspace, warm, .. }) => return Ok(SlotLease { slot, workspace, adopted: false, warm }),
                 Err(NotFresh::Dirty(old)) if self.execution.host.discard(slot, &old).await? => {}
                 Err(NotFresh::Dirty(_) | NotFresh::Busy) => slot += 2,
                 Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned().into()),
                 // It quotes what setup said.
                 Err(NotFresh::NotReady(NotReady::Failed(mut trouble))) => {
-                    self.execution.redactor().trouble(&mut trouble);
+                    self.execution.redactor().clean_trouble(&mut trouble);
                     return Err(trouble);
                 }
                 Err(NotFresh::NotReady(NotReady::Setup { why, .. })) => {
@@ -397,8 +402,8 @@ impl Job<'_> {
     }
 
     /// How the tests that fail or are flaky did in stored runs, this one included.
-    fn history(&self, side: &Side) -> Result<BTreeMap<String, TestHistory>, EngineError> {
-        let wanted = side.snapshot.suspicious();
+    fn read_history(&self, side: &Side) -> Result<BTreeMap<String, TestHistory>, EngineError> {
+        let wanted = side.snapshot.suspicious_tests();
         if wanted.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -429,11 +434,11 @@ impl Job<'_> {
 }
 
 /// Whether a second run could still take something back.
-fn unsure(snapshot: &Snapshot) -> bool {
-    !snapshot.confirmed && snapshot.summary().outcome != StageOutcome::Passed
+fn needs_confirmation(snapshot: &Snapshot) -> bool {
+    !snapshot.confirmed && snapshot.to_summary().outcome != StageOutcome::Passed
 }
 
-fn broken(what: impl Into<String>) -> EngineError {
+fn run_error(what: impl Into<String>) -> EngineError {
     EngineError::broken(format!("the verification could not run: {}", what.into()), "")
 }
 
@@ -441,7 +446,7 @@ fn broken(what: impl Into<String>) -> EngineError {
 ///
 /// # Errors
 /// [`EngineError::Broken`] when the file it names cannot be written.
-pub fn summarise(project: &Project, text: &str) -> Result<(), EngineError> {
+pub fn write_job_summary(project: &Project, text: &str) -> Result<(), EngineError> {
     let Some(path) = project.env.var("GITHUB_STEP_SUMMARY").map(PathBuf::from) else { return Ok(()) };
     let written = Appender::open(&path).and_then(|mut file| file.line(text));
     written.map_err(|e| {
@@ -453,6 +458,6 @@ pub fn summarise(project: &Project, text: &str) -> Result<(), EngineError> {
 }
 
 /// A word that nobody can guess, for output formats that need one.
-pub fn token() -> String {
+pub fn new_token() -> String {
     clock::new_cookie()
 }

@@ -21,7 +21,7 @@ use crate::config::Settings;
 use crate::domain::mission::{VerifyOrder, VerifyRole};
 use crate::domain::trouble::{Trouble, chain};
 use crate::domain::values::{CommitId, RunId, Tip, TreeId};
-use crate::domain::verify::delta::delta;
+use crate::domain::verify::delta::compare_snapshots;
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::verdict::judge;
 use crate::domain::verify::{Delta, Demands, Judgement, SnapshotKey, StageOutcome, Summary};
@@ -44,7 +44,7 @@ const AT_ONCE: usize = 200;
 
 /// What one verification in a scratch place gave.
 #[derive(Debug, Clone)]
-pub struct Looked {
+pub struct ScratchResult {
     /// Its key in the scratch store.
     pub key: SnapshotKey,
     /// Stage by stage.
@@ -134,7 +134,7 @@ impl Scratch {
         tip: &Tip,
         against: Option<&SnapshotKey>,
         kill: watch::Receiver<bool>,
-    ) -> Result<Looked, String> {
+    ) -> Result<ScratchResult, String> {
         let mut order = VerifyOrder {
             run: RunId(self.runs.fetch_add(1, Ordering::Relaxed) + 1),
             tip: tip.clone(),
@@ -154,7 +154,7 @@ impl Scratch {
             found = queue_verification::verify(&self.context, order, kill).await?;
         }
         let snapshot = self.context.snapshot(&found.key).map_err(|e| chain(&e))?.unwrap_or_default();
-        Ok(Looked { key: found.key, snapshot, summary: found.summary, delta: found.delta })
+        Ok(ScratchResult { key: found.key, snapshot, summary: found.summary, delta: found.delta })
     }
 
     /// Makes the first commit of an empty scratch repository: no files.
@@ -267,8 +267,8 @@ pub fn demands(settings: &Settings) -> Demands {
 /// Whether changes could be judged on a base with this snapshot: what one that changes nothing would meet.
 #[must_use]
 pub fn judge_as_base(snapshot: &Snapshot, settings: &Settings) -> Judgement {
-    let summary = snapshot.summary();
-    judge(&summary, &summary, &delta(snapshot, snapshot), &demands(settings))
+    let summary = snapshot.to_summary();
+    judge(&summary, &summary, &compare_snapshots(snapshot, snapshot), &demands(settings))
 }
 
 /// Does a piece of work that ends early, with everything it started killed, at the first interrupt or SIGTERM; the flag tells
@@ -276,7 +276,7 @@ pub fn judge_as_base(snapshot: &Snapshot, settings: &Settings) -> Judgement {
 ///
 /// # Errors
 /// [`EngineError`] when signals cannot be heard.
-pub async fn interruptible<T, F>(work: impl FnOnce(watch::Receiver<bool>) -> F) -> Result<(T, bool), EngineError>
+pub async fn run_interruptible<T, F>(work: impl FnOnce(watch::Receiver<bool>) -> F) -> Result<(T, bool), EngineError>
 where
     F: Future<Output = T>,
 {
@@ -289,7 +289,7 @@ where
     loop {
         tokio::select! {
             done = &mut work => return Ok((done, told)),
-            () = ending.asked(), if !told => {
+            () = ending.wait_any(), if !told => {
                 told = true;
                 let _ = send.send(true);
             }

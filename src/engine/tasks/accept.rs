@@ -7,9 +7,9 @@
 use super::prepare;
 use super::prepare::Wanted;
 use super::unit_checks::own_line;
-use super::verification::{Examined, Extent, Question, SlotLease, examine};
+use super::verification::{Examined, Extent, Question, SlotLease, verify_tree};
 use crate::adapters::git::filter::Filtered;
-use crate::adapters::host::order::{Beside, NotFresh, NotReady, Ready, RunKey};
+use crate::adapters::host::order::{NotFresh, NotReady, Ready, RunKey, Untracked};
 use crate::adapters::os::files;
 use crate::domain::mission::{AcceptBefore, AttemptOrder, Unverified, VerifyRole, extra_stages, not_started};
 use crate::domain::trouble::{Cause, Trouble};
@@ -33,7 +33,7 @@ const SAID: &str = "said.json";
 ///
 /// # Errors
 /// [`NotReady`]: nothing is known of it.
-pub async fn before(
+pub async fn check_on_green(
     context: &MissionContext,
     order: &AttemptOrder,
     kill: watch::Receiver<bool>,
@@ -43,24 +43,24 @@ pub async fn before(
     }
     let lines = extra_stages(VerifyRole::AcceptBefore, &order.spec);
     let stages: Vec<StageSpec> = lines.iter().map(|line| own_line(context.settings(), line)).collect();
-    let tree = context.source.tree_of(&order.green).await.map_err(|e| NotReady::Failed(context.trouble(&e)))?;
+    let tree = context.source.tree_of(&order.green).await.map_err(|e| NotReady::Failed(context.to_trouble(&e)))?;
     let green = Tip { commit: order.green.clone(), tree };
     let mut stopped = kill.clone();
     let _turn = tokio::select! {
-        turn = context.asking.turn(&green, &order.spec) => turn,
+        turn = context.asking.wait_turn(&green, &order.spec) => turn,
         Ok(_) = stopped.wait_for(|killed| *killed) => return Err(NotReady::Killed),
     };
-    let mut found = ask(context, order, &green, &stages, None, kill.clone()).await?;
+    let mut found = run_accept(context, order, &green, &stages, None, kill.clone()).await?;
     let mut runs = u32::from(!found.reused);
-    let unsure = found.snapshot.summary().outcome == StageOutcome::NotRun && !found.snapshot.confirmed;
+    let unsure = found.snapshot.to_summary().outcome == StageOutcome::NotRun && !found.snapshot.confirmed;
     if unsure && context.settings().queue.confirm_failures {
-        found = ask(context, order, &green, &stages, Some(&found.key), kill).await?;
+        found = run_accept(context, order, &green, &stages, Some(&found.key), kill).await?;
         runs += 1;
     }
-    let summary = found.snapshot.summary();
+    let summary = found.snapshot.to_summary();
     let before = AcceptBefore { key: found.key, outcome: summary.outcome, runs };
     let failed =
-        |e: &(dyn std::error::Error + 'static)| NotReady::Failed(context.trouble_at("keep what `accept` said", e));
+        |e: &(dyn std::error::Error + 'static)| NotReady::Failed(context.to_trouble_at("keep what `accept` said", e));
     let dir = dir(context, order);
     files::make_own_dir(context.state.root(), &dir).map_err(|e| failed(&e))?;
     let text = serde_json::to_vec(&before).map_err(|e| failed(&e))?;
@@ -69,7 +69,7 @@ pub async fn before(
 }
 
 /// What `accept` said before the attempt of this order, also to an engine that takes it over.
-pub fn told(context: &MissionContext, order: &AttemptOrder) -> Option<AcceptBefore> {
+pub fn read_result(context: &MissionContext, order: &AttemptOrder) -> Option<AcceptBefore> {
     let kept = files::read_own(&dir(context, order).join(SAID)).ok()??;
     serde_json::from_slice(&kept).ok()
 }
@@ -106,9 +106,9 @@ async fn lease(
     let workers = context.settings().parallel.num_workers;
     let mut slot = workers + 2;
     while slot < 2 * (workers + 2) {
-        let (base, beside) = (&green.commit, &Beside::Nothing);
+        let (base, beside) = (&green.commit, &Untracked::Nothing);
         let wanted = Wanted { slot, user, base, without: None, beside, session: false };
-        match prepare::fresh(context, wanted, kill.clone()).await {
+        match prepare::prepare_fresh(context, wanted, kill.clone()).await {
             Ok(Ready { workspace, warm, .. }) => return Ok(SlotLease { slot, workspace, adopted: false, warm }),
             Err(NotFresh::Busy) => slot += 1,
             Err(NotFresh::Dirty(old)) => context.host.recover(slot, &old, &green.commit).await?,
@@ -122,7 +122,7 @@ async fn lease(
     Err("all workspaces for `accept` lines are in use".to_owned().into())
 }
 
-async fn ask(
+async fn run_accept(
     context: &MissionContext,
     order: &AttemptOrder,
     green: &Tip,
@@ -138,6 +138,6 @@ async fn ask(
     let stop = kill.clone();
     let lease = async |_: Filtered, _| lease(context, &user, green, stop).await;
     let killed = kill.clone();
-    let asked = examine(context, question, lease, kill).await;
+    let asked = verify_tree(context, question, lease, kill).await;
     asked.map_err(|why| if *killed.borrow() { NotReady::Killed } else { NotReady::Failed(why.into()) })
 }

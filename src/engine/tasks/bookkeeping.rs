@@ -1,4 +1,4 @@
-//! Keeping the books in the repository: writing marks and a session on top of green, and taking in the target branch where
+//! Bookkeeping in the repository: writing marks and a session on top of green, and taking in the target branch where
 //! a person changed the same files.
 //!
 //! Promises: what is written follows from green's own text and the record alone, so writing again gives the same; a file
@@ -8,7 +8,7 @@ use super::candidate::{NOT_FROM_AGENTS, message, pin};
 use super::verification::{self, gate_stages};
 use crate::adapters::git::merge::{MergeRepo, Merged};
 use crate::adapters::git::{Git, GitError};
-use crate::domain::mission::{BookkeepingMode, Books, Integration, MergeSource};
+use crate::domain::mission::{Bookkeeping, BookkeepingMode, Integration, MergeSource};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, LandingId, MissionId, Tip};
 use crate::domain::{backlog, progress};
@@ -19,7 +19,7 @@ use crate::report;
 const BACKLOG: &str = NOT_FROM_AGENTS[0];
 const PROGRESS: &str = NOT_FROM_AGENTS[1];
 
-/// What the books make of the files of one commit.
+/// What bookkeeping makes of the files of one commit.
 #[derive(Debug, Default)]
 pub struct Written {
     /// Path, mode and new content of each file that changes.
@@ -39,7 +39,7 @@ enum Found {
     Odd(&'static str),
 }
 
-async fn look(git: &Git, commit: &CommitId, path: &str) -> Result<Found, GitError> {
+async fn read_file(git: &Git, commit: &CommitId, path: &str) -> Result<Found, GitError> {
     let Some((mode, id)) = git.entry(commit.as_str(), path).await? else { return Ok(Found::Missing) };
     if !mode.starts_with("100") {
         return Ok(Found::Odd("is no regular file"));
@@ -50,15 +50,20 @@ async fn look(git: &Git, commit: &CommitId, path: &str) -> Result<Found, GitErro
     })
 }
 
-/// What the books make of the files of `onto`.
+/// What bookkeeping makes of the files of `onto`.
 ///
 /// # Errors
 /// [`GitError`] when git fails.
-pub async fn compose(git: &Git, mission: &MissionId, onto: &CommitId, books: &Books) -> Result<Written, GitError> {
+pub async fn compose_files(
+    git: &Git,
+    mission: &MissionId,
+    onto: &CommitId,
+    books: &Bookkeeping,
+) -> Result<Written, GitError> {
     let mut written = Written::default();
     let left = |path: &str, why: &str| format!("{path} {why} and was left as it is");
     if !books.marks.is_empty() {
-        match to_be_marked(git, onto, books.outside.as_ref()).await? {
+        match backlog_to_mark(git, onto, books.outside.as_ref()).await? {
             Found::Missing => {}
             Found::Odd(why) => written.notes.push(left(BACKLOG, why)),
             Found::Text { mode, text } => match backlog::mark(&text, &books.marks) {
@@ -79,7 +84,7 @@ pub async fn compose(git: &Git, mission: &MissionId, onto: &CommitId, books: &Bo
     let mut add = |mode: &str, text: Option<&str>| {
         written.files.push((PROGRESS, mode.to_owned(), progress::add(text, &session)));
     };
-    match look(git, onto, PROGRESS).await? {
+    match read_file(git, onto, PROGRESS).await? {
         Found::Missing if books.keeps == BookkeepingMode::Backlog => add("100644", None),
         Found::Missing => {}
         Found::Odd(why) => written.notes.push(left(PROGRESS, why)),
@@ -88,25 +93,30 @@ pub async fn compose(git: &Git, mission: &MissionId, onto: &CommitId, books: &Bo
     Ok(written)
 }
 
-/// Writes the books on top of green and pins the candidate.
+/// Writes the bookkeeping on top of green and pins the candidate.
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn write(context: &MissionContext, id: LandingId, onto: &Tip, books: &Books) -> Result<Integration, Trouble> {
-    let said = |e: GitError| context.trouble(&e);
+pub async fn write(
+    context: &MissionContext,
+    id: LandingId,
+    onto: &Tip,
+    books: &Bookkeeping,
+) -> Result<Integration, Trouble> {
+    let said = |e: GitError| context.to_trouble(&e);
     let Written { files, notes } =
-        compose(&context.source, &context.mission, &onto.commit, books).await.map_err(said)?;
+        compose_files(&context.source, &context.mission, &onto.commit, books).await.map_err(said)?;
     if files.is_empty() {
-        return Ok(Integration::Books { candidate: None, notes });
+        return Ok(Integration::Bookkeeping { candidate: None, notes });
     }
     let merge = context.merge().await.map_err(said)?;
     let contents: Vec<_> = files.iter().map(|(path, mode, text)| (*path, mode.as_str(), text.as_bytes())).collect();
     let tree = merge.replaced(&onto.tree, &contents).await.map_err(said)?;
     let (key, _) = verification::key(context, &tree, &gate_stages(context)).await?;
-    let message = message(context, &MergeSource::Books { round: books.round }, "", &tree, &key);
+    let message = message(context, &MergeSource::Bookkeeping { round: books.round }, "", &tree, &key);
     let commit = merge.commit(&tree, &[&onto.commit], &message, None).await.map_err(said)?;
     pin(context, id, &commit).await?;
-    Ok(Integration::Books { candidate: Some(Tip { commit, tree }), notes })
+    Ok(Integration::Bookkeeping { candidate: Some(Tip { commit, tree }), notes })
 }
 
 /// Merges the target branch onto green. Where both changed a file that `mc` keeps, the result is the target's text with the
@@ -114,11 +124,11 @@ pub async fn write(context: &MissionContext, id: LandingId, onto: &Tip, books: &
 ///
 /// # Errors
 /// [`GitError`] for infrastructure.
-pub async fn take_in(git: &Git, merge: &MergeRepo, onto: &Tip, head: &CommitId) -> Result<Merged, GitError> {
+pub async fn merge_target(git: &Git, merge: &MergeRepo, onto: &Tip, head: &CommitId) -> Result<Merged, GitError> {
     let mut joined: Vec<(&str, String, String)> = Vec::new();
     if let Some(base) = git.merge_base(&onto.commit, head).await? {
         for path in NOT_FROM_AGENTS {
-            if let Some((mode, text)) = join(git, path, &base, &onto.commit, head).await? {
+            if let Some((mode, text)) = join_texts(git, path, &base, &onto.commit, head).await? {
                 joined.push((path, mode, text));
             }
         }
@@ -137,7 +147,7 @@ pub async fn take_in(git: &Git, merge: &MergeRepo, onto: &Tip, head: &CommitId) 
 }
 
 /// The text of a kept file that both sides changed, with the mode of the person's; `None` where git is to merge it.
-async fn join(
+async fn join_texts(
     git: &Git,
     path: &str,
     base: &CommitId,
@@ -153,13 +163,13 @@ async fn join(
     if ours == old || theirs == old || ours == theirs {
         return Ok(None);
     }
-    let old = match look(git, base, path).await? {
+    let old = match read_file(git, base, path).await? {
         Found::Text { text, .. } => text,
         Found::Missing => String::new(),
         Found::Odd(_) => return Ok(None),
     };
     let (Found::Text { text: ours, .. }, Found::Text { mode, text: theirs }) =
-        (look(git, green, path).await?, look(git, target, path).await?)
+        (read_file(git, green, path).await?, read_file(git, target, path).await?)
     else {
         return Ok(None);
     };
@@ -174,11 +184,11 @@ async fn join(
 ///
 /// # Errors
 /// [`GitError`] when git fails.
-pub async fn backlog_ahead(git: &Git, green: Option<&Tip>, target: &Tip) -> Result<Option<Vec<u8>>, GitError> {
+pub async fn next_backlog(git: &Git, green: Option<&Tip>, target: &Tip) -> Result<Option<Vec<u8>>, GitError> {
     let (own, target) = (green.map(|green| &green.commit), &target.commit);
     let committed = git.read_file(target, BACKLOG).await?;
     let (Some(green), Some(_)) = (own, &committed) else { return Ok(committed) };
-    Ok(match ahead(git, green, target).await? {
+    Ok(match compare_backlogs(git, green, target).await? {
         Ahead::Green => git.read_file(green, BACKLOG).await?,
         Ahead::Target => committed,
         Ahead::Joined(_, text) => Some(text.into_bytes()),
@@ -195,21 +205,21 @@ enum Ahead {
     Joined(String, String),
 }
 
-async fn ahead(git: &Git, green: &CommitId, target: &CommitId) -> Result<Ahead, GitError> {
+async fn compare_backlogs(git: &Git, green: &CommitId, target: &CommitId) -> Result<Ahead, GitError> {
     let Some(base) = git.merge_base(green, target).await? else { return Ok(Ahead::Target) };
     if git.entry(base.as_str(), BACKLOG).await? == git.entry(target.as_str(), BACKLOG).await? {
         return Ok(Ahead::Green);
     }
-    let joined = join(git, BACKLOG, &base, green, target).await?;
+    let joined = join_texts(git, BACKLOG, &base, green, target).await?;
     Ok(joined.map_or(Ahead::Target, |(mode, text)| Ahead::Joined(mode, text)))
 }
 
 /// The backlog that is marked on `onto`: its own, or what that becomes with the one of a refused head of the target branch.
-async fn to_be_marked(git: &Git, onto: &CommitId, outside: Option<&CommitId>) -> Result<Found, GitError> {
-    let Some(target) = outside else { return look(git, onto, BACKLOG).await };
-    match ahead(git, onto, target).await? {
-        Ahead::Green => look(git, onto, BACKLOG).await,
-        Ahead::Target => look(git, target, BACKLOG).await,
+async fn backlog_to_mark(git: &Git, onto: &CommitId, outside: Option<&CommitId>) -> Result<Found, GitError> {
+    let Some(target) = outside else { return read_file(git, onto, BACKLOG).await };
+    match compare_backlogs(git, onto, target).await? {
+        Ahead::Green => read_file(git, onto, BACKLOG).await,
+        Ahead::Target => read_file(git, target, BACKLOG).await,
         Ahead::Joined(mode, text) => Ok(Found::Text { mode, text }),
     }
 }

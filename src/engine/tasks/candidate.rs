@@ -1,6 +1,6 @@
 //! Candidates of landings: their message, their pin, and the files they take from green.
 
-use crate::domain::base::text::{first_chars, printable};
+use crate::domain::base::text::{first_chars, replace_control_chars};
 use crate::domain::mission::MergeSource;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, LandingId, TreeId};
@@ -18,8 +18,8 @@ pub(in crate::engine) async fn pin(
     candidate: &CommitId,
 ) -> Result<(), Trouble> {
     let name = format!("refs/mc/candidates/{}/{id}", context.mission);
-    let old = context.source.ref_value(&name).await.map_err(|e| context.trouble(&e))?;
-    context.source.repin(&name, candidate, old.as_ref()).await.map_err(|e| context.trouble(&e))
+    let old = context.source.ref_value(&name).await.map_err(|e| context.to_trouble(&e))?;
+    context.source.repin(&name, candidate, old.as_ref()).await.map_err(|e| context.to_trouble(&e))
 }
 
 pub(in crate::engine) fn message(
@@ -29,11 +29,11 @@ pub(in crate::engine) fn message(
     tree: &TreeId,
     key: &SnapshotKey,
 ) -> String {
-    let title = printable(title);
+    let title = replace_control_chars(title);
     let title = first_chars(&title, 100).trim();
     let (subject, unit) = match source {
         MergeSource::Intake => (format!("Take in {}", context.settings().target.branch), String::new()),
-        MergeSource::Books { round } => (format!("Record the progress of round {round}"), String::new()),
+        MergeSource::Bookkeeping { round } => (format!("Record the progress of round {round}"), String::new()),
         MergeSource::Unit { unit, n } => {
             (format!("Land {unit}: {title}"), format!("Mc-Unit: {unit}\nMc-Attempt: {n}\n"))
         }

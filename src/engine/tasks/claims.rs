@@ -52,7 +52,7 @@ pub async fn compare(
         && claims_work
     {
         report.agent.claim = None;
-        let said = format!("it said that it changed {}, and nothing changed", named(handoff));
+        let said = format!("it said that it changed {}, and nothing changed", format_claimed(handoff));
         report.agent.summary =
             if report.agent.summary.is_empty() { said } else { format!("{said}; {}", report.agent.summary) };
     }
@@ -60,7 +60,7 @@ pub async fn compare(
 
 /// Names what an attempt changed outside of the `files` of its unit: they say what it touches, so that a person may have missed it.
 /// It decides nothing: what a change touches is for the queue to find out.
-pub async fn outside_of_files(
+pub async fn check_declared_files(
     context: &MissionContext,
     order: &AttemptOrder,
     head: &CommitId,
@@ -79,7 +79,7 @@ pub async fn outside_of_files(
     }
 }
 
-fn named(handoff: &Handoff) -> String {
+fn format_claimed(handoff: &Handoff) -> String {
     let all = handoff.files_changed.iter().chain(&handoff.commits);
     all.take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ")
 }

@@ -2,7 +2,7 @@
 
 use crate::adapters::host::local::workspace::collect::Collected;
 use crate::adapters::host::local::workspace::left_out::{self, Why};
-use crate::adapters::host::order::{CollectOrder, Kept, Release, UsedSlot};
+use crate::adapters::host::order::{CollectOrder, CollectOutcome, Release, UsedSlot};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::handoff::Handoff;
 use crate::domain::mission::{AttemptOrder, Claim, LeftOut, SessionReport, Unkept};
@@ -23,7 +23,7 @@ pub async fn collect(
     context: &MissionContext,
     order: &AttemptOrder,
     handoff: Option<&Handoff>,
-) -> Result<Kept, Trouble> {
+) -> Result<CollectOutcome, Trouble> {
     let order = CollectOrder {
         slot: order.slot.number,
         mission: context.mission.clone(),
@@ -38,12 +38,12 @@ pub async fn collect(
 }
 
 /// Puts into the report what is no part of the work's commit, and holds the unit where a person must look.
-pub fn leave_out(order: &AttemptOrder, found: &Collected, report: &mut SessionReport) {
+pub fn report_left_out(order: &AttemptOrder, found: &Collected, report: &mut SessionReport) {
     for (reason, why) in [(Why::Refused, Unkept::Refused), (Why::Unread, Unkept::Unread)] {
         let of = found.left_out.iter().filter(|left| left.why == reason);
         // Those that are still in the workspace decide what becomes of it.
         let (moved, stuck): (Vec<_>, Vec<_>) = of.partition(|left| left.place.is_some());
-        report.work.left_out.extend(stuck.into_iter().chain(moved).take(NAMED).map(|left| told(left, why)));
+        report.work.left_out.extend(stuck.into_iter().chain(moved).take(NAMED).map(|left| to_left_out(left, why)));
     }
     let mut unread = report.work.left_out(Unkept::Unread).map(|left| left.path.as_str());
     let Some(first) = unread.next() else { return };
@@ -61,12 +61,12 @@ pub fn leave_out(order: &AttemptOrder, found: &Collected, report: &mut SessionRe
 
 /// Names work that was found elsewhere than at the head, and holds the unit when the head brings nothing: it is no unit that had
 /// nothing to do. Whoever failed anyway is not asked about.
-pub fn look_elsewhere(order: &AttemptOrder, found: &Collected, kept: &str, report: &mut SessionReport) {
+pub fn report_stray_work(order: &AttemptOrder, found: &Collected, kept: &str, report: &mut SessionReport) {
     if let Some(place) = &found.taken_from {
         report.notes.push(format!("HEAD brought nothing; its work is taken from {place}"));
     }
     let mut places: Vec<String> =
-        found.elsewhere.iter().map(|line| format!("{} at {}", line.name, line.tip.commit.short())).collect();
+        found.elsewhere.iter().map(|line| format!("{} at {}", line.name, line.tip.commit.short_id())).collect();
     let inside = found.left_out.iter().filter(|left| left.why == Why::Inside);
     places.extend(inside.map(|left| format!("the submodule {}", left.path.to_string_lossy())));
     let well = report.run.end == ProcessEnd::Exited(0) && matches!(report.agent.claim, None | Some(Claim::Completed));
@@ -82,7 +82,7 @@ pub fn look_elsewhere(order: &AttemptOrder, found: &Collected, kept: &str, repor
 }
 
 /// Says once in a mission what `setup` leaves that git does not ignore.
-pub fn tell_left_by_setup(context: &MissionContext, found: &Collected, report: &mut SessionReport) {
+pub fn report_setup_leftovers(context: &MissionContext, found: &Collected, report: &mut SessionReport) {
     if found.left_by_setup.is_empty() || context.told_left.swap(true, Ordering::Relaxed) {
         return;
     }
@@ -92,7 +92,7 @@ pub fn tell_left_by_setup(context: &MissionContext, found: &Collected, report: &
         .push(format!("target.setup leaves files that git does not ignore, they are left out of the work: {names}"));
 }
 
-fn told(left: &left_out::LeftOut, why: Unkept) -> LeftOut {
+fn to_left_out(left: &left_out::LeftOut, why: Unkept) -> LeftOut {
     let place = left.place.as_ref().map(|place| place.to_string_lossy().into_owned());
     LeftOut { path: left.path.to_string_lossy().into_owned(), why, place }
 }
@@ -110,7 +110,7 @@ pub async fn release(context: &MissionContext, order: &AttemptOrder, report: &Se
 ///
 /// # Errors
 /// It cannot be said now.
-pub async fn holds(context: &MissionContext, order: &AttemptOrder) -> Result<bool, Trouble> {
+pub async fn has_slot(context: &MissionContext, order: &AttemptOrder) -> Result<bool, Trouble> {
     let key = context.attempt_key(order);
     let used = context.host.used_slots().await?;
     Ok(used.iter().any(|used| used.slot == order.slot.number && used.label == key.as_str()))

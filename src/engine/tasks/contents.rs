@@ -8,7 +8,7 @@ use crate::adapters::host::local::workspace::filtered::some;
 use crate::adapters::host::local::workspace::lfs::{KEYS, LONGEST_POINTER, LargeFiles, Pointer};
 use crate::domain::mission::Refusal;
 use crate::domain::values::Tip;
-use crate::engine::context::refusal::{environment, said};
+use crate::engine::context::refusal::{environment, git_refusal};
 use std::collections::BTreeMap;
 
 /// Larger files of attributes are taken to name a filter.
@@ -19,22 +19,22 @@ impl PreflightInput<'_> {
     ///
     /// # Errors
     /// [`Refusal`] when contents are missing that workspaces need.
-    pub async fn filters(&self, target: &Tip) -> Result<Vec<String>, Refusal> {
-        let files = self.source.entries_of(target.tree.as_str()).await.map_err(said)?;
+    pub async fn check_filters(&self, target: &Tip) -> Result<Vec<String>, Refusal> {
+        let files = self.source.entries_of(target.tree.as_str()).await.map_err(git_refusal)?;
         let attributes = files.iter().filter(|file| file.is_attributes() && file.is_file());
         let ids: Vec<&str> = attributes.map(|file| file.id.as_str()).collect();
-        let texts = self.source.small_blobs(&ids, LARGEST).await.map_err(said)?;
+        let texts = self.source.small_blobs(&ids, LARGEST).await.map_err(git_refusal)?;
         if !texts.iter().any(|text| text.as_deref().is_none_or(names_filter)) {
             return Ok(Vec::new());
         }
-        let settings = self.source.settings(&format!("^({KEYS})$")).await.map_err(said)?;
+        let settings = self.source.settings(&format!("^({KEYS})$")).await.map_err(git_refusal)?;
         let large = LargeFiles::seen(self.facts, &settings);
         let files: Vec<Entry> = files.into_iter().filter(Entry::is_file).collect();
         let named = match self.source.filters_of(Attributes::Of(target.tree.as_str()), &files).await {
             Ok(named) => named,
             // Git before 2.41 reads attributes from files only.
             Err(GitError::Unexpected { .. }) => return Ok(Vec::new()),
-            Err(e) => return Err(said(e)),
+            Err(e) => return Err(git_refusal(e)),
         };
         let mut by_filter: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
         for (place, filter) in &named {
@@ -44,7 +44,7 @@ impl PreflightInput<'_> {
         let lfs = texts.iter().any(|text| text.as_deref().is_none_or(names_lfs));
         if lfs {
             let kept = by_filter.remove("lfs").unwrap_or_default();
-            notes.extend(self.large_files(target, &large, &kept, settings.value("filter.lfs.process")).await?);
+            notes.extend(self.check_large_files(target, &large, &kept, settings.value("filter.lfs.process")).await?);
         }
         for filter in by_filter.keys().filter(|name| large.withheld.contains(**name)) {
             notes.push(format!(
@@ -55,7 +55,7 @@ impl PreflightInput<'_> {
         Ok(notes)
     }
 
-    async fn large_files(
+    async fn check_large_files(
         &self,
         target: &Tip,
         large: &LargeFiles,
@@ -69,14 +69,14 @@ impl PreflightInput<'_> {
             ));
         }
         let ordinary = process.is_some_and(|line| line.starts_with(b"git-lfs "));
-        if ordinary && !self.source.run(&["lfs", "version"]).await.map_err(said)?.success() {
+        if ordinary && !self.source.run(&["lfs", "version"]).await.map_err(git_refusal)?.success() {
             return Err(environment(
                 "files are kept by git-lfs, which is set up but not installed".to_owned(),
                 "install git-lfs, or put it into PATH",
             ));
         }
         let ids: Vec<&str> = kept.iter().map(|file| file.id.as_str()).collect();
-        let texts = self.source.small_blobs(&ids, LONGEST_POINTER).await.map_err(said)?;
+        let texts = self.source.small_blobs(&ids, LONGEST_POINTER).await.map_err(git_refusal)?;
         let missing = kept.iter().zip(texts).filter(|(_, text)| {
             let pointer = text.as_deref().and_then(Pointer::read);
             pointer.is_some_and(|pointer| !large.has(&pointer))
@@ -86,7 +86,8 @@ impl PreflightInput<'_> {
             return Ok(None);
         }
         let (count, names) = (missing.len(), some(&missing));
-        let fetched = self.source.read_file(&target.commit, ".lfsconfig").await.map_err(said)?.unwrap_or_default();
+        let fetched =
+            self.source.read_file(&target.commit, ".lfsconfig").await.map_err(git_refusal)?.unwrap_or_default();
         let fetched = String::from_utf8_lossy(&fetched).to_lowercase();
         if large.chooses || fetched.contains("fetchexclude") || fetched.contains("fetchinclude") {
             let stay =

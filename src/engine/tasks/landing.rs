@@ -25,7 +25,7 @@ pub async fn integrate(
     source: &MergeSource,
     title: &str,
 ) -> Result<Integration, Trouble> {
-    let said = |e: &(dyn std::error::Error + 'static)| context.trouble(e);
+    let said = |e: &(dyn std::error::Error + 'static)| context.to_trouble(e);
     if *source == MergeSource::Intake && context.source.is_ancestor(&onto.commit, head).await.map_err(|e| said(&e))? {
         let tree = context.source.tree_of(head).await.map_err(|e| said(&e))?;
         pin(context, id, head).await?;
@@ -33,7 +33,7 @@ pub async fn integrate(
     }
     let merge = context.merge().await.map_err(|e| said(&e))?;
     let merged = match source {
-        MergeSource::Intake => super::bookkeeping::take_in(&context.source, merge, onto, head).await,
+        MergeSource::Intake => super::bookkeeping::merge_target(&context.source, merge, onto, head).await,
         _ => merge.merge(onto, head, &NOT_FROM_AGENTS).await,
     };
     let tree = match merged.map_err(|e| said(&e))? {
@@ -48,7 +48,7 @@ pub async fn integrate(
     let commit = merge.commit(&tree, &[&onto.commit, head], &message, None).await.map_err(|e| said(&e))?;
     let tip = Tip { commit, tree };
     if *source != MergeSource::Intake {
-        let paths = unit_checks::protected(context, onto, &tip).await?;
+        let paths = unit_checks::find_protected_changes(context, onto, &tip).await?;
         if !paths.is_empty() {
             return Ok(Integration::Protected { paths });
         }
@@ -68,7 +68,7 @@ async fn with_links(
     onto: &Tip,
     tip: Tip,
 ) -> Result<Integration, Trouble> {
-    let links = context.source.leaving_links(onto, &tip).await.map_err(|e| context.trouble(&e))?;
+    let links = context.source.leaving_links(onto, &tip).await.map_err(|e| context.to_trouble(&e))?;
     Ok(match (links.is_empty(), context.settings().queue.links, source) {
         (true, ..) => Integration::Candidate(tip),
         (false, LinkRule::Refuse, MergeSource::Unit { .. }) => Integration::Links { links },
@@ -92,8 +92,8 @@ async fn with_deciding(
         (MergeSource::Unit { .. }, Integration::Noted { candidate, touches, notes, .. }) => (candidate, touches, notes),
         (_, other) => return Ok(other),
     };
-    let deciding = unit_checks::deciding(context, onto, &candidate).await?;
-    let tests = unit_checks::edited_tests(context, onto, &candidate).await?;
+    let deciding = unit_checks::find_deciding_files(context, onto, &candidate).await?;
+    let tests = unit_checks::find_edited_tests(context, onto, &candidate).await?;
     if deciding.is_empty() && notes.is_empty() && tests.is_empty() {
         return Ok(Integration::Candidate(candidate));
     }
@@ -107,7 +107,7 @@ async fn with_deciding(
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn contested(
+pub async fn with_contested(
     context: &MissionContext,
     onto: &Tip,
     merged: Result<Integration, Trouble>,
@@ -118,7 +118,8 @@ pub async fn contested(
         Integration::Noted { candidate, notes, deciding, tests, .. } => (candidate, notes, deciding, tests),
         other => return Ok(other),
     };
-    let changed = context.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| context.trouble(&e))?;
+    let changed =
+        context.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| context.to_trouble(&e))?;
     let changed: BTreeSet<String> = changed.into_iter().collect();
     let touched = contested.iter().filter(|turn| turn.is_touched(&changed)).map(|turn| turn.unit.clone());
     let units: Vec<UnitId> = touched.collect();
@@ -132,10 +133,10 @@ pub async fn contested(
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn checkpoint(context: &MissionContext, round: u32, green: &Tip) -> Result<(), Trouble> {
+pub async fn pin_checkpoint(context: &MissionContext, round: u32, green: &Tip) -> Result<(), Trouble> {
     let name = format!("refs/mc/checkpoints/{}/{round}", context.mission);
-    let old = context.source.ref_value(&name).await.map_err(|e| context.trouble(&e))?;
-    context.source.repin(&name, &green.commit, old.as_ref()).await.map_err(|e| context.trouble(&e))
+    let old = context.source.ref_value(&name).await.map_err(|e| context.to_trouble(&e))?;
+    context.source.repin(&name, &green.commit, old.as_ref()).await.map_err(|e| context.to_trouble(&e))
 }
 
 /// Moves green from `expected` to `candidate`, or says what became of an earlier try (the table of design section 11).
@@ -148,11 +149,11 @@ pub async fn land(
     candidate: &Tip,
     expected: &CommitId,
 ) -> Result<LandResult, Trouble> {
-    let said = |e: &(dyn std::error::Error + 'static)| context.trouble(e);
+    let said = |e: &(dyn std::error::Error + 'static)| context.to_trouble(e);
     let green_ref = context.green_ref();
     for _ in 0..3 {
         let Some(now) = context.source.resolve(&green_ref).await.map_err(|e| said(&e))? else {
-            return back(context, id, expected, None).await;
+            return pin_moved_back(context, id, expected, None).await;
         };
         // A child of green is not in green yet; anything else has to be asked.
         let child = now.commit == *expected && context.source.grew_from(&candidate.commit, expected).await;
@@ -162,10 +163,10 @@ pub async fn land(
         if now.commit != *expected {
             return match context.source.is_ancestor(expected, &now.commit).await.map_err(|e| said(&e))? {
                 true => Ok(LandResult::Forward { now }),
-                false => back(context, id, expected, Some(now.commit)).await,
+                false => pin_moved_back(context, id, expected, Some(now.commit)).await,
             };
         }
-        context.in_office().map_err(|e| said(&e))?;
+        context.check_ownership().map_err(|e| said(&e))?;
         let moved = move_green(&context.lock, &context.source, &green_ref, &candidate.commit, Some(expected));
         match moved.await.map_err(|e| said(&e))? {
             GreenMove::Moved => return Ok(LandResult::Landed { now: candidate.clone() }),
@@ -178,7 +179,7 @@ pub async fn land(
     Err("green changed three times while it was being moved".to_owned().into())
 }
 
-async fn back(
+async fn pin_moved_back(
     context: &MissionContext,
     id: LandingId,
     expected: &CommitId,
@@ -186,6 +187,6 @@ async fn back(
 ) -> Result<LandResult, Trouble> {
     // No unit can have this id, and with it this ref.
     let pin = format!("refs/mc/kept/{}/_green/{id}", context.mission);
-    context.source.pin(&pin, expected).await.map_err(|e| context.trouble(&e))?;
+    context.source.pin(&pin, expected).await.map_err(|e| context.to_trouble(&e))?;
     Ok(LandResult::Back { now })
 }

@@ -27,14 +27,14 @@ pub async fn restore(context: &MissionContext, heads: Vec<(UnitId, u32, CommitId
         if held.as_ref() == Some(&head) {
             continue;
         }
-        let why = put_right(context, &name, &head, held.as_ref()).await.err().unwrap_or_default();
+        let why = repair_pin(context, &name, &head, held.as_ref()).await.err().unwrap_or_default();
         faults.push(PinFault { unit, n, head, held, restored: why.is_empty(), why });
     }
     faults
 }
 
 /// The error says why it could not be done.
-async fn put_right(
+async fn repair_pin(
     context: &MissionContext,
     name: &str,
     head: &CommitId,

@@ -1,7 +1,7 @@
 //! Everything that could stop a mission before it begins, each in one function that decides and words it: a mission asks
 //! them in order and stops at the first, `mc doctor` asks all of them. Nothing here changes anything.
 
-use super::unrecorded::{known, unrecorded};
+use super::unrecorded::{find_unrecorded, read_recorded};
 use crate::adapters::git::owner::owner;
 use crate::adapters::git::owner_card::OwnerRecord;
 use crate::adapters::git::source::SourceFacts;
@@ -9,12 +9,12 @@ use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::order::HostError;
 use crate::adapters::store::Store;
 use crate::config::Settings;
-use crate::domain::mission::{Ground, Refusal, Usd};
+use crate::domain::mission::{Baseline, Refusal, Usd};
 use crate::domain::trouble::chain;
 use crate::domain::values::{CommitId, Tip, UnitId};
 use crate::engine::context::mission::MissionContext;
 use crate::engine::context::owner;
-use crate::engine::context::refusal::{environment, said, trouble, usage};
+use crate::engine::context::refusal::{environment, error_refusal, git_refusal, usage};
 
 /// What helps where nothing was committed yet.
 const COMMIT_FIRST: &str = "commit something first (`git add -A && git commit`): missions start from a commit";
@@ -34,20 +34,20 @@ pub struct PreflightInput<'a> {
 ///
 /// # Errors
 /// [`Refusal`] with the reason and what helps.
-pub async fn preflight(context: &MissionContext) -> Result<Ground, Refusal> {
+pub async fn preflight(context: &MissionContext) -> Result<Baseline, Refusal> {
     let on = PreflightInput { source: &context.source, facts: &context.facts, settings: context.settings() };
     let mut notes = Vec::new();
-    on.git().await?;
-    let host = context.host.probe().await.map_err(lacking)?;
-    on.green_unblocked().await?;
-    on.green_free().await?;
+    on.check_git().await?;
+    let host = context.host.probe().await.map_err(host_refusal)?;
+    on.check_green_name().await?;
+    on.check_green_unused().await?;
     let target = on.target().await?;
-    notes.extend(on.elsewhere().await?);
-    notes.extend(on.unchanged(context.allow_dirty).await?);
-    notes.extend(on.copies()?);
-    notes.extend(on.submodules(&target).await?);
-    notes.extend(on.filters(&target).await?);
-    notes.extend(on.unknown_cost());
+    notes.extend(on.check_checkout().await?);
+    notes.extend(on.check_clean_tree(context.allow_dirty).await?);
+    notes.extend(on.check_copies()?);
+    notes.extend(on.check_submodules(&target).await?);
+    notes.extend(on.check_filters(&target).await?);
+    notes.extend(on.check_cost_cap());
     notes.extend(host.shared_home);
     notes.extend(host.fenced.told());
     let stages = &context.settings().verification.stages;
@@ -58,24 +58,24 @@ pub async fn preflight(context: &MissionContext) -> Result<Ground, Refusal> {
     notes.extend(host.imports.asleep_note(stages));
     let green = on.green().await?;
     if let Some(green) = &green {
-        notes.extend(unknown_landings(context, green).await?);
+        notes.extend(check_unrecorded(context, green).await?);
     }
     if !context.accept_green {
-        let landed = landings(&context.store())?;
-        on.landed_kept(&landed, green.as_ref()).await?;
+        let landed = list_landings(&context.store())?;
+        on.check_landings(&landed, green.as_ref()).await?;
     }
     Ok(match green {
-        Some(tip) => Ground { tip, create: false, notes },
-        None => Ground { tip: target, create: true, notes },
+        Some(tip) => Baseline { tip, create: false, notes },
+        None => Baseline { tip: target, create: true, notes },
     })
 }
 
-fn short(refname: &str) -> &str {
+fn short_ref(refname: &str) -> &str {
     refname.strip_prefix("refs/heads/").unwrap_or(refname)
 }
 
 /// What a host lacks.
-pub fn lacking(error: HostError) -> Refusal {
+pub fn host_refusal(error: HostError) -> Refusal {
     let reason = error.to_string();
     match error {
         HostError::Usage { hint, .. } => usage(reason, hint),
@@ -86,7 +86,7 @@ pub fn lacking(error: HostError) -> Refusal {
 
 impl PreflightInput<'_> {
     /// What a person should know who set no cap: nobody measures what an agent started by a command spends (P9).
-    pub fn unknown_cost(&self) -> Option<String> {
+    pub fn check_cost_cap(&self) -> Option<String> {
         let budget = &self.settings.budget;
         self.settings.agent.command.as_ref().filter(|_| !budget.said)?;
         Some(format!(
@@ -105,12 +105,12 @@ impl PreflightInput<'_> {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn git(&self) -> Result<(u32, u32), Refusal> {
+    pub async fn check_git(&self) -> Result<(u32, u32), Refusal> {
         let hint = |e: &GitError| match e {
             GitError::TooOld { .. } | GitError::Start(_) | GitError::Unexpected { .. } => "install git 2.38 or newer",
             _ => "mend what the message names, then start again",
         };
-        self.source.version().await.map_err(|e| trouble(&e, hint(&e)))
+        self.source.version().await.map_err(|e| error_refusal(&e, hint(&e)))
     }
 
     /// That no other state directory than that of the card owns the repository; an engine of its own is no obstacle here.
@@ -118,17 +118,19 @@ impl PreflightInput<'_> {
     /// # Errors
     /// [`Refusal`].
     pub async fn ours(&self, card: &OwnerRecord) -> Result<(), Refusal> {
-        let (_, known) = owner(self.source).await.map_err(said)?;
-        owner::is_ours(known, card)
+        let (_, known) = owner(self.source).await.map_err(git_refusal)?;
+        owner::check_owner(known, card)
     }
 
     /// That no branch stands in the way of green's name.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn green_unblocked(&self) -> Result<(), Refusal> {
-        let Some(blocking) = self.source.blocking_ref(&self.green_ref()).await.map_err(said)? else { return Ok(()) };
-        let blocking = short(&blocking);
+    pub async fn check_green_name(&self) -> Result<(), Refusal> {
+        let Some(blocking) = self.source.blocking_ref(&self.green_ref()).await.map_err(git_refusal)? else {
+            return Ok(());
+        };
+        let blocking = short_ref(&blocking);
         Err(usage(
             format!("the branch {blocking} stands in the way of {}", self.settings.green_branch),
             format!(
@@ -142,8 +144,10 @@ impl PreflightInput<'_> {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn green_free(&self) -> Result<(), Refusal> {
-        let Some(worktree) = self.source.checked_out(&self.green_ref()).await.map_err(said)? else { return Ok(()) };
+    pub async fn check_green_unused(&self) -> Result<(), Refusal> {
+        let Some(worktree) = self.source.checked_out(&self.green_ref()).await.map_err(git_refusal)? else {
+            return Ok(());
+        };
         Err(usage(
             format!("{} is checked out in {}", self.settings.green_branch, worktree.display()),
             format!(
@@ -160,10 +164,10 @@ impl PreflightInput<'_> {
     /// [`Refusal`] when there is no such branch with a commit.
     pub async fn target(&self) -> Result<Tip, Refusal> {
         let branch = &self.settings.target.branch;
-        let target = self.source.resolve(&format!("refs/heads/{branch}")).await.map_err(said)?;
+        let target = self.source.resolve(&format!("refs/heads/{branch}")).await.map_err(git_refusal)?;
         match target {
             Some(target) => Ok(target),
-            None => Err(no_target(self.source, branch).await),
+            None => Err(missing_target_refusal(self.source, branch).await),
         }
     }
 
@@ -171,25 +175,25 @@ impl PreflightInput<'_> {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn elsewhere(&self) -> Result<Option<String>, Refusal> {
+    pub async fn check_checkout(&self) -> Result<Option<String>, Refusal> {
         let (source, branch) = (self.source, &self.settings.target.branch);
-        let head = source.ask(&["symbolic-ref", "--quiet", "HEAD"]).await.map_err(said)?;
+        let head = source.ask(&["symbolic-ref", "--quiet", "HEAD"]).await.map_err(git_refusal)?;
         let head = head.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).unwrap_or_default();
         let green = self.green_ref();
         if self.facts.bare || head == format!("refs/heads/{branch}") || head == green || head.is_empty() {
             return Ok(None);
         }
         let (Some(here), Some(target)) = (
-            source.resolve(&head).await.map_err(said)?,
-            source.resolve(&format!("refs/heads/{branch}")).await.map_err(said)?,
+            source.resolve(&head).await.map_err(git_refusal)?,
+            source.resolve(&format!("refs/heads/{branch}")).await.map_err(git_refusal)?,
         ) else {
             return Ok(None);
         };
-        let inside = source.is_ancestor(&here.commit, &target.commit).await.map_err(said)?;
+        let inside = source.is_ancestor(&here.commit, &target.commit).await.map_err(git_refusal)?;
         Ok((!inside).then(|| {
             format!(
                 "work starts from {branch}, and {} is checked out: what it has beside is left out (target.branch names another)",
-                short(&head)
+                short_ref(&head)
             )
         }))
     }
@@ -198,8 +202,9 @@ impl PreflightInput<'_> {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn unchanged(&self, allow_dirty: bool) -> Result<Option<String>, Refusal> {
-        let dirty = if self.facts.bare { Vec::new() } else { self.source.tracked_changes().await.map_err(said)? };
+    pub async fn check_clean_tree(&self, allow_dirty: bool) -> Result<Option<String>, Refusal> {
+        let dirty =
+            if self.facts.bare { Vec::new() } else { self.source.tracked_changes().await.map_err(git_refusal)? };
         if dirty.is_empty() {
             return Ok(None);
         }
@@ -217,7 +222,7 @@ impl PreflightInput<'_> {
     ///
     /// # Errors
     /// [`Refusal`].
-    pub fn copies(&self) -> Result<Vec<String>, Refusal> {
+    pub fn check_copies(&self) -> Result<Vec<String>, Refusal> {
         let mut notes = Vec::new();
         for name in self.settings.target.copy.iter().filter(|_| !self.facts.bare) {
             let path = self.facts.toplevel.join(name);
@@ -236,8 +241,8 @@ impl PreflightInput<'_> {
     ///
     /// # Errors
     /// [`Refusal`] when git fails.
-    pub async fn submodules(&self, target: &Tip) -> Result<Option<String>, Refusal> {
-        let modules = self.source.read_file(&target.commit, ".gitmodules").await.map_err(said)?;
+    pub async fn check_submodules(&self, target: &Tip) -> Result<Option<String>, Refusal> {
+        let modules = self.source.read_file(&target.commit, ".gitmodules").await.map_err(git_refusal)?;
         Ok(modules.map(|_| "submodules are not fetched: their folders are empty in workspaces".to_owned()))
     }
 
@@ -246,14 +251,14 @@ impl PreflightInput<'_> {
     /// # Errors
     /// [`Refusal`] when git fails.
     pub async fn green(&self) -> Result<Option<Tip>, Refusal> {
-        self.source.resolve(&self.green_ref()).await.map_err(said)
+        self.source.resolve(&self.green_ref()).await.map_err(git_refusal)
     }
 
     /// Every landing of earlier missions must still be on green: nothing landed is taken back behind a person's back.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn landed_kept(&self, landed: &[(UnitId, CommitId)], green: Option<&Tip>) -> Result<(), Refusal> {
+    pub async fn check_landings(&self, landed: &[(UnitId, CommitId)], green: Option<&Tip>) -> Result<(), Refusal> {
         let Some(green) = green else { return Ok(()) };
         // Landings are ancestors of later ones: the last one stands for all.
         let Some((unit, commit)) = landed.last() else { return Ok(()) };
@@ -265,8 +270,8 @@ impl PreflightInput<'_> {
             format!(
                 "{} at {} does not contain {unit}, which landed as {}",
                 self.settings.green_branch,
-                green.commit.short(),
-                commit.short()
+                green.commit.short_id(),
+                commit.short_id()
             ),
             "put green back (`git update-ref`), or start with --accept-green to go on from where it is",
         ))
@@ -274,9 +279,9 @@ impl PreflightInput<'_> {
 }
 
 /// What a person should know who starts on a green with landings that the journal has lost, or never had.
-async fn unknown_landings(context: &MissionContext, green: &Tip) -> Result<Option<String>, Refusal> {
-    let known = known(&context.store()).map_err(|e| environment(chain(&e), "see `mc audit`"))?;
-    let found = unrecorded(&context.source, &known, green).await.map_err(said)?;
+async fn check_unrecorded(context: &MissionContext, green: &Tip) -> Result<Option<String>, Refusal> {
+    let known = read_recorded(&context.store()).map_err(|e| environment(chain(&e), "see `mc audit`"))?;
+    let found = find_unrecorded(&context.source, &known, green).await.map_err(git_refusal)?;
     let Some(newest) = found.first() else { return Ok(None) };
     let more = match found.len() - 1 {
         0 => String::new(),
@@ -284,7 +289,7 @@ async fn unknown_landings(context: &MissionContext, green: &Tip) -> Result<Optio
     };
     Ok(Some(format!(
         "no journal here knows these landings on green: {}{more}; green is verified as it stands and counts as known from now on",
-        newest.told()
+        newest.describe()
     )))
 }
 
@@ -292,12 +297,12 @@ async fn unknown_landings(context: &MissionContext, green: &Tip) -> Result<Optio
 ///
 /// # Errors
 /// [`Refusal`] when the journal cannot be read.
-pub fn landings(store: &Store) -> Result<Vec<(UnitId, CommitId)>, Refusal> {
-    crate::engine::inspect::history::landings(store).map_err(|e| environment(chain(&e), "see `mc audit`"))
+pub fn list_landings(store: &Store) -> Result<Vec<(UnitId, CommitId)>, Refusal> {
+    crate::engine::inspect::history::list_landings(store).map_err(|e| environment(chain(&e), "see `mc audit`"))
 }
 
 /// There is no target branch, or nothing on it.
-pub(in crate::engine) async fn no_target(source: &Git, branch: &str) -> Refusal {
+pub(in crate::engine) async fn missing_target_refusal(source: &Git, branch: &str) -> Refusal {
     // Where git cannot tell, the branch is what is missing.
     let none_checked_out = source.resolve("HEAD").await.is_ok_and(|head| head.is_none());
     if none_checked_out && source.list_refs("refs/heads/").await.is_ok_and(|heads| heads.is_empty()) {

@@ -1,7 +1,7 @@
 //! Asking the host for a workspace: what is copied into it is read here, and what is in the way is pinned first.
 
 use crate::adapters::git::filter::Filtered;
-use crate::adapters::host::order::{Beside, Home, NotFresh, NotReady, PrepareOrder, Ready, RunKey};
+use crate::adapters::host::order::{Home, NotFresh, NotReady, PrepareOrder, Ready, RunKey, Untracked};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::CommitId;
 use crate::engine::context::execution::ExecutionContext;
@@ -20,7 +20,7 @@ pub struct Wanted<'a> {
     /// What is taken out of the commit's tree before anything runs in it.
     pub without: Option<&'a Filtered>,
     /// What may be there beside the tree.
-    pub beside: &'a Beside,
+    pub beside: &'a Untracked,
     /// Whether a session begins in it, whose folder is made anew.
     pub session: bool,
 }
@@ -29,12 +29,12 @@ pub struct Wanted<'a> {
 ///
 /// # Errors
 /// [`NotFresh::Dirty`] when it does hold something; [`NotFresh`].
-pub async fn fresh(
+pub async fn prepare_fresh(
     execution: &ExecutionContext,
     wanted: Wanted<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<Ready, NotFresh> {
-    let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(execution.trouble(e));
+    let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(execution.to_trouble(e));
     let Wanted { slot, user, base, without, beside, session } = wanted;
     let (copies, environment) = match beside.home() {
         Home::Users => (execution.read_copies().map_err(|e| failed(&e))?, String::new()),
@@ -62,15 +62,15 @@ pub async fn fresh(
 ///
 /// # Errors
 /// [`NotReady`]; the slot keeps its marker.
-pub async fn workspace(
+pub async fn prepare_workspace(
     context: &MissionContext,
     wanted: Wanted<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<Ready, NotReady> {
-    let mut made = fresh(context, wanted, kill.clone()).await;
+    let mut made = prepare_fresh(context, wanted, kill.clone()).await;
     if let Err(NotFresh::Dirty(old)) = &made {
         context.host.recover(wanted.slot, old, wanted.base).await.map_err(NotReady::Failed)?;
-        made = fresh(context, wanted, kill).await;
+        made = prepare_fresh(context, wanted, kill).await;
     }
     let odd = |why: String| NotReady::Failed(Trouble::from(why));
     made.map_err(|not| match not {

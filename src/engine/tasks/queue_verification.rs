@@ -4,17 +4,17 @@
 use super::prepare::{self, Wanted};
 use super::repository;
 use super::unit_checks;
-use super::verification::{Examined, Extent, Question, SlotLease, examine};
+use super::verification::{Examined, Extent, Question, SlotLease, verify_tree};
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::order::{
-    Beside, Home, NotReady, Ready, Release, RunKey, RunOrder, RunState, Start as Begin,
+    Home, NotReady, Ready, Release, RunKey, RunOrder, RunState, Start as Begin, Untracked,
 };
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{Noticed, Unverified, Verification, VerifyOrder, VerifyRole};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, RunId, Tip};
 use crate::domain::verify::SnapshotKey;
-use crate::domain::verify::delta::delta;
+use crate::domain::verify::delta::compare_snapshots;
 use crate::domain::verify::key::StageSpec;
 use crate::domain::verify::snapshot::Start;
 use crate::engine::context::mission::MissionContext;
@@ -35,41 +35,44 @@ pub async fn verify(
         Some(key) => Some(
             context
                 .snapshot(key)
-                .map_err(|e| context.trouble(&e))?
+                .map_err(|e| context.to_trouble(&e))?
                 .ok_or_else(|| Trouble::from(format!("the snapshot {} is not stored", key.0)))?,
         ),
     };
     // An engine that takes over may find other tags, variables or tools: what they change is no change of the candidate's.
-    let now = context.fingerprint().await.map_err(|e| context.trouble(&e))?;
+    let now = context.fingerprint().await.map_err(|e| context.to_trouble(&e))?;
     if order.role != VerifyRole::MovedGreen && before.as_ref().is_some_and(|before| before.fingerprint != now) {
-        return Err(Unverified::stale());
+        return Err(Unverified::stale_result());
     }
-    let seen = repository::before_verification(context).await.map_err(|e| context.trouble(&e))?;
+    let seen = repository::read_before_verification(context).await.map_err(|e| context.to_trouble(&e))?;
     let confirms = order.confirms.as_ref();
     let landed = Some(&order.onto).filter(|_| !order.cold);
     // What is run beside the queue does not take away what the next candidate may start from.
     let aside = context.settings().keeps_files()
         && matches!(
             order.role,
-            VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::AcceptBefore | VerifyRole::Extra
+            VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::AcceptBefore | VerifyRole::UnitChecks
         );
-    let lease = slot(context, confirms.is_some() != aside);
+    let lease = slot_number(context, confirms.is_some() != aside);
     let asked = Asked { name: &order.run.to_string(), slot: lease, confirms, landed };
-    let examined = in_mission(context, asked, &order.tip, (&stages, extent), kill).await?;
+    let examined = verify_in_mission(context, asked, &order.tip, (&stages, extent), kill).await?;
     // Nobody has read the files of a tree whose result was known before.
-    if examined.reused && !context.source.adds_whole(&order.tip.commit).await.map_err(|e| context.trouble(&e))? {
+    if examined.reused && !context.source.adds_whole(&order.tip.commit).await.map_err(|e| context.to_trouble(&e))? {
         return Err(Trouble::from(format!("{} lacks objects", order.tip.commit)).into());
     }
     let Examined { key, snapshot, reused } = examined;
-    let delta = before.map(|before| delta(&before, &snapshot));
-    let of_a_change = matches!(order.role, VerifyRole::After | VerifyRole::Extra);
+    let delta = before.map(|before| compare_snapshots(&before, &snapshot));
+    let of_a_change = matches!(order.role, VerifyRole::After | VerifyRole::UnitChecks);
     let noticed = match reused {
         true => Noticed::default(),
-        false => repository::after_verification(context, &seen, Some(&order.tip.commit).filter(|_| of_a_change)).await,
+        false => {
+            repository::compare_after_verification(context, &seen, Some(&order.tip.commit).filter(|_| of_a_change))
+                .await
+        }
     };
     Ok(Verification {
         key,
-        summary: snapshot.summary(),
+        summary: snapshot.to_summary(),
         delta,
         reused,
         confirmed: snapshot.confirmed,
@@ -89,7 +92,7 @@ struct Asked<'a> {
 }
 
 /// What any stages say of any commit, in one of the mission's slots for verifications.
-async fn in_mission(
+async fn verify_in_mission(
     context: &MissionContext,
     asked: Asked<'_>,
     tip: &Tip,
@@ -109,13 +112,13 @@ async fn in_mission(
         for nth in 0..stages.len() {
             context.host.put_aside(&user.join(nth)).await.map_err(Unverified::from)?;
         }
-        let beside = landed.map_or(Beside::Nothing, Beside::OfLanded);
+        let beside = landed.map_or(Untracked::Nothing, Untracked::OfLanded);
         let (base, without) = (&tip.commit, Some(&filtered));
         let wanted = Wanted { slot, user: &user, base, without, beside: &beside, session: false };
-        let Ready { workspace, warm, .. } = in_slot(context, wanted, stop).await?;
+        let Ready { workspace, warm, .. } = prepare_slot(context, wanted, stop).await?;
         Ok(SlotLease { slot, workspace, adopted: false, warm })
     };
-    examine(context, question, lease, kill).await
+    verify_tree(context, question, lease, kill).await
 }
 
 /// Ends what a dead engine left running of one of its verifications, and frees its slot: nobody's work is in it.
@@ -137,13 +140,13 @@ pub async fn end_abandoned(context: &MissionContext, run: RunId) -> Result<(), S
 }
 
 /// Slots of verifications follow those of units: one, and one more for confirming runs.
-fn slot(context: &MissionContext, confirming: bool) -> u32 {
+fn slot_number(context: &MissionContext, confirming: bool) -> u32 {
     context.settings().parallel.num_workers + u32::from(confirming)
 }
 
 /// Prepares a slot for a verification. What an earlier, dead one left in it is nobody's work; what a unit left there, in a
 /// mission with more workers, is pinned first.
-async fn in_slot(
+async fn prepare_slot(
     context: &MissionContext,
     wanted: Wanted<'_>,
     kill: watch::Receiver<bool>,
@@ -152,12 +155,12 @@ async fn in_slot(
     if let Some(stale) = stale {
         context.host.recover(wanted.slot, &stale.label, wanted.base).await?;
     }
-    match prepare::workspace(context, wanted, kill).await {
+    match prepare::prepare_workspace(context, wanted, kill).await {
         Ok(ready) => Ok(ready),
         Err(NotReady::Killed) => Err("killed".to_owned().into()),
         // It quotes what setup said.
         Err(NotReady::Failed(mut trouble)) => {
-            context.redactor().trouble(&mut trouble);
+            context.redactor().clean_trouble(&mut trouble);
             Err(trouble.into())
         }
         Err(NotReady::Setup { code, why }) => Err(Unverified {
@@ -173,7 +176,7 @@ async fn in_slot(
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn check(
+pub async fn check_objective(
     context: &MissionContext,
     line: &str,
     tip: &Tip,
@@ -181,12 +184,12 @@ pub async fn check(
     kill: watch::Receiver<bool>,
 ) -> Result<bool, Trouble> {
     let user = RunKey::of_mission(&context.mission).join(".check").join(name);
-    let slot = slot(context, false);
-    let run = untold(context, &user).await?;
+    let slot = slot_number(context, false);
+    let run = find_usable_run(context, &user).await?;
     if context.host.adoptable(slot, user.as_str(), &run).await?.is_none() {
-        let beside = Beside::OfLanded(tip.commit.clone());
+        let beside = Untracked::OfLanded(tip.commit.clone());
         let wanted = Wanted { slot, user: &user, base: &tip.commit, without: None, beside: &beside, session: false };
-        in_slot(context, wanted, kill.clone()).await?;
+        prepare_slot(context, wanted, kill.clone()).await?;
     }
     let (inherited, timeout) = (&context.settings().verification.env, context.settings().scheduler.session_timeout);
     let order = RunOrder::shell(run, slot, line, inherited, timeout, Home::Slots);
@@ -197,7 +200,7 @@ pub async fn check(
 }
 
 /// The first numbered run of a check that says, or may yet say, something: not one that was killed.
-async fn untold(context: &MissionContext, user: &RunKey) -> Result<RunKey, Trouble> {
+async fn find_usable_run(context: &MissionContext, user: &RunKey) -> Result<RunKey, Trouble> {
     let mut nth = 0;
     loop {
         let run = user.join(nth);

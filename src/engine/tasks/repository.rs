@@ -57,12 +57,12 @@ impl Notes {
 ///
 /// # Errors
 /// [`GitError`] when git fails.
-pub async fn look(context: &MissionContext) -> Result<Seen, GitError> {
-    let (refs, files) = refs_now(context).await?;
+pub async fn read_state(context: &MissionContext) -> Result<Seen, GitError> {
+    let (refs, files) = read_refs(context).await?;
     Ok(Seen { refs, files, local: context.source.local_state(&context.seen_index).await? })
 }
 
-async fn refs_now(context: &MissionContext) -> Result<(BTreeMap<RefName, CommitId>, RefFiles), GitError> {
+async fn read_refs(context: &MissionContext) -> Result<(BTreeMap<RefName, CommitId>, RefFiles), GitError> {
     let files = context.source.ref_files().await?;
     let refs = context.source.refs_snapshot().await?;
     *context.seen_refs.lock().unwrap_or_else(PoisonError::into_inner) = Some(refs.clone());
@@ -73,17 +73,17 @@ async fn refs_now(context: &MissionContext) -> Result<(BTreeMap<RefName, CommitI
 ///
 /// # Errors
 /// [`GitError`] when git fails.
-pub async fn before_verification(context: &MissionContext) -> Result<Seen, GitError> {
+pub async fn read_before_verification(context: &MissionContext) -> Result<Seen, GitError> {
     let known = context.seen_refs.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let files = context.source.ref_files().await?;
     match known.filter(|_| files.tells()) {
         Some(refs) => Ok(Seen { refs, files, local: context.source.local_state(&context.seen_index).await? }),
-        None => look(context).await,
+        None => read_state(context).await,
     }
 }
 
 /// What differs between two looks, apart from refs.
-fn differences(before: &LocalState, after: &LocalState) -> Noticed {
+fn compare_states(before: &LocalState, after: &LocalState) -> Noticed {
     let files: Vec<String> = before.changed_files(after).iter().map(|name| format!(".git/{name}")).collect();
     let held = (!files.is_empty())
         .then(|| format!("{} of your repository changed, which your own git obeys,", files.join(", ")));
@@ -106,32 +106,36 @@ fn changed_refs<'a>(before: &'a Seen, after: &'a Seen) -> Vec<(&'a RefName, Opti
 
 /// What changed in the user's repository while a verification ran. `candidate` is the change that it ran, which nobody else
 /// has a reason to let a branch point to.
-pub async fn after_verification(context: &MissionContext, before: &Seen, candidate: Option<&CommitId>) -> Noticed {
+pub async fn compare_after_verification(
+    context: &MissionContext,
+    before: &Seen,
+    candidate: Option<&CommitId>,
+) -> Noticed {
     let looked = async {
         let local = context.source.local_state(&context.seen_index).await?;
         let files = context.source.ref_files().await?;
         let refs = match before.files.same_as(&files) {
             true => before.refs.clone(),
-            false => refs_now(context).await?.0,
+            false => read_refs(context).await?.0,
         };
         Ok::<_, GitError>((local, files, refs))
     };
     let (local, files, refs) = match looked.await {
         Ok(looked) => looked,
-        Err(error) => return Noticed { held: None, named: vec![not_compared(&error)] },
+        Err(error) => return Noticed { held: None, named: vec![describe_compare_error(&error)] },
     };
     let after = Seen { refs, files, local };
-    let mut noticed = differences(&before.local, &after.local);
+    let mut noticed = compare_states(&before.local, &after.local);
     let green = context.green_ref();
     for (name, now) in changed_refs(before, &after) {
         if name.is(&green) {
             continue;
         }
-        noticed.named.push(told(name, now));
+        noticed.named.push(describe_ref(name, now));
         if let (Some(now), Some(candidate)) = (now, candidate)
             && context.source.is_ancestor(candidate, now).await.unwrap_or(false)
         {
-            let short = now.short();
+            let short = now.short_id();
             noticed.held = Some(format!("{name} of your repository was moved to {short}, which has this change,"));
         }
     }
@@ -139,11 +143,11 @@ pub async fn after_verification(context: &MissionContext, before: &Seen, candida
 }
 
 /// What is told where nothing can be compared.
-fn not_compared(error: &GitError) -> String {
+fn describe_compare_error(error: &GitError) -> String {
     format!("it could not be said whether your repository changed: {}", crate::domain::trouble::chain(error))
 }
 
-fn told(name: &RefName, now: Option<&CommitId>) -> String {
+fn describe_ref(name: &RefName, now: Option<&CommitId>) -> String {
     match now {
         Some(_) => format!("{name} of your repository changed"),
         None => format!("{name} of your repository was deleted"),
@@ -152,7 +156,7 @@ fn told(name: &RefName, now: Option<&CommitId>) -> String {
 
 /// Names what changed in the user's repository while the attempt ran; a ref that now points into the attempt's own work was
 /// written by it, and a person must look (P6), as at settings, hooks and `info`. `notes` tell the beginning.
-pub async fn foreign_changes(
+pub async fn report_foreign_changes(
     context: &MissionContext,
     order: &AttemptOrder,
     notes: &Notes,
@@ -169,25 +173,25 @@ pub async fn foreign_changes(
         report.notes.push(format!("{what}: whether it changed during the attempt cannot be said"));
         return report.work.repository.push(what.to_owned());
     };
-    let after = match look(context).await {
+    let after = match read_state(context).await {
         Ok(after) => after,
         Err(error) => {
-            let what = not_compared(&error);
+            let what = describe_compare_error(&error);
             report.notes.push(format!("{what} during the attempt"));
             return report.work.repository.push(what);
         }
     };
     let (target, green) = (format!("refs/heads/{}", context.settings().target.branch), context.green_ref());
     let work = match found {
-        Some(found) => own_work(context, order, found).await,
+        Some(found) => list_own_work(context, order, found).await,
         None => Vec::new(),
     };
     let unit = &order.spec.id;
-    let mut noticed = differences(&before.local, &after.local);
+    let mut noticed = compare_states(&before.local, &after.local);
     if let (true, Ok(commit)) = (before.local.head != after.local.head, CommitId::new(&after.local.head))
         && is_own(context, order, &work, &commit).await
     {
-        let short = commit.short();
+        let short = commit.short_id();
         report.hold = Some(format!(
             "HEAD of your repository now is this attempt's own commit {short}; look at it, then `mc unit retry {unit}`"
         ));
@@ -199,22 +203,22 @@ pub async fn foreign_changes(
         if name.is(&green) {
             continue;
         }
-        noticed.named.push(told(name, now));
+        noticed.named.push(describe_ref(name, now));
         if let Some(now) = now
             && is_own(context, order, &work, now).await
         {
             report.hold = Some(format!(
                 "{name} of your repository now points to this attempt's own commit {}; look at it (target: {target}), \
                  then `mc unit retry {unit}`",
-                now.short()
+                now.short_id()
             ));
         }
     }
-    if let Some(now) = green_written(context, order, &work, &before.refs).await {
+    if let Some(now) = find_green_written(context, order, &work, &before.refs).await {
         report.hold = Some(format!(
             "{green} of your repository was moved to this attempt's own commit {}, past every verification; `mc status` says what \
              became of green; look at what the attempt did, then `mc unit retry {unit}`",
-            now.short()
+            now.short_id()
         ));
     }
     report.work.repository = noticed.held.into_iter().chain(noticed.named).collect();
@@ -222,10 +226,16 @@ pub async fn foreign_changes(
 }
 
 /// Holds the unit when settings, hooks or `info` changed while stages ran in its workspace, and that is not told yet.
-pub async fn after_stages(context: &MissionContext, order: &AttemptOrder, notes: &Notes, report: &mut SessionReport) {
+pub async fn hold_after_stages(
+    context: &MissionContext,
+    order: &AttemptOrder,
+    notes: &Notes,
+    report: &mut SessionReport,
+) {
     let (Some(before), Ok(files)) = (notes.read(), context.source.local_files().await) else { return };
     let after = LocalState { files, ..before.local.clone() };
-    if let Some(changed) = differences(&before.local, &after).held.filter(|told| !report.work.repository.contains(told))
+    if let Some(changed) =
+        compare_states(&before.local, &after).held.filter(|told| !report.work.repository.contains(told))
     {
         let unit = &order.spec.id;
         report.hold =
@@ -236,7 +246,7 @@ pub async fn after_stages(context: &MissionContext, order: &AttemptOrder, notes:
 }
 
 /// Everything the attempt left: its head, and the commit that keeps its other tips.
-async fn own_work(context: &MissionContext, order: &AttemptOrder, found: &Collected) -> Vec<CommitId> {
+async fn list_own_work(context: &MissionContext, order: &AttemptOrder, found: &Collected) -> Vec<CommitId> {
     let kept = format!("refs/mc/kept/{}/{}/{}", context.mission, order.spec.id, order.n);
     let kept = context.source.ref_value(&kept).await.ok().flatten();
     std::iter::once(found.head.commit.clone()).chain(kept).collect()
@@ -244,12 +254,12 @@ async fn own_work(context: &MissionContext, order: &AttemptOrder, found: &Collec
 
 /// Whether a commit is one that the attempt made.
 async fn is_own(context: &MissionContext, order: &AttemptOrder, work: &[CommitId], commit: &CommitId) -> bool {
-    within(context, commit, work).await
+    is_in_work(context, commit, work).await
         && !context.source.is_ancestor(commit, &order.from).await.unwrap_or(true)
-        && !landed(context, commit).await
+        && !is_candidate(context, commit).await
 }
 
-async fn within(context: &MissionContext, commit: &CommitId, work: &[CommitId]) -> bool {
+async fn is_in_work(context: &MissionContext, commit: &CommitId, work: &[CommitId]) -> bool {
     for tip in work {
         if context.source.is_ancestor(commit, tip).await.unwrap_or(false) {
             return true;
@@ -259,7 +269,7 @@ async fn within(context: &MissionContext, commit: &CommitId, work: &[CommitId]) 
 }
 
 /// Green, when it points into the attempt's own work and no landing put it there: the shortest way past the gate.
-async fn green_written(
+async fn find_green_written(
     context: &MissionContext,
     order: &AttemptOrder,
     work: &[CommitId],
@@ -277,13 +287,13 @@ async fn green_written(
     {
         return None;
     }
-    let own = within(context, &now, work).await;
+    let own = is_in_work(context, &now, work).await;
     let old = own && context.source.is_ancestor(&now, &order.green).await.unwrap_or(false);
-    (own && !old && !landed(context, &now).await).then_some(now)
+    (own && !old && !is_candidate(context, &now).await).then_some(now)
 }
 
 /// Whether a commit was a candidate: an agent may have merged what landed meanwhile; that is no work of its own.
-async fn landed(context: &MissionContext, commit: &CommitId) -> bool {
+async fn is_candidate(context: &MissionContext, commit: &CommitId) -> bool {
     let known = context.source.list_refs("refs/mc/candidates").await.unwrap_or_default();
     known.iter().any(|(_, candidate)| candidate == commit)
 }

@@ -9,9 +9,9 @@
 use super::accept;
 use super::candidate::NOT_FROM_AGENTS;
 use super::claims;
-use super::collect::{collect, holds, leave_out, look_elsewhere, release, sweep, tell_left_by_setup};
+use super::collect::{collect, has_slot, release, report_left_out, report_setup_leftovers, report_stray_work, sweep};
 use super::prepare::{self, Wanted};
-use super::repository::{self, foreign_changes};
+use super::repository::{self, report_foreign_changes};
 use super::unit_checks;
 use crate::adapters::host::local::operations::runs::result_file;
 use crate::adapters::host::local::process::tail;
@@ -19,7 +19,7 @@ use crate::adapters::host::local::protocol::ERRORS;
 use crate::adapters::host::local::workspace::attempt::{head_ref, kept_ref};
 use crate::adapters::host::local::workspace::collect::Collected;
 use crate::adapters::host::order::{
-    Beside, Ended, Home, Kept, NotReady, Program, Ready, RunOrder, RunState, SessionFolder, Start,
+    CollectOutcome, Ended, Home, NotReady, Program, Ready, RunOrder, RunState, SessionFolder, Start, Untracked,
 };
 use crate::adapters::os::files;
 use crate::domain::ending::ProcessEnd;
@@ -55,18 +55,20 @@ pub async fn start(
     began: impl FnOnce() + Send,
 ) -> Result<SessionReport, Trouble> {
     let place = Folder::of(context, &order);
-    let begun = match accept::before(context, &order, kill.clone()).await {
+    let begun = match accept::check_on_green(context, &order, kill.clone()).await {
         Ok(None) => begin(context, &order, &place, kill.clone()).await,
-        Ok(Some(question)) => return Ok(settle(context, &order, &place, SessionReport::not_started(question)).await),
+        Ok(Some(question)) => {
+            return Ok(save_and_release(context, &order, &place, SessionReport::not_started(question)).await);
+        }
         Err(not) => Err(not),
     };
     match begun {
         Ok(job) => {
             let at = context.clock.now();
             let ended = context.host.run(&job, Start::IfNew, kill.clone(), began).await;
-            finish(context, &order, &place, ended, Some(at), kill).await
+            finish_session(context, &order, &place, ended, Some(at), kill).await
         }
-        Err(not) => Ok(settle(context, &order, &place, SessionReport::bare(not.into())).await),
+        Err(not) => Ok(save_and_release(context, &order, &place, SessionReport::from_end(not.into())).await),
     }
 }
 
@@ -80,14 +82,14 @@ pub async fn adopt(
     kill: watch::Receiver<bool>,
 ) -> Result<SessionReport, Trouble> {
     let place = Folder::of(context, &order);
-    if let Some(report) = sound(context, &order, stored(&place.report())).await? {
+    if let Some(report) = validate_report(context, &order, load_report(&place.report())).await? {
         release(context, &order, &report).await;
         return Ok(report);
     }
     let host = &context.host;
     let key = context.attempt_key(&order);
-    if let Some(report) = sound(context, &order, stored(&place.collected())).await? {
-        return Ok(looked_at(context, &order, &place, report, kill).await);
+    if let Some(report) = validate_report(context, &order, load_report(&place.collected_report())).await? {
+        return Ok(run_workspace_checks(context, &order, &place, report, kill).await);
     }
     // Once the unit's own run is claimed, setup is long over, and a search for what it left would find the unit's processes:
     // they work in the same slot.
@@ -96,20 +98,22 @@ pub async fn adopt(
         accept::end_abandoned(context, &order).await?;
         host.end_runs(&key.join("setup")).await?;
     }
-    let mut ended = host.run(&job(context, &order, String::new()), Start::Never, kill.clone(), || ()).await;
+    let mut ended = host.run(&build_run_order(context, &order, String::new()), Start::Never, kill.clone(), || ()).await;
     if ended.end == ProcessEnd::NeverStarted {
-        if !holds(context, &order).await? {
-            return Ok(settle(context, &order, &place, SessionReport::bare(ProcessEnd::NeverStarted)).await);
+        if !has_slot(context, &order).await? {
+            return Ok(
+                save_and_release(context, &order, &place, SessionReport::from_end(ProcessEnd::NeverStarted)).await
+            );
         }
         // A run whose directory is gone looks the same: what lives of it ends, and what it made is kept.
         ended.proof = Some(host.end_traceless(&run, order.slot.number).await?);
     }
-    finish(context, &order, &place, ended, None, kill).await
+    finish_session(context, &order, &place, ended, None, kill).await
 }
 
 /// The report an earlier engine kept. An agent can write that file too, so it counts only when what it names is pinned, or
 /// when it names nothing and the slot holds nothing of this attempt.
-async fn sound(
+async fn validate_report(
     context: &MissionContext,
     order: &AttemptOrder,
     report: Option<SessionReport>,
@@ -118,9 +122,9 @@ async fn sound(
     let sound = match &report.work.head {
         Some(head) => {
             let pin = head_ref(&context.mission, &order.spec.id, order.n);
-            context.source.ref_value(&pin).await.map_err(|e| context.trouble(&e))? == Some(head.commit.clone())
+            context.source.ref_value(&pin).await.map_err(|e| context.to_trouble(&e))? == Some(head.commit.clone())
         }
-        None => !holds(context, order).await?,
+        None => !has_slot(context, order).await?,
     };
     Ok(sound.then_some(report))
 }
@@ -136,7 +140,7 @@ impl Folder {
     }
 
     /// What the user's repository was when the attempt began.
-    fn seen(&self) -> repository::Notes {
+    fn repository_notes(&self) -> repository::Notes {
         repository::Notes { refs: self.root.join("refs"), local: self.root.join("repository.json") }
     }
 
@@ -145,17 +149,17 @@ impl Folder {
     }
 
     /// The report as it is before anything is run in the workspace.
-    fn collected(&self) -> PathBuf {
+    fn collected_report(&self) -> PathBuf {
         self.root.join("collected.json")
     }
 
-    fn keep(&self, path: &Path, report: &SessionReport) -> std::io::Result<()> {
+    fn save_report(&self, path: &Path, report: &SessionReport) -> std::io::Result<()> {
         files::make_own_dir(self.root.ancestors().nth(4).unwrap_or(&self.root), &self.root)?;
         files::replace_own(path, &serde_json::to_vec_pretty(report)?)
     }
 }
 
-fn stored(path: &Path) -> Option<SessionReport> {
+fn load_report(path: &Path) -> Option<SessionReport> {
     serde_json::from_slice(&files::read_own(path).ok()??).ok()
 }
 
@@ -165,17 +169,17 @@ async fn begin(
     place: &Folder,
     kill: watch::Receiver<bool>,
 ) -> Result<RunOrder, NotReady> {
-    let failed = |what: &str, e: &(dyn std::error::Error + 'static)| NotReady::Failed(context.trouble_at(what, e));
+    let failed = |what: &str, e: &(dyn std::error::Error + 'static)| NotReady::Failed(context.to_trouble_at(what, e));
     files::make_new_own_dir(context.state.root(), &place.root)
         .map_err(|e| failed("make the folder of an attempt", &e))?;
-    let before = repository::look(context).await.map_err(|e| failed("look at the source repository", &e))?;
-    place.seen().write(&before).map_err(|e| failed("note the state of the source repository", &e))?;
+    let before = repository::read_state(context).await.map_err(|e| failed("look at the source repository", &e))?;
+    place.repository_notes().write(&before).map_err(|e| failed("note the state of the source repository", &e))?;
     let earlier = format!("{}/{}/", context.mission, order.spec.id);
     sweep(context, &order.from, |label| label.starts_with(&earlier)).await;
     let key = context.attempt_key(order);
     let (slot, base) = (order.slot.number, &order.from);
-    let wanted = Wanted { slot, user: &key, base, without: None, beside: &Beside::Ignored, session: true };
-    let Ready { workspace, folder, .. } = prepare::workspace(context, wanted, kill).await?;
+    let wanted = Wanted { slot, user: &key, base, without: None, beside: &Untracked::Ignored, session: true };
+    let Ready { workspace, folder, .. } = prepare::prepare_workspace(context, wanted, kill).await?;
     let text = brief(&BriefInput {
         objective: &context.objective,
         unit: &order.spec,
@@ -186,21 +190,21 @@ async fn begin(
         from: order.from.as_str(),
         evidence: &order.evidence,
         result_path: &result_file(&folder).to_string_lossy(),
-        verification: &commands(context, Tier::Gate),
-        quick: &commands(context, Tier::Quick),
+        verification: &list_commands(context, Tier::Gate),
+        quick: &list_commands(context, Tier::Quick),
         protect: &context.settings().verification.protect,
         own_ref: (order.n > 1)
             .then(|| format!("refs/mc/attempts/{}/{}/{}", context.mission, order.spec.id, order.n - 1)),
     });
-    Ok(job(context, order, text))
+    Ok(build_run_order(context, order, text))
 }
 
-fn commands(context: &MissionContext, tier: Tier) -> Vec<String> {
+fn list_commands(context: &MissionContext, tier: Tier) -> Vec<String> {
     context.settings().verification.stages.iter().filter(|s| s.tier == tier).map(|s| s.run.clone()).collect()
 }
 
 /// The run of an attempt; to one that is only taken over the brief says nothing new.
-fn job(context: &MissionContext, order: &AttemptOrder, brief: String) -> RunOrder {
+fn build_run_order(context: &MissionContext, order: &AttemptOrder, brief: String) -> RunOrder {
     let settings = context.settings();
     let agent = &settings.agent;
     let key = context.attempt_key(order);
@@ -232,7 +236,7 @@ fn job(context: &MissionContext, order: &AttemptOrder, brief: String) -> RunOrde
     }
 }
 
-async fn finish(
+async fn finish_session(
     context: &MissionContext,
     order: &AttemptOrder,
     place: &Folder,
@@ -242,8 +246,8 @@ async fn finish(
 ) -> Result<SessionReport, Trouble> {
     let script = order.spec.run.is_some();
     let log = ended.log.as_deref();
-    let handoff = if script { script_handoff(&ended) } else { read_handoff(&ended) };
-    let mut report = SessionReport::bare(ended.end.clone());
+    let handoff = if script { read_script_handoff(&ended) } else { read_handoff(&ended) };
+    let mut report = SessionReport::from_end(ended.end.clone());
     report.run.ran = ended.span(began, context.clock.now());
     if let Some(proof) = &ended.proof {
         report.run.proof = proof.method.to_string();
@@ -255,19 +259,19 @@ async fn finish(
         let grace = context.settings().agent.grace_after_result.as_secs();
         report.notes.push(format!("ended {grace} s after it gave its result (agent.grace_after_result)"));
     }
-    report.run.limit = limit(context, order, &ended.end);
+    report.run.limit = describe_limit(context, order, &ended.end);
     report.agent.claim = handoff.as_ref().map(|h| h.status);
     let quiet = ended.end == ProcessEnd::Exited(0) && !ended.overstayed;
-    report.agent.summary = summary(handoff.as_ref(), log.filter(|_| !quiet));
-    report.agent.said = handoff.as_ref().map(Handoff::said).unwrap_or_default();
+    report.agent.summary = summarize_session(handoff.as_ref(), log.filter(|_| !quiet));
+    report.agent.said = handoff.as_ref().map(Handoff::to_details).unwrap_or_default();
     match collect(context, order, handoff.as_ref()).await {
-        Ok(Kept::Gone) => {
+        Ok(CollectOutcome::Gone) => {
             report.run.end = ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "its workspace is gone"));
             report.work.unpinned = true;
-            foreign_changes(context, order, &place.seen(), None, &mut report).await;
-            return Ok(settle(context, order, place, report).await);
+            report_foreign_changes(context, order, &place.repository_notes(), None, &mut report).await;
+            return Ok(save_and_release(context, order, place, report).await);
         }
-        Ok(Kept::SetAside { place: at, why }) => {
+        Ok(CollectOutcome::SetAside { place: at, why }) => {
             let at = at.display();
             report.work.unpinned = true;
             report.notes.push(format!("its work could not be collected, its workspace is in {at}: {why}"));
@@ -276,10 +280,10 @@ async fn finish(
                  `mc unit retry {}`",
                 order.spec.id
             ));
-            foreign_changes(context, order, &place.seen(), None, &mut report).await;
-            return Ok(settle(context, order, place, report).await);
+            report_foreign_changes(context, order, &place.repository_notes(), None, &mut report).await;
+            return Ok(save_and_release(context, order, place, report).await);
         }
-        Ok(Kept::Pinned(found)) => {
+        Ok(CollectOutcome::Pinned(found)) => {
             if ended.end == ProcessEnd::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
                 report.run.end = ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "its run directory is gone"));
             }
@@ -288,26 +292,26 @@ async fn finish(
                 let command = context.settings().agent.command.clone().unwrap_or_default();
                 let why = format!("the agent could not be run (agent.command = `{command}`): {}", report.agent.summary);
                 report.run.end =
-                    ProcessEnd::Infrastructure(Trouble::new(Cause::unknown("the agent could not be run"), why));
+                    ProcessEnd::Infrastructure(Trouble::new(Cause::from_message("the agent could not be run"), why));
             }
-            report.work.changed = found.changed && changes_something(context, &found, &mut report.notes).await;
+            report.work.changed = found.changed && has_own_changes(context, &found, &mut report.notes).await;
             report.work.half_merge = found.half_merge;
             report.notes.extend(found.told());
             if let Some(handoff) = &handoff {
                 claims::compare(context, order, handoff, &found.head.commit, &mut report).await;
             }
-            claims::outside_of_files(context, order, &found.head.commit, &mut report).await;
+            claims::check_declared_files(context, order, &found.head.commit, &mut report).await;
             report.hold = found.question(&order.spec.id);
-            foreign_changes(context, order, &place.seen(), Some(&found), &mut report).await;
-            leave_out(order, &found, &mut report);
-            tell_left_by_setup(context, &found, &mut report);
-            look_elsewhere(order, &found, &kept_ref(&context.mission, &order.spec.id, order.n), &mut report);
+            report_foreign_changes(context, order, &place.repository_notes(), Some(&found), &mut report).await;
+            report_left_out(order, &found, &mut report);
+            report_setup_leftovers(context, &found, &mut report);
+            report_stray_work(order, &found, &kept_ref(&context.mission, &order.spec.id, order.n), &mut report);
             report.work.head = Some(found.head);
         }
         Err(trouble) => {
             // The slot keeps its marker: nothing is reset before it is pinned.
             let mut trouble = trouble.while_trying("collect the workspace");
-            context.redactor().trouble(&mut trouble);
+            context.redactor().clean_trouble(&mut trouble);
             return Err(trouble);
         }
     }
@@ -315,21 +319,21 @@ async fn finish(
         report.hold = Some(report.agent.summary.clone());
     }
     if unit_checks::workspace_stages(context, order, &report).is_empty() {
-        return Ok(settle(context, order, place, report).await);
+        return Ok(save_and_release(context, order, place, report).await);
     }
     if context.host.look_up(&unit_checks::quick_key(context, order)).await? != RunState::New {
         report.hold =
             Some("it wrote into the folder of mc's own runs; look at its work, then `mc unit retry`".to_owned());
-        return Ok(settle(context, order, place, report).await);
+        return Ok(save_and_release(context, order, place, report).await);
     }
-    context.redactor().report(&mut report);
-    let kept = place.keep(&place.collected(), &report);
-    kept.map_err(|e| context.trouble_at("keep the report of an attempt", &e))?;
-    Ok(looked_at(context, order, place, report, kill).await)
+    context.redactor().clean_report(&mut report);
+    let kept = place.save_report(&place.collected_report(), &report);
+    kept.map_err(|e| context.to_trouble_at("keep the report of an attempt", &e))?;
+    Ok(run_workspace_checks(context, order, place, report, kill).await)
 }
 
 /// Runs what is to be run in the workspace of a collected attempt, then keeps the whole report.
-async fn looked_at(
+async fn run_workspace_checks(
     context: &MissionContext,
     order: &AttemptOrder,
     place: &Folder,
@@ -341,16 +345,16 @@ async fn looked_at(
     let workspace = held.and_then(|held| held.ok_or_else(|| Trouble::from("its workspace is gone".to_owned())));
     match workspace {
         Ok(workspace) => {
-            unit_checks::look(context, order, &stages, &workspace, &mut report, kill).await;
-            repository::after_stages(context, order, &place.seen(), &mut report).await;
+            unit_checks::run_quick_stages(context, order, &stages, &workspace, &mut report, kill).await;
+            repository::hold_after_stages(context, order, &place.repository_notes(), &mut report).await;
         }
         Err(trouble) => report.run.end = ProcessEnd::Infrastructure(trouble),
     }
-    settle(context, order, place, report).await
+    save_and_release(context, order, place, report).await
 }
 
 /// Whether more changed than files that mc keeps itself, which a candidate takes from green; edits of those are named.
-async fn changes_something(context: &MissionContext, found: &Collected, notes: &mut Vec<String>) -> bool {
+async fn has_own_changes(context: &MissionContext, found: &Collected, notes: &mut Vec<String>) -> bool {
     let Some(fork) = &found.fork else { return true };
     // Both files are at the root, and what changed deeper changes an entry there.
     let Ok(changed) = context.source.differing_at_root(fork, &found.head.commit).await else { return true };
@@ -363,7 +367,7 @@ async fn changes_something(context: &MissionContext, found: &Collected, notes: &
 }
 
 /// Which of the limits of an attempt ended it, with its value and where that comes from.
-fn limit(context: &MissionContext, order: &AttemptOrder, end: &ProcessEnd) -> Option<String> {
+fn describe_limit(context: &MissionContext, order: &AttemptOrder, end: &ProcessEnd) -> Option<String> {
     let settings = context.settings();
     let value = |duration: Duration| span(Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX));
     match (end, order.spec.timeout) {
@@ -394,11 +398,11 @@ fn read_handoff(ended: &Ended) -> Option<Handoff> {
 
 /// What a script says against itself. Its output is that of any program and no place for a handoff, and by the other
 /// words it would gain nothing: it is done when it leaves with 0.
-fn script_handoff(ended: &Ended) -> Option<Handoff> {
+fn read_script_handoff(ended: &Ended) -> Option<Handoff> {
     read(ended.result.as_deref(), "").filter(|handoff| matches!(handoff.status, Claim::Blocked | Claim::Failed))
 }
 
-fn summary(handoff: Option<&Handoff>, log: Option<&Path>) -> String {
+fn summarize_session(handoff: Option<&Handoff>, log: Option<&Path>) -> String {
     let said = handoff.map(|h| {
         let parts = [Some(h.summary.clone()), h.no_op_reason.clone(), Some(h.blockers.join("; "))];
         parts.into_iter().flatten().filter(|p| !p.is_empty()).collect::<Vec<_>>().join("; ")
@@ -412,15 +416,15 @@ fn summary(handoff: Option<&Handoff>, log: Option<&Path>) -> String {
 }
 
 /// Keeps the report durably, then gives the slot back.
-async fn settle(
+async fn save_and_release(
     context: &MissionContext,
     order: &AttemptOrder,
     place: &Folder,
     mut report: SessionReport,
 ) -> SessionReport {
-    report.checks.accept = accept::told(context, order);
-    context.redactor().report(&mut report);
-    if let Err(e) = place.keep(&place.report(), &report) {
+    report.checks.accept = accept::read_result(context, order);
+    context.redactor().clean_report(&mut report);
+    if let Err(e) = place.save_report(&place.report(), &report) {
         tracing::warn!("keep the report of {} {}: {e}", order.spec.id, order.n);
     }
     release(context, order, &report).await;

@@ -4,17 +4,17 @@
 //! second time), so that a new engine adopts them. The work is collected, pinned and written down before the first one
 //! starts: nothing they leave in the workspace becomes part of it.
 
-use super::verification::{Extent, Ground, NoResult, gate_stages, key, run_stage};
+use super::verification::{Extent, NoResult, StageInput, gate_stages, key, run_stage};
 use crate::adapters::git::GitError;
 use crate::adapters::host::order::{Home, RunKey};
 use crate::config::{FILE_NAME, Settings};
+use crate::domain::detect::faults::is_test;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
     AttemptOrder, PreQueueCheck, Quick, SessionReport, UnitCheckStage, VerifyOrder, VerifyRole, extra_stages,
     in_workspace, quick_end,
 };
 use crate::domain::plan::globs::Globs;
-use crate::domain::survey::faults::is_test;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{Millis, Tip};
 use crate::domain::verify::StageOutcome;
@@ -54,7 +54,11 @@ pub fn own_line(settings: &Settings, line: &UnitCheckStage) -> StageSpec {
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn protected(context: &MissionContext, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
+pub async fn find_protected_changes(
+    context: &MissionContext,
+    onto: &Tip,
+    candidate: &Tip,
+) -> Result<Vec<String>, Trouble> {
     let protect = &context.settings().verification.protect;
     if protect.is_empty() {
         return Ok(Vec::new());
@@ -63,23 +67,31 @@ pub async fn protected(context: &MissionContext, onto: &Tip, candidate: &Tip) ->
     // Most name a file or folder of the root: then no git has to be asked.
     let plain = |glob: &String| !glob.contains(['*', '?', '[', '{', '\\']);
     if protect.iter().all(plain) {
-        let roots =
-            context.source.differing_at_root(&onto.commit, &candidate.commit).await.map_err(|e| context.trouble(&e))?;
+        let roots = context
+            .source
+            .differing_at_root(&onto.commit, &candidate.commit)
+            .await
+            .map_err(|e| context.to_trouble(&e))?;
         let first = |glob: &String| glob.trim_start_matches("./").split('/').next().map(str::to_owned);
         if !protect.iter().filter_map(first).any(|first| roots.contains(&first)) {
             return Ok(Vec::new());
         }
     }
-    let changed = context.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| context.trouble(&e))?;
-    Ok(globs.matching(&changed))
+    let changed =
+        context.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| context.to_trouble(&e))?;
+    Ok(globs.filter_matching(&changed))
 }
 
 /// Files that decide how changes are verified in which a candidate differs from green: the settings, and what stages name.
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn deciding(context: &MissionContext, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
-    let failed = |e: GitError| context.trouble(&e);
+pub async fn find_deciding_files(
+    context: &MissionContext,
+    onto: &Tip,
+    candidate: &Tip,
+) -> Result<Vec<String>, Trouble> {
+    let failed = |e: GitError| context.to_trouble(&e);
     let roots = context.source.differing_at_root(&onto.commit, &candidate.commit).await.map_err(failed)?;
     let mut paths: BTreeSet<String> = [FILE_NAME.to_owned()].into();
     paths.extend(context.settings().file.clone());
@@ -101,14 +113,15 @@ pub async fn deciding(context: &MissionContext, onto: &Tip, candidate: &Tip) -> 
 ///
 /// # Errors
 /// A sentence about infrastructure.
-pub async fn edited_tests(context: &MissionContext, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
-    let edited = context.source.edited(&onto.commit, &candidate.commit).await.map_err(|e| context.trouble(&e))?;
+pub async fn find_edited_tests(context: &MissionContext, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
+    let edited = context.source.edited(&onto.commit, &candidate.commit).await.map_err(|e| context.to_trouble(&e))?;
     let (mut tests, others): (Vec<String>, Vec<String>) = edited.into_iter().partition(|path| is_test(path));
     if !others.is_empty() {
         let (key, _) = key(context, &onto.tree, &gate_stages(context)).await?;
-        let green =
-            context.snapshot(&key).and_then(|cold| cold.map_or_else(|| context.snapshot(&key.warm()), |s| Ok(Some(s))));
-        let green = green.map_err(|e| context.trouble(&e))?.unwrap_or_default();
+        let green = context
+            .snapshot(&key)
+            .and_then(|cold| cold.map_or_else(|| context.snapshot(&key.to_warm()), |s| Ok(Some(s))));
+        let green = green.map_err(|e| context.to_trouble(&e))?.unwrap_or_default();
         let ran: BTreeSet<&str> = green
             .stages
             .iter()
@@ -142,7 +155,7 @@ pub fn quick_key(context: &MissionContext, order: &AttemptOrder) -> RunKey {
 }
 
 /// Runs stages in a workspace, or takes them over, and writes into the report what they said.
-pub async fn look(
+pub async fn run_quick_stages(
     context: &MissionContext,
     order: &AttemptOrder,
     stages: &[StageSpec],
@@ -151,8 +164,8 @@ pub async fn look(
     kill: watch::Receiver<bool>,
 ) {
     let Some(tree) = report.work.head.as_ref().map(|head| head.tree.clone()) else { return };
-    let on = Ground { slot: order.slot.number, workspace, tree: &tree, home: Home::Users };
-    match ran(context, stages, &quick_key(context, order), on, kill).await {
+    let on = StageInput { slot: order.slot.number, workspace, tree: &tree, home: Home::Users };
+    match run_and_confirm(context, stages, &quick_key(context, order), on, kill).await {
         Ok((quick, flaky)) => {
             report.notes.extend(flaky.iter().map(|name| format!("{name} failed and passed on the same work")));
             report.checks.quick = Some(quick);
@@ -162,36 +175,36 @@ pub async fn look(
     }
 }
 
-async fn ran(
+async fn run_and_confirm(
     context: &MissionContext,
     stages: &[StageSpec],
     key: &RunKey,
-    on: Ground<'_>,
+    on: StageInput<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<(Quick, Vec<String>), NoResult> {
-    let (first, began) = pass(context, stages, |nth| key.join(nth), on, kill.clone()).await?;
-    let passed = |stage: &StageResult| stage.effective() == StageOutcome::Passed;
+    let (first, began) = run_once(context, stages, |nth| key.join(nth), on, kill.clone()).await?;
+    let passed = |stage: &StageResult| stage.effective_outcome() == StageOutcome::Passed;
     let doubted: Vec<StageSpec> =
         stages.iter().zip(&first.stages).filter(|(_, result)| !passed(result)).map(|(s, _)| s.clone()).collect();
     let again = context.settings().queue.confirm_failures && !doubted.is_empty();
     let whole = match again {
         true => {
-            let second = pass(context, &doubted, |nth| key.join(format!("again-{nth}")), on, kill).await?.0;
+            let second = run_once(context, &doubted, |nth| key.join(format!("again-{nth}")), on, kill).await?.0;
             confirm(&first, &second)
         }
         false => first,
     };
-    let summary = whole.summary();
+    let summary = whole.to_summary();
     let end = quick_end(&whole.stages);
     Ok((Quick { end, note: summary.note, confirmed: again, ran: (began, context.clock.now()) }, summary.flaky))
 }
 
 /// Runs stages one after the other; also when the first of them began.
-async fn pass(
+async fn run_once(
     context: &MissionContext,
     stages: &[StageSpec],
     key: impl Fn(usize) -> RunKey,
-    on: Ground<'_>,
+    on: StageInput<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<(Snapshot, Millis), NoResult> {
     let mut results: Vec<StageResult> = Vec::new();
@@ -205,6 +218,6 @@ async fn pass(
     // A stage that was taken over began with an engine that is gone.
     let took: Millis = results.iter().map(|result| result.millis).sum();
     let mut snapshot = Snapshot { stages: results, ..Snapshot::default() };
-    context.redactor().snapshot(&mut snapshot);
+    context.redactor().clean_snapshot(&mut snapshot);
     Ok((snapshot, context.clock.now().saturating_sub(took)))
 }

@@ -24,15 +24,15 @@ pub struct Unrecorded {
 
 impl Unrecorded {
     /// For people.
-    pub fn told(&self) -> String {
+    pub fn describe(&self) -> String {
         let unit = if self.unit.is_empty() { String::new() } else { format!(" of {}", self.unit) };
-        format!("{}{unit} (mission {})", self.commit.short(), self.mission)
+        format!("{}{unit} (mission {})", self.commit.short_id(), self.mission)
     }
 }
 
 /// What journals know of green.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct RecordedGreen {
     landed: BTreeSet<CommitId>,
     bases: BTreeSet<CommitId>,
 }
@@ -41,8 +41,8 @@ pub struct Known {
 ///
 /// # Errors
 /// [`EngineError`] when they cannot be read.
-pub fn known(store: &Store) -> Result<Known, EngineError> {
-    let mut known = Known::default();
+pub fn read_recorded(store: &Store) -> Result<RecordedGreen, EngineError> {
+    let mut known = RecordedGreen::default();
     store.for_each_row(None, 0, |row| {
         if !["land-intended", "baseline-accepted", "green-accepted"].contains(&row.kind.as_str()) {
             return Ok(());
@@ -65,7 +65,7 @@ pub fn known(store: &Store) -> Result<Known, EngineError> {
 ///
 /// # Errors
 /// [`GitError`] when the repository cannot be read.
-pub async fn unrecorded(git: &Git, known: &Known, green: &Tip) -> Result<Vec<Unrecorded>, GitError> {
+pub async fn find_unrecorded(git: &Git, known: &RecordedGreen, green: &Tip) -> Result<Vec<Unrecorded>, GitError> {
     if known.landed.contains(&green.commit) || known.bases.contains(&green.commit) {
         return Ok(Vec::new());
     }

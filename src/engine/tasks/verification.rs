@@ -16,8 +16,8 @@ use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::confirm::confirm;
 use crate::domain::verify::key::{StageSpec, Tier};
-use crate::domain::verify::relative::readable;
-use crate::domain::verify::relative::relative;
+use crate::domain::verify::relative::relativize_paths;
+use crate::domain::verify::relative::to_text;
 use crate::domain::verify::reports::ReportFile;
 use crate::domain::verify::snapshot::{Snapshot, StageResult, Start};
 use crate::engine::context::execution::ExecutionContext;
@@ -89,8 +89,8 @@ pub async fn key(
     tree: &TreeId,
     stages: &[StageSpec],
 ) -> Result<(SnapshotKey, Filtered), Trouble> {
-    let filtered = execution.verified(tree).await.map_err(|e| execution.trouble(&e))?;
-    let fingerprint = execution.fingerprint().await.map_err(|e| execution.trouble(&e))?;
+    let filtered = execution.filter_tree(tree).await.map_err(|e| execution.to_trouble(&e))?;
+    let fingerprint = execution.fingerprint().await.map_err(|e| execution.to_trouble(&e))?;
     Ok((SnapshotKey::of(&filtered.tree, stages, fingerprint), filtered))
 }
 
@@ -100,7 +100,7 @@ pub async fn key(
 ///
 /// # Errors
 /// A sentence about infrastructure: nothing is known of the tree.
-pub async fn examine<F>(
+pub async fn verify_tree<F>(
     execution: &ExecutionContext,
     question: Question<'_>,
     lease: impl FnOnce(Filtered, Option<CommitId>) -> F,
@@ -113,27 +113,27 @@ where
     let (key, filtered) = match question.extent {
         Extent::Narrowed => key(execution, tree, stages).await?,
         Extent::Whole => {
-            let fingerprint = execution.fingerprint().await.map_err(|e| execution.trouble(&e))?;
+            let fingerprint = execution.fingerprint().await.map_err(|e| execution.to_trouble(&e))?;
             (SnapshotKey::of(tree, stages, fingerprint), Filtered { tree: tree.clone(), removed: Vec::new() })
         }
     };
-    let (cold, warm) = (key.clone(), key.warm());
-    let stored = |key: &SnapshotKey| execution.snapshot(key).map_err(|e| execution.trouble(&e));
+    let (cold, warm) = (key.clone(), key.to_warm());
+    let stored = |key: &SnapshotKey| execution.snapshot(key).map_err(|e| execution.to_trouble(&e));
     // What this very run gave, when an engine died between keeping that and saying so.
     for key in [&cold, &warm] {
-        if let Some(fresh) = stored(&of_run(key, &question))? {
+        if let Some(fresh) = stored(&single_run_key(key, &question))? {
             let known = stored(key)?;
-            return joined(execution, &question, key.clone(), &filtered.tree, fresh, known);
+            return join_and_store(execution, &question, key.clone(), &filtered.tree, fresh, known);
         }
     }
     let mut landed =
         question.landed.filter(|_| execution.settings().keeps_files() && question.confirms.is_none()).cloned();
     if question.confirms.is_none() {
-        if let Some(snapshot) = stored(&cold)?.filter(|s| s.summary().outcome != StageOutcome::NotRun) {
+        if let Some(snapshot) = stored(&cold)?.filter(|s| s.to_summary().outcome != StageOutcome::NotRun) {
             return Ok(Examined { key: cold, snapshot, reused: true });
         }
         match stored(&warm)?.filter(|_| landed.is_some()) {
-            Some(snapshot) if snapshot.summary().outcome == StageOutcome::Passed => {
+            Some(snapshot) if snapshot.to_summary().outcome == StageOutcome::Passed => {
                 return Ok(Examined { key: warm, snapshot, reused: true });
             }
             // Another one of the kind would decide nothing.
@@ -145,20 +145,20 @@ where
     let lease = lease(filtered, landed).await?;
     let key = if lease.warm { warm } else { cold };
     let mut fresh = run_stages(execution, &question, &lease, kill).await?;
-    fresh.fingerprint = execution.fingerprint().await.map_err(|e| execution.trouble(&e))?.to_owned();
+    fresh.fingerprint = execution.fingerprint().await.map_err(|e| execution.to_trouble(&e))?.to_owned();
     fresh.start = if lease.warm { Start::Warm } else { Start::Cold };
-    execution.redactor().snapshot(&mut fresh);
-    keep(execution, &of_run(&key, &question), &tree, &fresh)?;
-    joined(execution, &question, key, &tree, fresh, None)
+    execution.redactor().clean_snapshot(&mut fresh);
+    store_snapshot(execution, &single_run_key(&key, &question), &tree, &fresh)?;
+    join_and_store(execution, &question, key, &tree, fresh, None)
 }
 
 /// Under which key the result of one run is kept beside what all runs of its tree say together.
-fn of_run(key: &SnapshotKey, question: &Question<'_>) -> SnapshotKey {
+fn single_run_key(key: &SnapshotKey, question: &Question<'_>) -> SnapshotKey {
     SnapshotKey(format!("{}/{}", key.0, question.run))
 }
 
 /// Keeps what a run gave, taken together with the one it confirms; `known` is what an engine that died may have made of it.
-fn joined(
+fn join_and_store(
     execution: &ExecutionContext,
     question: &Question<'_>,
     key: SnapshotKey,
@@ -170,7 +170,7 @@ fn joined(
         None => None,
         // Only equals are joined.
         Some(first) => {
-            let first = execution.snapshot(first).map_err(|e| execution.trouble(&e))?;
+            let first = execution.snapshot(first).map_err(|e| execution.to_trouble(&e))?;
             first.filter(|first| first.start == fresh.start)
         }
     };
@@ -180,13 +180,18 @@ fn joined(
         (Some(first), _) => confirm(&first, &fresh),
         (None, None) => fresh,
     };
-    keep(execution, &key, tree, &snapshot)?;
+    store_snapshot(execution, &key, tree, &snapshot)?;
     Ok(Examined { key, snapshot, reused: false })
 }
 
-fn keep(execution: &ExecutionContext, key: &SnapshotKey, tree: &TreeId, snapshot: &Snapshot) -> Result<(), Trouble> {
-    let text = serde_json::to_string(snapshot).map_err(|e| execution.trouble(&e))?;
-    execution.store().snapshot_replace(key, tree, execution.clock.now(), &text).map_err(|e| execution.trouble(&e))
+fn store_snapshot(
+    execution: &ExecutionContext,
+    key: &SnapshotKey,
+    tree: &TreeId,
+    snapshot: &Snapshot,
+) -> Result<(), Trouble> {
+    let text = serde_json::to_string(snapshot).map_err(|e| execution.to_trouble(&e))?;
+    execution.store().snapshot_replace(key, tree, execution.clock.now(), &text).map_err(|e| execution.to_trouble(&e))
 }
 
 /// The stages that make a snapshot.
@@ -211,7 +216,8 @@ async fn run_stages(
             // It ran in a workspace that was prepared otherwise.
             execution.host.put_aside(&key).await?;
         }
-        let on = Ground { slot: lease.slot, workspace: &lease.workspace, tree: &question.tip.tree, home: Home::Slots };
+        let on =
+            StageInput { slot: lease.slot, workspace: &lease.workspace, tree: &question.tip.tree, home: Home::Slots };
         let result = run_stage(execution, stage, key, on, kill.clone()).await;
         results.push(result.map_err(Trouble::from)?);
     }
@@ -224,7 +230,7 @@ async fn run_stages(
 
 /// What a stage runs on.
 #[derive(Debug, Clone, Copy)]
-pub struct Ground<'a> {
+pub struct StageInput<'a> {
     /// The slot.
     pub slot: u32,
     /// Its folder on the host.
@@ -263,7 +269,7 @@ pub async fn run_stage(
     execution: &ExecutionContext,
     stage: &StageSpec,
     key: RunKey,
-    on: Ground<'_>,
+    on: StageInput<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<StageResult, NoResult> {
     let asked = execution.clock.now();
@@ -282,11 +288,11 @@ pub async fn run_stage(
     let millis = ended.ran.map_or_else(|| execution.clock.now().saturating_sub(asked), clock::millis);
     let root = on.workspace.to_string_lossy();
     let reports = std::mem::take(&mut ended.reports).into_iter();
-    let reports: Vec<ReportFile> = reports.map(|(path, bytes)| ReportFile::decoded(path, bytes, &root)).collect();
-    conclude(stage, on.workspace, &ended, &reports, millis).map_err(NoResult::Lost)
+    let reports: Vec<ReportFile> = reports.map(|(path, bytes)| ReportFile::from_bytes(path, bytes, &root)).collect();
+    conclude_stage(stage, on.workspace, &ended, &reports, millis).map_err(NoResult::Lost)
 }
 
-fn conclude(
+fn conclude_stage(
     stage: &StageSpec,
     workspace: &Path,
     ended: &Ended,
@@ -305,6 +311,6 @@ fn conclude(
         Some(log) => tail::head(log, PARSED).map_err(|e| Trouble::from(format!("read {}: {e}", log.display())))?.0,
         None => Vec::new(),
     };
-    let output = relative(readable(&output), &workspace.to_string_lossy());
-    Ok(StageResult::conclude(stage, &ended.end, output.as_bytes(), left, millis))
+    let output = relativize_paths(to_text(&output), &workspace.to_string_lossy());
+    Ok(StageResult::from_run(stage, &ended.end, output.as_bytes(), left, millis))
 }

@@ -2,7 +2,7 @@
 //! mission stays as resumable as it was.
 
 use crate::adapters::os::clock::EngineClock;
-use crate::domain::base::nearest::{hint, nearest};
+use crate::domain::base::nearest::{find_nearest, format_hint};
 use crate::domain::mission::{Command, Event, JobId, Mission, State, UnitState, decide};
 use crate::domain::values::{Millis, UnitId};
 use crate::engine::context::mission::MissionContext;
@@ -10,9 +10,9 @@ use crate::engine::context::project::Project;
 use crate::engine::context::refusal::Act;
 use crate::engine::context::tenure;
 use crate::engine::error::EngineError;
-use crate::engine::inspect::history::{self, unfinished};
+use crate::engine::inspect::history::{self, load_unfinished};
 use crate::engine::run::driver::entry;
-use crate::engine::run::mission::{Asked, effective};
+use crate::engine::run::mission::{Asked, read_effective};
 use crate::engine::tasks::{queue_verification, session};
 use std::collections::VecDeque;
 use tokio::sync::watch;
@@ -22,9 +22,9 @@ use tokio::sync::watch;
 /// # Errors
 /// [`EngineError::Usage`] when there is no such unit or it is in a state that cannot be cancelled.
 pub async fn cancel(project: &Project, unit: &str) -> Result<Asked, EngineError> {
-    let Some(history) = unfinished(project)? else { return Ok(Asked::Nothing) };
+    let Some(history) = load_unfinished(project)? else { return Ok(Asked::Nothing) };
     let mission = history.mission.to_string();
-    let id = cancellable(&history.state, unit)?;
+    let id = find_cancellable(&history.state, unit)?;
     let tenure = match tenure::begin(project, None, Act::Unfinished).await {
         Err(e) if e.engine_lives() => {
             let Some(mut store) = project.store()? else { return Ok(Asked::Nothing) };
@@ -36,12 +36,12 @@ pub async fn cancel(project: &Project, unit: &str) -> Result<Asked, EngineError>
         }
         begun => begun?,
     };
-    let Some(history) = history::load(&tenure.store, None)?.filter(|h| !h.state.over()) else {
+    let Some(history) = history::load(&tenure.store, None)?.filter(|h| !h.state.is_over()) else {
         return Ok(Asked::Nothing);
     };
-    cancellable(&history.state, unit)?;
+    find_cancellable(&history.state, unit)?;
     let clock = EngineClock::start(history.records.last().map_or(0, |(_, at, _)| *at));
-    let effective = effective(&history.state)?;
+    let effective = read_effective(&history.state)?;
     let mut state = history.state;
     let context = MissionContext::new(project, state.mission.clone(), state.objective.clone(), effective, tenure, None);
     // Its work is pinned.
@@ -52,7 +52,7 @@ pub async fn cancel(project: &Project, unit: &str) -> Result<Asked, EngineError>
             match command {
                 Command::Cancel(JobId::Session(session)) => {
                     let unit = state.attempt_by(session).map(|(unit, _)| unit.spec.id.clone());
-                    let Some(order) = unit.and_then(|unit| state.order(&unit)) else { continue };
+                    let Some(order) = unit.and_then(|unit| state.attempt_order(&unit)) else { continue };
                     let (_keep, kill) = watch::channel(true);
                     events.push_back(match session::adopt(&context, order, kill).await {
                         Ok(report) => Event::SessionEnded { session, report: Box::new(report) },
@@ -83,12 +83,12 @@ fn step(context: &MissionContext, state: &mut Mission, now: Millis, event: Event
     Ok(step.commands)
 }
 
-fn cancellable(state: &State, unit: &str) -> Result<UnitId, EngineError> {
+fn find_cancellable(state: &State, unit: &str) -> Result<UnitId, EngineError> {
     let found = UnitId::new(unit).ok().and_then(|id| state.unit(&id));
     let Some(found) = found else {
-        let near = nearest(unit, state.units.iter().map(|u| u.spec.id.as_str()));
+        let near = find_nearest(unit, state.units.iter().map(|u| u.spec.id.as_str()));
         return Err(EngineError::usage(
-            format!("the mission has no unit `{unit}`{}", hint(near)),
+            format!("the mission has no unit `{unit}`{}", format_hint(near)),
             "`mc units` lists its units",
         ));
     };

@@ -63,7 +63,7 @@ pub struct Leftover {
 
 impl Leftover {
     /// Whether nothing of it goes.
-    fn nothing(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.refs.is_empty() && self.paths.is_empty() && self.snapshots.is_empty()
     }
 }
@@ -89,8 +89,8 @@ pub struct Rubbish {
 
 impl Rubbish {
     /// Whether there is nothing to take away.
-    pub fn nothing(&self) -> bool {
-        self.missions.iter().all(Leftover::nothing)
+    pub fn is_empty(&self) -> bool {
+        self.missions.iter().all(Leftover::is_empty)
             && self.snapshots.is_empty()
             && self.verifications.is_empty()
             && self.slots.is_empty()
@@ -106,27 +106,32 @@ impl Rubbish {
 ///
 /// # Errors
 /// [`EngineError`] when journal or repository cannot be read.
-pub async fn look(project: &Project, retention: Retention) -> Result<Rubbish, EngineError> {
+pub async fn find_rubbish(project: &Project, retention: Retention) -> Result<Rubbish, EngineError> {
     match project.store()? {
-        Some(store) => found(project, &project.source(ChildGuard::none()), &store, retention).await,
+        Some(store) => collect_rubbish(project, &project.source(ChildGuard::none()), &store, retention).await,
         None => Ok(Rubbish::default()),
     }
 }
 
-async fn found(project: &Project, git: &Git, store: &Store, retention: Retention) -> Result<Rubbish, EngineError> {
+async fn collect_rubbish(
+    project: &Project,
+    git: &Git,
+    store: &Store,
+    retention: Retention,
+) -> Result<Rubbish, EngineError> {
     let mut rubbish = Rubbish { groups: supervisor::abandoned(), ..Rubbish::default() };
     let before = clock::now().saturating_sub(Millis::try_from(retention.older_than.as_millis()).unwrap_or(Millis::MAX));
-    let green = views::green(project).await?.tip;
+    let green = views::read_green(project).await?.tip;
     let (mut needed, mut unfinished, mut ended) = (BTreeSet::new(), false, Vec::new());
-    for mission in history::missions(store)? {
+    for mission in history::list_missions(store)? {
         let Some(history) = history::load(store, Some(&mission))? else { continue };
-        unfinished |= !history.state.over();
+        unfinished |= !history.state.is_over();
         match history.state.ended {
             Some(at) => {
-                needed.extend(rests_on(&history));
-                ended.push((mission, at, names(&history)));
+                needed.extend(required_snapshots(&history));
+                ended.push((mission, at, named_snapshots(&history)));
             }
-            None => needed.extend(names(&history)),
+            None => needed.extend(named_snapshots(&history)),
         }
     }
     // Workspaces make the next mission start faster; a repository that nobody works on does not need them.
@@ -163,7 +168,7 @@ async fn found(project: &Project, git: &Git, store: &Store, retention: Retention
         }
         let runs = project.state.runs().join(mission.as_str());
         let log = project.state.logs().join(format!("{mission}.jsonl"));
-        let (mut going, aside) = if retention.unlanded { (vec![runs], Vec::new()) } else { without_aside(&runs) };
+        let (mut going, aside) = if retention.unlanded { (vec![runs], Vec::new()) } else { list_run_folders(&runs) };
         going.extend([log, project.state.sessions().join(mission.as_str())]);
         for path in going {
             if let Some(size) = files::size(&path) {
@@ -172,12 +177,12 @@ async fn found(project: &Project, git: &Git, store: &Store, retention: Retention
             }
         }
         let left = Leftover { mission, refs, snapshots, unlanded, paths, aside, bytes };
-        if !(left.nothing() && left.unlanded.is_empty()) {
+        if !(left.is_empty() && left.unlanded.is_empty()) {
             rubbish.missions.push(left);
         }
     }
-    let slots = views::slots(project).await?;
-    for folder in verifications(project, &slots, before) {
+    let slots = views::list_slots(project).await?;
+    for folder in list_verifications(project, &slots, before) {
         rubbish.verify_bytes += files::size(&folder).unwrap_or(0);
         rubbish.verifications.push(folder);
     }
@@ -193,7 +198,7 @@ async fn found(project: &Project, git: &Git, store: &Store, retention: Retention
 
 /// Folders of verifications without a mission that nothing was written into since `before`. One that a workspace is still
 /// marked with, and others of the same call, are at work or wait to be ended by the next call.
-fn verifications(project: &Project, slots: &[SlotInfo], before: Millis) -> Vec<PathBuf> {
+fn list_verifications(project: &Project, slots: &[SlotInfo], before: Millis) -> Vec<PathBuf> {
     let root = verify_runs(&project.state);
     let own = RunKey::of_verifications().join("");
     let call = |label: &str| {
@@ -206,7 +211,7 @@ fn verifications(project: &Project, slots: &[SlotInfo], before: Millis) -> Vec<P
 }
 
 /// Snapshots that the audit asks for, however old: those of landings and of accepted bases.
-fn rests_on(history: &History) -> BTreeSet<SnapshotKey> {
+fn required_snapshots(history: &History) -> BTreeSet<SnapshotKey> {
     let (mut keys, mut last) = (BTreeSet::new(), None);
     for (_, _, record) in &history.records {
         match record {
@@ -222,8 +227,8 @@ fn rests_on(history: &History) -> BTreeSet<SnapshotKey> {
 }
 
 /// Snapshots that the proof of a report asks for: all that the records name, of refused work and second runs too.
-fn names(history: &History) -> BTreeSet<SnapshotKey> {
-    let mut keys = rests_on(history);
+fn named_snapshots(history: &History) -> BTreeSet<SnapshotKey> {
+    let mut keys = required_snapshots(history);
     for (_, _, record) in &history.records {
         match record {
             Record::VerifyStarted { against, confirms, .. } => {
@@ -248,15 +253,15 @@ pub fn remove_groups(rubbish: &mut Rubbish) {
 ///
 /// # Errors
 /// [`EngineError`] when an engine works here, or something cannot be deleted; what is left then goes the next time.
-pub async fn run(project: &Project, retention: Retention) -> Result<Rubbish, EngineError> {
+pub async fn remove_rubbish(project: &Project, retention: Retention) -> Result<Rubbish, EngineError> {
     if project.store()?.is_none() {
         return Ok(Rubbish::default());
     }
     let mut tenure = tenure::begin(project, None, Act::Other).await?;
     let git = tenure.source(project);
     let store = &mut tenure.store;
-    let mut rubbish = found(project, &git, store, retention).await?;
-    for left in rubbish.missions.iter().filter(|left| !left.nothing()) {
+    let mut rubbish = collect_rubbish(project, &git, store, retention).await?;
+    for left in rubbish.missions.iter().filter(|left| !left.is_empty()) {
         let (refs, snapshots) = (left.refs.clone(), left.snapshots.clone());
         let last = store.rows(Some(&left.mission), 0)?.last().map_or(0, |row| row.at);
         let at = clock::now().max(last);
@@ -283,7 +288,7 @@ pub async fn run(project: &Project, retention: Retention) -> Result<Rubbish, Eng
 
 /// What of a mission's run folders may go, and the folders of attempts that may not: git directories of an agent that are no
 /// commits of the workspace (nested repositories, broken clones) are kept in there and nowhere else.
-fn without_aside(runs: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+fn list_run_folders(runs: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let below = |dir: &Path| files::folders(dir).into_iter().map(|name| dir.join(name)).collect::<Vec<_>>();
     let holds = |attempt: &PathBuf| !files::is_empty_or_absent(&attempt.join("aside")).unwrap_or(false);
     let units = below(runs);

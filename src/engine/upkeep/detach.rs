@@ -30,7 +30,7 @@ pub enum Detached {
 }
 
 /// Where the background process writes.
-pub fn log(project: &Project) -> PathBuf {
+pub fn log_path(project: &Project) -> PathBuf {
     project.state.logs().join("detached.log")
 }
 
@@ -40,16 +40,16 @@ pub fn log(project: &Project) -> PathBuf {
 /// [`EngineError`] when it cannot be started or does not begin a mission within a minute.
 pub async fn start(project: &Project) -> Result<Detached, EngineError> {
     // Asked here too: the log of the mission that runs is no answer to this command.
-    crate::engine::run::mission::nothing_unfinished(project)?;
+    crate::engine::run::mission::check_none_unfinished(project)?;
     project.state.create()?;
-    let log = log(project);
+    let log = log_path(project);
     let broken = |source| EngineError::File { path: log.clone(), source };
-    let known = missions(project);
+    let known = list_missions(project);
     let mut child = detached::relaunch(&log, "--detach", "--detached").map_err(broken)?;
     let (pause, times) = POLL;
     for _ in 0..times {
         let ended = child.ended().map_err(broken)?;
-        if let Some(id) = missions(project).into_iter().find(|id| !known.contains(id)) {
+        if let Some(id) = list_missions(project).into_iter().find(|id| !known.contains(id)) {
             return Ok(Detached::Runs(id));
         }
         if let Some(code) = ended {
@@ -64,12 +64,12 @@ pub async fn start(project: &Project) -> Result<Detached, EngineError> {
 }
 
 /// Missions so far; a database that is being made counts as none.
-fn missions(project: &Project) -> Vec<MissionId> {
+fn list_missions(project: &Project) -> Vec<MissionId> {
     project.store().ok().flatten().and_then(|store| store.missions().ok()).unwrap_or_default()
 }
 
 /// Leaves the terminal's session.
-pub fn own_session() {
+pub fn leave_session() {
     detached::own_session();
 }
 
@@ -83,7 +83,7 @@ pub fn supervise(args: &[OsString]) -> Option<u8> {
 ///
 /// # Errors
 /// [`EngineError::Broken`] when what comes there is not from an engine.
-pub async fn work(root: &Path) -> Result<(), EngineError> {
+pub async fn run_worker(root: &Path) -> Result<(), EngineError> {
     let env = Environment::of_process()?;
     server::serve(root, env, tokio::io::stdin(), tokio::io::stdout())
         .await

@@ -11,7 +11,7 @@ use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::lock::RunLock;
 use crate::adapters::os::clock;
 use crate::adapters::store::{Row, Store};
-use crate::domain::base::nearest::{hint, nearest};
+use crate::domain::base::nearest::{find_nearest, format_hint};
 use crate::domain::mission::{MergeSource, Record, Refusal};
 use crate::domain::values::{CommitId, Millis, MissionId, Tip, UnitId};
 use crate::domain::verify::snapshot::Snapshot;
@@ -20,7 +20,7 @@ use crate::engine::context::project::Project;
 use crate::engine::context::refusal::Act;
 use crate::engine::context::tenure;
 use crate::engine::error::EngineError;
-use crate::engine::inspect::history::unfinished;
+use crate::engine::inspect::history::load_unfinished;
 use crate::engine::inspect::{history, views};
 use crate::engine::run::driver::entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +51,7 @@ pub struct Gone {
     pub mission: MissionId,
     /// Its unit; absent for the target branch and for books.
     pub unit: Option<UnitId>,
-    /// The round whose books it is.
+    /// The round whose bookkeeping it is.
     pub books: Option<u32>,
     /// Its commit.
     pub commit: CommitId,
@@ -74,7 +74,7 @@ pub struct Rollback {
 
 /// What the journals say of landings and rollbacks, oldest first.
 #[derive(Debug, Default)]
-struct Told {
+struct LandingHistory {
     landings: Vec<Gone>,
     accepted: BTreeMap<CommitId, (MissionId, Option<UnitId>, SnapshotKey)>,
     newest: Option<MissionId>,
@@ -86,15 +86,15 @@ struct Told {
     closed: BTreeSet<(MissionId, u64)>,
 }
 
-impl Told {
+impl LandingHistory {
     /// The time now, never before a row that is written already.
     fn now(&self) -> Millis {
         clock::now().max(self.at)
     }
 }
 
-fn told(store: &Store) -> Result<Told, EngineError> {
-    let mut told = Told::default();
+fn read_journal(store: &Store) -> Result<LandingHistory, EngineError> {
+    let mut told = LandingHistory::default();
     let (mut verified, mut intended) = (None, BTreeMap::new());
     let wanted = [
         "mission-started",
@@ -124,7 +124,7 @@ fn told(store: &Store) -> Result<Told, EngineError> {
             Record::LandIntended { candidate, key, .. } => drop(intended.insert(candidate.commit, key)),
             Record::Landed { source, candidate, .. } => {
                 let books = match source {
-                    MergeSource::Books { round } => Some(round),
+                    MergeSource::Bookkeeping { round } => Some(round),
                     MergeSource::Unit { .. } | MergeSource::Intake => None,
                 };
                 let unit = source.unit().cloned();
@@ -155,14 +155,14 @@ fn told(store: &Store) -> Result<Told, EngineError> {
 ///
 /// # Errors
 /// [`EngineError`] when journal or repository cannot be read.
-pub async fn stands(project: &Project) -> Result<Vec<Stand>, EngineError> {
-    let (Some(store), Some(green)) = (project.store()?, views::green(project).await?.tip) else {
+pub async fn list_stands(project: &Project) -> Result<Vec<Stand>, EngineError> {
+    let (Some(store), Some(green)) = (project.store()?, views::read_green(project).await?.tip) else {
         return Ok(Vec::new());
     };
-    stands_of(&project.source(ChildGuard::none()), &store, &told(&store)?, &green).await
+    find_stands(&project.source(ChildGuard::none()), &store, &read_journal(&store)?, &green).await
 }
 
-async fn stands_of(git: &Git, store: &Store, told: &Told, green: &Tip) -> Result<Vec<Stand>, EngineError> {
+async fn find_stands(git: &Git, store: &Store, told: &LandingHistory, green: &Tip) -> Result<Vec<Stand>, EngineError> {
     let mut names: BTreeMap<CommitId, Vec<String>> = BTreeMap::new();
     for (name, commit) in git.list_refs(CHECKPOINTS).await? {
         let name = name.trim_start_matches(CHECKPOINTS).trim_start_matches('/').to_owned();
@@ -171,7 +171,7 @@ async fn stands_of(git: &Git, store: &Store, told: &Told, green: &Tip) -> Result
     let mut found = Vec::new();
     for tip in git.first_parents(&green.commit).await? {
         let Some((mission, unit, key)) = told.accepted.get(&tip.commit).cloned() else { continue };
-        if stored(store, &key)? {
+        if has_snapshot(store, &key)? {
             let checkpoints = names.remove(&tip.commit).unwrap_or_default();
             found.push(Stand { tip, mission, unit, checkpoints });
         }
@@ -179,10 +179,10 @@ async fn stands_of(git: &Git, store: &Store, told: &Told, green: &Tip) -> Result
     Ok(found)
 }
 
-fn stored(store: &Store, key: &SnapshotKey) -> Result<bool, EngineError> {
+fn has_snapshot(store: &Store, key: &SnapshotKey) -> Result<bool, EngineError> {
     let body = store.snapshot_get(key)?;
     let snapshot = body.and_then(|body| serde_json::from_str::<Snapshot>(&body).ok());
-    Ok(snapshot.is_some_and(|snapshot| snapshot.summary().outcome != StageOutcome::NotRun))
+    Ok(snapshot.is_some_and(|snapshot| snapshot.to_summary().outcome != StageOutcome::NotRun))
 }
 
 /// What taking green back to `target` would do: a checkpoint (`MISSION/ROUND`), a unit (green as it was when that had just
@@ -193,16 +193,16 @@ fn stored(store: &Store, key: &SnapshotKey) -> Result<bool, EngineError> {
 pub async fn plan(project: &Project, target: &str) -> Result<Option<Rollback>, EngineError> {
     let git = project.source(ChildGuard::none());
     let store = project.store()?;
-    let Some(green) = views::green(project).await?.tip else {
+    let Some(green) = views::read_green(project).await?.tip else {
         return Err(EngineError::usage("there is no green branch yet", "`mc mission start` makes it"));
     };
     let Some(store) = store else {
         let what = "no mission was begun here, so that nobody knows which commits of green were verified";
         return Err(EngineError::usage(what, "`mc mission start` begins one"));
     };
-    let told = told(&store)?;
-    let stands = stands_of(&git, &store, &told, &green).await?;
-    let to = find(&git, &stands, &told, &green, target).await?;
+    let told = read_journal(&store)?;
+    let stands = find_stands(&git, &store, &told, &green).await?;
+    let to = find_stand(&git, &stands, &told, &green, target).await?;
     if to.tip == green {
         return Ok(None);
     }
@@ -215,10 +215,10 @@ pub async fn plan(project: &Project, target: &str) -> Result<Option<Rollback>, E
     {
         target_keeps = Some(branch);
     }
-    Ok(Some(Rollback { from: green, to, goes, target_keeps, not_now: not_now(project)? }))
+    Ok(Some(Rollback { from: green, to, goes, target_keeps, not_now: check_allowed(project)? }))
 }
 
-fn not_now(project: &Project) -> Result<Option<Refusal>, EngineError> {
+fn check_allowed(project: &Project) -> Result<Option<Refusal>, EngineError> {
     if let Some(pid) = views::engine_pid(project) {
         return Ok(Some(Refusal {
             reason: format!("another mc (pid {pid}) works on this repository"),
@@ -226,7 +226,7 @@ fn not_now(project: &Project) -> Result<Option<Refusal>, EngineError> {
             exit: 5,
         }));
     }
-    Ok(unfinished(project)?.map(|history| Refusal {
+    Ok(load_unfinished(project)?.map(|history| Refusal {
         reason: format!("mission {} is unfinished, and its work rests on what would go", history.mission),
         hint: "`mc mission stop --now` ends it and keeps its work, or `mc mission resume` finishes it; then roll back"
             .to_owned(),
@@ -234,7 +234,13 @@ fn not_now(project: &Project) -> Result<Option<Refusal>, EngineError> {
     }))
 }
 
-async fn find(git: &Git, stands: &[Stand], told: &Told, green: &Tip, target: &str) -> Result<Stand, EngineError> {
+async fn find_stand(
+    git: &Git,
+    stands: &[Stand],
+    told: &LandingHistory,
+    green: &Tip,
+    target: &str,
+) -> Result<Stand, EngineError> {
     const LIST: &str = "`mc green show` lists where green can go back to";
     let name = target.trim_start_matches(CHECKPOINTS).trim_start_matches('/');
     let checkpoint = git.ref_value(&format!("{CHECKPOINTS}/{name}")).await.ok().flatten();
@@ -248,7 +254,7 @@ async fn find(git: &Git, stands: &[Stand], told: &Told, green: &Tip, target: &st
             None => {
                 let known = stands.iter().filter_map(|stand| stand.unit.as_ref()).map(UnitId::as_str);
                 let what = format!("`{target}` is no checkpoint, no landed unit and no commit");
-                return Err(EngineError::usage(what + &hint(nearest(target, known)), LIST));
+                return Err(EngineError::usage(what + &format_hint(find_nearest(target, known)), LIST));
             }
         },
     };
@@ -256,7 +262,7 @@ async fn find(git: &Git, stands: &[Stand], told: &Told, green: &Tip, target: &st
         return Ok(stand.clone());
     }
     let line = git.first_parents(&green.commit).await?;
-    let short = commit.short();
+    let short = commit.short_id();
     let what = match (line.iter().any(|tip| tip.commit == commit), told.accepted.contains_key(&commit)) {
         (false, _) => format!("{short} is not on green's own line (`git log --first-parent`)"),
         (true, false) => format!("{short} was never accepted by the gate as green"),
@@ -270,7 +276,7 @@ async fn find(git: &Git, stands: &[Stand], told: &Told, green: &Tip, target: &st
 /// # Errors
 /// [`EngineError`] when an engine works, a mission is unfinished, or green is not where the plan found it.
 pub async fn run(project: &Project, plan: &Rollback) -> Result<u64, EngineError> {
-    if let Some(refusal) = not_now(project)? {
+    if let Some(refusal) = check_allowed(project)? {
         return Err(EngineError::Refused(refusal));
     }
     let mut tenure = tenure::begin(project, None, Act::Other).await?;
@@ -278,8 +284,8 @@ pub async fn run(project: &Project, plan: &Rollback) -> Result<u64, EngineError>
     tenure::claim_now(&git, &tenure.store.tenant()?.card, None, Act::Other).await.map_err(EngineError::Refused)?;
     let (lock, store) = (&tenure.lock, &mut tenure.store);
     let name = views::green_name(project);
-    settle(store, &git, &name).await?;
-    let told = told(store)?;
+    close_interrupted(store, &git, &name).await?;
+    let told = read_journal(store)?;
     let Some(holder) = told.newest.clone() else { return Err(EngineError::usage("there is no mission", "")) };
     if git.resolve(&name).await?.as_ref() != Some(&plan.from) {
         return Err(moved_meanwhile());
@@ -290,12 +296,12 @@ pub async fn run(project: &Project, plan: &Rollback) -> Result<u64, EngineError>
     let (from, to, at) = (plan.from.commit.clone(), plan.to.tip.clone(), told.now());
     write(store, &holder, at, &Record::RollbackIntended { n, at, from: from.clone(), to: to.clone() })?;
     git.pin(&format!("{PINS}/{n}"), &from).await?;
-    let moved = swap(lock, &git, &name, &to.commit, &from).await;
-    settle(store, &git, &name).await?;
+    let moved = swap_green(lock, &git, &name, &to.commit, &from).await;
+    close_interrupted(store, &git, &name).await?;
     moved.map(|()| n)
 }
 
-async fn swap(lock: &RunLock, git: &Git, name: &str, to: &CommitId, from: &CommitId) -> Result<(), EngineError> {
+async fn swap_green(lock: &RunLock, git: &Git, name: &str, to: &CommitId, from: &CommitId) -> Result<(), EngineError> {
     match move_green(lock, git, name, to, Some(from)).await? {
         GreenMove::Moved => Ok(()),
         GreenMove::Raced { .. } => Err(moved_meanwhile()),
@@ -314,8 +320,8 @@ fn moved_meanwhile() -> EngineError {
 ///
 /// # Errors
 /// [`EngineError`] when journal or repository cannot be read or written.
-pub async fn settle(store: &mut Store, git: &Git, green_name: &str) -> Result<(), EngineError> {
-    let told = told(store)?;
+pub async fn close_interrupted(store: &mut Store, git: &Git, green_name: &str) -> Result<(), EngineError> {
+    let told = read_journal(store)?;
     let at = told.now();
     let Some((holder, n, from, to)) = told.open else { return Ok(()) };
     let now = git.resolve(green_name).await?;

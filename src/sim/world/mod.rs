@@ -3,12 +3,14 @@
 mod queue;
 
 use self::queue::files;
-use super::books::Kept;
+use super::bookkeeping::RecordedFiles;
 use super::lines::Lines;
 use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Outage, Scenario};
 use super::tree::{Content, hash_commit, hash_tree};
 use crate::domain::ending::ProcessEnd;
-use crate::domain::mission::{AttemptOrder, Claim, Command, Cost, Event, Ground, JobId, SessionReport, StopLevel, Usd};
+use crate::domain::mission::{
+    AttemptOrder, Baseline, Claim, Command, Cost, Event, JobId, SessionReport, StopLevel, Usd,
+};
 use crate::domain::trouble::{Cause, Spot, Trouble};
 use crate::domain::values::{CommitId, Millis, SessionId, SlotId, Tip, TreeId, UnitId};
 use crate::domain::verify::{SnapshotKey, Summary};
@@ -54,7 +56,7 @@ pub struct World {
     lines: Lines,
     outages: Vec<Outage>,
     troubled: BTreeMap<UnitId, usize>,
-    pub(super) kept: Kept,
+    pub(super) kept: RecordedFiles,
     warm_runs: bool,
     /// The commit of the run whose files are in the workspace of verifications.
     left: Option<CommitId>,
@@ -105,7 +107,7 @@ impl World {
             lines: Lines::new(scenario),
             outages: scenario.outages.clone(),
             troubled: BTreeMap::new(),
-            kept: Kept::new(scenario),
+            kept: RecordedFiles::new(scenario),
             warm_runs: scenario.policy.warm_runs,
             left: None,
             colds: BTreeSet::new(),
@@ -148,7 +150,7 @@ impl World {
     }
 
     /// Whether a commit has, over another one, a change that passes only with files of earlier runs.
-    pub(super) fn leans(&self, onto: &CommitId, commit: &CommitId) -> bool {
+    pub(super) fn has_leaning_change(&self, onto: &CommitId, commit: &CommitId) -> bool {
         let had = self.commits.get(onto);
         self.commits
             .get(commit)
@@ -168,7 +170,7 @@ impl World {
     }
 
     /// Whether `ancestor` is contained in `commit`.
-    pub fn contains(&self, commit: &CommitId, ancestor: &CommitId) -> bool {
+    pub fn contains_commit(&self, commit: &CommitId, ancestor: &CommitId) -> bool {
         let mut open = vec![commit];
         let mut seen = BTreeSet::new();
         while let Some(c) = open.pop() {
@@ -195,7 +197,7 @@ impl World {
         }
         let Event::SessionEnded { session, report } = &event else { return Some(event) };
         // What an attempt made can be kept only while nothing stands in the way.
-        let outage = self.outage().filter(|_| report.work.head.is_some());
+        let outage = self.current_outage().filter(|_| report.work.head.is_some());
         let agent = self.agents.get_mut(session).filter(|agent| !agent.collected);
         match (outage, agent) {
             (Some(trouble), Some(_)) => Some(Event::NotCollected { session: *session, trouble }),
@@ -211,12 +213,12 @@ impl World {
         self.idle
     }
 
-    pub(super) fn again(&mut self, event: Event, late: Millis) {
+    pub(super) fn redeliver(&mut self, event: Event, late: Millis) {
         self.answer(late, event);
     }
 
     /// What stands in the way of everything now, if something does.
-    fn outage(&self) -> Option<Trouble> {
+    fn current_outage(&self) -> Option<Trouble> {
         let now = self.outages.iter().find(|outage| (outage.from..outage.until).contains(&self.now))?;
         Some(Trouble::new(now.cause.clone(), "an outage"))
     }
@@ -234,7 +236,7 @@ impl World {
         for agent in agents {
             if !agent.collected && rng.f64() < faults.infrastructure / 4.0 {
                 agent.report =
-                    SessionReport::bare(ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "half dead")));
+                    SessionReport::from_end(ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "half dead")));
             }
         }
     }
@@ -254,7 +256,7 @@ impl World {
                     content.insert(id, if red { Behaviour::Breaks } else { Behaviour::Good });
                 }
                 let moved = self.commit(&format!("person {}", self.foreign), content, vec![green.clone()]);
-                self.kept.person(&moved.commit, rng);
+                self.kept.write_as_person(&moved.commit, rng);
                 if red && !self.red_base {
                     self.red.insert(moved.commit.clone());
                 }
@@ -297,7 +299,7 @@ impl World {
         let tree = hash_tree(&content);
         let commit = hash_commit(&format!("{salt} {tree:?} {parents:?}"));
         self.commits.insert(commit.clone(), content);
-        self.kept.inherit(&commit, parents.first());
+        self.kept.inherit_files(&commit, parents.first());
         self.parents.insert(commit.clone(), parents);
         Tip { commit, tree }
     }
@@ -311,11 +313,11 @@ impl World {
         let delay = rng.u64(1..500);
         let random = rng.f64() < s.faults.infrastructure;
         let full = || Trouble::new(Cause::DiskFull(Spot::State), "the disk is full");
-        let trouble = self.outage().or(random.then(full));
+        let trouble = self.current_outage().or(random.then(full));
         match command {
             Command::Preflight => {
                 let tip = self.base.clone();
-                self.answer(delay, Event::Preflight(Ok(Ground { tip, create: true, notes: Vec::new() })));
+                self.answer(delay, Event::Preflight(Ok(Baseline { tip, create: true, notes: Vec::new() })));
             }
             Command::Establish { tip, .. } => {
                 self.green.get_or_insert(tip.commit);
@@ -323,12 +325,12 @@ impl World {
                 self.answer(delay, Event::Established(Ok(())));
             }
             Command::CheckTarget { .. } => {
-                let result = self.outage().map_or(Ok(None), Err);
+                let result = self.current_outage().map_or(Ok(None), Err);
                 self.answer(delay, Event::TargetChecked(result));
             }
             Command::ReadBacklog { .. } => return Err("a plan mission read a backlog".to_owned()),
-            Command::Start(order) => self.start(order, rng, s)?,
-            Command::Adopt(order) => self.adopt(&order),
+            Command::Start(order) => self.start_attempt(order, rng, s)?,
+            Command::Adopt(order) => self.adopt_attempt(&order),
             Command::Cancel(JobId::Session(session)) => self.kill(session),
             Command::Integrate { landing, onto, head, source, contested, .. } => {
                 let result = trouble.map_or_else(|| Ok(self.integrate(&onto, &head, &source, &contested)), Err);
@@ -366,7 +368,7 @@ impl World {
             }
             Command::CheckObjective { round, green, .. } => {
                 let moved = self.moved_on(&green);
-                let met = self.outage().map_or(Ok(rng.u8(..) < 30), Err);
+                let met = self.current_outage().map_or(Ok(rng.u8(..) < 30), Err);
                 self.answer(delay, Event::ObjectiveChecked { round, met, pins: Vec::new(), moved });
             }
             Command::Exit { .. } => {}
@@ -374,7 +376,7 @@ impl World {
         Ok(())
     }
 
-    fn start(&mut self, order: AttemptOrder, rng: &mut fastrand::Rng, s: &Scenario) -> Result<(), String> {
+    fn start_attempt(&mut self, order: AttemptOrder, rng: &mut fastrand::Rng, s: &Scenario) -> Result<(), String> {
         let unit = order.spec.id.clone();
         self.sessions.insert(order.session, unit.clone());
         if self.agents.contains_key(&order.session) {
@@ -387,7 +389,7 @@ impl World {
             return Err(format!("P4: {unit} runs twice"));
         }
         let nth = self.started.entry(unit.clone()).or_default();
-        let mut behaviour = s.behaviour(&unit, *nth);
+        let mut behaviour = s.behaviour_of(&unit, *nth);
         if behaviour == Behaviour::Good
             && s.policy.warm_runs
             && s.faults.leftovers > 0.0
@@ -398,7 +400,7 @@ impl World {
         *nth += 1;
         let mut content = self.commits.get(&order.from).cloned().ok_or("an attempt starts from an unknown commit")?;
         let script = order.spec.run.is_some();
-        let mut report = SessionReport::bare(ProcessEnd::Exited(0));
+        let mut report = SessionReport::from_end(ProcessEnd::Exited(0));
         let mut takes = rng.u64(500..LONGEST_ATTEMPT / 2);
         let mut works = |kind| content.insert(unit.clone(), kind);
         match behaviour {
@@ -433,9 +435,9 @@ impl World {
                 report.run.end = ProcessEnd::Infrastructure(Trouble::new(Cause::Spawn, "spawn failed"))
             }
         }
-        if let Some(trouble) = self.outage() {
-            let report = SessionReport::bare(ProcessEnd::Infrastructure(trouble));
-            return self.ends(order, 1 + takes % 500, report);
+        if let Some(trouble) = self.current_outage() {
+            let report = SessionReport::from_end(ProcessEnd::Infrastructure(trouble));
+            return self.schedule_end(order, 1 + takes % 500, report);
         }
         let head = self.commit(&format!("{unit} {}", order.n), content.clone(), vec![order.from.clone()]);
         let base = self.commits.get(&order.green).map(hash_tree);
@@ -451,14 +453,14 @@ impl World {
         if s.faults.forged_stop > 0.0 && rng.f64() < s.faults.forged_stop {
             report.run.end = ProcessEnd::Stopped;
         }
-        report.checks.quick = self.lines.look(&report, &unit, behaviour, &content, self.now);
+        report.checks.quick = self.lines.run_in_workspace(&report, &unit, behaviour, &content, self.now);
         if !self.outages.is_empty() {
             self.answer(1, Event::SessionBegan { session: order.session });
         }
-        self.ends(order, takes, report)
+        self.schedule_end(order, takes, report)
     }
 
-    fn ends(&mut self, order: AttemptOrder, takes: Millis, report: SessionReport) -> Result<(), String> {
+    fn schedule_end(&mut self, order: AttemptOrder, takes: Millis, report: SessionReport) -> Result<(), String> {
         let (session, unit, n) = (order.session, order.spec.id.clone(), order.n);
         if matches!(report.run.end, ProcessEnd::Infrastructure(_)) {
             *self.troubled.entry(unit.clone()).or_default() += 1;
@@ -470,11 +472,11 @@ impl World {
         Ok(())
     }
 
-    fn adopt(&mut self, order: &AttemptOrder) {
+    fn adopt_attempt(&mut self, order: &AttemptOrder) {
         self.sessions.insert(order.session, order.spec.id.clone());
         let (after, report) = match self.agents.get(&order.session) {
             Some(agent) => (agent.ends.saturating_sub(self.now), agent.report.clone()),
-            None => (1, SessionReport::bare(ProcessEnd::NeverStarted)),
+            None => (1, SessionReport::from_end(ProcessEnd::NeverStarted)),
         };
         self.answer(after, Event::SessionEnded { session: order.session, report: Box::new(report) });
     }

@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::domain::mission::{
-    Books, Contested, Integration, LandResult, MergeSource, Noticed, Verification, VerifyOrder, VerifyRole,
+    Bookkeeping, Contested, Integration, LandResult, MergeSource, Noticed, Verification, VerifyOrder, VerifyRole,
 };
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
@@ -65,11 +65,11 @@ impl World {
         }
     }
 
-    pub(super) fn write_books(&mut self, onto: &Tip, books: &Books) -> Result<Integration, String> {
-        let content = self.kept.changed(self.commits.get(&onto.commit).cloned().unwrap_or_default());
+    pub(super) fn write_books(&mut self, onto: &Tip, books: &Bookkeeping) -> Result<Integration, String> {
+        let content = self.kept.mark_content(self.commits.get(&onto.commit).cloned().unwrap_or_default());
         let tip = self.commit("books", content, vec![onto.commit.clone()]);
         self.kept.write(&tip.commit, books)?;
-        Ok(Integration::Books { candidate: Some(tip), notes: Vec::new() })
+        Ok(Integration::Bookkeeping { candidate: Some(tip), notes: Vec::new() })
     }
 
     pub(super) fn verify(&mut self, order: &VerifyOrder, rng: &mut fastrand::Rng, flaky: f64) -> Verification {
@@ -86,7 +86,7 @@ impl World {
             _ => None,
         };
         let reused = known.is_some();
-        let landed = |left: &&CommitId| self.contains(&order.onto, left);
+        let landed = |left: &&CommitId| self.contains_commit(&order.onto, left);
         let kept = self.left.as_ref().filter(|_| self.warm_runs && !order.cold && order.confirms.is_none());
         let left = kept.filter(landed).and_then(|left| self.commits.get(left)).cloned();
         let key = known.unwrap_or_else(|| if left.is_some() { warm.clone() } else { cold });
@@ -145,12 +145,13 @@ impl World {
         let (now, known) = (self.green.as_ref()?, known?);
         let own = &self.landings.last()?.0.commit;
         let tree = self.commits.get(now).map(hash_tree)?;
-        (*now != known.commit && self.contains(now, own)).then(|| Tip { commit: now.clone(), tree })
+        (*now != known.commit && self.contains_commit(now, own)).then(|| Tip { commit: now.clone(), tree })
     }
 
     /// Where green stands, when somebody moved it forward from `known`.
     pub(super) fn moved_on(&self, known: &Tip) -> Option<Tip> {
-        let now = self.green.as_ref().filter(|now| **now != known.commit && self.contains(now, &known.commit))?;
+        let now =
+            self.green.as_ref().filter(|now| **now != known.commit && self.contains_commit(now, &known.commit))?;
         Some(Tip { commit: now.clone(), tree: self.commits.get(now).map(hash_tree)? })
     }
 
@@ -165,7 +166,7 @@ impl World {
             commit: c.clone(),
             tree: world.commits.get(c).map_or_else(|| hash_tree(&Content::new()), hash_tree),
         };
-        if self.contains(&green, &candidate.commit) {
+        if self.contains_commit(&green, &candidate.commit) {
             return Ok(LandResult::Landed { now: tip(self, &green) });
         }
         if green == *expected {
@@ -174,7 +175,10 @@ impl World {
             }
             let unit = source.unit().cloned();
             if let Some(unit) = &unit
-                && self.landings.iter().any(|(t, u)| u.as_ref() == Some(unit) && self.contains(&green, &t.commit))
+                && self
+                    .landings
+                    .iter()
+                    .any(|(t, u)| u.as_ref() == Some(unit) && self.contains_commit(&green, &t.commit))
             {
                 return Err(format!("P3: {unit} lands twice"));
             }
@@ -186,22 +190,22 @@ impl World {
             if before == Some(true) && passes(&candidate.tree) != Some(true) {
                 return Err(format!("P1: green would go from passing to {:?}", self.verified.get(&candidate.tree)));
             }
-            if let Some(red) = self.red.iter().find(|red| self.contains(&candidate.commit, red)) {
+            if let Some(red) = self.red.iter().find(|red| self.contains_commit(&candidate.commit, red)) {
                 return Err(format!("P1: {candidate:?} lands on {red}, with which a person broke green"));
             }
-            if !self.contains(&candidate.commit, expected) {
+            if !self.contains_commit(&candidate.commit, expected) {
                 return Err("P1: the candidate does not contain green".to_owned());
             }
             if let Some(unit) = &unit {
                 let before = self.commits.get(expected).map_or_else(|| hash_tree(&Content::new()), hash_tree);
-                self.lines.lands(unit, &before, &candidate.tree)?;
+                self.lines.check_landing(unit, &before, &candidate.tree)?;
             }
             self.green = Some(candidate.commit.clone());
             self.last_green.clone_from(&self.green);
             self.landings.push((candidate.clone(), unit));
             return Ok(LandResult::Landed { now: candidate.clone() });
         }
-        if self.contains(&green, expected) {
+        if self.contains_commit(&green, expected) {
             return Ok(LandResult::Forward { now: tip(self, &green) });
         }
         Ok(LandResult::Back { now: Some(green) })

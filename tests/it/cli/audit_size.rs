@@ -93,7 +93,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
     let mut records = vec![
         Record::MissionStarted {
             format: JOURNAL_FORMAT,
-            decided_by: DecidedBy::this(),
+            decided_by: DecidedBy::current(),
             mission: MissionId::new(MISSION).unwrap(),
             at,
             objective: String::new(),
@@ -129,7 +129,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
             from: base.clone(),
             evidence: Vec::new(),
         });
-        let mut report = SessionReport::bare(ProcessEnd::Exited(0));
+        let mut report = SessionReport::from_end(ProcessEnd::Exited(0));
         (report.work.head, report.work.changed) = (Some(head.clone()), true);
         let (class, next) = (AttemptClass::Changed, NextMove::Queue { mr });
         records.push(Record::SessionEnded { session, at, report: Box::new(report) });
@@ -161,7 +161,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
             run: RunId(mr.0),
             at,
             key: key.clone(),
-            summary: snapshot.summary(),
+            summary: snapshot.to_summary(),
             delta: Some(Box::default()),
             reused: true,
             confirmed: false,

@@ -479,8 +479,12 @@ fn examples_load() {
 
 #[test]
 fn the_nearest_file_above_is_taken() {
-    let found = |there: &'static str| config::lookup(Path::new("/a/b/c"), move |path| path == Path::new(there));
+    let found =
+        |there: &'static str| config::find_settings_file(Path::new("/a/b/c"), move |path| path == Path::new(there));
     assert_eq!(found("/a/mission-control.toml"), Some(PathBuf::from("/a/mission-control.toml")));
     assert_eq!(found("/a/d/mission-control.toml"), None);
-    assert_eq!(config::lookup(Path::new("/a/b"), |_| true), Some(PathBuf::from("/a/b/mission-control.toml")));
+    assert_eq!(
+        config::find_settings_file(Path::new("/a/b"), |_| true),
+        Some(PathBuf::from("/a/b/mission-control.toml"))
+    );
 }

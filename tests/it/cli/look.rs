@@ -10,7 +10,7 @@ use mission_control::adapters::store::place::StateDir;
 use mission_control::domain::mission::Policy;
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{MissionId, UnitId};
-use mission_control::sim::play;
+use mission_control::sim::run_scenario;
 use mission_control::sim::scenario::Scenario;
 use serde_json::{Value, json};
 
@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 fn plant(world: &World, rows: usize) {
     let units = ["a", "b"].map(|id| UnitSpec::new(UnitId::new(id).unwrap(), id)).to_vec();
     let mut journal = Vec::new();
-    play(&Scenario::calm(units, Policy::default(), 3), |at, record| journal.push((at, record.clone()))).unwrap();
+    run_scenario(&Scenario::new_calm(units, Policy::default(), 3), |at, record| journal.push((at, record.clone())))
+        .unwrap();
     let env = Environment::empty(world.home()).with("HOME", world.home());
     let place = StateDir::locate(&world.repo().join(".git"), &env).unwrap();
     place.create().unwrap();

@@ -8,7 +8,7 @@ use mission_control::domain::mission::{Mission, Policy, Record};
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{Millis, SessionId, UnitId};
 use mission_control::report::{GreenRef, Left, View, markdown, prometheus};
-use mission_control::sim::play;
+use mission_control::sim::run_scenario;
 use mission_control::sim::scenario::{Behaviour, Scenario};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 fn journal(scenario: &Scenario) -> Vec<(u64, Millis, Record)> {
     let mut rows: Vec<(u64, Millis, Record)> = Vec::new();
     let mut started: BTreeMap<SessionId, Millis> = BTreeMap::new();
-    play(scenario, |at, record| {
+    run_scenario(scenario, |at, record| {
         let mut record = record.clone();
         match &mut record {
             Record::SessionStarted { session, .. } => drop(started.insert(*session, at)),
@@ -50,7 +50,7 @@ fn the_phases_of_a_unit_sum_to_its_wall_time() {
                 assert_eq!(unit.phases.total(), unit.span.length(until), "seed {seed}, {}: {unit:?}", unit.unit);
                 assert_eq!(unit.span.until.is_some(), known.state.terminal(), "seed {seed}, {}", unit.unit);
                 assert_eq!(unit.attempts.len(), known.attempts.len(), "seed {seed}, {}", unit.unit);
-                spent.extend(unit.phases.each().filter(|(_, time)| *time > 0).map(|(phase, _)| phase.name()));
+                spent.extend(unit.phases.iter().filter(|(_, time)| *time > 0).map(|(phase, _)| phase.name()));
             }
             let runs = times
                 .runs
@@ -58,7 +58,7 @@ fn the_phases_of_a_unit_sum_to_its_wall_time() {
                 .filter(|run| run.span.until.is_some() && !run.answer().is_some_and(|answer| answer.reused))
                 .count();
             assert_eq!(runs as u64, state.verifications_run, "seed {seed}");
-            assert!(times.verifying(until) <= times.span.length(until), "one verification at a time, seed {seed}");
+            assert!(times.verifying_time(until) <= times.span.length(until), "one verification at a time, seed {seed}");
         }
     }
     let all: BTreeSet<&str> = Phase::ALL.iter().copied().map(Phase::name).collect();
@@ -208,7 +208,7 @@ fn p12_no_title_makes_markup_in_a_markdown_report() {
         .zip(["u1", "u2", "www.evil.example"])
         .map(|(t, id)| UnitSpec::new(UnitId::new(id).unwrap(), t))
         .collect();
-    let mut scenario = Scenario::calm(units, Policy { workers: 2, ..Policy::default() }, 7);
+    let mut scenario = Scenario::new_calm(units, Policy { workers: 2, ..Policy::default() }, 7);
     scenario.behaviours.insert(UnitId::new("u2").unwrap(), vec![Behaviour::Breaks]);
     let mut rows = journal(&scenario);
     for (_, _, record) in &mut rows {

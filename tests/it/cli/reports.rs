@@ -10,7 +10,7 @@ use mission_control::domain::mission::{
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{Millis, UnitId};
 use mission_control::report::{GreenRef, Left, View, lines, live::Live, mission, mission_json, status, units};
-use mission_control::sim::play;
+use mission_control::sim::run_scenario;
 use mission_control::sim::scenario::{Behaviour, Scenario};
 use std::collections::BTreeSet;
 
@@ -28,11 +28,11 @@ fn journal() -> Vec<(u64, Millis, Record)> {
         spec
     };
     let units = vec![unit("api", &[]), unit("docs", &[]), unit("ui", &["docs"]), unit("ask", &["api"])];
-    let mut scenario = Scenario::calm(units, Policy { workers: 2, ..Policy::default() }, 7);
+    let mut scenario = Scenario::new_calm(units, Policy { workers: 2, ..Policy::default() }, 7);
     scenario.behaviours.insert(id("docs"), vec![Behaviour::Breaks]);
     scenario.behaviours.insert(id("ask"), vec![Behaviour::Asks]);
     let mut journal = Vec::new();
-    play(&scenario, |at, record| journal.push((journal.len() as u64 + 1, at, record.clone()))).unwrap();
+    run_scenario(&scenario, |at, record| journal.push((journal.len() as u64 + 1, at, record.clone()))).unwrap();
     journal
 }
 
@@ -91,11 +91,11 @@ fn what_is_next_fits_where_the_mission_stands() {
     let ready = || until(journal(), |r| matches!(r, Record::Established { .. }));
     let whole = |wanted: UnitState| {
         let units = vec![UnitSpec::new(id("a"), "A")];
-        let mut scenario = Scenario::calm(units, Policy::default(), 7);
+        let mut scenario = Scenario::new_calm(units, Policy::default(), 7);
         let idle = if wanted == UnitState::NoOp { Behaviour::NoOp } else { Behaviour::Good };
         scenario.behaviours.insert(id("a"), vec![idle]);
         let mut journal = Vec::new();
-        play(&scenario, |at, record| journal.push((journal.len() as u64 + 1, at, record.clone()))).unwrap();
+        run_scenario(&scenario, |at, record| journal.push((journal.len() as u64 + 1, at, record.clone()))).unwrap();
         assert_eq!(state(&journal).units[0].state, wanted);
         journal
     };
@@ -411,18 +411,18 @@ fn units_are_listed_and_shown() {
 fn every_record_of_random_missions_has_at_most_one_line() {
     for seed in 0..40 {
         let mut state: Option<Mission> = None;
-        let outcome = play(&random_scenario(seed), |_, record| {
+        let outcome = run_scenario(&random_scenario(seed), |_, record| {
             match &mut state {
                 Some(state) => state.apply(record),
                 None => state = Some(Mission::begin(record).unwrap()),
             }
-            let line = lines::line(record, state.as_ref().unwrap()).unwrap_or_default();
+            let line = lines::format_record(record, state.as_ref().unwrap()).unwrap_or_default();
             assert!(!line.chars().any(char::is_control), "{line:?}");
         });
         let outcome = outcome.unwrap();
         let times = Timeline::of(outcome.journal.iter().map(|record| (0, record)), 0);
         let runs: u64 = times.run_counts().iter().sum();
         assert_eq!(runs, outcome.state.verifications_run, "seed {seed}: runs are accounted for");
-        assert_eq!(times.landed().count() as u64, outcome.state.landed, "seed {seed}");
+        assert_eq!(times.landed_landings().count() as u64, outcome.state.landed, "seed {seed}");
     }
 }

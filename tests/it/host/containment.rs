@@ -5,7 +5,7 @@
 use crate::host::world::{Runs, ended, isolations, program, until, within};
 use mission_control::adapters::host::local::process::kill::Method;
 use mission_control::adapters::host::local::process::procfs::Identity;
-use mission_control::adapters::host::local::protocol::{Exit, Isolation};
+use mission_control::adapters::host::local::protocol::{Isolation, RunExit};
 use mission_control::adapters::host::local::rundir::{Found, Run, find, launch};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
@@ -54,8 +54,8 @@ async fn p5_end_leaves_nothing() {
         let proof = within(run.end(Duration::from_millis(200))).await;
         assert!(proof.holds() && proof.killed >= 5, "{isolation:?}: {proof:?}");
         assert_eq!((proof.method, runs.living()), (proves(isolation), 0), "{isolation:?}");
-        assert_eq!(ended(&run).await, Exit::Killed, "{isolation:?}");
-        assert!(matches!(find(run.dir()).await, Found::Ended(Exit::Killed)));
+        assert_eq!(ended(&run).await, RunExit::Killed, "{isolation:?}");
+        assert!(matches!(find(run.dir()).await, Found::Ended(RunExit::Killed)));
     }
 }
 
@@ -66,7 +66,7 @@ async fn p5_timeout_leaves_nothing() {
         let mut spec = runs.spec(isolation, &kept(MENAGERIE, "TAG 300"));
         spec.timeout = Duration::from_secs(1);
         let run = launch(&spec).await.unwrap();
-        assert_eq!(ended(&run).await, Exit::Timeout, "{isolation:?}");
+        assert_eq!(ended(&run).await, RunExit::Timeout, "{isolation:?}");
         assert_nothing_left(&runs, &run, isolation).await;
     }
 }
@@ -76,7 +76,7 @@ async fn p5_an_own_end_with_leftovers_leaves_nothing() {
     for isolation in isolations().await {
         let runs = Runs::new();
         let run = runs.launch(isolation, &kept(MENAGERIE, "exit 3")).await;
-        assert_eq!(ended(&run).await, Exit::Code(3), "{isolation:?}");
+        assert_eq!(ended(&run).await, RunExit::Code(3), "{isolation:?}");
         assert_eq!(runs.living(), 0, "{isolation:?}: before anybody called `end`");
         assert_nothing_left(&runs, &run, isolation).await;
     }
@@ -89,7 +89,7 @@ async fn p4_p5_without_an_engine_the_lease_ends_everything() {
         let mut spec = runs.spec(isolation, &kept(MENAGERIE, "TAG 300"));
         spec.lease = Duration::from_secs(1);
         let run = launch(&spec).await.unwrap();
-        assert_eq!(ended(&run).await, Exit::LeaseExpired, "{isolation:?}");
+        assert_eq!(ended(&run).await, RunExit::LeaseExpired, "{isolation:?}");
         assert_eq!(runs.living(), 0, "{isolation:?}: nobody called `end`, this is the supervisor's own work");
         assert_nothing_left(&runs, &run, isolation).await;
     }
@@ -116,12 +116,12 @@ async fn p4_a_renewed_lease_is_no_lease_expiry() {
                     }
                 };
                 let exit = tokio::select! { exit = ended(&run) => exit, () = renewing => unreachable!() };
-                if exit == Exit::Code(4) || longest.max(last.elapsed()) < lease / 2 {
+                if exit == RunExit::Code(4) || longest.max(last.elapsed()) < lease / 2 {
                     return exit;
                 }
             }
         });
-        assert_eq!(renewed_in_time.await, Exit::Code(4), "{isolation:?}");
+        assert_eq!(renewed_in_time.await, RunExit::Code(4), "{isolation:?}");
     }
 }
 
@@ -132,7 +132,7 @@ async fn p5_a_killed_supervisor_leaves_nothing() {
         let run = runs.launch(isolation, &kept(MENAGERIE, "TAG 300")).await;
         runs.until_written("ready").await;
         assert!(run.supervisor().unwrap().signal(Signal::KILL));
-        assert_eq!(ended(&run).await, Exit::Lost, "{isolation:?}");
+        assert_eq!(ended(&run).await, RunExit::Lost, "{isolation:?}");
         if isolation != Isolation::Search {
             until("the namespace dies with the supervisor", || runs.living() == 0).await;
         }
@@ -151,7 +151,7 @@ async fn p5_half_dead_runs_are_found_and_ended() {
     // The whole session of the supervisor at once: nobody is left to tidy up but us.
     let supervisor = run.supervisor().unwrap();
     assert!(supervisor.signal_group(Signal::KILL));
-    assert_eq!(ended(&run).await, Exit::Lost);
+    assert_eq!(ended(&run).await, RunExit::Lost);
     let Found::HalfDead(adopted) = find(run.dir()).await else { panic!("not half dead") };
     assert_nothing_left(&runs, &adopted, Isolation::Search).await;
     assert!(matches!(find(run.dir()).await, Found::Gone));

@@ -5,7 +5,7 @@ use crate::host::world::{Runs, ended, isolations, log, supervise, supervise_by, 
 use crate::support::tools::left_out;
 use mission_control::adapters::host::local::process::lock::RunLock;
 use mission_control::adapters::host::local::process::procfs;
-use mission_control::adapters::host::local::protocol::{Exit, Isolation, RunError, RunSpec, SUPERVISOR};
+use mission_control::adapters::host::local::protocol::{Isolation, RunError, RunExit, RunSpec, SUPERVISOR};
 use mission_control::adapters::host::local::rundir::{Found, claim_ourselves, find, launch, prepare};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -18,12 +18,12 @@ use std::time::Duration;
 async fn exit_codes_are_right() {
     for isolation in isolations().await {
         let cases = [
-            ("exit 0", Exit::Code(0)),
-            ("exit 3", Exit::Code(3)),
-            ("exit 255", Exit::Code(255)),
-            ("no-such-program-anywhere", Exit::Code(127)),
-            ("kill -9 $$", Exit::Signal(9)),
-            ("kill -TERM $$", Exit::Signal(15)),
+            ("exit 0", RunExit::Code(0)),
+            ("exit 3", RunExit::Code(3)),
+            ("exit 255", RunExit::Code(255)),
+            ("no-such-program-anywhere", RunExit::Code(127)),
+            ("kill -9 $$", RunExit::Signal(9)),
+            ("kill -TERM $$", RunExit::Signal(15)),
         ];
         for (script, expected) in cases {
             let runs = Runs::new();
@@ -33,7 +33,7 @@ async fn exit_codes_are_right() {
         let runs = Runs::new();
         let mut spec = runs.spec(isolation, "");
         spec.argv = vec!["/no/such/program".into()];
-        assert_eq!(ended(&launch(&spec).await.unwrap()).await, Exit::Code(127), "{isolation:?}");
+        assert_eq!(ended(&launch(&spec).await.unwrap()).await, RunExit::Code(127), "{isolation:?}");
     }
 }
 
@@ -43,7 +43,7 @@ async fn h52_fifty_megabytes_of_output_do_not_block() {
         let runs = Runs::new();
         let script = "head -c 52428800 /dev/zero | tr '\\0' x; echo end; echo err >&2";
         let run = runs.launch(isolation, script).await;
-        assert_eq!(ended(&run).await, Exit::Code(0), "{isolation:?}");
+        assert_eq!(ended(&run).await, RunExit::Code(0), "{isolation:?}");
         let bytes = std::fs::read(run.dir().join("out.log")).unwrap();
         assert_eq!(bytes.len(), 52_428_800 + 8);
         assert!(bytes[..52_428_800].iter().all(|b| *b == b'x') && bytes.ends_with(b"end\nerr\n"));
@@ -72,7 +72,7 @@ async fn p12_standard_error_may_have_a_file_of_its_own_which_counts_as_output() 
             ..absent
         };
         let run = launch(&absent).await.unwrap();
-        assert_eq!(ended(&run).await, Exit::Code(127), "{isolation:?}");
+        assert_eq!(ended(&run).await, RunExit::Code(127), "{isolation:?}");
         let read = |name: &str| std::fs::read_to_string(run.dir().join(name)).unwrap();
         assert!(
             read("out.log").is_empty() && read("err.log").contains("mc-no-such-program"),
@@ -103,7 +103,7 @@ async fn p12_the_program_gets_exactly_its_environment_arguments_and_input() {
             "$(touch pwned) `touch pwned`; 'touch pwned'\n".into(),
         ];
         let run = launch(&spec).await.unwrap();
-        assert_eq!(ended(&run).await, Exit::Code(0), "{}", log(run.dir()));
+        assert_eq!(ended(&run).await, RunExit::Code(0), "{}", log(run.dir()));
         let read = |name: &str| std::fs::read(runs.slot().join(name)).unwrap();
         assert_eq!((read("count"), read("arg")), (b"3\n".to_vec(), odd.clone().into_vec()));
         // The last is that of `ls` itself. Where a shell supervises, what this test's own parent left open stays, from ten on.
@@ -142,7 +142,7 @@ async fn p12_the_environment_is_exactly_the_given_one() {
             .map(|(name, value)| (name.into(), value))
             .to_vec();
         let run = launch(&spec).await.unwrap();
-        assert_eq!(ended(&run).await, Exit::Code(0), "{}", log(run.dir()));
+        assert_eq!(ended(&run).await, RunExit::Code(0), "{}", log(run.dir()));
         let raw = std::fs::read(run.dir().join("out.log")).unwrap();
         let mut seen: Vec<Vec<u8>> = raw.split(|b| *b == 0).map(<[u8]>::to_vec).collect();
         let cookie = (OsString::from("MC_RUN_COOKIE"), OsString::from(&spec.cookie));
@@ -231,8 +231,8 @@ async fn p4_a_running_run_is_adopted() {
         drop(runs.launch(isolation, script).await);
         let Found::Running(adopted) = find(&runs.dir()).await else { panic!("not running: {isolation:?}") };
         runs.write("go");
-        assert_eq!(ended(&adopted).await, Exit::Code(7), "{isolation:?}");
-        assert!(matches!(find(&runs.dir()).await, Found::Ended(Exit::Code(7))));
+        assert_eq!(ended(&adopted).await, RunExit::Code(7), "{isolation:?}");
+        assert!(matches!(find(&runs.dir()).await, Found::Ended(RunExit::Code(7))));
         assert_eq!(log(&runs.dir()), "one\ntwo\n");
     }
 }
@@ -276,7 +276,7 @@ async fn p4_a_killed_engine_is_survived() {
         let Found::Running(adopted) = find(&runs.dir()).await else { panic!("not running: {isolation:?}") };
         adopted.renew_lease().unwrap();
         runs.write("go");
-        assert_eq!(ended(&adopted).await, Exit::Code(9), "{isolation:?}");
+        assert_eq!(ended(&adopted).await, RunExit::Code(9), "{isolation:?}");
     }
 }
 
@@ -293,7 +293,7 @@ async fn p4_an_engine_that_is_gone_before_the_start_is_survived() {
         drop(supervisor.stdout.take());
         runs.until_written("ready").await;
         let Found::Running(run) = find(&dir).await else { panic!("not running: {isolation:?}") };
-        assert_eq!(ended(&run).await, Exit::LeaseExpired, "{isolation:?}");
+        assert_eq!(ended(&run).await, RunExit::LeaseExpired, "{isolation:?}");
         supervisor.wait().unwrap();
         assert_eq!(runs.living(), 0);
     }
@@ -327,7 +327,7 @@ async fn the_supervisor_runs_under_any_shell() {
             let mut supervisor = supervise(isolation, &path, &dir);
             runs.until_written("ready").await;
             supervisor.wait().unwrap();
-            assert!(matches!(find(&dir).await, Found::Ended(Exit::Timeout)), "{shell} {isolation:?}");
+            assert!(matches!(find(&dir).await, Found::Ended(RunExit::Timeout)), "{shell} {isolation:?}");
             assert_eq!((runs.living(), log(&dir).as_str()), (0, "é\n"), "{shell} {isolation:?}");
         }
     }
@@ -339,7 +339,7 @@ async fn p4_every_fault_of_a_power_loss_has_its_row() {
     let dir = runs.dir();
     assert!(matches!(find(&dir).await, Found::Gone), "no directory");
     let run = runs.launch(Isolation::Search, "exit 0").await;
-    assert_eq!(ended(&run).await, Exit::Code(0));
+    assert_eq!(ended(&run).await, RunExit::Code(0));
     // The supervisor lives on for a moment after it wrote `exit`; whoever tears files now would see it alive.
     // So does the pause of its ticking half.
     until("the supervisor has left", || !run.supervisor().unwrap().alive() && run.sought().scan(true).is_empty()).await;
@@ -348,7 +348,7 @@ async fn p4_every_fault_of_a_power_loss_has_its_row() {
         std::fs::write(dir.join("exit"), cut).unwrap();
         assert!(matches!(find(&dir).await, Found::Gone), "exit cut to {cut:?}");
     }
-    assert_eq!(within(run.wait()).await, Exit::Lost);
+    assert_eq!(within(run.wait()).await, RunExit::Lost);
     for cut in [0, 5, start.len() / 2, start.len() - 1] {
         std::fs::write(dir.join("start"), &start[..cut]).unwrap();
         assert!(matches!(find(&dir).await, Found::Gone), "start cut to {cut}");
@@ -374,7 +374,7 @@ async fn p4_another_boot_or_another_process_with_that_pid_is_gone() {
         let born = run.supervisor().unwrap().born;
         std::fs::write(&path, start.replacen(&format!(" {born}\n"), &format!(" {}\n", born - 1), 1)).unwrap();
         let Found::HalfDead(other) = find(run.dir()).await else { panic!("the pid was taken for the supervisor") };
-        assert_eq!(within(other.wait()).await, Exit::Lost);
+        assert_eq!(within(other.wait()).await, RunExit::Lost);
         std::fs::write(&path, start).unwrap();
         assert!(matches!(find(run.dir()).await, Found::Running(_)));
         assert!(within(run.end(Duration::ZERO)).await.holds());
@@ -396,7 +396,7 @@ async fn p4_a_run_that_is_starting_is_adopted_and_can_be_ended() {
         let proof = within(run.end(Duration::ZERO)).await;
         assert!(proof.holds(), "{isolation:?}: {proof:?}");
         supervisor.wait().unwrap();
-        assert_eq!(within(run.wait()).await, Exit::Lost);
+        assert_eq!(within(run.wait()).await, RunExit::Lost);
         assert!(matches!(find(&dir).await, Found::Gone), "{isolation:?}");
         assert!(!runs.slot().join("ran").exists(), "the gate never opened");
     }
@@ -448,6 +448,6 @@ async fn a_folder_that_is_missing_is_named_in_the_log() {
     let mut spec = runs.spec(Isolation::Search, "true");
     spec.cwd = "/no/such/folder".into();
     let run = launch(&spec).await.unwrap();
-    assert_eq!(ended(&run).await, Exit::Code(125));
+    assert_eq!(ended(&run).await, RunExit::Code(125));
     assert!(log(run.dir()).contains("/no/such/folder"), "{}", log(run.dir()));
 }

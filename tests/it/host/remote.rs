@@ -5,8 +5,8 @@ use mission_control::adapters::git::source::inspect;
 use mission_control::adapters::host::any::Host;
 use mission_control::adapters::host::local::workspace::tags::Tags;
 use mission_control::adapters::host::order::{
-    Beside, CollectOrder, Ended, Home, Kept, NotFresh, NotReady, PrepareOrder, Program, Release, RunKey, RunOrder,
-    RunState, SessionFolder, Start,
+    CollectOrder, CollectOutcome, Ended, Home, NotFresh, NotReady, PrepareOrder, Program, Release, RunKey, RunOrder,
+    RunState, SessionFolder, Start, Untracked,
 };
 use mission_control::adapters::host::remote::client::{EngineCard, RemoteHost};
 use mission_control::adapters::host::remote::transport::{Cuts, Moment, PATIENCE, Transport};
@@ -79,7 +79,7 @@ fn prepare(base: &CommitId) -> PrepareOrder {
         label: key().to_string(),
         base: base.clone(),
         without: None,
-        beside: Beside::Ignored,
+        beside: Untracked::Ignored,
         copies: vec![("local".to_owned(), Some(b"here".to_vec()))],
         environment: String::new(),
         setup: key().join("setup"),
@@ -129,7 +129,7 @@ async fn attempt(world: &World, host: &Host) -> Vec<String> {
     let unit = UnitId::new("u").unwrap();
     let (mission, green) = (mission(), base.clone());
     let order = CollectOrder { slot: 1, mission, unit, number: 1, base: base.clone(), green, take_elsewhere: true };
-    let Kept::Pinned(found) = host.collect(&order).await.unwrap() else { panic!("it is pinned") };
+    let CollectOutcome::Pinned(found) = host.collect(&order).await.unwrap() else { panic!("it is pinned") };
     seen.push(
         world.sh("git ls-tree -r --name-only refs/mc/attempts/m1/u/1 && git show refs/mc/attempts/m1/u/1:work").await,
     );

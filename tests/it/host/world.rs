@@ -4,7 +4,7 @@
 use crate::support::tools::cannot_run;
 use mission_control::adapters::host::local::process::probe::{probe, works};
 use mission_control::adapters::host::local::process::procfs;
-use mission_control::adapters::host::local::protocol::{Exit, FLAG, Flavour, Isolation, RunSpec};
+use mission_control::adapters::host::local::protocol::{FLAG, Flavour, Isolation, RunExit, RunSpec};
 use mission_control::adapters::host::local::rundir::{Run, launch};
 use mission_control::domain::fence::WantedIsolation;
 use std::path::{Path, PathBuf};
@@ -140,7 +140,7 @@ pub fn supervise_by(mut command: Command, isolation: Isolation, path: &str, dir:
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-pub async fn ended(run: &Run) -> Exit {
+pub async fn ended(run: &Run) -> RunExit {
     within(run.wait()).await
 }
 

@@ -83,7 +83,7 @@ proptest! {
         for (nth, end) in [(1, ends.0), (2, ends.1)] {
             let open = mixed.landing_by(LandingId(nth));
             prop_assert_eq!(open.is_some(), end == 0);
-            prop_assert!(open.is_none_or(|open| open.after().is_some_and(|after| after.confirmed == (nth == 1))));
+            prop_assert!(open.is_none_or(|open| open.gate_result().is_some_and(|after| after.confirmed == (nth == 1))));
         }
     }
 }

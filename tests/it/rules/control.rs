@@ -9,7 +9,7 @@ use mission_control::domain::trouble::Cause;
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{SessionId, UnitId};
 use mission_control::sim::scenario::{Behaviour, Scenario};
-use mission_control::sim::{Outcome, play};
+use mission_control::sim::{Outcome, run_scenario};
 
 fn id(text: &str) -> UnitId {
     UnitId::new(text).unwrap()
@@ -22,12 +22,12 @@ fn unit(text: &str, depends: &[&str]) -> UnitSpec {
 }
 
 fn run(scenario: &Scenario) -> Outcome {
-    play(scenario, |_, _| {}).unwrap_or_else(|e| panic!("{e}"))
+    run_scenario(scenario, |_, _| {}).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// The journal of a calm mission of `a` and `b`, which depends on it.
 fn journal() -> Vec<Record> {
-    run(&Scenario::calm(vec![unit("a", &[]), unit("b", &["a"])], Policy::default(), 1)).journal
+    run(&Scenario::new_calm(vec![unit("a", &[]), unit("b", &["a"])], Policy::default(), 1)).journal
 }
 
 /// A journal up to and with the first record that fits, and the state of the engine that wrote it.
@@ -78,15 +78,18 @@ fn a_verification_nobody_wants_any_more_is_killed_and_is_no_failure() {
     let after = |r: &Record| matches!(r, Record::VerifyStarted { role: VerifyRole::After, .. });
     let (mut cut, mut state) = until(&journal(), after);
     let (records, commands) = cancel(&mut state);
-    assert!(state.landing().is_none() && state.verifying().is_some(), "its processes live until they are proven gone");
-    let run = state.verifying().unwrap().run;
+    assert!(
+        state.landing().is_none() && state.current_verification().is_some(),
+        "its processes live until they are proven gone"
+    );
+    let run = state.current_verification().unwrap().run;
     assert_eq!(commands, [Command::Cancel(JobId::Run(run))]);
     cut.extend(records);
     let resumed = decide(&mut Mission::replay(cut).unwrap(), 2_000_000, Event::Resumed).commands;
     assert!(resumed.contains(&Command::Cancel(JobId::Run(run))), "{resumed:?}");
     let step = decide(&mut state, 1_000_001, Event::Verified { run, result: Err("killed".to_owned().into()) });
     assert!(matches!(&step.records[0], Record::VerificationDropped { .. }), "{:?}", step.records);
-    assert!(state.verifying().is_none());
+    assert!(state.current_verification().is_none());
 }
 
 #[test]
@@ -96,7 +99,7 @@ fn only_a_setup_that_says_no_twice_in_the_same_words_on_the_base_ends_a_start_ea
     let tries = |role: VerifyRole, failure: &dyn Fn(u64) -> Unverified| {
         let (_, mut state) = until(&journal, |r| matches!(r, Record::VerifyStarted { role: of, .. } if *of == role));
         for (nth, now) in (1..=6).zip((1_000_000..).step_by(1_000_000)) {
-            let run = state.verifying().unwrap().run;
+            let run = state.current_verification().unwrap().run;
             let step = decide(&mut state, now, Event::Verified { run, result: Err(failure(nth)) });
             let over = |r: &Record| matches!(r, Record::Refused { .. } | Record::StopRequested { .. });
             if step.records.iter().any(over) {
@@ -140,7 +143,7 @@ fn p9_p10_missions_whose_units_are_cancelled_again_and_again_end_and_add_up() {
 fn capped(n: u32, script: bool, per_run: u64) -> Scenario {
     let mut units: Vec<UnitSpec> = (0..n).map(|i| unit(&format!("u{i}"), &[])).collect();
     units.iter_mut().for_each(|u| u.run = script.then(|| "true".to_owned()));
-    let mut scenario = Scenario::calm(units, Policy { workers: 2, ..Policy::default() }, 1);
+    let mut scenario = Scenario::new_calm(units, Policy { workers: 2, ..Policy::default() }, 1);
     let (per_run, per_session) = (Usd(per_run * 1_000_000), Usd(1_000_000));
     scenario.policy.budget = Budget { per_run, per_session, max_tokens: 0, counts_unknown: true };
     scenario
@@ -161,14 +164,14 @@ fn p11_a_cap_on_money_lets_running_units_land_and_starts_nothing_more() {
         assert!((3..9).contains(&attempts), "measured attempts cost less than their reserve: {attempts}");
         assert_eq!(outcome(&end), (MissionOutcome::Budget, 3));
         assert_eq!(end.state.count(UnitState::Landed) as usize, attempts, "what had begun landed");
-        assert!(end.state.charged() <= Usd(3_000_000), "{:?}", end.state.charged());
+        assert!(end.state.charged_cost() <= Usd(3_000_000), "{:?}", end.state.charged_cost());
     }
 }
 
 #[test]
 fn p9_scripts_cost_nothing_and_a_cap_that_is_large_enough_stops_nobody() {
     let scripts = run(&capped(6, true, 1));
-    assert_eq!((outcome(&scripts), scripts.state.charged()), ((MissionOutcome::BacklogDone, 0), Usd(0)));
+    assert_eq!((outcome(&scripts), scripts.state.charged_cost()), ((MissionOutcome::BacklogDone, 0), Usd(0)));
     assert_eq!(scripts.state.account.unknown, 0);
     let agents = run(&capped(6, false, 6));
     assert_eq!(outcome(&agents), (MissionOutcome::BacklogDone, 0));
@@ -185,7 +188,7 @@ fn p11_a_cap_on_tokens_starts_nothing_once_it_is_reached() {
 
 /// The state a new engine finds, resumed at `now`, of a mission whose engine died after the first attempt's start.
 fn resumed(policy: Policy, now: u64) -> Mission {
-    let journal = run(&Scenario::calm(vec![unit("a", &[])], policy, 1)).journal;
+    let journal = run(&Scenario::new_calm(vec![unit("a", &[])], policy, 1)).journal;
     let (cut, _) = until(&journal, |r| matches!(r, Record::SessionStarted { .. }));
     let mut state = Mission::replay(cut).unwrap();
     drop(decide(&mut state, now, Event::Resumed));
@@ -204,7 +207,7 @@ fn p11_time_in_which_no_engine_ran_uses_up_no_wall_time() {
     drop(decide(&mut state, end, Event::Tick));
     assert!(state.stop.is_some());
     // A request that waited for the resume is no sign of life of the engine that died.
-    let journal = run(&Scenario::calm(vec![unit("a", &[])], policy, 1)).journal;
+    let journal = run(&Scenario::new_calm(vec![unit("a", &[])], policy, 1)).journal;
     let (mut cut, _) = until(&journal, |r| matches!(r, Record::SessionStarted { .. }));
     cut.push(Record::UnitCancelAsked { unit: id("a"), at: morning });
     cut.push(Record::Resumed { at: morning, decided_by: None });
@@ -236,7 +239,7 @@ fn p9_p10_p11_hold_for_random_missions_under_caps_with_faults() {
 
 #[test]
 fn a_unit_given_a_fresh_start_while_its_round_is_evaluated_is_tried_again() {
-    let mut scenario = Scenario::calm(vec![unit("a", &[])], Policy::default(), 1);
+    let mut scenario = Scenario::new_calm(vec![unit("a", &[])], Policy::default(), 1);
     scenario.behaviours.insert(id("a"), vec![Behaviour::Fails]);
     let (_, mut state) = until(&run(&scenario).journal, |r| matches!(r, Record::RoundWorked { .. }));
     drop(decide(&mut state, 1_000_000, Event::RetryUnit { unit: id("a"), answer: String::new() }));
@@ -256,15 +259,15 @@ fn a_mission_that_another_mc_resumes_goes_on_by_its_rules() {
     let Record::MissionStarted { decided_by, .. } = &mut cut[0] else { panic!() };
     decided_by.rules += 1;
     let mut state = Mission::replay(cut.clone()).unwrap();
-    assert_ne!(state.decided_by, DecidedBy::this());
+    assert_ne!(state.decided_by, DecidedBy::current());
     let resumed = decide(&mut state, 1_000_000, Event::Resumed).records;
     assert!(
-        matches!(&resumed[0], Record::Resumed { decided_by: Some(by), .. } if *by == DecidedBy::this()),
+        matches!(&resumed[0], Record::Resumed { decided_by: Some(by), .. } if *by == DecidedBy::current()),
         "{resumed:?}"
     );
     cut.extend(resumed);
     let mut again = Mission::replay(cut).unwrap();
-    assert_eq!(again.decided_by, DecidedBy::this());
+    assert_eq!(again.decided_by, DecidedBy::current());
     let resumed = decide(&mut again, 2_000_000, Event::Resumed).records;
     assert!(matches!(&resumed[0], Record::Resumed { decided_by: None, .. }), "it is said once: {resumed:?}");
 }

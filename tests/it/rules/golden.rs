@@ -184,7 +184,7 @@ pub fn digest(outcome: &Outcome) -> String {
             let source = match source {
                 MergeSource::Unit { unit, n } => format!("{unit}/{n}"),
                 MergeSource::Intake => "intake".to_owned(),
-                MergeSource::Books { .. } => "progress".to_owned(),
+                MergeSource::Bookkeeping { .. } => "progress".to_owned(),
             };
             writeln!(text, "{source} {}", green.tree).unwrap();
         }

@@ -5,7 +5,7 @@ use mission_control::domain::mission::{MissionOutcome, NextMove, Policy, Record,
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::UnitId;
 use mission_control::sim::scenario::{Behaviour, Scenario};
-use mission_control::sim::{Outcome, play};
+use mission_control::sim::{Outcome, run_scenario};
 
 fn id(id: &str) -> UnitId {
     UnitId::new(id).unwrap()
@@ -14,7 +14,7 @@ fn id(id: &str) -> UnitId {
 /// Units `u0`, `u1`, … without dependencies, the first with these behaviours.
 fn scenario(count: usize, policy: Policy, first: &[Behaviour]) -> Scenario {
     let units = (0..count).map(|n| UnitSpec::new(id(&format!("u{n}")), "a unit")).collect();
-    let mut scenario = Scenario::calm(units, policy, 7);
+    let mut scenario = Scenario::new_calm(units, policy, 7);
     if !first.is_empty() {
         scenario.behaviours.insert(id("u0"), first.to_vec());
     }
@@ -22,7 +22,7 @@ fn scenario(count: usize, policy: Policy, first: &[Behaviour]) -> Scenario {
 }
 
 fn run(scenario: &Scenario) -> Outcome {
-    play(scenario, |_, _| {}).unwrap_or_else(|e| panic!("{e}"))
+    run_scenario(scenario, |_, _| {}).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// State and number of starts of a unit.

@@ -55,7 +55,7 @@ fn render(tests: &TestResults) -> String {
 fn every_recorded_output_is_recognised_as_what_it_is_and_nothing_else() {
     let mut wrong = Vec::new();
     for (word, path, text) in of_runners() {
-        let found = formats::recognise(&text);
+        let found = formats::detect_format(&text);
         let right = match named(&word) {
             // A compiler that finds faults may be heard; tests must not be.
             Format::Exit => formats::read(Format::Auto, &text).1.tests.is_none(),
@@ -73,7 +73,7 @@ fn every_recorded_output_is_recognised_as_what_it_is_and_nothing_else() {
 fn tests_without_names_are_counted() {
     let mut counted = Vec::new();
     for (word, path, text) in of_runners() {
-        if let Some(passed) = formats::counted(named(&word), &text) {
+        if let Some(passed) = formats::count_unnamed(named(&word), &text) {
             counted.push(format!("{word}/{}: {passed}", path.file_name().unwrap().to_str().unwrap()));
         }
     }
@@ -121,7 +121,7 @@ fn outputs_of_two_formats_together_are_read_as_neither() {
     for (one, first) in &firsts {
         for (other, second) in firsts.iter().filter(|(other, _)| other != one) {
             let together = format!("{first}\n{second}");
-            assert_eq!(formats::recognise(&together), None, "{one} and {other}");
+            assert_eq!(formats::detect_format(&together), None, "{one} and {other}");
         }
     }
 }

@@ -8,7 +8,7 @@ use mission_control::domain::mission::{
 use mission_control::domain::trouble::{Cause, Spot};
 use mission_control::domain::{unit::UnitSpec, values::UnitId};
 use mission_control::sim::scenario::{Behaviour, Faults, Outage, Scenario};
-use mission_control::sim::{Outcome, play};
+use mission_control::sim::{Outcome, run_scenario};
 
 pub fn unit(id: &str, depends: &[&str]) -> UnitSpec {
     let mut spec = UnitSpec::new(UnitId::new(id).unwrap(), id);
@@ -17,11 +17,11 @@ pub fn unit(id: &str, depends: &[&str]) -> UnitSpec {
 }
 
 pub fn calm(units: Vec<UnitSpec>) -> Scenario {
-    Scenario::calm(units, Policy::default(), 1)
+    Scenario::new_calm(units, Policy::default(), 1)
 }
 
 pub fn run(scenario: &Scenario) -> Outcome {
-    play(scenario, |_, _| {}).unwrap_or_else(|e| panic!("{e}"))
+    run_scenario(scenario, |_, _| {}).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn state_of(outcome: &Outcome, id: &str) -> UnitState {
@@ -95,8 +95,8 @@ fn p14_the_same_seed_gives_the_same_journal() {
 
 #[test]
 fn faults_are_named_or_refused() {
-    assert!(Faults::named("crash,flaky").unwrap().crash > 0.0);
-    assert!(Faults::named("crahs").unwrap_err().contains("checked-out"));
+    assert!(Faults::parse_faults("crash,flaky").unwrap().crash > 0.0);
+    assert!(Faults::parse_faults("crahs").unwrap_err().contains("checked-out"));
 }
 
 /// Units that fail for one cause in the given time, with four workers.
@@ -247,8 +247,8 @@ fn p8_own_lines_and_quick_stages_really_take_part_in_random_missions() {
         for record in run(&random_scenario(seed)).journal {
             let what = match &record {
                 Record::VerifyStarted { role: VerifyRole::AcceptBefore, .. } => 0,
-                Record::VerifyStarted { role: VerifyRole::Extra, confirms: None, .. } => 1,
-                Record::VerifyStarted { role: VerifyRole::Extra, .. } => 2,
+                Record::VerifyStarted { role: VerifyRole::UnitChecks, confirms: None, .. } => 1,
+                Record::VerifyStarted { role: VerifyRole::UnitChecks, .. } => 2,
                 Record::LandIntended { extra: Some(_), .. } => 3,
                 Record::Rejected { class: RejectClass::Unproven, .. } => 4,
                 Record::Rejected { reasons, .. } if reasons[0].contains("protect") => 5,
@@ -291,9 +291,9 @@ fn p4_a_crash_at_any_decision_leads_to_the_same_landings_with_own_lines() {
 fn books(journal: &[Record]) -> [usize; 3] {
     let of = |wanted: fn(&Record) -> bool| journal.iter().filter(|record| wanted(record)).count();
     [
-        of(|record| matches!(record, Record::BooksAsked { .. })),
-        of(|record| matches!(record, Record::Landed { source: MergeSource::Books { .. }, .. })),
-        of(|record| matches!(record, Record::Rejected { source: MergeSource::Books { .. }, .. })),
+        of(|record| matches!(record, Record::BookkeepingRequested { .. })),
+        of(|record| matches!(record, Record::Landed { source: MergeSource::Bookkeeping { .. }, .. })),
+        of(|record| matches!(record, Record::Rejected { source: MergeSource::Bookkeeping { .. }, .. })),
     ]
 }
 
@@ -364,7 +364,7 @@ fn p11_what_landed_before_the_time_was_up_is_told_of_and_nothing_else_happens_an
     assert!(outcome.world.now < 110_000, "{}", outcome.world.now);
     let at = |wanted: fn(&Record) -> bool| outcome.journal.iter().position(wanted).unwrap();
     let closing = at(|record| matches!(record, Record::Closing { .. }));
-    assert!(closing < at(|record| matches!(record, Record::BooksAsked { .. })));
+    assert!(closing < at(|record| matches!(record, Record::BookkeepingRequested { .. })));
     let starts = |record: &Record| matches!(record, Record::SessionStarted { .. });
     assert!(!outcome.journal[closing..].iter().any(starts), "no agent is started after the end");
     // Where nothing was landed or given up there is nothing to tell, and where the gate refuses it the mission ends all the same.
@@ -416,12 +416,12 @@ fn p11_a_change_that_waits_when_the_time_is_up_is_not_landed_any_more() {
     let second = journal.iter().enumerate().filter(|(_, r)| after(r)).nth(1).unwrap().0;
     let mut state = Mission::begin(&journal[0]).unwrap();
     journal[1..=second].iter().for_each(|record| state.apply(record));
-    let run = state.verifying().unwrap().run;
+    let run = state.current_verification().unwrap().run;
     assert_eq!(decide(&mut state, 10_000_001, Event::Tick).commands, [Command::Cancel(JobId::Run(run))]);
     let step = decide(&mut state, 10_000_002, Event::Verified { run, result: Err("killed".to_owned().into()) });
     assert!(matches!(step.commands[..], [Command::WriteBooks { .. }]), "{:?}", step.records);
     let landing = state.landing().unwrap().id;
-    let nothing = Integration::Books { candidate: None, notes: Vec::new() };
+    let nothing = Integration::Bookkeeping { candidate: None, notes: Vec::new() };
     let step = decide(&mut state, 10_000_003, Event::Integrated { landing, result: Ok(nothing) });
     assert!(matches!(step.commands[..], [Command::Exit { code: 3 }]), "{:?}", step.records);
     let b = state.unit(&UnitId::new("b").unwrap()).unwrap();
@@ -435,7 +435,7 @@ fn p5_a_person_ends_what_writes_the_last_books() {
     let closing = || {
         let mut state = Mission::begin(&journal[0]).unwrap();
         journal[1..=last].iter().for_each(|record| state.apply(record));
-        let run = state.verifying().unwrap().run;
+        let run = state.current_verification().unwrap().run;
         assert_eq!(state.next_wake(), None, "the time that is up wakes nobody again");
         assert!(decide(&mut state, 101_000, Event::Stop(StopLevel::Drain)).records.is_empty());
         (state, run)

@@ -38,7 +38,7 @@ fn p4_p10_units_that_add_to_one_file_land_in_whatever_trouble() {
     let (mut crashes, mut waits) = (0, 0);
     for seed in 0..150_u32 {
         let mut scenario = crowd(3 + seed as usize % 9, 2 + seed % 4, seed.into());
-        scenario.faults = Faults::named("crash,duplicate,checked-out").unwrap();
+        scenario.faults = Faults::parse_faults("crash,duplicate,checked-out").unwrap();
         let outcome = run(&scenario);
         assert!(outcome.state.all_done(), "seed {seed}: {:?}", outcome.state.outcome);
         crashes += outcome.crashes;

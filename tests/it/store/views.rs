@@ -4,7 +4,7 @@ use crate::support::scenario::random as random_scenario;
 use mission_control::adapters::store::Entry;
 use mission_control::domain::mission::{Mission, Record, State, UnitState};
 use mission_control::domain::values::MissionId;
-use mission_control::sim::play;
+use mission_control::sim::run_scenario;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -36,7 +36,7 @@ fn taken_back(state: &State) -> Option<Record> {
 fn p9_views_and_fold_agree() {
     let mut seen = std::collections::BTreeSet::new();
     for seed in 0..60 {
-        let outcome = play(&random_scenario(seed), |_, _| {}).unwrap();
+        let outcome = run_scenario(&random_scenario(seed), |_, _| {}).unwrap();
         let mut whole = outcome.journal.clone();
         whole.extend(taken_back(&outcome.state));
         // A cut in the middle shows running, queued and held units too.
@@ -126,7 +126,7 @@ fn p14_golden_journals_fold_to_the_recorded_state() {
 fn record_simulated_journals() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/journals");
     for seed in [3_u64, 41, 77, 1_234] {
-        let outcome = play(&random_scenario(seed), |_, _| {}).unwrap();
+        let outcome = run_scenario(&random_scenario(seed), |_, _| {}).unwrap();
         let lines: String = outcome.journal.iter().map(|r| serde_json::to_string(r).unwrap() + "\n").collect();
         let path = folder.join(format!("simulated-{seed}.jsonl"));
         if !path.exists() {

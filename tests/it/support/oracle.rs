@@ -11,7 +11,7 @@ use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::plan::globs::Globs;
 use mission_control::domain::verify::StageOutcome;
 use mission_control::domain::verify::key::{StageSpec, Tier};
-use mission_control::domain::verify::relative::{readable, relative};
+use mission_control::domain::verify::relative::{relativize_paths, to_text};
 use mission_control::domain::verify::reports::ReportFile;
 use mission_control::domain::verify::results::{Steadiness, TestResult, TestStatus};
 use mission_control::domain::verify::snapshot::{Snapshot, StageResult};
@@ -137,7 +137,7 @@ fn positions(db: &Path) -> Vec<Position> {
             }
             "verified" => {
                 let started = &runs[&(mission.clone(), record["run"].as_u64().unwrap_or_default())];
-                let whole = !matches!(started["role"].as_str(), Some("accept-before" | "extra"));
+                let whole = !matches!(started["role"].as_str(), Some("accept-before" | "unit-checks"));
                 if let (true, Some(tree), Some(key)) = (whole, started["tip"]["tree"].as_str(), record["key"].as_str())
                 {
                     keys.insert((mission, tree.to_owned()), key.to_owned());
@@ -242,11 +242,11 @@ fn examine(scene: &Scene<'_>, hidden: &Hidden<'_>, place: &Path, nth: usize, pos
             true => Vec::new(),
             false => reports::read(&work, |path| globs.matches(path), &old)
                 .into_iter()
-                .map(|(path, bytes)| ReportFile::decoded(path, bytes, &work.to_string_lossy()))
+                .map(|(path, bytes)| ReportFile::from_bytes(path, bytes, &work.to_string_lossy()))
                 .collect(),
         };
-        let output = relative(readable(&output), &work.to_string_lossy()).into_owned().into_bytes();
-        let now = StageResult::conclude(stage, &end, &output, &left, 1);
+        let output = relativize_paths(to_text(&output), &work.to_string_lossy()).into_owned().into_bytes();
+        let now = StageResult::from_run(stage, &end, &output, &left, 1);
         wrong.extend(compare(short, before, &now, &snapshot.flaky, &output));
     }
     wrong
@@ -287,14 +287,14 @@ fn compare(short: &str, before: &StageResult, now: &StageResult, flaky: &[String
                 }
             }
         }
-        (Some(old), None) if old.any(TestStatus::Passed) => {
+        (Some(old), None) if old.has_status(TestStatus::Passed) => {
             tell(format!("the tests of {} passed and no test is told in a clone", before.name));
         }
         _ => {}
     }
     let failed = before.outcome == StageOutcome::Passed && now.outcome != StageOutcome::Passed;
     if failed && flaky.is_empty() && wrong.is_empty() {
-        let what = format!("stage {} passed in the stored snapshot; in a clone: {}", before.name, now.why());
+        let what = format!("stage {} passed in the stored snapshot; in a clone: {}", before.name, now.failure_reason());
         wrong.push(format!("{short}: {what}\n{}", String::from_utf8_lossy(output)));
     }
     wrong

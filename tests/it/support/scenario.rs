@@ -15,7 +15,7 @@ pub fn random(seed: u64) -> Scenario {
     let count = rng.usize(1..=24);
     let density = rng.f64() * 0.3;
     let mut units: Vec<UnitSpec> = Vec::new();
-    let mut scenario = Scenario::calm(Vec::new(), Policy::default(), seed);
+    let mut scenario = Scenario::new_calm(Vec::new(), Policy::default(), seed);
     for i in 0..count {
         let Ok(id) = UnitId::new(&format!("u{i}")) else { continue };
         let mut spec = UnitSpec::new(id.clone(), &format!("unit {i}"));

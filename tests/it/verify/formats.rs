@@ -37,7 +37,7 @@ fn recorded() -> Vec<Recorded> {
 
 fn failed(reading: &Reading) -> bool {
     let (tests, findings) = (reading.tests.as_ref(), reading.findings.as_ref());
-    tests.is_some_and(|tests| tests.problem.is_some() || tests.any(TestStatus::Failed))
+    tests.is_some_and(|tests| tests.problem.is_some() || tests.has_status(TestStatus::Failed))
         || findings.is_some_and(|findings| findings.problem.is_some())
 }
 

@@ -13,14 +13,14 @@ use std::time::Duration;
 
 /// How this program is started again: its folder and its whole environment.
 #[derive(Debug, Clone)]
-pub struct Again {
+pub struct CommandContext {
     /// Working folder.
     pub cwd: PathBuf,
     /// All its variables.
     pub env: Vec<(OsString, OsString)>,
 }
 
-impl Again {
+impl CommandContext {
     /// Runs it to its end with its output captured.
     ///
     /// # Errors

@@ -12,8 +12,8 @@ use crate::adapters::host::local::workspace::lfs::LargeFiles;
 use crate::adapters::host::local::workspace::pool::refuse_incomplete;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::order::{
-    Beside, CollectOrder, Ended, HostError, HostFacts, Kept, NotFresh, NotReady, PrepareOrder, Ready, RunOrder, Start,
-    UsedSlot, attempt_of, is_killed,
+    CollectOrder, CollectOutcome, Ended, HostError, HostFacts, NotFresh, NotReady, PrepareOrder, Ready, RunOrder,
+    Start, Untracked, UsedSlot, attempt_of, is_killed,
 };
 use crate::adapters::host::settings::{HostSettings, PoolKind};
 use crate::adapters::os::files;
@@ -236,8 +236,8 @@ impl RemoteHost {
     pub async fn prepare(&self, order: &PrepareOrder, kill: watch::Receiver<bool>) -> Result<Ready, NotFresh> {
         let failed = |trouble| NotFresh::NotReady(NotReady::Failed(trouble));
         let landed = match &order.beside {
-            Beside::OfLanded(commit) => Some(commit),
-            Beside::Ignored | Beside::Nothing => None,
+            Untracked::OfLanded(commit) => Some(commit),
+            Untracked::Ignored | Untracked::Nothing => None,
         };
         let commits: Vec<CommitId> = [&order.base].into_iter().chain(landed).cloned().collect();
         self.send(&commits).await.map_err(failed)?;
@@ -299,10 +299,10 @@ impl RemoteHost {
     ///
     /// # Errors
     /// What around it failed.
-    pub async fn collect(&self, order: &CollectOrder) -> Result<Kept, Trouble> {
+    pub async fn collect(&self, order: &CollectOrder) -> Result<CollectOutcome, Trouble> {
         self.send(&[order.base.clone(), order.green.clone()]).await?;
-        let kept = self.question::<Result<Kept, Trouble>>(Request::Collect(order.clone())).await??;
-        if matches!(kept, Kept::Pinned(_)) {
+        let kept = self.question::<Result<CollectOutcome, Trouble>>(Request::Collect(order.clone())).await??;
+        if matches!(kept, CollectOutcome::Pinned(_)) {
             let known = [order.base.clone(), order.green.clone()];
             self.fetch_pins(&order.mission, &order.unit, order.number, &known, false).await?;
         }

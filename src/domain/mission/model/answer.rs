@@ -44,7 +44,7 @@ pub struct PinFault {
 
 /// What preflight found: where green stands, or where it will be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ground {
+pub struct Baseline {
     /// Green, or the target's head when green does not exist yet.
     pub tip: Tip,
     /// Whether green must be made at `tip`.
@@ -92,8 +92,8 @@ pub enum Integration {
         /// git's messages, shortened.
         detail: String,
     },
-    /// What the books came to: a commit that may land if it verifies, pinned, or nothing where all is written already.
-    Books {
+    /// What bookkeeping came to: a commit that may land if it verifies, pinned, or nothing where all is written already.
+    Bookkeeping {
         /// The commit.
         candidate: Option<Tip>,
         /// What was left as it is, and why, one line each.
@@ -170,7 +170,7 @@ pub struct Unverified {
 
 impl Unverified {
     /// That the result to compare with was made in another environment: with other tags, variables or tools.
-    pub fn stale() -> Self {
+    pub fn stale_result() -> Self {
         Self { stale: true, ..Self::from("what it is compared with was made in another environment".to_owned()) }
     }
 }
@@ -203,7 +203,7 @@ impl PinFault {
     /// A sentence for people.
     pub fn words(&self) -> String {
         let was = match &self.held {
-            Some(held) => format!("held {}", held.short()),
+            Some(held) => format!("held {}", held.short_id()),
             None => "was gone".to_owned(),
         };
         let now = match self.restored {
@@ -211,7 +211,7 @@ impl PinFault {
             false if self.why.is_empty() => "it could not be put right".to_owned(),
             false => format!("it could not be put right: {}", self.why),
         };
-        let (unit, n, head) = (&self.unit, self.n, self.head.short());
+        let (unit, n, head) = (&self.unit, self.n, self.head.short_id());
         format!("somebody changed the pin of {unit}, attempt {n}: it {was} and not {head}; {now}")
     }
 }

@@ -3,7 +3,7 @@
 use super::end::EndReason;
 use super::unit::{Unit, UnitState};
 use crate::domain::backlog::Mark;
-use crate::domain::base::text::{one_line, printable, shorten, turns_direction};
+use crate::domain::base::text::{one_line, replace_control_chars, shorten, turns_direction};
 use crate::domain::values::{CommitId, Millis, UnitId};
 use crate::domain::verify::Summary;
 use serde::{Deserialize, Serialize};
@@ -25,14 +25,14 @@ pub enum BookkeepingMode {
 }
 
 impl BookkeepingMode {
-    pub(in crate::domain::mission) fn nothing(&self) -> bool {
+    pub(in crate::domain::mission) fn is_nothing(&self) -> bool {
         *self == Self::Nothing
     }
 }
 
 /// What is written about a mission at one time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Books {
+pub struct Bookkeeping {
     /// The round that has been worked on.
     pub round: u32,
     /// When this was put together.
@@ -55,10 +55,10 @@ pub struct Session {
     /// What the mission is for; may be empty. Untrusted.
     pub objective: String,
     /// The units that this session tells of, in plan order.
-    pub units: Vec<Told>,
+    pub units: Vec<UnitOutcome>,
     /// All other units that are not done, in plan order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub open: Vec<Told>,
+    pub open: Vec<UnitOutcome>,
     /// Units of the plan source left for later rounds.
     #[serde(default)]
     pub left_over: u32,
@@ -81,7 +81,7 @@ pub struct Session {
 
 /// One unit as a session tells of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Told {
+pub struct UnitOutcome {
     /// The unit.
     pub unit: UnitId,
     /// Its title. Untrusted.
@@ -96,7 +96,7 @@ pub struct Told {
     pub reason: String,
 }
 
-impl Told {
+impl UnitOutcome {
     pub(in crate::domain::mission) fn of(unit: &Unit) -> Self {
         Self {
             unit: unit.spec.id.clone(),
@@ -111,10 +111,10 @@ impl Told {
 /// The first line of a text that says something, on one line and cut.
 pub(in crate::domain::mission) fn first_line(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    shorten(&one_line(&printable(line).replace(turns_direction, " ")), REASON)
+    shorten(&one_line(&replace_control_chars(line).replace(turns_direction, " ")), REASON)
 }
 
 /// A summary without what only the landing needs of it.
-pub(in crate::domain::mission) fn plain(summary: &Summary) -> Summary {
+pub(in crate::domain::mission) fn strip_summary(summary: &Summary) -> Summary {
     Summary { flaky: Vec::new(), note: String::new(), ..summary.clone() }
 }

@@ -54,12 +54,12 @@ pub enum Allowance {
 
 impl Clock {
     /// The clock of a mission whose first engine begins.
-    pub(in crate::domain::mission) fn begun(at: Millis) -> Self {
+    pub(in crate::domain::mission) fn start(at: Millis) -> Self {
         Self { ran: 0, since: Some(at), seen: at }
     }
 
     /// The engine is gone; it worked at least until the newest time it wrote.
-    pub(in crate::domain::mission) fn close(&mut self) {
+    pub(in crate::domain::mission) fn stop(&mut self) {
         if let Some(since) = self.since.take() {
             self.ran += self.seen.saturating_sub(since);
         }

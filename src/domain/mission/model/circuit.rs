@@ -62,16 +62,16 @@ impl Circuit {
         self.causes.first().map(|(cause, _)| cause)
     }
 
-    pub(in crate::domain::mission) fn knows(&self, cause: &Cause) -> bool {
+    pub(in crate::domain::mission) fn has_cause(&self, cause: &Cause) -> bool {
         self.causes.iter().any(|(known, _)| known == cause)
     }
 
     /// Whether what is to be tried needs what is in trouble.
     pub(in crate::domain::mission) fn blocks(&self, what: Try) -> bool {
-        self.failed(what) || self.causes.iter().any(|(cause, _)| cause.is_shared())
+        self.has_failed(what) || self.causes.iter().any(|(cause, _)| cause.is_shared())
     }
 
-    pub(in crate::domain::mission) fn failed(&self, what: Try) -> bool {
+    pub(in crate::domain::mission) fn has_failed(&self, what: Try) -> bool {
         self.causes.iter().any(|(_, operations)| what.operations().iter().any(|o| operations.contains(o)))
     }
 }

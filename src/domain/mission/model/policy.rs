@@ -73,7 +73,7 @@ pub struct Policy {
     /// Whether the objective has an executable check.
     pub has_check: bool,
     /// Which files of the repository tell what became of its units.
-    #[serde(default, skip_serializing_if = "BookkeepingMode::nothing")]
+    #[serde(default, skip_serializing_if = "BookkeepingMode::is_nothing")]
     pub keeps: BookkeepingMode,
     /// Whether files may stay in the workspace of verifications from one run to the next, so that results can be warm.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

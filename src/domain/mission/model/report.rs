@@ -198,14 +198,14 @@ pub struct AcceptBefore {
 
 impl AcceptBefore {
     /// Whether it stands in the way of starting an agent: it does not fail where it has to.
-    pub fn doubts(&self) -> bool {
+    pub fn is_doubtful(&self) -> bool {
         self.outcome != StageOutcome::Failed
     }
 }
 
 impl SessionReport {
     /// A report with nothing but the way the process ended.
-    pub fn bare(end: ProcessEnd) -> Self {
+    pub fn from_end(end: ProcessEnd) -> Self {
         Self {
             run: RunReport { end, limit: None, proof: String::new(), ran: None },
             work: WorkReport::default(),
@@ -219,6 +219,6 @@ impl SessionReport {
     /// The report of a session whose agent was not started because of what `accept` said. It cost nothing.
     pub fn not_started(question: String) -> Self {
         let agent = AgentReport { cost: Some(Cost::NOTHING), ..AgentReport::default() };
-        Self { hold: Some(question), agent, ..Self::bare(ProcessEnd::NeverStarted) }
+        Self { hold: Some(question), agent, ..Self::from_end(ProcessEnd::NeverStarted) }
     }
 }

@@ -57,7 +57,7 @@ impl Said {
     }
 
     /// Every text in it, to be cleaned.
-    pub fn texts(&mut self) -> impl Iterator<Item = &mut String> {
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
         self.no_op_reason.iter_mut().chain(self.lists.iter_mut().flat_map(|(_, entries)| entries))
     }
 }

@@ -36,12 +36,12 @@ impl Sessions {
     }
 
     /// The index of its unit, and which of its attempts it is.
-    pub(in crate::domain::mission) fn place(&self, session: SessionId) -> Option<(usize, usize)> {
+    pub(in crate::domain::mission) fn unit_attempt(&self, session: SessionId) -> Option<(usize, usize)> {
         self.places.get(&session).copied()
     }
 
     /// Folds that a session starts.
-    pub(in crate::domain::mission) fn put(&mut self, session: SessionId, place: (usize, usize)) {
+    pub(in crate::domain::mission) fn insert(&mut self, session: SessionId, place: (usize, usize)) {
         self.next = self.next.max(session.next());
         self.places.insert(session, place);
     }

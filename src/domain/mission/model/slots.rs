@@ -24,13 +24,13 @@ impl Slots {
     }
 
     /// The free slot to use next: one that met infrastructure lately comes last, so that a broken one stops nobody.
-    pub(in crate::domain::mission) fn free(&self) -> Option<&SlotId> {
+    pub(in crate::domain::mission) fn next_free(&self) -> Option<&SlotId> {
         let free = self.0.iter().filter(|(_, slot)| slot.user.is_none());
         free.min_by_key(|(id, slot)| (slot.trouble, *id)).map(|(id, _)| id)
     }
 
     /// Units whose attempts are in slots, in the order of those.
-    pub(in crate::domain::mission) fn users(&self) -> impl Iterator<Item = usize> + '_ {
+    pub(in crate::domain::mission) fn occupants(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.values().filter_map(|slot| slot.user)
     }
 
@@ -57,14 +57,14 @@ mod tests {
     fn a_slot_is_released_by_the_unit_that_took_it_and_a_broken_one_comes_last() {
         let mut slots = Slots::of_this_machine(2);
         let [first, second] = [0, 1].map(|number| SlotId { host: HostId::local(), number });
-        assert_eq!(slots.free(), Some(&first));
+        assert_eq!(slots.next_free(), Some(&first));
         slots.take(&first, 7);
         slots.release(&first, 8, false);
-        assert_eq!((slots.users().collect::<Vec<_>>(), slots.free()), (vec![7], Some(&second)));
+        assert_eq!((slots.occupants().collect::<Vec<_>>(), slots.next_free()), (vec![7], Some(&second)));
         slots.release(&first, 7, true);
-        assert_eq!(slots.free(), Some(&second), "it met infrastructure");
+        assert_eq!(slots.next_free(), Some(&second), "it met infrastructure");
         let elsewhere = SlotId { host: HostId::new("build-1").unwrap(), number: 0 };
         slots.take(&elsewhere, 9);
-        assert_eq!(slots.users().count(), 0, "no such slot");
+        assert_eq!(slots.occupants().count(), 0, "no such slot");
     }
 }

@@ -27,12 +27,12 @@ pub struct Contested {
 impl Contested {
     /// Whether a change of these paths touches one of the files.
     pub fn is_touched(&self, paths: &BTreeSet<String>) -> bool {
-        overlap(&self.files, paths)
+        paths_overlap(&self.files, paths)
     }
 }
 
 /// Whether two sets of paths have one in common, or a folder and something below it.
-pub(in crate::domain::mission) fn overlap(a: &BTreeSet<String>, b: &BTreeSet<String>) -> bool {
+pub(in crate::domain::mission) fn paths_overlap(a: &BTreeSet<String>, b: &BTreeSet<String>) -> bool {
     let within = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
         one.iter().any(|path| {
             let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
@@ -56,8 +56,8 @@ mod tests {
             (&["a/b"], &["a/bc", "ab", "b"], false),
             (&[], &["a"], false),
         ] {
-            assert_eq!(overlap(&set(a), &set(b)), wanted, "{a:?} {b:?}");
-            assert_eq!(overlap(&set(b), &set(a)), wanted, "{a:?} {b:?}");
+            assert_eq!(paths_overlap(&set(a), &set(b)), wanted, "{a:?} {b:?}");
+            assert_eq!(paths_overlap(&set(b), &set(a)), wanted, "{a:?} {b:?}");
         }
     }
 }

@@ -29,7 +29,7 @@ impl Unit {
 
 /// What has been told of a unit.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Known {
+pub struct Recorded {
     /// The state that was last asked to be written.
     pub(in crate::domain::mission) asked: Option<UnitState>,
     /// The mark that is on green.
@@ -40,7 +40,7 @@ impl Unit {
     /// Whether running it again would give what is refused now, which is so for scripts only: a refusal of the change itself meets
     /// it however often it is made, and one of what was verified where that was refused before, on the same green. Green may
     /// move, and what a test says may be chance, so the first one is no reason.
-    pub(in crate::domain::mission) fn repeats(&self, landing: &Landing, class: RejectClass) -> bool {
+    pub(in crate::domain::mission) fn would_repeat(&self, landing: &Landing, class: RejectClass) -> bool {
         let verified = landing.trees();
         let same = verified.is_none() || verified == self.refused;
         self.spec.run.is_some() && class == RejectClass::Verification && same
@@ -103,7 +103,7 @@ impl UnitState {
     }
 
     /// Whether dependants may start.
-    pub fn satisfies(self) -> bool {
+    pub fn is_satisfied(self) -> bool {
         matches!(self, Self::Landed | Self::NoOp)
     }
 
@@ -114,7 +114,7 @@ impl UnitState {
 
     /// Whether dependants are blocked for good.
     pub fn blocks(self) -> bool {
-        self.terminal() && !self.satisfies()
+        self.terminal() && !self.is_satisfied()
     }
 }
 
@@ -147,7 +147,7 @@ pub struct Attempt {
 
 impl Attempt {
     /// One that starts.
-    pub(in crate::domain::mission) fn started(
+    pub(in crate::domain::mission) fn new(
         session: SessionId,
         n: u32,
         slot: SlotId,
@@ -171,12 +171,12 @@ impl Attempt {
     }
 
     /// What else the agent said. Untrusted.
-    pub fn said(&self) -> &Said {
+    pub fn details(&self) -> &Said {
         self.report.as_ref().map_or(Said::NOTHING, |report| &report.agent.said)
     }
 
     /// What a person should know.
-    pub fn notes(&self) -> &[String] {
+    pub fn warnings(&self) -> &[String] {
         self.report.as_ref().map_or(&[], |report| &report.notes)
     }
 
@@ -186,7 +186,7 @@ impl Attempt {
     }
 
     /// What the stages run in its workspace said.
-    pub fn quick(&self) -> Option<&Quick> {
+    pub fn quick_result(&self) -> Option<&Quick> {
         self.report.as_ref()?.checks.quick.as_ref()
     }
 }
@@ -238,7 +238,7 @@ pub struct Unit {
     pub verdict: Option<Verdict>,
     /// What later attempts must know, newest last.
     pub evidence: Vec<String>,
-    pub(in crate::domain::mission) known: Known,
+    pub(in crate::domain::mission) known: Recorded,
     pub(in crate::domain::mission) must_fail: AcceptPrecondition,
     pub(in crate::domain::mission) turn: Option<Turn>,
     pub(in crate::domain::mission) not_before: Millis,
@@ -281,7 +281,7 @@ impl Unit {
     }
 
     /// Whether nobody else may change the files of its turn just now.
-    pub(in crate::domain::mission) fn holds(&self) -> bool {
+    pub(in crate::domain::mission) fn holds_turn(&self) -> bool {
         let works = matches!(self.state, UnitState::Running | UnitState::Queued) || self.collect_at.is_some();
         self.turn.is_some() && works
     }

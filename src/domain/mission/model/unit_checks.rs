@@ -36,8 +36,8 @@ pub enum PreQueueCheck {
 /// How stages of a workspace ended, all together.
 pub fn quick_end(stages: &[StageResult]) -> QuickEnd {
     let any = |wanted: &dyn Fn(&StageResult) -> bool| stages.iter().any(wanted);
-    let not_run = |stage: &StageResult| stage.effective() == StageOutcome::NotRun;
-    if any(&|stage| stage.effective() == StageOutcome::Failed) {
+    let not_run = |stage: &StageResult| stage.effective_outcome() == StageOutcome::NotRun;
+    if any(&|stage| stage.effective_outcome() == StageOutcome::Failed) {
         QuickEnd::Failed
     } else if any(&|stage| not_run(stage) && stage.exit.is_none()) {
         QuickEnd::Cut
@@ -49,7 +49,7 @@ pub fn quick_end(stages: &[StageResult]) -> QuickEnd {
 }
 
 /// The question for a person when a command that judges work in the workspace is missing.
-pub(in crate::domain::mission) fn missing(quick: &Quick, unit: &UnitSpec) -> String {
+pub(in crate::domain::mission) fn missing_command_question(quick: &Quick, unit: &UnitSpec) -> String {
     format!(
         "a command that judges its work is missing, and not-run never counts as passed; install it, then `mc unit retry {}` \
          (a stage that is wrong needs a new mission): {}",
@@ -70,13 +70,13 @@ pub fn extra_stages(role: VerifyRole, unit: &UnitSpec) -> Vec<UnitCheckStage> {
         | VerifyRole::Cold
         | VerifyRole::ColdSearch => Vec::new(),
         VerifyRole::AcceptBefore => accept.into_iter().collect(),
-        VerifyRole::Extra => verify.into_iter().chain(accept).collect(),
+        VerifyRole::UnitChecks => verify.into_iter().chain(accept).collect(),
     }
 }
 
 /// The question for a person when `accept` does not fail on `green`, so that no agent is started; none when it does fail.
 pub fn not_started(unit: &UnitSpec, green: &CommitId, said: &Summary) -> Option<String> {
-    let green = green.short();
+    let green = green.short_id();
     let why = match said.outcome {
         StageOutcome::Failed => return None,
         StageOutcome::Passed => format!(
@@ -101,29 +101,29 @@ pub(in crate::domain::mission) fn could_not_run(green: &str, note: &str, so: &st
 
 /// What is said of a change of files that decide how changes are verified.
 pub fn deciding_note(paths: &[String]) -> String {
-    format!("it changes what decides how changes are verified: {}", named(paths))
+    format!("it changes what decides how changes are verified: {}", list_paths(paths))
 }
 
 /// What is said of a change of files with tests that were there before.
 pub fn tests_note(paths: &[String]) -> String {
-    format!("it edits existing tests: {}", named(paths))
+    format!("it edits existing tests: {}", list_paths(paths))
 }
 
 /// The reason for refusing a change of protected paths.
 pub(in crate::domain::mission) fn protected_reason(paths: &[String]) -> String {
-    format!("it changes paths that target.verification.protect keeps as they are: {}", named(paths))
+    format!("it changes paths that target.verification.protect keeps as they are: {}", list_paths(paths))
 }
 
 /// The reason for refusing a change that brings links out of its tree.
 pub(in crate::domain::mission) fn links_reason(links: &[String]) -> String {
-    format!("it has links that leave the tree, which queue.links refuses: {}", named(links))
+    format!("it has links that leave the tree, which queue.links refuses: {}", list_paths(links))
 }
 
 /// What a person is told of such a change where it is not refused.
 pub fn links_note(links: &[String]) -> String {
-    format!("it has links that leave the tree: {}", named(links))
+    format!("it has links that leave the tree: {}", list_paths(links))
 }
 
-fn named(paths: &[String]) -> String {
+fn list_paths(paths: &[String]) -> String {
     name_first(paths, NAMED_PATHS)
 }

@@ -2,7 +2,7 @@
 
 use super::event::Event;
 use super::record::Record;
-use crate::domain::mission::model::bookkeeping::Books;
+use crate::domain::mission::model::bookkeeping::Bookkeeping;
 use crate::domain::mission::model::turn::Contested;
 use crate::domain::mission::model::unit_checks::UnitCheckStage;
 use crate::domain::queue::{MergeSource, VerifyRole};
@@ -63,7 +63,7 @@ pub enum Command {
         /// Green.
         onto: Tip,
         /// What to write.
-        books: Arc<Books>,
+        books: Arc<Bookkeeping>,
     },
     /// Verify one tree, or answer from the snapshot store.
     Verify(VerifyOrder),

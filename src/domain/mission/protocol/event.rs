@@ -5,7 +5,7 @@
 
 use crate::domain::backlog::Offer;
 use crate::domain::mission::model::answer::{
-    Ground, Integration, LandResult, NoOffer, PinFault, Refusal, Unverified, Verification,
+    Baseline, Integration, LandResult, NoOffer, PinFault, Refusal, Unverified, Verification,
 };
 use crate::domain::mission::model::end::StopLevel;
 use crate::domain::mission::model::report::SessionReport;
@@ -48,7 +48,7 @@ pub enum Event {
         unit: UnitId,
     },
     /// Answer to [`Command::Preflight`].
-    Preflight(Result<Ground, Refusal>),
+    Preflight(Result<Baseline, Refusal>),
     /// Answer to [`Command::Establish`].
     Established(Result<(), Refusal>),
     /// Answer to [`Command::CheckTarget`]: the target's head when green does not contain it.

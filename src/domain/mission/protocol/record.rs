@@ -3,8 +3,8 @@
 //! Format 2. Variants and fields are only added, with defaults. The journals in `tests/data/journals` fold to the same state for ever.
 
 use crate::domain::backlog::SkippedItem;
-use crate::domain::mission::model::answer::{Ground, PinFault, Refusal};
-use crate::domain::mission::model::bookkeeping::Books;
+use crate::domain::mission::model::answer::{Baseline, PinFault, Refusal};
+use crate::domain::mission::model::bookkeeping::Bookkeeping;
 use crate::domain::mission::model::circuit::Operation;
 use crate::domain::mission::model::end::{ENVIRONMENT, EndReason, MissionOutcome, StopLevel};
 use crate::domain::mission::model::outcome::{AttemptClass, NextMove, RejectClass};
@@ -38,7 +38,7 @@ pub struct DecidedBy {
 
 impl DecidedBy {
     /// The rules and the version of this program.
-    pub fn this() -> Self {
+    pub fn current() -> Self {
         Self { rules: RULES, mc: env!("CARGO_PKG_VERSION").to_owned() }
     }
 }
@@ -61,7 +61,7 @@ pub enum Record {
         settings: serde_json::Value,
     },
     /// Nothing stands in the way; green is here or will be made here.
-    PreflightPassed { ground: Ground },
+    PreflightPassed { ground: Baseline },
     /// The untouched base verifies well enough to judge changes by it.
     BaselineAccepted { tip: Tip },
     /// The mission cannot start.
@@ -204,7 +204,7 @@ pub enum Record {
         landing: Option<LandingId>,
         what: String,
         error: String,
-        #[serde(default = "untold")]
+        #[serde(default = "untold_cause")]
         cause: Cause,
         at: Millis,
         again_at: Millis,
@@ -244,9 +244,9 @@ pub enum Record {
         reasons: Vec<String>,
     },
     /// Intent: marks and a session are a merge request.
-    BooksAsked { mr: RequestId, green: Tip, books: Box<Books> },
-    /// What of the books was left unwritten, and why.
-    BooksNoted { notes: Vec<String> },
+    BookkeepingRequested { mr: RequestId, green: Tip, books: Box<Bookkeeping> },
+    /// What of the bookkeeping was left unwritten, and why.
+    BookkeepingNoted { notes: Vec<String> },
     /// The merged tree is green's: nothing to land.
     MergeEmpty { landing: LandingId, mr: RequestId, source: MergeSource, at: Millis },
     /// The queue refused a merge request.
@@ -358,7 +358,7 @@ pub enum Record {
 }
 
 /// A cause that an earlier journal does not tell.
-fn untold() -> Cause {
+fn untold_cause() -> Cause {
     Cause::Unknown(String::new())
 }
 

@@ -11,20 +11,20 @@ use crate::domain::mission::model::outcome::{NextMove, RejectClass};
 use crate::domain::mission::model::unit_checks::could_not_run;
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::mission::state::mission::State;
-use crate::domain::queue::{Extra, Landing, MergeSource, Refused, VerifyRole};
+use crate::domain::queue::{Landing, MergeSource, Refused, UnitCheck, VerifyRole};
 use crate::domain::verify::{StageOutcome, telling};
 
 impl Decision<'_> {
     /// One line on what a landing showed beyond the gate, if anything.
-    pub(super) fn shown(&self, landing: &Landing) -> Option<String> {
-        landing.extra()?;
+    pub(super) fn summarize_checks(&self, landing: &Landing) -> Option<String> {
+        landing.unit_checks_result()?;
         let before = match landing.accept_before() {
             Some(before) if before.summary.outcome == StageOutcome::Failed => " (failed before)",
             _ => "",
         };
         let lines: Vec<String> = self
             .state
-            .extras(VerifyRole::Extra)
+            .unit_check_stages(VerifyRole::UnitChecks)
             .iter()
             .map(|stage| format!("`{}`{}", stage.name, if stage.name == "accept" { before } else { "" }))
             .collect();
@@ -33,9 +33,9 @@ impl Decision<'_> {
 
     /// Takes a request whose `accept` does not fail on green out of the queue, for a person to decide: its change was not shown to be
     /// wrong, and another attempt would not show more.
-    pub(super) fn hold_unproven(&mut self, landing: &Landing, before: &Extra) {
+    pub(super) fn hold_unproven(&mut self, landing: &Landing, before: &UnitCheck) {
         let Some(unit) = self.state.unit_of(landing) else { return };
-        let onto = landing.onto.commit.short();
+        let onto = landing.onto.commit.short_id();
         let since = match unit_base(self.state, landing) {
             Some(base) if base != onto => {
                 format!("; the attempt began at {base}, so another change may have brought it meanwhile")
@@ -54,7 +54,7 @@ impl Decision<'_> {
             unit.spec.id
         );
         let next = NextMove::Hold { question: question.clone(), own_work: unit.spec.run.is_none() };
-        self.note(Record::Rejected {
+        self.record(Record::Rejected {
             landing: landing.id,
             mr: landing.mr.id,
             source: landing.mr.source.clone(),
@@ -84,7 +84,7 @@ pub(super) fn refusal_reasons(refused: Refused) -> Vec<String> {
         Refused::Gate(judgement, after) => {
             let (mut reasons, refusals) = (judgement.reasons, judgement.refusals.len());
             let at = refusals.min(reasons.len());
-            reasons.splice(at..at, telling::lines(&after.delta.said));
+            reasons.splice(at..at, telling::format_quotes(&after.delta.said));
             reasons
         }
     }
@@ -93,7 +93,7 @@ pub(super) fn refusal_reasons(refused: Refused) -> Vec<String> {
 /// Short name of green as it was when the attempt behind a landing began.
 fn unit_base<'s>(state: &'s State, landing: &Landing) -> Option<&'s str> {
     let MergeSource::Unit { unit, n } = &landing.mr.source else { return None };
-    state.unit(unit)?.attempts.iter().find(|a| a.n == *n).map(|a| a.green.short())
+    state.unit(unit)?.attempts.iter().find(|a| a.n == *n).map(|a| a.green.short_id())
 }
 
 #[cfg(test)]

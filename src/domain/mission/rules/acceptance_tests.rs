@@ -2,7 +2,7 @@
 
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
-    AcceptBefore, AttemptClass, Claim, Command, DecidedBy, Event, Ground, Integration, JOURNAL_FORMAT, LandResult,
+    AcceptBefore, AttemptClass, Baseline, Claim, Command, DecidedBy, Event, Integration, JOURNAL_FORMAT, LandResult,
     Mission, NextMove, Noticed, PreQueueCheck, Quick, QuickEnd, Record, RejectClass, SessionReport, Unit, UnitState,
     Verification, VerifyRole, decide, in_workspace, quick_end,
 };
@@ -23,7 +23,7 @@ fn unit(change: impl FnOnce(&mut UnitSpec)) -> UnitSpec {
 }
 
 fn report() -> SessionReport {
-    let mut report = SessionReport::bare(ProcessEnd::Exited(0));
+    let mut report = SessionReport::from_end(ProcessEnd::Exited(0));
     (report.work.head, report.work.changed, report.agent.claim) = (Some(tip('b')), true, Some(Claim::Completed));
     report
 }
@@ -44,7 +44,7 @@ impl Play {
     fn new(unit: UnitSpec) -> Self {
         let first = Record::MissionStarted {
             format: JOURNAL_FORMAT,
-            decided_by: DecidedBy::this(),
+            decided_by: DecidedBy::current(),
             mission: MissionId::new("m1").unwrap(),
             at: 0,
             objective: String::new(),
@@ -54,7 +54,7 @@ impl Play {
         };
         let mut play = Self { state: Mission::begin(&first).unwrap(), commands: Vec::new(), records: vec![first] };
         play.event(Event::Begun);
-        play.event(Event::Preflight(Ok(Ground { tip: tip('a'), create: true, notes: Vec::new() })));
+        play.event(Event::Preflight(Ok(Baseline { tip: tip('a'), create: true, notes: Vec::new() })));
         play.says(StageOutcome::Passed);
         play.event(Event::Established(Ok(())));
         play.event(Event::TargetChecked(Ok(None)));
@@ -101,7 +101,7 @@ impl Play {
 
     /// The open verification ends like this.
     fn says(&mut self, outcome: StageOutcome) {
-        let open = self.state.verifying().cloned().expect("a verification");
+        let open = self.state.current_verification().cloned().expect("a verification");
         let summary = Summary {
             outcome,
             passed: 0,
@@ -181,7 +181,7 @@ fn p1_a_gate_that_refuses_spends_nothing_on_own_lines() {
     play.says(Failed);
     play.says(Failed);
     assert_eq!(play.unit().used, 1);
-    assert!(!play.records.iter().any(|r| matches!(r, Record::VerifyStarted { role: VerifyRole::Extra, .. })));
+    assert!(!play.records.iter().any(|r| matches!(r, Record::VerifyStarted { role: VerifyRole::UnitChecks, .. })));
 }
 
 #[test]
@@ -379,7 +379,7 @@ fn p7_a_stage_of_a_workspace_that_did_not_run_never_passes() {
 
 #[test]
 fn no_agent_is_started_where_accept_does_not_fail_and_a_person_may_want_it_all_the_same() {
-    let wanted = |play: &Play| play.state.order(&play.unit().spec.id).unwrap().accept_first;
+    let wanted = |play: &Play| play.state.attempt_order(&play.unit().spec.id).unwrap().accept_first;
     let mut play = Play::new(unit(|u| u.accept = Some("test".to_owned())));
     assert!(wanted(&play));
     let before = AcceptBefore { key: SnapshotKey("k".to_owned()), outcome: StageOutcome::Passed, runs: 1 };

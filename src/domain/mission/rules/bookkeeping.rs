@@ -13,13 +13,13 @@ use crate::domain::mission::protocol::record::Record;
 use crate::domain::values::{LandingId, Tip};
 
 impl Decision<'_> {
-    /// Begins to write the last books of a mission that everything was killed of, if that can be done. Whether it did.
+    /// Begins to write the last bookkeeping of a mission that everything was killed of, if that can be done. Whether it did.
     pub(super) fn close(&mut self, why: EndReason) -> bool {
         if !self.state.may_close(why) {
             return false;
         }
         if let Some((landing, mr)) = self.state.landing().map(|landing| (landing.id, landing.mr.id)) {
-            self.note(Record::Requeued {
+            self.record(Record::Requeued {
                 landing,
                 mr,
                 why: "the mission ends".to_owned(),
@@ -27,7 +27,7 @@ impl Decision<'_> {
                 waits_for: None,
             });
         }
-        self.note(Record::Closing { at: self.now });
+        self.record(Record::Closing { at: self.now });
         // At once, so that nothing of the round goes on in between; unless a request waits that was made before. Either goes
         // before every change of a unit, and the mission ends when it has landed.
         self.keep_books();
@@ -36,20 +36,20 @@ impl Decision<'_> {
 
     /// Queues what is to be written about the round, if anything is. Whether it did.
     pub(super) fn keep_books(&mut self) -> bool {
-        if !self.state.books_due() {
+        if !self.state.bookkeeping_due() {
             return false;
         }
         let Some(green) = self.state.green().map(|g| g.tip.clone()) else { return false };
-        let books = Box::new(self.state.put_together(&green, self.now));
-        self.note(Record::BooksAsked { mr: self.state.queue.next_request(), green, books });
+        let books = Box::new(self.state.assemble_bookkeeping(&green, self.now));
+        self.record(Record::BookkeepingRequested { mr: self.state.queue.next_request(), green, books });
         self.make_way();
         true
     }
 
-    /// Has the books written on top of green.
+    /// Has the bookkeeping written on top of green.
     pub(super) fn write_books(&mut self, id: LandingId, onto: Tip) {
-        if let Some(books) = self.state.books.clone() {
-            self.ask(Command::WriteBooks { landing: id, onto, books });
+        if let Some(books) = self.state.bookkeeping.clone() {
+            self.request(Command::WriteBooks { landing: id, onto, books });
         }
     }
 }

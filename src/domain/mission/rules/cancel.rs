@@ -25,7 +25,7 @@ impl Decision<'_> {
         if unit.state.terminal() || self.state.cancelling.contains(id) || self.state.lands_now(id) {
             return;
         }
-        self.note(Record::UnitCancelAsked { unit: id.clone(), at: self.now });
+        self.record(Record::UnitCancelAsked { unit: id.clone(), at: self.now });
         self.give_up_collecting(Some(id));
         self.kill_attempt(id);
     }
@@ -33,7 +33,7 @@ impl Decision<'_> {
     pub(super) fn kill_attempt(&mut self, id: &UnitId) {
         let open = self.state.unit(id).and_then(|u| u.attempts.last()).filter(|a| a.ended.is_none());
         if let Some(session) = open.map(|a| a.session) {
-            self.ask(Command::Cancel(JobId::Session(session)));
+            self.request(Command::Cancel(JobId::Session(session)));
         }
     }
 
@@ -45,10 +45,10 @@ impl Decision<'_> {
         };
         let settled: Vec<UnitId> = self.state.cancelling.iter().filter(quiet).cloned().collect();
         for unit in settled {
-            self.note(Record::UnitCancelled { unit: unit.clone(), reason: BY_PERSON.to_owned() });
+            self.record(Record::UnitCancelled { unit: unit.clone(), reason: BY_PERSON.to_owned() });
             self.block_dependants(&unit);
             if let Some(run) = self.state.unwanted_verification() {
-                self.ask(Command::Cancel(JobId::Run(run)));
+                self.request(Command::Cancel(JobId::Run(run)));
             }
         }
     }
@@ -60,7 +60,7 @@ impl Decision<'_> {
             return false;
         }
         let why = "its unit was cancelled".to_owned();
-        self.note(Record::Requeued { landing: landing.id, mr: landing.mr.id, why, behind: None, waits_for: None });
+        self.record(Record::Requeued { landing: landing.id, mr: landing.mr.id, why, behind: None, waits_for: None });
         true
     }
 
@@ -69,7 +69,7 @@ impl Decision<'_> {
         let open: Vec<UnitId> = self.state.cancelling.iter().cloned().collect();
         open.iter().for_each(|unit| self.kill_attempt(unit));
         if let Some(run) = self.state.unwanted_verification() {
-            self.ask(Command::Cancel(JobId::Run(run)));
+            self.request(Command::Cancel(JobId::Run(run)));
         }
     }
 }

@@ -33,8 +33,8 @@ const SUSPENDED: u8 = 6;
 
 impl Decision<'_> {
     /// Says what a failure means beyond its unit: nothing, that its cause is common, or that it still is.
-    pub(super) fn meets(&mut self, cause: &Cause, operation: Operation, by: &Witness) {
-        if self.state.killing() || cause.is_of_the_run() {
+    pub(super) fn assess_failure(&mut self, cause: &Cause, operation: Operation, by: &Witness) {
+        if self.state.is_kill_requested() || cause.is_of_the_run() {
             return;
         }
         let Some(circuit) = &self.state.circuit else {
@@ -44,34 +44,35 @@ impl Decision<'_> {
             return;
         };
         // A question of the round is asked when nothing else can be: it always is the probe.
-        let probed = match (self.state.probing(), &by.unit) {
+        let probed = match (self.state.current_probe(), &by.unit) {
             _ if operation == Operation::Plan => true,
             (Some(Probe::Queue), _) => by.slot.is_none(),
             (Some(Probe::Attempt(i)), Some(unit)) => self.state.index.get(unit) == Some(&i),
             _ => false,
         };
-        let known = circuit.knows(cause) && circuit.causes.iter().any(|(c, o)| c == cause && o.contains(&operation));
+        let known =
+            circuit.has_cause(cause) && circuit.causes.iter().any(|(c, o)| c == cause && o.contains(&operation));
         let (again_at, tries) = match probed {
             true => (self.now + self.state.policy.pause(circuit.tries + 1), circuit.tries + 1),
             false => (circuit.again_at, circuit.tries),
         };
         if probed || !known {
-            self.note(Record::CircuitKept { cause: cause.clone(), operation, at: self.now, again_at, tries });
+            self.record(Record::CircuitKept { cause: cause.clone(), operation, at: self.now, again_at, tries });
         }
     }
 
     /// Makes a cause common.
     pub(super) fn open_circuit(&mut self, cause: &Cause, operation: Operation) {
         let again_at = self.now + self.state.policy.pause(1);
-        self.note(Record::CircuitOpened { cause: cause.clone(), operation, at: self.now, again_at });
+        self.record(Record::CircuitOpened { cause: cause.clone(), operation, at: self.now, again_at });
     }
 
     /// Says what a success of operations of this kind, begun at `since`, disproves. It counts where the kind has failed, and
     /// where nothing of the kinds that failed is left to be tried.
-    pub(super) fn works(&mut self, operations: &[Operation], since: Millis) {
+    pub(super) fn assess_success(&mut self, operations: &[Operation], since: Millis) {
         let Some(circuit) = &self.state.circuit else { return };
-        let chances: Vec<Try> = self.state.chances().into_iter().map(|(chance, _)| chance).collect();
-        let probing = self.state.probing().is_some();
+        let chances: Vec<Try> = self.state.probe_candidates().into_iter().map(|(chance, _)| chance).collect();
+        let probing = self.state.current_probe().is_some();
         let stands = |(_, seen): &&(Cause, BTreeSet<Operation>)| {
             let proved =
                 operations.iter().any(|o| seen.contains(o) && (*o != Operation::Prepare || since >= circuit.opened));
@@ -81,7 +82,7 @@ impl Decision<'_> {
         };
         let causes: Vec<Cause> = circuit.causes.iter().filter(|c| !stands(c)).map(|(cause, _)| cause.clone()).collect();
         if !causes.is_empty() {
-            self.note(Record::CircuitClosed { at: self.now, causes });
+            self.record(Record::CircuitClosed { at: self.now, causes });
         }
     }
 
@@ -91,8 +92,8 @@ impl Decision<'_> {
             return false;
         }
         let cause = self.state.circuit().and_then(Circuit::cause).cloned();
-        self.note(Record::Suspended { at: self.now, code: SUSPENDED, cause });
-        self.ask(Command::Exit { code: SUSPENDED });
+        self.record(Record::Suspended { at: self.now, code: SUSPENDED, cause });
+        self.request(Command::Exit { code: SUSPENDED });
         true
     }
 }

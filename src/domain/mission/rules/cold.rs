@@ -11,19 +11,19 @@ use crate::domain::mission::model::circuit::Try;
 use crate::domain::mission::model::end::DOES_NOT_HOLD;
 use crate::domain::mission::protocol::command::{Command, JobId};
 use crate::domain::mission::protocol::record::Record;
-use crate::domain::queue::{Again, MergeSource, VerifyRole};
+use crate::domain::queue::{MergeSource, RunKind, VerifyRole};
 use crate::domain::values::Tip;
 
 impl Decision<'_> {
     /// Asks green from nothing where that is due, and judges the answer.
     pub(super) fn advance_cold(&mut self) {
-        let Some(at) = self.state.cold_next().filter(|_| self.state.verifying().is_none()) else { return };
-        let Some(position) = self.state.cold().unproven().get(at).cloned() else { return };
-        let proven = self.state.cold().proven().map(|(key, _)| key.clone());
-        let role = if self.state.cold().search().is_some() { VerifyRole::ColdSearch } else { VerifyRole::Cold };
-        let Some(found) = self.state.cold().found(&position.tip.commit).cloned() else {
-            if self.now >= self.state.queue.green_due() && self.state.lets(Try::Queue, self.now) {
-                self.verify(position.tip, role, proven, Again::First);
+        let Some(at) = self.state.cold_next().filter(|_| self.state.current_verification().is_none()) else { return };
+        let Some(position) = self.state.cold_runs().unproven_landings().get(at).cloned() else { return };
+        let proven = self.state.cold_runs().proven_snapshot().map(|(key, _)| key.clone());
+        let role = if self.state.cold_runs().search().is_some() { VerifyRole::ColdSearch } else { VerifyRole::Cold };
+        let Some(found) = self.state.cold_runs().cold_result(&position.tip.commit).cloned() else {
+            if self.now >= self.state.queue.green_due() && self.state.circuit_allows(Try::Queue, self.now) {
+                self.verify(position.tip, role, proven, RunKind::First);
             }
             return;
         };
@@ -41,9 +41,9 @@ impl Decision<'_> {
 
     /// States whether a position of green holds, and holds the queue when that names the landing since which it does not.
     pub(super) fn judge_cold(&mut self, tip: Tip, holds: bool, reasons: Vec<String>) {
-        self.note(Record::ColdJudged { tip, at: self.now, holds, reasons });
-        let Some((culprit, reasons)) = self.state.cold().culprit() else { return };
-        let (name, at) = (named(&culprit.source), culprit.tip.commit.short());
+        self.record(Record::ColdJudged { tip, at: self.now, holds, reasons });
+        let Some((culprit, reasons)) = self.state.cold_runs().culprit() else { return };
+        let (name, at) = (describe_source(&culprit.source), culprit.tip.commit.short_id());
         let reason = format!(
             "green passes only with files that earlier runs left in the workspace: since {name} landed at {at}, a run \
              without them says: {}",
@@ -52,24 +52,24 @@ impl Decision<'_> {
         let hint = format!(
             "to take it back: `mc mission stop --now`, then `mc green rollback {}`; to keep it: mend green by hand \
              (`mc verify --fresh` shows what fails), then `mc mission resume`",
-            culprit.onto.short()
+            culprit.onto.short_id()
         );
-        self.note(Record::QueueHeld { landing: None, reason, hint, code: DOES_NOT_HOLD });
+        self.record(Record::QueueHeld { landing: None, reason, hint, code: DOES_NOT_HOLD });
     }
 
     /// Kills a cold run that only fills the idle time when something wants to land.
     pub(super) fn make_way(&mut self) {
-        let cold = self.state.verifying().is_some_and(|v| v.role == VerifyRole::Cold);
+        let cold = self.state.current_verification().is_some_and(|v| v.role == VerifyRole::Cold);
         if let (true, Some(run)) = (cold, self.state.unwanted_verification()) {
-            self.ask(Command::Cancel(JobId::Run(run)));
+            self.request(Command::Cancel(JobId::Run(run)));
         }
     }
 }
 
-fn named(source: &MergeSource) -> String {
+fn describe_source(source: &MergeSource) -> String {
     match source {
         MergeSource::Unit { unit, .. } => unit.to_string(),
         MergeSource::Intake => "the target branch".to_owned(),
-        MergeSource::Books { round } => format!("what the mission wrote about round {round}"),
+        MergeSource::Bookkeeping { round } => format!("what the mission wrote about round {round}"),
     }
 }

@@ -13,13 +13,13 @@ use crate::domain::values::{SessionId, UnitId};
 
 impl Decision<'_> {
     pub(super) fn collect_again(&mut self) {
-        while self.state.may_collect() && self.state.lets(Try::Collect, self.now) {
+        while self.state.may_collect() && self.state.circuit_allows(Try::Collect, self.now) {
             let due = |i: &usize| self.state.units[*i].collect_at.is_some_and(|at| at <= self.now);
             let Some(i) = self.state.units_to_collect().find(due) else { return };
             let unit = self.state.units[i].spec.id.clone();
-            let Some(order) = self.state.order(&unit) else { return };
-            self.note(Record::CollectAsked { session: order.session, unit, n: order.n, at: self.now });
-            self.ask(Command::Adopt(order));
+            let Some(order) = self.state.attempt_order(&unit) else { return };
+            self.record(Record::CollectAsked { session: order.session, unit, n: order.n, at: self.now });
+            self.request(Command::Adopt(order));
         }
     }
 
@@ -30,22 +30,22 @@ impl Decision<'_> {
         if self.state.stopping_now() || self.state.cancelling.contains(&id) {
             return self.leave_uncollected(i, Some(trouble));
         }
-        self.meets(&trouble.cause, Operation::Collect, &self.state.witness(i));
+        self.assess_failure(&trouble.cause, Operation::Collect, &self.state.attempt_witness(i));
         let (unit, policy) = (&self.state.units[i], &self.state.policy);
-        let free = self.state.circuit().is_some() || self.state.killing();
+        let free = self.state.circuit().is_some() || self.state.is_kill_requested();
         if !free && unit.infra + 1 > policy.max_infrastructure_retries {
             let class = AttemptClass::Infrastructure;
-            let mut report = SessionReport::bare(ProcessEnd::Infrastructure(trouble));
+            let mut report = SessionReport::from_end(ProcessEnd::Infrastructure(trouble));
             report.work.unpinned = true;
             let next = self.next_move(unit, class, &report);
             self.end_session(session, class, next, Box::new(report));
             // Nobody waits for it any more; what is in the workspace is kept when that is used next.
-            self.ask(Command::Cancel(JobId::Session(session)));
+            self.request(Command::Cancel(JobId::Session(session)));
             return self.block_dependants(&id);
         }
         let again_at = if free { self.now } else { self.now + policy.pause(unit.infra + 1) };
         let n = unit.attempts.last().map_or(0, |attempt| attempt.n);
-        self.note(Record::CollectFailed { session, unit: id, n, at: self.now, again_at, trouble });
+        self.record(Record::CollectFailed { session, unit: id, n, at: self.now, again_at, trouble });
     }
 
     /// Ends an attempt whose workspace was not collected; what is in it is kept when the workspace is used next.
@@ -54,13 +54,13 @@ impl Decision<'_> {
         let next = given_up(unit);
         let Some(attempt) = unit.attempts.last().filter(|a| a.ended.is_none()) else { return };
         let (session, slot) = (attempt.session, attempt.slot.number);
-        let mut report = SessionReport::bare(ProcessEnd::Stopped);
+        let mut report = SessionReport::from_end(ProcessEnd::Stopped);
         let why = trouble.map(|trouble| format!(" ({trouble})")).unwrap_or_default();
         let told = format!("what it made is in its workspace (slot {slot}) and is kept when that is used next{why}");
         report.notes.push(told);
         report.work.unpinned = true;
         self.end_session(session, AttemptClass::Stopped, next, Box::new(report));
-        self.ask(Command::Cancel(JobId::Session(session)));
+        self.request(Command::Cancel(JobId::Session(session)));
     }
 
     /// Gives up collecting what attempts of all units, or of one, have left.

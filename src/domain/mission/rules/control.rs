@@ -19,7 +19,7 @@ impl Decision<'_> {
         if self.state.stop.is_some_and(|(now, _)| now >= level) {
             return;
         }
-        self.note(Record::StopRequested { level, at: self.now, why });
+        self.record(Record::StopRequested { level, at: self.now, why });
         if level > StopLevel::Drain {
             self.kill_running();
         }
@@ -27,36 +27,36 @@ impl Decision<'_> {
 
     /// Ends what the caps say must end.
     pub(super) fn watch_caps(&mut self) {
-        if self.state.ends_at().is_some_and(|end| self.now >= end) && !self.state.closing() {
+        if self.state.ends_at().is_some_and(|end| self.now >= end) && !self.state.is_closing() {
             self.stop(StopLevel::Now, EndReason::WallTime);
         }
     }
 
     /// Brings a stopping or held mission to its end once nothing is open. True when nothing else may happen.
-    pub(super) fn wind_down(&mut self) -> bool {
-        if self.state.over() || self.state.suspended {
+    pub(super) fn drain(&mut self) -> bool {
+        if self.state.is_over() || self.state.suspended {
             return true;
         }
-        let busy = !self.state.idle()
-            || self.state.verifying().is_some()
+        let busy = !self.state.is_idle()
+            || self.state.current_verification().is_some()
             || self.state.checking
             || self.state.landing().is_some_and(|l| l.at_work());
         let Some((level, why)) = self.state.stop else {
             if self.state.hold.is_some() && !busy {
-                self.suspend(self.state.hold_code);
+                self.suspend_mission(self.state.hold_code);
                 return true;
             }
             return self.suspend_for_trouble();
         };
         match level {
             StopLevel::Drain => {
-                let landing = match self.state.closing() {
-                    true => self.state.books.is_some(),
+                let landing = match self.state.is_closing() {
+                    true => self.state.bookkeeping.is_some(),
                     false => self.state.landing().is_some() || !self.state.queue.is_empty(),
                 };
                 let between = !matches!(self.state.stage, Stage::Baseline | Stage::Preflight | Stage::Establishing);
                 // What waits for a common cause to pass is not waited for when a person has it end.
-                let waits = self.state.circuit().is_some() && (why == EndReason::Person || self.state.closing());
+                let waits = self.state.circuit().is_some() && (why == EndReason::Person || self.state.is_closing());
                 let fails = self.state.hold.is_some() || waits || self.state.closing_fails(self.now);
                 if fails && !busy {
                     self.end_stopped(why);
@@ -74,7 +74,7 @@ impl Decision<'_> {
                 }
                 self.end_stopped(why);
             }
-            StopLevel::Interrupt if !busy => self.suspend(INTERRUPTED),
+            StopLevel::Interrupt if !busy => self.suspend_mission(INTERRUPTED),
             StopLevel::Now if !busy && self.close(why) => return false,
             StopLevel::Now if !busy => self.end_stopped(why),
             StopLevel::Interrupt | StopLevel::Now => {}
@@ -82,9 +82,9 @@ impl Decision<'_> {
         true
     }
 
-    pub(super) fn suspend(&mut self, code: u8) {
-        self.note(Record::Suspended { at: self.now, code, cause: None });
-        self.ask(Command::Exit { code });
+    pub(super) fn suspend_mission(&mut self, code: u8) {
+        self.record(Record::Suspended { at: self.now, code, cause: None });
+        self.request(Command::Exit { code });
     }
 
     pub(super) fn end_stopped(&mut self, why: EndReason) {
@@ -106,10 +106,10 @@ impl Decision<'_> {
     }
 
     /// Ends a mission whose rounds are over, or leaves it waiting when units are held for a person.
-    pub(super) fn finish(&mut self, outcome: MissionOutcome, reason: String) {
+    pub(super) fn finish_mission(&mut self, outcome: MissionOutcome, reason: String) {
         if self.state.count(UnitState::Held) > 0 && outcome != MissionOutcome::ObjectiveMet {
-            self.note(Record::Waiting { at: self.now });
-            self.ask(Command::Exit { code: UNLANDED });
+            self.record(Record::Waiting { at: self.now });
+            self.request(Command::Exit { code: UNLANDED });
             return;
         }
         self.end(outcome, reason, UNLANDED);
@@ -125,7 +125,7 @@ impl Decision<'_> {
                 UnitState::Queued => format!("{reason}; its change is pinned and was not landed"),
                 _ => reason.clone(),
             };
-            self.note(Record::UnitCancelled { unit, reason });
+            self.record(Record::UnitCancelled { unit, reason });
         }
         let unmet = self.state.rounds.last().is_some_and(|r| r.objective == Some(false));
         let clean = match outcome {
@@ -137,49 +137,49 @@ impl Decision<'_> {
             | MissionOutcome::Budget => !self.state.units.is_empty(),
             MissionOutcome::Refused | MissionOutcome::Error => false,
         };
-        let calm = self.state.hold.is_none() && self.state.cold().search().is_none();
+        let calm = self.state.hold.is_none() && self.state.cold_runs().search().is_none();
         let done = match outcome {
             // The objective says when it is enough; what else the plan source has was not asked for.
             MissionOutcome::ObjectiveMet => self.state.planned_done(),
             _ => self.state.all_done(),
         };
         let code = if clean && calm && !unmet && done { 0 } else { code };
-        self.note(Record::MissionEnded { at: self.now, outcome, reason, code });
-        self.ask(Command::Exit { code });
+        self.record(Record::MissionEnded { at: self.now, outcome, reason, code });
+        self.request(Command::Exit { code });
     }
 
     /// A new engine: every open intent is asked again, exactly once each.
-    pub(super) fn resumed(&mut self) {
-        let decided_by = Some(DecidedBy::this()).filter(|by| *by != self.state.decided_by);
-        self.note(Record::Resumed { at: self.now, decided_by });
+    pub(super) fn handle_resume(&mut self) {
+        let decided_by = Some(DecidedBy::current()).filter(|by| *by != self.state.decided_by);
+        self.record(Record::Resumed { at: self.now, decided_by });
         if self.state.paused {
-            self.note(Record::Unpaused { at: self.now });
+            self.record(Record::Unpaused { at: self.now });
         }
-        let open: Vec<UnitId> = self.state.running().map(|(u, _)| u.spec.id.clone()).collect();
+        let open: Vec<UnitId> = self.state.running_attempts().map(|(u, _)| u.spec.id.clone()).collect();
         for unit in open {
-            if let Some(order) = self.state.order(&unit) {
-                self.ask(Command::Adopt(order));
+            if let Some(order) = self.state.attempt_order(&unit) {
+                self.request(Command::Adopt(order));
             }
         }
-        if let Some(v) = self.state.verifying().cloned() {
+        if let Some(v) = self.state.current_verification().cloned() {
             let order = self.state.verify_order(v);
-            self.ask(Command::Verify(order));
+            self.request(Command::Verify(order));
         }
         self.kill_given_up();
         self.ask_landing_again();
         let green = self.state.green().map(|g| g.tip.clone());
         match (self.state.stage, green) {
-            (Stage::Preflight, _) => self.ask(Command::Preflight),
+            (Stage::Preflight, _) => self.request(Command::Preflight),
             (Stage::Establishing, Some(tip)) => {
                 let create = self.state.ground.as_ref().is_some_and(|g| g.create);
-                self.ask(Command::Establish { tip, create });
+                self.request(Command::Establish { tip, create });
             }
-            (Stage::CheckingTarget, Some(green)) => self.ask(Command::CheckTarget { green }),
+            (Stage::CheckingTarget, Some(green)) => self.request(Command::CheckTarget { green }),
             (Stage::Reading, _) => self.ask_backlog(),
-            (Stage::Evaluating, _) => self.evaluate(),
+            (Stage::Evaluating, _) => self.evaluate_round(),
             _ => {}
         }
-        if self.state.killing() {
+        if self.state.is_kill_requested() {
             self.kill_running();
         }
     }
@@ -190,7 +190,7 @@ impl Decision<'_> {
             None => self.integrate(landing.id, landing.onto, &landing.mr),
             Some(candidate) => {
                 let (id, expected) = (landing.id, landing.onto.commit);
-                self.ask(Command::Land { landing: id, candidate, expected, source: landing.mr.source });
+                self.request(Command::Land { landing: id, candidate, expected, source: landing.mr.source });
             }
         }
     }

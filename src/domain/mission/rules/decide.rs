@@ -13,8 +13,8 @@ use crate::domain::values::Millis;
 #[must_use]
 pub fn decide(state: &mut Mission, now: Millis, event: Event) -> Step {
     let mut d = Decision { state, now, step: Step::default() };
-    if !d.state.over() {
-        d.react(event);
+    if !d.state.is_over() {
+        d.handle_event(event);
         d.settle_cancelled();
         d.advance();
     }
@@ -22,34 +22,34 @@ pub fn decide(state: &mut Mission, now: Millis, event: Event) -> Step {
 }
 
 impl Decision<'_> {
-    pub(super) fn react(&mut self, event: Event) {
+    pub(super) fn handle_event(&mut self, event: Event) {
         match event {
-            Event::Begun => self.ask(Command::Preflight),
-            Event::Resumed => self.resumed(),
+            Event::Begun => self.request(Command::Preflight),
+            Event::Resumed => self.handle_resume(),
             Event::GreenSeen(tip) => self.green_seen(tip),
             Event::Tick => {}
             Event::Stop(level) => self.stop(level, EndReason::Person),
             // A stop that is decided stays so: its end is on its way.
-            Event::WithdrawStop { asked } if !self.state.stopping() => {
-                self.note(Record::StopWithdrawn { at: self.now, asked });
+            Event::WithdrawStop { asked } if !self.state.is_stopping() => {
+                self.record(Record::StopWithdrawn { at: self.now, asked });
             }
             Event::WithdrawStop { .. } => {}
             Event::Pause if !self.state.paused && self.state.stop.is_none() => {
-                self.note(Record::Paused { at: self.now })
+                self.record(Record::Paused { at: self.now })
             }
-            Event::Unpause if self.state.paused => self.note(Record::Unpaused { at: self.now }),
+            Event::Unpause if self.state.paused => self.record(Record::Unpaused { at: self.now }),
             Event::Pause | Event::Unpause => {}
             Event::RetryUnit { unit, answer } => self.retry_unit(&unit, answer),
             Event::CancelUnit { unit } => self.cancel_unit(&unit),
             Event::Preflight(result) => self.preflight(result),
-            Event::Established(result) => self.established(result),
+            Event::Established(result) => self.handle_establish(result),
             Event::TargetChecked(head) => self.target_checked(head),
             Event::BacklogRead(result) => self.backlog_read(result),
             Event::SessionEnded { session, report } => self.session_ended(session, report),
             Event::SessionBegan { session } => self.session_began(session),
             Event::NotCollected { session, trouble } => self.not_collected(session, trouble),
-            Event::Integrated { landing, result } => self.integrated(landing, result),
-            Event::Verified { run, result } => self.verified(run, result),
+            Event::Integrated { landing, result } => self.handle_integration(landing, result),
+            Event::Verified { run, result } => self.handle_verification(run, result),
             Event::LandEnded { landing, result } => self.land_ended(landing, result),
             Event::ObjectiveChecked { round, met, pins, moved } => self.objective_checked(round, met, pins, moved),
         }
@@ -57,13 +57,13 @@ impl Decision<'_> {
 
     /// Starts whatever the state allows now, until nothing more follows.
     pub(super) fn advance(&mut self) {
-        if !self.state.attached || self.state.suspended || self.state.over() {
+        if !self.state.attached || self.state.suspended || self.state.is_over() {
             return;
         }
         loop {
             let said = (self.step.records.len(), self.step.commands.len());
             self.watch_caps();
-            if self.wind_down() {
+            if self.drain() {
                 return;
             }
             self.advance_baseline();

@@ -14,13 +14,13 @@ pub(in crate::domain::mission) struct Decision<'s> {
 
 impl Decision<'_> {
     /// States a fact or intent; it holds from here on.
-    pub(super) fn note(&mut self, record: Record) {
+    pub(super) fn record(&mut self, record: Record) {
         self.state.apply(&record);
         self.step.records.push(record);
     }
 
     /// Asks something of the world.
-    pub(super) fn ask(&mut self, command: Command) {
+    pub(super) fn request(&mut self, command: Command) {
         self.step.commands.push(command);
     }
 }

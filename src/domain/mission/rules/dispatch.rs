@@ -14,30 +14,30 @@ impl Decision<'_> {
     /// Collects again what could not be kept, then fills free slots with ready units.
     pub(super) fn dispatch(&mut self) {
         self.collect_again();
-        while self.state.may_dispatch() && self.state.lets(Try::Start, self.now) {
+        while self.state.may_dispatch() && self.state.circuit_allows(Try::Start, self.now) {
             let (Some(slot), Some((i, allowance))) =
-                (self.state.slots.free().cloned(), self.state.next_start(self.now))
+                (self.state.slots.next_free().cloned(), self.state.next_start(self.now))
             else {
                 return;
             };
             if allowance == Allowance::Over {
                 return self.stop(StopLevel::Drain, EndReason::Budget);
             }
-            if !self.start(slot, i) {
+            if !self.start_attempt(slot, i) {
                 return;
             }
         }
     }
 
     /// Starts the next attempt of the unit at `i`; no where there is no green to start on.
-    pub(super) fn start(&mut self, slot: SlotId, i: usize) -> bool {
+    pub(super) fn start_attempt(&mut self, slot: SlotId, i: usize) -> bool {
         let Some(green) = self.state.green().map(|g| g.tip.commit.clone()) else { return false };
         let unit = &self.state.units[i];
         let n = u32::try_from(unit.attempts.len()).unwrap_or(u32::MAX) + 1;
         let green = if n == 1 { self.wave_base(unit).unwrap_or(green) } else { green };
         let from = unit.own_work.clone().unwrap_or_else(|| green.clone());
         let (id, evidence) = (unit.spec.id.clone(), unit.evidence.clone());
-        self.note(Record::SessionStarted {
+        self.record(Record::SessionStarted {
             session: self.state.sessions.next(),
             role: Role::Worker,
             unit: id.clone(),
@@ -49,8 +49,8 @@ impl Decision<'_> {
             from,
             evidence,
         });
-        if let Some(order) = self.state.order(&id) {
-            self.ask(Command::Start(order));
+        if let Some(order) = self.state.attempt_order(&id) {
+            self.request(Command::Start(order));
         }
         true
     }
@@ -64,7 +64,7 @@ impl Decision<'_> {
     /// A program of ours runs in a prepared workspace: whatever kept attempts from that is over.
     pub(super) fn session_began(&mut self, session: SessionId) {
         if let Some((_, started)) = self.running_session(session) {
-            self.works(&[Operation::Prepare], started);
+            self.assess_success(&[Operation::Prepare], started);
         }
     }
 
@@ -73,16 +73,16 @@ impl Decision<'_> {
         if self.state.stopping_now() {
             self.give_up_collecting(None);
         }
-        let running: Vec<SessionId> = self.state.running().map(|(_, attempt)| attempt.session).collect();
+        let running: Vec<SessionId> = self.state.running_attempts().map(|(_, attempt)| attempt.session).collect();
         for session in running {
-            self.ask(Command::Cancel(JobId::Session(session)));
+            self.request(Command::Cancel(JobId::Session(session)));
         }
-        if let Some(run) = self.state.verifying().map(|v| v.run) {
-            self.ask(Command::Cancel(JobId::Run(run)));
+        if let Some(run) = self.state.current_verification().map(|v| v.run) {
+            self.request(Command::Cancel(JobId::Run(run)));
         }
         if self.state.checking {
             let round = self.state.rounds.last().map_or(0, |r| r.index);
-            self.ask(Command::Cancel(JobId::Check { round }));
+            self.request(Command::Cancel(JobId::Check { round }));
         }
     }
 }

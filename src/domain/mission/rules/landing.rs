@@ -25,7 +25,7 @@ use crate::domain::mission::model::unit_checks::{SAME_AGAIN, links_reason, prote
 use crate::domain::mission::protocol::command::Command;
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::queue::{
-    Again, Base, Choice, Landing, MergeRequest, MergeSource, NextStep, VerifyRole, nothing_new,
+    Base, Choice, Landing, MergeRequest, MergeSource, NextStep, RunKind, VerifyRole, nothing_new,
 };
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{LandingId, RunId, Tip};
@@ -39,7 +39,7 @@ impl Decision<'_> {
     /// Verifies the untouched base, then has green made or adopted there.
     pub(super) fn advance_baseline(&mut self) {
         if self.state.stage != Stage::Baseline
-            || self.state.verifying().is_some()
+            || self.state.current_verification().is_some()
             || self.now < self.state.queue.green_due()
         {
             return;
@@ -47,66 +47,67 @@ impl Decision<'_> {
         let Some(green) = self.state.green().cloned() else { return };
         match green.base(self.state.policy.gate, self.state.policy.confirm_failures) {
             Base::Missing(again) => self.verify(green.tip.clone(), VerifyRole::Baseline, None, again),
-            Base::Unusable(reason) => self.refuse(Refusal {
-                reason: format!("the untouched base {} does not verify: {reason}", green.tip.commit.short()),
+            Base::Unusable(reason) => self.refuse_mission(Refusal {
+                reason: format!("the untouched base {} does not verify: {reason}", green.tip.commit.short_id()),
                 hint: "run the verification command in a fresh clone, mend it or the configuration, then start again"
                     .to_owned(),
                 exit: 6,
             }),
             Base::Known(..) => {
                 let create = self.state.ground.as_ref().is_some_and(|g| g.create);
-                self.note(Record::BaselineAccepted { tip: green.tip.clone() });
-                self.ask(Command::Establish { tip: green.tip, create });
+                self.record(Record::BaselineAccepted { tip: green.tip.clone() });
+                self.request(Command::Establish { tip: green.tip, create });
             }
         }
     }
 
-    pub(super) fn refuse(&mut self, refusal: Refusal) {
+    pub(super) fn refuse_mission(&mut self, refusal: Refusal) {
         let (reason, code) = (refusal.reason.clone(), refusal.exit);
-        self.note(Record::Refused { refusal });
+        self.record(Record::Refused { refusal });
         self.end(MissionOutcome::Refused, reason, code);
     }
 
-    pub(super) fn verify(&mut self, tip: Tip, role: VerifyRole, against: Option<SnapshotKey>, again: Again) {
+    pub(super) fn verify(&mut self, tip: Tip, role: VerifyRole, against: Option<SnapshotKey>, again: RunKind) {
         let cold = match again {
-            Again::First => self.state.starts_cold(role),
-            Again::Cold => true,
-            Again::Confirm(_) => self.state.policy.warm_runs,
+            RunKind::First => self.state.starts_cold(role),
+            RunKind::Cold => true,
+            RunKind::Confirm(_) => self.state.policy.warm_runs,
         };
-        let confirms = if let Again::Confirm(key) = again { Some(key) } else { None };
+        let confirms = if let RunKind::Confirm(key) = again { Some(key) } else { None };
         let run = self.state.queue.next_run();
         let landing = self.state.landing().map(|landing| landing.id).filter(|_| role.is_of_landing());
-        self.note(Record::VerifyStarted { run, landing, tip, role, at: self.now, against, confirms, cold });
+        self.record(Record::VerifyStarted { run, landing, tip, role, at: self.now, against, confirms, cold });
         if let Some(order) = self.state.queue.run(run).cloned().map(|v| self.state.verify_order(v)) {
-            self.ask(Command::Verify(order));
+            self.request(Command::Verify(order));
         }
     }
 
     /// Starts a landing if none is in progress, or asks for the next step of the one that is.
     pub(super) fn advance_landing(&mut self) {
-        if !self.state.may_land() || self.state.verifying().is_some() || self.state.stage == Stage::Baseline {
+        if !self.state.may_land() || self.state.current_verification().is_some() || self.state.stage == Stage::Baseline
+        {
             return;
         }
-        if self.state.cold_first() || !self.state.lets(Try::Queue, self.now) {
+        if self.state.cold_first() || !self.state.circuit_allows(Try::Queue, self.now) {
             return;
         }
         let Some(green) = self.state.green().cloned() else { return };
         if self.state.moved_first() && !self.judges_green(&green) {
             return;
         }
-        let waits = |request: &MergeRequest| self.state.waits(request);
+        let waits = |request: &MergeRequest| self.state.waits_for_turn(request);
         let landing = match STRATEGY.choose(&self.state.queue, self.now, waits) {
             None => return,
             Some(Choice::GoOn(landing)) => self.state.landing_by(landing).cloned(),
             Some(Choice::Begin(request)) => {
                 let Some(request) = self.state.queue.request(request).cloned() else { return };
                 let landing = self.state.queue.next_landing();
-                self.note(Record::LandingStarted { mr: request.id, landing, onto: green.tip.clone(), at: self.now });
+                self.record(Record::LandingStarted { mr: request.id, landing, onto: green.tip.clone(), at: self.now });
                 return self.integrate(landing, green.tip, &request);
             }
         };
         let Some(landing) = landing else { return };
-        let terms = self.state.terms(&landing);
+        let terms = self.state.landing_terms(&landing);
         let step = self.state.queue.next_step(&landing, &green, &terms);
         self.take_step(&landing, step);
     }
@@ -116,37 +117,39 @@ impl Decision<'_> {
         let id = landing.id;
         match step {
             NextStep::Merge => {
-                self.note(Record::StepAsked { landing: id });
+                self.record(Record::StepAsked { landing: id });
                 self.integrate(id, landing.onto.clone(), &landing.mr);
             }
             NextStep::Move => {
-                self.note(Record::StepAsked { landing: id });
+                self.record(Record::StepAsked { landing: id });
                 self.land(landing);
             }
-            NextStep::StandIn => self.note(Record::candidate(id, landing.onto.clone())),
+            NextStep::StandIn => self.record(Record::candidate(id, landing.onto.clone())),
             NextStep::Nothing => {
                 let (mr, source) = (landing.mr.id, landing.mr.source.clone());
-                self.note(Record::MergeEmpty { landing: id, mr, source, at: self.now });
+                self.record(Record::MergeEmpty { landing: id, mr, source, at: self.now });
             }
             NextStep::Verify(tip, role, against, again) => self.verify(tip, role, against, again),
-            NextStep::BaseUnusable(reason) => self.note(Record::QueueHeld {
+            NextStep::BaseUnusable(reason) => self.record(Record::QueueHeld {
                 landing: Some(id),
-                reason: format!("green at {} does not verify: {reason}", landing.onto.commit.short()),
+                reason: format!("green at {} does not verify: {reason}", landing.onto.commit.short_id()),
                 hint: "mend green (or the verification) by hand, then `mc mission resume`".to_owned(),
                 code: ENVIRONMENT,
             }),
             NextStep::Unproven(before) => self.hold_unproven(landing, &before),
-            NextStep::Refuse(refused) => self.reject(landing, RejectClass::Verification, refusal_reasons(refused)),
+            NextStep::Refuse(refused) => {
+                self.reject_landing(landing, RejectClass::Verification, refusal_reasons(refused))
+            }
             NextStep::Intend(key, verdict) => {
                 let Some(candidate) = landing.candidate().cloned() else { return };
-                self.note(Record::LandIntended {
+                self.record(Record::LandIntended {
                     landing: id,
                     candidate,
                     expected: landing.onto.commit.clone(),
                     key,
                     verdict,
                     accept_before: landing.accept_before().map(|e| e.key.clone()),
-                    extra: landing.extra().map(|e| e.key.clone()),
+                    extra: landing.unit_checks_result().map(|e| e.key.clone()),
                 });
                 self.land(landing);
             }
@@ -155,69 +158,69 @@ impl Decision<'_> {
 
     /// The step of a landing whose change green has already.
     fn already_there(&mut self, landing: &Landing) {
-        let terms = self.state.terms(landing);
+        let terms = self.state.landing_terms(landing);
         self.take_step(landing, nothing_new(landing, &terms));
     }
 
     fn land(&mut self, landing: &Landing) {
         let Some(candidate) = landing.candidate().cloned() else { return };
         let (expected, source) = (landing.onto.commit.clone(), landing.mr.source.clone());
-        self.ask(Command::Land { landing: landing.id, candidate, expected, source });
+        self.request(Command::Land { landing: landing.id, candidate, expected, source });
     }
 
     pub(super) fn integrate(&mut self, id: LandingId, onto: Tip, mr: &MergeRequest) {
         let title = match &mr.source {
             MergeSource::Unit { unit, .. } => self.state.unit(unit).map(|u| u.spec.title.clone()).unwrap_or_default(),
             MergeSource::Intake => String::new(),
-            MergeSource::Books { .. } => return self.write_books(id, onto),
+            MergeSource::Bookkeeping { .. } => return self.write_books(id, onto),
         };
         let (head, source) = (mr.head.commit.clone(), mr.source.clone());
         let contested = match &source {
-            MergeSource::Unit { unit, .. } => self.state.contested(Some(unit)),
-            MergeSource::Intake | MergeSource::Books { .. } => Vec::new(),
+            MergeSource::Unit { unit, .. } => self.state.contested_files(Some(unit)),
+            MergeSource::Intake | MergeSource::Bookkeeping { .. } => Vec::new(),
         };
-        self.ask(Command::Integrate { landing: id, onto, head, source, title, contested });
+        self.request(Command::Integrate { landing: id, onto, head, source, title, contested });
     }
 
     pub(super) fn open_landing(&self, id: LandingId) -> Option<Landing> {
         self.state.landing_by(id).filter(|landing| landing.at_work()).cloned()
     }
 
-    pub(super) fn integrated(&mut self, id: LandingId, result: Result<Integration, Trouble>) {
+    pub(super) fn handle_integration(&mut self, id: LandingId, result: Result<Integration, Trouble>) {
         let Some(landing) = self.open_landing(id).filter(|l| l.candidate().is_none()) else { return };
         let merged = result.is_ok();
-        self.merged(&landing, result);
+        self.handle_merge(&landing, result);
         if merged {
-            self.works(&[Operation::Merge], self.now);
+            self.assess_success(&[Operation::Merge], self.now);
         }
     }
 
-    pub(super) fn merged(&mut self, landing: &Landing, result: Result<Integration, Trouble>) {
+    pub(super) fn handle_merge(&mut self, landing: &Landing, result: Result<Integration, Trouble>) {
         if self.merge_given_up(landing) {
             return;
         }
         match result {
             Ok(Integration::Candidate(candidate)) => {
-                self.note(Record::candidate(landing.id, candidate));
+                self.record(Record::candidate(landing.id, candidate));
             }
             Ok(Integration::Noted { candidate, touches, notes, deciding, tests }) => {
-                self.contested(landing, candidate, touches, notes, (deciding, tests));
+                self.handle_contested(landing, candidate, touches, notes, (deciding, tests));
             }
             Ok(Integration::Links { links }) => {
-                self.reject(landing, RejectClass::Verification, vec![links_reason(&links)]);
+                self.reject_landing(landing, RejectClass::Verification, vec![links_reason(&links)]);
             }
             Ok(Integration::Unchanged) => self.already_there(landing),
-            Ok(Integration::Books { candidate, notes }) => {
+            Ok(Integration::Bookkeeping { candidate, notes }) => {
                 if !notes.is_empty() {
-                    self.note(Record::BooksNoted { notes });
+                    self.record(Record::BookkeepingNoted { notes });
                 }
                 match candidate {
-                    Some(candidate) => self.note(Record::candidate(landing.id, candidate)),
+                    Some(candidate) => self.record(Record::candidate(landing.id, candidate)),
                     None => self.already_there(landing),
                 }
             }
             Ok(Integration::Protected { paths }) => {
-                self.reject(landing, RejectClass::Verification, vec![protected_reason(&paths)]);
+                self.reject_landing(landing, RejectClass::Verification, vec![protected_reason(&paths)]);
             }
             Ok(Integration::Conflict { files, detail }) => {
                 let reason = format!("conflicts with green in {}", files.join(", "));
@@ -227,12 +230,12 @@ impl Decision<'_> {
         }
     }
 
-    pub(super) fn verified(&mut self, run: RunId, result: Result<Box<Verification>, Unverified>) {
+    pub(super) fn handle_verification(&mut self, run: RunId, result: Result<Box<Verification>, Unverified>) {
         let Some(role) = self.state.run_by(run).map(|run| run.role) else { return };
         match result {
             Ok(v) => {
                 let (ran, noticed) = (!v.reused, v.noticed);
-                self.note(Record::Verified {
+                self.record(Record::Verified {
                     run,
                     at: self.now,
                     key: v.key,
@@ -243,35 +246,37 @@ impl Decision<'_> {
                     warm: v.warm,
                 });
                 if ran {
-                    self.works(&[Operation::Verify], self.now);
+                    self.assess_success(&[Operation::Verify], self.now);
                 }
                 self.repository_changed(run, role, noticed);
             }
             Err(_) if self.state.unwanted_verification().is_some() => {
-                self.note(Record::VerificationDropped { run, at: self.now });
+                self.record(Record::VerificationDropped { run, at: self.now });
             }
-            Err(not) if not.stale => self.stale(run),
-            Err(not) => self.not_verified(run, not),
+            Err(not) if not.stale => self.handle_stale(run),
+            Err(not) => self.handle_unverified(run, not),
         }
     }
 
     /// Green is verified again, and what was made to be compared with it is made anew.
-    pub(super) fn stale(&mut self, run: RunId) {
-        self.note(Record::GreenStale { run, at: self.now });
-        if let Some(landing) = self.state.landing().filter(|landing| landing.intended().is_none()) {
+    pub(super) fn handle_stale(&mut self, run: RunId) {
+        self.record(Record::GreenStale { run, at: self.now });
+        if let Some(landing) = self.state.landing().filter(|landing| landing.intended_verdict().is_none()) {
             let (landing, mr) = (landing.id, landing.mr.id);
             let why = "green was verified with other tags, variables or tools; it is verified again first".to_owned();
-            self.note(Record::Requeued { landing, mr, why, behind: None, waits_for: None });
+            self.record(Record::Requeued { landing, mr, why, behind: None, waits_for: None });
         }
     }
 
     pub(super) fn land_ended(&mut self, id: LandingId, result: Result<LandResult, Trouble>) {
         let Some(landing) = self.open_landing(id) else { return };
-        let (Some(candidate), Some(verdict)) = (landing.candidate().cloned(), landing.intended()) else { return };
+        let (Some(candidate), Some(verdict)) = (landing.candidate().cloned(), landing.intended_verdict()) else {
+            return;
+        };
         match result {
             Ok(LandResult::Landed { now }) => {
                 let reasons = self.reasons(&landing);
-                self.note(Record::Landed {
+                self.record(Record::Landed {
                     landing: landing.id,
                     mr: landing.mr.id,
                     source: landing.mr.source,
@@ -281,12 +286,12 @@ impl Decision<'_> {
                     verdict,
                     reasons,
                 });
-                self.works(&[Operation::Merge, Operation::Verify], self.now);
+                self.assess_success(&[Operation::Merge, Operation::Verify], self.now);
             }
             Ok(LandResult::Forward { now }) => {
-                self.note(Record::GreenMoved { tip: now });
+                self.record(Record::GreenMoved { tip: now });
                 let why = "somebody moved green forward; merged and verified again".to_owned();
-                self.note(Record::Requeued {
+                self.record(Record::Requeued {
                     landing: landing.id,
                     mr: landing.mr.id,
                     why,
@@ -296,10 +301,10 @@ impl Decision<'_> {
             }
             Ok(LandResult::Back { now }) => {
                 let expected = &landing.onto.commit;
-                let found = now.map_or("is gone".to_owned(), |c| format!("stands at {}", c.short()));
-                self.note(Record::QueueHeld {
+                let found = now.map_or("is gone".to_owned(), |c| format!("stands at {}", c.short_id()));
+                self.record(Record::QueueHeld {
                     landing: Some(landing.id),
-                    reason: format!("somebody moved green back: it {found} and no longer contains {}", expected.short()),
+                    reason: format!("somebody moved green back: it {found} and no longer contains {}", expected.short_id()),
                     hint: format!(
                         "to go on: put green back to {expected} (it is pinned under refs/mc/), then `mc mission resume`; \
                          to accept the new green: `mc mission stop --now`, then `mc mission start --accept-green`"
@@ -307,7 +312,7 @@ impl Decision<'_> {
                     code: ENVIRONMENT,
                 });
             }
-            Ok(LandResult::CheckedOut { worktree }) => self.note(Record::LandingDelayed {
+            Ok(LandResult::CheckedOut { worktree }) => self.record(Record::LandingDelayed {
                 landing: id,
                 why: format!(
                     "landings wait: green is checked out in {worktree}; switch that work tree to another branch"
@@ -324,34 +329,34 @@ impl Decision<'_> {
         let known = self.state.green().is_some_and(|g| g.tip.commit != tip.commit);
         let early = matches!(self.state.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
         let landing = self.state.landing();
-        if !known || early || landing.is_some_and(|l| l.intended().is_some()) {
+        if !known || early || landing.is_some_and(|l| l.intended_verdict().is_some()) {
             return;
         }
         let open = landing.map(|l| (l.id, l.mr.id));
-        self.note(Record::GreenMoved { tip });
+        self.record(Record::GreenMoved { tip });
         if let Some((landing, mr)) = open {
-            if let Some(run) = self.state.verifying().map(|v| v.run) {
-                self.note(Record::VerificationDropped { run, at: self.now });
+            if let Some(run) = self.state.current_verification().map(|v| v.run) {
+                self.record(Record::VerificationDropped { run, at: self.now });
             }
             let why = "somebody moved green; merged and verified again".to_owned();
-            self.note(Record::Requeued { landing, mr, why, behind: None, waits_for: None });
+            self.record(Record::Requeued { landing, mr, why, behind: None, waits_for: None });
         }
     }
 
     pub(in crate::domain::mission) fn reasons(&self, landing: &Landing) -> Vec<String> {
         let before = self.state.green().and_then(|g| g.snapshot.as_ref());
-        let (Some((_, before)), Some(after)) = (before, landing.after()) else { return Vec::new() };
+        let (Some((_, before)), Some(after)) = (before, landing.gate_result()) else { return Vec::new() };
         let before = &self.state.with_flaky(before.clone());
         let mut reasons = judge(before, &after.summary, &after.delta, &self.state.demands(true)).reasons;
-        reasons.extend(self.shown(landing));
-        if let Some(made) = landing.made() {
+        reasons.extend(self.summarize_checks(landing));
+        if let Some(made) = landing.merged_candidate() {
             reasons.extend(made.notes.iter().cloned());
             reasons.extend((!made.tests.is_empty()).then(|| tests_note(&made.tests)));
         }
         reasons
     }
 
-    pub(super) fn reject(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
+    pub(super) fn reject_landing(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
         self.refuse_change(landing, class, reasons, Vec::new());
     }
 
@@ -364,13 +369,13 @@ impl Decision<'_> {
         files: Vec<String>,
     ) {
         let source = landing.mr.source.clone();
-        let repeats = self.state.unit_of(landing).is_some_and(|unit| unit.repeats(landing, class));
+        let repeats = self.state.unit_of(landing).is_some_and(|unit| unit.would_repeat(landing, class));
         if repeats && landing.candidate().is_some() {
             reasons.push(SAME_AGAIN.to_owned());
         }
         let because = reasons.join("\n");
         let next = match &source {
-            MergeSource::Intake | MergeSource::Books { .. } => NextMove::Reject { reason: because },
+            MergeSource::Intake | MergeSource::Bookkeeping { .. } => NextMove::Reject { reason: because },
             MergeSource::Unit { unit, .. } => {
                 let Some(unit) = self.state.unit(unit) else { return };
                 let budget = unit.spec.attempts.unwrap_or(self.state.policy.max_attempts).max(1);
@@ -390,7 +395,7 @@ impl Decision<'_> {
             }
         };
         let (id, mr, at) = (landing.id, landing.mr.id, self.now);
-        self.note(Record::Rejected { landing: id, mr, source: source.clone(), at, class, reasons, next, files });
+        self.record(Record::Rejected { landing: id, mr, source: source.clone(), at, class, reasons, next, files });
         if let MergeSource::Unit { unit, .. } = source {
             self.block_dependants(&unit);
         }

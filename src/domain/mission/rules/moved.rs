@@ -11,7 +11,7 @@ use crate::domain::mission::model::answer::Noticed;
 use crate::domain::mission::model::end::ENVIRONMENT;
 use crate::domain::mission::model::outcome::{NextMove, RejectClass};
 use crate::domain::mission::protocol::record::Record;
-use crate::domain::queue::{Again, Green, VerifyRole};
+use crate::domain::queue::{Green, RunKind, VerifyRole};
 use crate::domain::values::RunId;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::verdict::judge;
@@ -23,14 +23,14 @@ impl Decision<'_> {
         if held.is_none() && named.is_empty() {
             return;
         }
-        self.note(Record::RepositoryChanged { run, at: self.now, held: held.clone(), named });
+        self.record(Record::RepositoryChanged { run, at: self.now, held: held.clone(), named });
         let of_its_change = role.is_of_landing();
         let (Some(what), Some(landing)) = (held.filter(|_| of_its_change), self.state.landing().cloned()) else {
             return;
         };
         let Some(unit) = landing.mr.source.unit().cloned() else { return };
         let question = format!("{what} while its change was verified; look at it, then `mc unit retry {unit}`");
-        self.note(Record::Rejected {
+        self.record(Record::Rejected {
             landing: landing.id,
             mr: landing.mr.id,
             source: landing.mr.source,
@@ -46,19 +46,19 @@ impl Decision<'_> {
     /// the queue is held.
     pub(super) fn judges_green(&mut self, green: &Green) -> bool {
         let Some(open) = self.state.queue.foreign_move() else { return true };
-        let (good, after) = (open.good().clone(), open.after().cloned());
+        let (good, after) = (open.last_verified().clone(), open.comparison().cloned());
         let Some((key, before)) = good.snapshot.clone() else { return true };
         if self.now < self.state.queue.green_due() {
             return false;
         }
         let Some(after) = after else {
-            self.verify(green.tip.clone(), VerifyRole::MovedGreen, Some(key), Again::First);
+            self.verify(green.tip.clone(), VerifyRole::MovedGreen, Some(key), RunKind::First);
             return false;
         };
         let terms = self.state.green_terms();
         let judgement = judge(&self.state.with_flaky(before), &after.summary, &after.delta, &terms.demands);
         if judgement.lands {
-            self.note(Record::GreenAccepted { tip: green.tip.clone(), verdict: judgement.verdict });
+            self.record(Record::GreenAccepted { tip: green.tip.clone(), verdict: judgement.verdict });
             return true;
         }
         let doubtful =
@@ -68,10 +68,10 @@ impl Decision<'_> {
             return false;
         }
         if terms.doubts_names(&good, &after) {
-            self.verify(good.tip, VerifyRole::Before, None, Again::Confirm(key));
+            self.verify(good.tip, VerifyRole::Before, None, RunKind::Confirm(key));
             return false;
         }
-        let (now, then) = (green.tip.commit.short(), &good.tip.commit);
+        let (now, then) = (green.tip.commit.short_id(), &good.tip.commit);
         // The move is compared from nothing; what it is compared with need not have been.
         let (doubt, ask) = match good.warm {
             true => (
@@ -80,11 +80,11 @@ impl Decision<'_> {
             ),
             false => ("", String::new()),
         };
-        self.note(Record::QueueHeld {
+        self.record(Record::QueueHeld {
             landing: None,
             reason: format!(
                 "somebody moved green to {now}, which is worse than {}, the last commit that was verified{doubt}: {}",
-                then.short(),
+                then.short_id(),
                 judgement.reasons.join("; ")
             ),
             hint: format!(

@@ -7,7 +7,7 @@ use crate::domain::mission::model::circuit::Operation;
 use crate::domain::mission::model::outcome::{AttemptClass, NextMove, cause_of, is_collected};
 use crate::domain::mission::model::report::{AcceptBefore, Claim, Quick, QuickEnd, SessionReport, Unkept};
 use crate::domain::mission::model::unit::{Unit, UnitState};
-use crate::domain::mission::model::unit_checks::{PreQueueCheck, missing};
+use crate::domain::mission::model::unit_checks::{PreQueueCheck, missing_command_question};
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, SessionId, UnitId};
@@ -18,14 +18,14 @@ impl Decision<'_> {
         let stopped = self.state.units[i].has_recorded_stop();
         let class = classify(&report, self.state.units[i].spec.run.is_some(), stopped);
         if class == AttemptClass::Infrastructure {
-            self.meets(&cause_of(&report), Operation::Prepare, &self.state.witness(i));
+            self.assess_failure(&cause_of(&report), Operation::Prepare, &self.state.attempt_witness(i));
         }
         let unit = &self.state.units[i];
         let (id, next) = (unit.spec.id.clone(), self.next_move(unit, class, &report));
         let collected = is_collected(class, &report);
         self.end_session(session, class, next, report);
         if collected {
-            self.works(&[Operation::Prepare, Operation::Collect], started);
+            self.assess_success(&[Operation::Prepare, Operation::Collect], started);
         }
         self.block_dependants(&id);
         self.make_way();
@@ -48,8 +48,8 @@ impl Decision<'_> {
     ) {
         let named = self.state.attempt_by(session).map(|(unit, attempt)| (unit.spec.id.clone(), attempt.n));
         let Some((unit, n)) = named else { return };
-        self.note(Record::SessionEnded { session, at: self.now, report });
-        self.note(Record::AttemptJudged { session, unit, n, at: self.now, class, next });
+        self.record(Record::SessionEnded { session, at: self.now, report });
+        self.record(Record::AttemptJudged { session, unit, n, at: self.now, class, next });
     }
 
     pub(in crate::domain::mission) fn next_move(
@@ -61,13 +61,13 @@ impl Decision<'_> {
         if self.state.cancelling.contains(&unit.spec.id) {
             return given_up(unit);
         }
-        match self.by_class(unit, class, report) {
+        match self.next_move_by_class(unit, class, report) {
             NextMove::Retry { because, .. }
                 if class != AttemptClass::Stopped
                     && !self.is_nobodys(class, report)
                     && self.state.starts_used(unit) =>
             {
-                let last = if because.is_empty() { ended(&report.run.end) } else { because };
+                let last = if because.is_empty() { describe_end(&report.run.end) } else { because };
                 NextMove::Fail { reason: starts_reason(unit, &last) }
             }
             next => next,
@@ -80,7 +80,7 @@ impl Decision<'_> {
         common && !cause_of(report).is_of_the_run()
     }
 
-    pub(super) fn by_class(&self, unit: &Unit, class: AttemptClass, report: &SessionReport) -> NextMove {
+    pub(super) fn next_move_by_class(&self, unit: &Unit, class: AttemptClass, report: &SessionReport) -> NextMove {
         let policy = &self.state.policy;
         let agent = unit.spec.run.is_none();
         let budget = unit.spec.attempts.unwrap_or(policy.max_attempts).max(1);
@@ -107,7 +107,9 @@ impl Decision<'_> {
             AttemptClass::Changed => NextMove::Queue { mr: self.state.queue.next_request() },
             AttemptClass::NoOp => NextMove::NoOp,
             AttemptClass::Held => match &report.checks.quick {
-                Some(quick) => NextMove::Hold { question: missing(quick, &unit.spec), own_work: agent },
+                Some(quick) => {
+                    NextMove::Hold { question: missing_command_question(quick, &unit.spec), own_work: agent }
+                }
                 None => NextMove::Hold {
                     question: report.hold.clone().unwrap_or_else(|| report.agent.summary.clone()),
                     own_work: false,
@@ -124,7 +126,7 @@ impl Decision<'_> {
                     report.work.left_out(Unkept::Refused).take(3).map(|left| left.path.as_str()).collect();
                 consuming(&format!("left files that no commit of git can hold ({})", names.join(", ")))
             }
-            AttemptClass::FailedWork => consuming(&format!("failed ({})", ended(&report.run.end))),
+            AttemptClass::FailedWork => consuming(&format!("failed ({})", describe_end(&report.run.end))),
             AttemptClass::FailedTimeout => consuming(&format!("used up its time{limit}")),
             AttemptClass::FailedStalled => consuming(&format!("gave no sign of life{limit}")),
             AttemptClass::Continue if unit.continues + 1 > policy.max_continues => {
@@ -140,7 +142,11 @@ impl Decision<'_> {
                 because: String::new(),
             },
             AttemptClass::Infrastructure if unit.infra + 1 > policy.max_infrastructure_retries => NextMove::Fail {
-                reason: format!("infrastructure failed {} times, last: {}", unit.infra + 1, ended(&report.run.end)),
+                reason: format!(
+                    "infrastructure failed {} times, last: {}",
+                    unit.infra + 1,
+                    describe_end(&report.run.end)
+                ),
             },
             AttemptClass::Infrastructure => NextMove::Retry {
                 not_before: self.now + policy.pause(unit.infra + 1),
@@ -171,7 +177,7 @@ impl Decision<'_> {
             }
             open.extend(unit.dependants.iter().copied());
             let unit = unit.spec.id.clone();
-            self.note(Record::UnitBlocked { unit, cause: cause.clone() });
+            self.record(Record::UnitBlocked { unit, cause: cause.clone() });
         }
     }
 
@@ -184,14 +190,14 @@ impl Decision<'_> {
         if !fresh {
             return;
         }
-        self.note(Record::UnitRetried { unit: id.clone(), at: self.now, answer });
+        self.record(Record::UnitRetried { unit: id.clone(), at: self.now, answer });
         let mut open = self.state.units[i].dependants.clone();
         while let Some(d) = open.pop() {
             let unit = &self.state.units[d];
             if unit.state == UnitState::Blocked && unit.blocked_by.as_ref() == Some(id) {
                 open.extend(unit.dependants.iter().copied());
                 let unit = unit.spec.id.clone();
-                self.note(Record::UnitUnblocked { unit });
+                self.record(Record::UnitUnblocked { unit });
             }
         }
         self.block_orphans();
@@ -207,7 +213,7 @@ pub(super) fn starts_reason(unit: &Unit, last: &str) -> String {
 /// author something (failed, blocked) or, of an agent, where nothing changed anyway. A run that says of itself that it was
 /// stopped counts as stopped only with a stop on record: who can write the files of a run could say so too.
 pub(in crate::domain::mission) fn classify(report: &SessionReport, script: bool, stop_recorded: bool) -> AttemptClass {
-    if report.checks.accept.as_ref().is_some_and(AcceptBefore::doubts) {
+    if report.checks.accept.as_ref().is_some_and(AcceptBefore::is_doubtful) {
         return AttemptClass::Held;
     }
     match &report.run.end {
@@ -250,7 +256,7 @@ pub(in crate::domain::mission) fn classify(report: &SessionReport, script: bool,
     }
     let declared = script || report.agent.claim == Some(Claim::Completed);
     if let (true, Some(class)) =
-        (report.work.changed || declared, refused(report.checks.quick.as_ref(), report.work.changed))
+        (report.work.changed || declared, class_by_quick(report.checks.quick.as_ref(), report.work.changed))
     {
         return class;
     }
@@ -261,7 +267,7 @@ pub(in crate::domain::mission) fn classify(report: &SessionReport, script: bool,
     }
 }
 
-fn ended(end: &ProcessEnd) -> String {
+fn describe_end(end: &ProcessEnd) -> String {
     match end {
         ProcessEnd::Stopped => "killed, with no stop of mc on record".to_owned(),
         end => end.to_string(),
@@ -282,7 +288,7 @@ pub fn in_workspace(report: &SessionReport, unit: &UnitSpec) -> Option<PreQueueC
 }
 
 /// The class of an attempt by what ran in its workspace, when that stands in the way of what it would be otherwise.
-pub(super) fn refused(quick: Option<&Quick>, changed: bool) -> Option<AttemptClass> {
+pub(super) fn class_by_quick(quick: Option<&Quick>, changed: bool) -> Option<AttemptClass> {
     match quick?.end {
         QuickEnd::Passed => None,
         QuickEnd::Missing => Some(AttemptClass::Held),

@@ -3,7 +3,7 @@
 use super::decision::Decision;
 use crate::domain::backlog;
 use crate::domain::backlog::Offer;
-use crate::domain::mission::model::answer::{Ground, NoOffer, PinFault, Refusal};
+use crate::domain::mission::model::answer::{Baseline, NoOffer, PinFault, Refusal};
 use crate::domain::mission::model::circuit::Operation;
 use crate::domain::mission::model::round::Stage;
 use crate::domain::mission::protocol::command::Command;
@@ -18,24 +18,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Decision<'_> {
-    pub(super) fn preflight(&mut self, result: Result<Ground, Refusal>) {
+    pub(super) fn preflight(&mut self, result: Result<Baseline, Refusal>) {
         if self.state.stage != Stage::Preflight {
             return;
         }
         match result {
-            Ok(ground) => self.note(Record::PreflightPassed { ground }),
-            Err(refusal) => self.refuse(refusal),
+            Ok(ground) => self.record(Record::PreflightPassed { ground }),
+            Err(refusal) => self.refuse_mission(refusal),
         }
     }
 
-    pub(super) fn established(&mut self, result: Result<(), Refusal>) {
+    pub(super) fn handle_establish(&mut self, result: Result<(), Refusal>) {
         if self.state.stage != Stage::Establishing {
             return;
         }
         match (result, self.state.green().map(|g| g.tip.clone())) {
-            (Ok(()), Some(tip)) => self.note(Record::Established { tip }),
+            (Ok(()), Some(tip)) => self.record(Record::Established { tip }),
             (Ok(()), None) => {}
-            (Err(refusal), _) => self.refuse(refusal),
+            (Err(refusal), _) => self.refuse_mission(refusal),
         }
     }
 
@@ -47,9 +47,9 @@ impl Decision<'_> {
             Ok(head) => head,
             Err(trouble) => return self.step_failed(None, "looking at the target branch", trouble),
         };
-        self.works(&[Operation::Plan], self.now);
+        self.assess_success(&[Operation::Plan], self.now);
         let intake = head.map(|head| Intake { mr: self.state.queue.next_request(), head });
-        self.note(Record::TargetSeen { intake });
+        self.record(Record::TargetSeen { intake });
         self.make_way();
     }
 
@@ -60,35 +60,35 @@ impl Decision<'_> {
         if let Err(NoOffer::Trouble(trouble)) = result {
             return self.step_failed(None, "reading the backlog", trouble);
         }
-        self.works(&[Operation::Plan], self.now);
-        let round = self.round();
+        self.assess_success(&[Operation::Plan], self.now);
+        let round = self.current_round();
         match result {
-            Ok(offer) => self.plan(offer),
-            Err(NoOffer::Faulty(reason)) => self.note(Record::PlanUnreadable { round, reason }),
+            Ok(offer) => self.plan_round(offer),
+            Err(NoOffer::Faulty(reason)) => self.record(Record::PlanUnreadable { round, reason }),
             Err(NoOffer::Trouble(_)) => {}
         }
     }
 
-    pub(super) fn round(&self) -> u32 {
+    pub(super) fn current_round(&self) -> u32 {
         self.state.rounds.last().map_or(0, |r| r.index)
     }
 
     /// Makes the round's plan from what the source offers: units the mission does not know yet, as many as allowed.
-    pub(super) fn plan(&mut self, mut offer: Offer) {
-        let round = self.round();
-        let reopened = offer.reopen(&self.named());
+    pub(super) fn plan_round(&mut self, mut offer: Offer) {
+        let round = self.current_round();
+        let reopened = offer.reopen_items(&self.named_units());
         let Offer { units: offered, satisfied, mut aside, .. } = offer;
         let done: BTreeSet<UnitId> = satisfied.into_iter().collect();
         let mut fresh: Vec<UnitSpec> =
-            offered.into_iter().filter(|u| !done.contains(&u.id) && self.wanted(&u.id)).collect();
+            offered.into_iter().filter(|u| !done.contains(&u.id) && self.is_wanted(&u.id)).collect();
         if self.state.plan.is_none() {
             // Names were resolved when the backlog was read: what is missing here was given up there.
             let mut here = done.clone();
             here.extend(self.state.units.iter().map(|u| u.spec.id.clone()));
             let (kept, waiting) = graph::without_waiting(fresh, &here);
             here.extend(kept.iter().map(|u| u.id.clone()));
-            aside.retain(|item| self.wanted(&item.unit));
-            aside.extend(backlog::waiting(&waiting, &here));
+            aside.retain(|item| self.is_wanted(&item.unit));
+            aside.extend(backlog::skipped_items(&waiting, &here));
             fresh = kept;
         }
         // A plan drops what needs no wave; the journal keeps dependencies as written, to block what an earlier round failed.
@@ -99,7 +99,7 @@ impl Decision<'_> {
             Ok(plan) => plan,
             Err(findings) => {
                 let reason = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                self.note(Record::PlanUnreadable { round, reason });
+                self.record(Record::PlanUnreadable { round, reason });
                 return;
             }
         };
@@ -110,7 +110,7 @@ impl Decision<'_> {
         let left_over = whole.units.len().saturating_sub(limit);
         let plan = if left_over == 0 { Ok(whole) } else { Plan::build(first_units(&whole, limit), &known) };
         match plan {
-            Ok(plan) => self.note(Record::RoundPlanned {
+            Ok(plan) => self.record(Record::RoundPlanned {
                 round,
                 units: plan.units.into_iter().map(|u| Arc::new(written.get(&u.id).cloned().unwrap_or(u))).collect(),
                 edges: plan.edges,
@@ -121,21 +121,21 @@ impl Decision<'_> {
             }),
             Err(findings) => {
                 let reason = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                self.note(Record::PlanUnreadable { round, reason });
+                self.record(Record::PlanUnreadable { round, reason });
             }
         }
         self.block_orphans();
     }
 
     /// Closed items that this mission is to take up: those that a person named, each once.
-    pub(super) fn named(&self) -> BTreeSet<UnitId> {
+    pub(super) fn named_units(&self) -> BTreeSet<UnitId> {
         let policy = &self.state.policy;
         let named = policy.only.iter().chain(policy.reopen.iter().map(|(unit, _)| unit));
         named.filter(|id| self.state.unit(id).is_none()).cloned().collect()
     }
 
     /// Whether a unit of the plan source is new to the mission and among those it was started for.
-    pub(super) fn wanted(&self, id: &UnitId) -> bool {
+    pub(super) fn is_wanted(&self, id: &UnitId) -> bool {
         let only = &self.state.policy.only;
         (only.is_empty() || only.contains(id)) && self.state.unit(id).is_none()
     }
@@ -161,33 +161,36 @@ impl Decision<'_> {
         pins: Vec<PinFault>,
         moved: Option<Tip>,
     ) {
-        if self.state.stage != Stage::Evaluating || round != self.round() || self.state.stage_again_at.is_some() {
+        if self.state.stage != Stage::Evaluating || round != self.current_round() || self.state.stage_again_at.is_some()
+        {
             return;
         }
         if !pins.is_empty() {
-            self.note(Record::PinsFaulty { round, at: self.now, pins });
+            self.record(Record::PinsFaulty { round, at: self.now, pins });
         }
         if let Some(tip) = moved {
             self.green_seen(tip);
         }
         let met = match met {
-            Err(trouble) if !self.state.killing() => return self.step_failed(None, "the objective's check", trouble),
+            Err(trouble) if !self.state.is_kill_requested() => {
+                return self.step_failed(None, "the objective's check", trouble);
+            }
             met => met == Ok(true),
         };
-        if self.state.killing() && !met {
+        if self.state.is_kill_requested() && !met {
             // A check that was killed says nothing about the objective; it is made again after a resume.
             self.step_failed(None, "the objective's check", "killed".to_owned().into());
             return;
         }
-        self.works(&[Operation::Plan], self.now);
+        self.assess_success(&[Operation::Plan], self.now);
         self.close_round(self.state.policy.has_check.then_some(met));
     }
 
     pub(super) fn close_round(&mut self, objective: Option<bool>) {
-        let round = self.round();
+        let round = self.current_round();
         let units = self.state.units.iter().rev().take_while(|u| u.round == round).count();
         let landed = self.state.rounds.last().map_or(0, |r| r.landed);
-        self.note(Record::RoundClosed {
+        self.record(Record::RoundClosed {
             round,
             at: self.now,
             landed,
@@ -199,18 +202,19 @@ impl Decision<'_> {
     /// The next step of the round, if it is due.
     pub(super) fn advance_round(&mut self) {
         // A verification that nobody wants any more is waited for too: its processes must be proven gone.
-        let free = self.state.verifying().is_none_or(|v| v.role == VerifyRole::Cold && self.state.cold_can_wait());
+        let free =
+            self.state.current_verification().is_none_or(|v| v.role == VerifyRole::Cold && self.state.cold_can_wait());
         let quiet = self.state.landing().is_none() && self.state.queue.is_empty() && free;
         match self.state.stage {
             Stage::Intake if quiet => {
-                let round = self.round();
-                self.note(Record::PlanAsked { round });
+                let round = self.current_round();
+                self.record(Record::PlanAsked { round });
                 match self.state.plan.clone() {
-                    Some(plan) => self.plan(Offer { units: plan.to_vec(), ..Offer::default() }),
+                    Some(plan) => self.plan_round(Offer { units: plan.to_vec(), ..Offer::default() }),
                     None => self.ask_backlog(),
                 }
             }
-            Stage::Working if quiet && self.state.active == 0 && self.state.idle() => self.next_wave(),
+            Stage::Working if quiet && self.state.active == 0 && self.state.is_idle() => self.next_wave(),
             Stage::BetweenRounds => self.next_round(),
             _ => self.ask_again(),
         }
@@ -224,24 +228,24 @@ impl Decision<'_> {
         if !(due && free && open) {
             return;
         }
-        self.note(Record::StageAsked { at: self.now });
+        self.record(Record::StageAsked { at: self.now });
         match (self.state.stage, self.state.green().map(|g| g.tip.clone())) {
-            (Stage::CheckingTarget, Some(green)) => self.ask(Command::CheckTarget { green }),
+            (Stage::CheckingTarget, Some(green)) => self.request(Command::CheckTarget { green }),
             (Stage::Reading, _) => self.ask_backlog(),
-            (Stage::Evaluating, _) => self.evaluate(),
+            (Stage::Evaluating, _) => self.evaluate_round(),
             _ => {}
         }
     }
 
     pub(super) fn ask_backlog(&mut self) {
         if let Some(green) = self.state.green().map(|g| g.tip.clone()) {
-            let outside = self.state.outside.as_ref().map(|outside| outside.head.clone());
-            self.ask(Command::ReadBacklog { green, outside });
+            let outside = self.state.refused_target.as_ref().map(|outside| outside.head.clone());
+            self.request(Command::ReadBacklog { green, outside });
         }
     }
 
     pub(super) fn next_wave(&mut self) {
-        let held = self.state.hold.is_some() || self.state.cold().search().is_some();
+        let held = self.state.hold.is_some() || self.state.cold_runs().search().is_some();
         if self.state.paused || self.state.stop.is_some() || held {
             return;
         }
@@ -250,41 +254,41 @@ impl Decision<'_> {
         if wave < open.waves.len() {
             let Some(green) = self.state.green().map(|g| g.tip.commit.clone()) else { return };
             let wave = u32::try_from(wave).unwrap_or(u32::MAX);
-            self.note(Record::WaveOpened { round, wave, at: self.now, green });
+            self.record(Record::WaveOpened { round, wave, at: self.now, green });
             return;
         }
         if self.keep_books() {
             return;
         }
-        self.note(Record::RoundWorked { round });
-        self.evaluate();
+        self.record(Record::RoundWorked { round });
+        self.evaluate_round();
     }
 
     /// Has the round's checkpoint pinned and the objective's check run, before the round is closed.
-    pub(super) fn evaluate(&mut self) {
+    pub(super) fn evaluate_round(&mut self) {
         match self.state.green().map(|g| g.tip.clone()) {
             Some(green) => {
-                let round = self.round();
-                self.ask(Command::CheckObjective { round, green, pins: self.state.pins() });
+                let round = self.current_round();
+                self.request(Command::CheckObjective { round, green, pins: self.state.pins() });
             }
             None => self.close_round(None),
         }
     }
 
     pub(super) fn next_round(&mut self) {
-        let held = self.state.hold.is_some() || self.state.cold().search().is_some() || self.state.moved_first();
+        let held = self.state.hold.is_some() || self.state.cold_runs().search().is_some() || self.state.moved_first();
         if self.state.paused || held {
             return;
         }
         if self.state.stop.is_some() {
             return;
         }
-        let round = self.round();
-        if let Some((outcome, reason)) = self.state.finished() {
+        let round = self.current_round();
+        if let Some((outcome, reason)) = self.state.mission_outcome() {
             if self.state.green_pending() {
                 return;
             }
-            self.finish(outcome, reason);
+            self.finish_mission(outcome, reason);
             return;
         }
         let due = self.state.rounds.last().and_then(|r| r.closed).map_or(0, |at| at + self.state.policy.cooldown);
@@ -292,13 +296,13 @@ impl Decision<'_> {
             return;
         }
         let Some(green) = self.state.green().map(|g| g.tip.clone()) else { return };
-        self.note(Record::RoundOpened { round: round + 1, at: self.now });
-        self.ask(Command::CheckTarget { green });
+        self.record(Record::RoundOpened { round: round + 1, at: self.now });
+        self.request(Command::CheckTarget { green });
     }
 }
 
 /// The first units of a plan by wave, priority and file order; closed under dependencies because waves are.
 fn first_units(plan: &Plan, limit: usize) -> Vec<UnitSpec> {
-    let chosen: BTreeSet<usize> = plan.waves().into_iter().flatten().take(limit).collect();
+    let chosen: BTreeSet<usize> = plan.group_waves().into_iter().flatten().take(limit).collect();
     chosen.into_iter().map(|i| plan.units[i].clone()).collect()
 }

@@ -14,14 +14,15 @@ use crate::domain::values::{LandingId, Millis, RunId};
 
 impl Decision<'_> {
     /// A setup command that says no twice in the same words on the base is no trouble of the host that passes.
-    pub(super) fn not_verified(&mut self, run: RunId, not: Unverified) {
+    pub(super) fn handle_unverified(&mut self, run: RunId, not: Unverified) {
         let landing = self.state.landing().map(|landing| landing.id);
         let before = self.state.queue.failures(landing);
-        let again = not.setup.is_some() && before.setup().is_some_and(|said| wording(said) == wording(&not.why));
-        if again && self.state.stage == Stage::Baseline && !self.state.killing() {
+        let again =
+            not.setup.is_some() && before.setup().is_some_and(|said| strip_numbers(said) == strip_numbers(&not.why));
+        if again && self.state.stage == Stage::Baseline && !self.state.is_kill_requested() {
             let hint =
                 "mend target.setup or what it works on, commit that, then start again; `mc doctor --baseline` tries it";
-            self.refuse(Refusal {
+            self.refuse_mission(Refusal {
                 reason: format!("twice in the same way: {}", not.why),
                 hint: hint.to_owned(),
                 exit: 6,
@@ -31,11 +32,11 @@ impl Decision<'_> {
         let cold = |v: &VerificationRun| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch);
         let position = self.state.run_by(run).filter(|v| cold(v)).map(|v| v.tip.clone());
         let often = before.row() + 1 >= MAX_STEP_FAILURES && self.state.circuit().is_none();
-        if let (true, Some(tip)) = (again && often && !self.state.killing(), position) {
+        if let (true, Some(tip)) = (again && often && !self.state.is_kill_requested(), position) {
             // A preparation that earlier runs made unnecessary is as good as a test that fails without them; but it may
             // be trouble of the host, so it is tried for a while.
             let (what, error, at) = ("verification".to_owned(), not.why.clone(), self.now);
-            self.note(Record::StepFailed {
+            self.record(Record::StepFailed {
                 run: Some(run),
                 landing,
                 what,
@@ -64,9 +65,9 @@ impl Decision<'_> {
         Unverified { why, cause, setup, .. }: Unverified,
     ) {
         let (what, at) = (what.to_owned(), self.now);
-        if self.state.killing() {
+        if self.state.is_kill_requested() {
             // A kill we asked for is no failure of the host; the step is asked again after a resume.
-            self.note(Record::StepFailed { run, landing, what, error: why, cause, at, again_at: at, setup });
+            self.record(Record::StepFailed { run, landing, what, error: why, cause, at, again_at: at, setup });
             return;
         }
         let failures = 1 + match (run, landing) {
@@ -76,19 +77,28 @@ impl Decision<'_> {
         if self.state.stage == Stage::Baseline {
             let again_at = at + self.state.policy.pause(failures);
             let told = format!("{what} failed {failures} times: {why}");
-            self.note(Record::StepFailed { run, landing, what, error: why, cause: cause.clone(), at, again_at, setup });
+            self.record(Record::StepFailed {
+                run,
+                landing,
+                what,
+                error: why,
+                cause: cause.clone(),
+                at,
+                again_at,
+                setup,
+            });
             if failures >= MAX_STEP_FAILURES {
                 let hint = format!("{}; `mc where` names the logs", cause.remedy());
-                self.refuse(Refusal { reason: told, hint, exit: 6 });
+                self.refuse_mission(Refusal { reason: told, hint, exit: 6 });
             }
             return;
         }
-        self.meets(&cause, operation, &self.state.queue_witness());
+        self.assess_failure(&cause, operation, &self.state.queue_witness());
         let all =
             failures + landing.and_then(|id| self.state.landing_by(id)).map_or(0, |landing| landing.mr.failures());
         // All others wait for what green is found to be.
         let of_green = self.state.asks_green();
-        let alone = of_green || self.state.queue().all(|request| self.state.waits(request));
+        let alone = of_green || self.state.queue().all(|request| self.state.waits_for_turn(request));
         if self.state.circuit().is_none() && all >= MAX_STEP_FAILURES && alone {
             // No other request tells whether it is this one's fault; what green is found to be is nobody's.
             if of_green || !self.state.others_passed() {
@@ -96,7 +106,7 @@ impl Decision<'_> {
             }
         }
         let again_at = if self.state.circuit().is_some() { at } else { at + self.state.policy.pause(all) };
-        self.note(Record::StepFailed {
+        self.record(Record::StepFailed {
             run,
             landing,
             what: what.clone(),
@@ -114,13 +124,13 @@ impl Decision<'_> {
     /// Lets the other requests go first: the candidate of this one may be what is broken (pruned, for one), and is made
     /// again. If others passed since it stepped behind before, the failure is its unit's own.
     pub(super) fn step_behind(&mut self, what: &str, error: &str, failures: u32, again_at: Millis) {
-        let Some(landing) = self.state.landing().cloned().filter(|l| l.intended().is_none()) else { return };
+        let Some(landing) = self.state.landing().cloned().filter(|l| l.intended_verdict().is_none()) else { return };
         let own = self.state.circuit().is_none() && self.state.others_passed();
         let unit = landing.mr.source.unit().and_then(|unit| self.state.unit(unit)).filter(|_| own);
         if let Some(unit) = unit.filter(|unit| unit.infra + 1 > self.state.policy.max_infrastructure_retries) {
             let id = unit.spec.id.clone();
             let reason = format!("{what} failed {failures} times while other changes passed, last: {error}");
-            self.note(Record::Rejected {
+            self.record(Record::Rejected {
                 landing: landing.id,
                 mr: landing.mr.id,
                 source: landing.mr.source,
@@ -134,7 +144,7 @@ impl Decision<'_> {
         }
         let behind = Behind { again_at, failures, own_fault: unit.is_some() };
         let why = format!("{what} failed {failures} times: merged again, behind the others");
-        self.note(Record::Requeued {
+        self.record(Record::Requeued {
             landing: landing.id,
             mr: landing.mr.id,
             why,
@@ -145,6 +155,6 @@ impl Decision<'_> {
 }
 
 /// A message without its numbers: times and the number of a try differ from try to try.
-fn wording(text: &str) -> String {
+fn strip_numbers(text: &str) -> String {
     text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }

@@ -21,7 +21,7 @@ use crate::domain::values::{Tip, UnitId};
 
 impl Decision<'_> {
     /// A candidate that touches files of other units' turns: it waits for the one that holds them, or goes before all.
-    pub(super) fn contested(
+    pub(super) fn handle_contested(
         &mut self,
         landing: &Landing,
         candidate: Tip,
@@ -34,10 +34,10 @@ impl Decision<'_> {
             Some((unit, n)) => {
                 let why = format!("{unit} has its turn for files that this touches; it waits for attempt {n} of that");
                 let waits_for = Some((unit, n));
-                self.note(Record::Requeued { landing: landing.id, mr: landing.mr.id, why, behind: None, waits_for });
+                self.record(Record::Requeued { landing: landing.id, mr: landing.mr.id, why, behind: None, waits_for });
             }
             None => {
-                self.note(Record::CandidateMade { landing: landing.id, candidate, touches, notes, deciding, tests })
+                self.record(Record::CandidateMade { landing: landing.id, candidate, touches, notes, deciding, tests })
             }
         }
     }
@@ -45,10 +45,10 @@ impl Decision<'_> {
     /// Starts units whose turn begins, before the next landing could take their files from them.
     pub(super) fn begin_turns(&mut self) {
         while self.state.may_dispatch()
-            && self.state.lets(Try::Start, self.now)
-            && let (Some(slot), Some(i)) = (self.state.slots.free().cloned(), self.state.next_turn(self.now))
-            && self.state.allowance(&self.state.units[i]) == Allowance::Start
-            && self.start(slot, i)
+            && self.state.circuit_allows(Try::Start, self.now)
+            && let (Some(slot), Some(i)) = (self.state.slots.next_free().cloned(), self.state.next_turn(self.now))
+            && self.state.check_allowance(&self.state.units[i]) == Allowance::Start
+            && self.start_attempt(slot, i)
         {}
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 impl State {
     /// The order of a unit's open attempt, as first given and as asked again after a restart.
-    pub fn order(&self, id: &UnitId) -> Option<AttemptOrder> {
+    pub fn attempt_order(&self, id: &UnitId) -> Option<AttemptOrder> {
         let unit = self.unit(id)?;
         let attempt = unit.attempts.last().filter(|a| a.ended.is_none())?;
         Some(AttemptOrder {
@@ -30,7 +30,7 @@ impl State {
     }
 
     /// Whether a kill was asked for by a person or a cap.
-    pub(in crate::domain::mission) fn killing(&self) -> bool {
+    pub(in crate::domain::mission) fn is_kill_requested(&self) -> bool {
         matches!(self.stop, Some((StopLevel::Interrupt | StopLevel::Now, _)))
     }
 }
@@ -44,8 +44,8 @@ impl State {
 
     /// Folds a stop that kills what runs: an attempt that is open now may end by it.
     pub(in crate::domain::mission) fn record_stops(&mut self) {
-        for i in self.slots.users().collect::<Vec<_>>() {
-            self.touch(i, Unit::stop_recorded);
+        for i in self.slots.occupants().collect::<Vec<_>>() {
+            self.update_unit(i, Unit::stop_recorded);
         }
     }
 }

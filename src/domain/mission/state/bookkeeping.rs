@@ -2,12 +2,14 @@
 
 use super::mission::State;
 use crate::domain::backlog::{ItemState, ItemStatus, Mark};
-use crate::domain::mission::model::bookkeeping::{BookkeepingMode, Books, Session, Told, first_line, plain};
+use crate::domain::mission::model::bookkeeping::{
+    Bookkeeping, BookkeepingMode, Session, UnitOutcome, first_line, strip_summary,
+};
 use crate::domain::mission::model::end::{EndReason, StopLevel};
 use crate::domain::mission::model::round::Stage;
 use crate::domain::mission::model::unit::{Unit, UnitState};
 use crate::domain::queue::{Landing, MergeRequest, MergeSource, Place};
-use crate::domain::values::{Millis, RequestId, Tip, date};
+use crate::domain::values::{Millis, RequestId, Tip, format_date};
 use std::sync::Arc;
 
 /// The mark a unit's state asks for; none while it is open, and none for what a person gave up: that item is still to do.
@@ -29,13 +31,13 @@ fn mark(unit: &Unit, at: Millis) -> Option<ItemStatus> {
         UnitState::Rejected => format!("rejected: {}", first_line(&unit.reason)),
         _ => first_line(&unit.reason),
     };
-    let head = head.map(|tip| tip.commit.short().to_owned());
-    let parts = [Some(date(at)), head, Some(reason)].into_iter().flatten().filter(|part| !part.is_empty());
+    let head = head.map(|tip| tip.commit.short_id().to_owned());
+    let parts = [Some(format_date(at)), head, Some(reason)].into_iter().flatten().filter(|part| !part.is_empty());
     Some(ItemStatus { state, detail: parts.collect::<Vec<_>>().join(", ") })
 }
 
 /// Whether a session is due because a unit is in this state.
-fn tells(state: UnitState) -> bool {
+fn needs_session(state: UnitState) -> bool {
     matches!(
         state,
         UnitState::Landed
@@ -49,12 +51,12 @@ fn tells(state: UnitState) -> bool {
 
 impl State {
     /// Whether the mission writes down what becomes of its units, and the gate lets it.
-    pub fn keeps_books(&self) -> bool {
-        !self.policy.keeps.nothing() && !self.books_refused
+    pub fn has_bookkeeping(&self) -> bool {
+        !self.policy.keeps.is_nothing() && !self.books_refused
     }
 
     /// Whether the mission was ended before its time, and only what became of its units is still written.
-    pub(in crate::domain::mission) fn closing(&self) -> bool {
+    pub(in crate::domain::mission) fn is_closing(&self) -> bool {
         matches!(self.stop, Some((StopLevel::Drain, EndReason::WallTime)))
     }
 
@@ -62,43 +64,45 @@ impl State {
     pub(in crate::domain::mission) fn may_close(&self, why: EndReason) -> bool {
         let early = matches!(self.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
         // What may have landed answers for itself.
-        let intended = self.landing().is_some_and(|landing| landing.intended().is_some());
+        let intended = self.landing().is_some_and(|landing| landing.intended_verdict().is_some());
         why == EndReason::WallTime
             && !(self.closed
                 || early
                 || intended
                 || self.hold.is_some()
-                || self.cold().search().is_some()
+                || self.cold_runs().search().is_some()
                 || self.queue.foreign_move().is_some()
                 || self.circuit.is_some())
-            && (self.books.is_some() || self.books_due())
+            && (self.bookkeeping.is_some() || self.bookkeeping_due())
     }
 
-    /// Folds that only the books are left to be written. What ended the mission is no reason to think that this fails.
-    pub(in crate::domain::mission) fn closes(&mut self) {
+    /// Folds that only the bookkeeping is left to be written. What ended the mission is no reason to think that this fails.
+    pub(in crate::domain::mission) fn apply_closing(&mut self) {
         self.closed = true;
         self.stop = self.stop.map(|(_, why)| (StopLevel::Drain, why));
         self.queue.forget_failures();
     }
 
-    /// Whether the books of an early end did not get on green at the first try.
+    /// Whether the bookkeeping of an early end did not get on green at the first try.
     pub(in crate::domain::mission) fn closing_fails(&self, now: Millis) -> bool {
         let fails = |landing: &Landing| landing.due_at().is_some_and(|at| at > now);
-        let moved = self.queue.foreign_move().is_some() && self.verifying().is_none() && self.queue.green_due() > now;
-        self.closing() && (moved || self.landing().is_some_and(fails))
+        let moved = self.queue.foreign_move().is_some()
+            && self.current_verification().is_none()
+            && self.queue.green_due() > now;
+        self.is_closing() && (moved || self.landing().is_some_and(fails))
     }
 
-    pub(in crate::domain::mission) fn books_due(&self) -> bool {
-        self.keeps_books()
-            && self.books.is_none()
-            && self.units.iter().any(|unit| tells(unit.state) && unit.known.asked != Some(unit.state))
+    pub(in crate::domain::mission) fn bookkeeping_due(&self) -> bool {
+        self.has_bookkeeping()
+            && self.bookkeeping.is_none()
+            && self.units.iter().any(|unit| needs_session(unit.state) && unit.known.asked != Some(unit.state))
     }
 
     /// What is to be written now.
-    pub(in crate::domain::mission) fn put_together(&self, green: &Tip, at: Millis) -> Books {
+    pub(in crate::domain::mission) fn assemble_bookkeeping(&self, green: &Tip, at: Millis) -> Bookkeeping {
         let news = |unit: &&Unit| unit.state.terminal() || unit.state == UnitState::Held;
         let told = |unit: &&Unit| news(unit) && unit.known.asked != Some(unit.state);
-        let open = |unit: &&Unit| !unit.state.satisfies() && !told(unit);
+        let open = |unit: &&Unit| !unit.state.is_satisfied() && !told(unit);
         let marks = match self.policy.keeps {
             BookkeepingMode::Backlog => self
                 .units
@@ -115,36 +119,48 @@ impl State {
         let round = self.rounds.last();
         let session = Session {
             objective: self.objective.clone(),
-            units: self.units.iter().filter(told).map(Told::of).collect(),
-            open: self.units.iter().filter(open).map(Told::of).collect(),
+            units: self.units.iter().filter(told).map(UnitOutcome::of).collect(),
+            open: self.units.iter().filter(open).map(UnitOutcome::of).collect(),
             left_over: round.map_or(0, |round| round.left_over),
             before: round.and_then(|round| round.before.clone()),
-            after: self.green().and_then(|green| green.snapshot.as_ref()).map(|(_, summary)| plain(summary)),
+            after: self.green().and_then(|green| green.snapshot.as_ref()).map(|(_, summary)| strip_summary(summary)),
             green: green.commit.clone(),
             runs: self.verifications_run,
             reused: self.verifications_reused,
             ends: self.stop.map(|(_, why)| why),
         };
-        let outside = self.outside.as_ref().map(|outside| outside.head.commit.clone());
-        Books { round: round.map_or(0, |round| round.index), at, keeps: self.policy.keeps, marks, session, outside }
+        let outside = self.refused_target.as_ref().map(|outside| outside.head.commit.clone());
+        Bookkeeping {
+            round: round.map_or(0, |round| round.index),
+            at,
+            keeps: self.policy.keeps,
+            marks,
+            session,
+            outside,
+        }
     }
 
     /// Folds the request: it waits in the queue, and its units are told of.
-    pub(in crate::domain::mission) fn books_asked(&mut self, mr: RequestId, green: &Tip, books: &Books) {
-        let source = MergeSource::Books { round: books.round };
+    pub(in crate::domain::mission) fn apply_bookkeeping_requested(
+        &mut self,
+        mr: RequestId,
+        green: &Tip,
+        books: &Bookkeeping,
+    ) {
+        let source = MergeSource::Bookkeeping { round: books.round };
         self.queue.add(MergeRequest::new(mr, source, green.clone(), books.at, Place::FIRST));
         for told in &books.session.units {
             if let Some(i) = self.index.get(&told.unit).copied() {
                 self.units[i].known.asked = Some(told.state);
             }
         }
-        self.books = Some(Arc::new(books.clone()));
+        self.bookkeeping = Some(Arc::new(books.clone()));
     }
 
-    /// Folds that the books are on green, if it was them.
-    pub(in crate::domain::mission) fn books_kept(&mut self, source: &MergeSource) {
-        let MergeSource::Books { .. } = source else { return };
-        let Some(books) = self.books.take() else { return };
+    /// Folds that the bookkeeping is on green, if it was that.
+    pub(in crate::domain::mission) fn apply_bookkeeping_landed(&mut self, source: &MergeSource) {
+        let MergeSource::Bookkeeping { .. } = source else { return };
+        let Some(books) = self.bookkeeping.take() else { return };
         for mark in &books.marks {
             if let Some(i) = self.index.get(&mark.unit).copied() {
                 self.units[i].known.mark = Some(mark.status.clone());
@@ -153,8 +169,8 @@ impl State {
     }
 
     /// Folds that the gate refuses the books.
-    pub(in crate::domain::mission) fn books_refused(&mut self, reasons: &[String]) {
-        self.books = None;
+    pub(in crate::domain::mission) fn apply_bookkeeping_refused(&mut self, reasons: &[String]) {
+        self.bookkeeping = None;
         self.books_refused = true;
         let files =
             if self.policy.keeps == BookkeepingMode::Backlog { "BACKLOG.md and PROGRESS.md" } else { "PROGRESS.md" };

@@ -10,7 +10,7 @@ use crate::domain::values::Millis;
 
 impl State {
     /// Whether the caps allow one more attempt of this unit.
-    pub fn allowance(&self, unit: &Unit) -> Allowance {
+    pub fn check_allowance(&self, unit: &Unit) -> Allowance {
         if unit.spec.run.is_some() { Allowance::Start } else { self.agent_allowance() }
     }
 
@@ -27,10 +27,10 @@ impl State {
         if budget.per_run == Usd(0) {
             return Allowance::Start;
         }
-        let next = self.charged().0.saturating_add(self.reserve().0);
+        let next = self.charged_cost().0.saturating_add(self.attempt_reserve().0);
         if next > budget.per_run.0 {
             Allowance::Over
-        } else if next.saturating_add(self.reserved().0) > budget.per_run.0 {
+        } else if next.saturating_add(self.reserved_cost().0) > budget.per_run.0 {
             Allowance::Wait
         } else {
             Allowance::Start
@@ -38,27 +38,32 @@ impl State {
     }
 
     /// What is reserved for one attempt of an agent.
-    fn reserve(&self) -> Usd {
+    fn attempt_reserve(&self) -> Usd {
         if self.policy.budget.counts_unknown { self.policy.budget.per_session } else { Usd(0) }
     }
 
     /// What attempts that have ended count against the cap: what is known, and the reserve for each that is not.
-    pub fn charged(&self) -> Usd {
-        Usd(self.account.usd.0.saturating_add(self.account.unknown.saturating_mul(self.reserve().0)))
+    pub fn charged_cost(&self) -> Usd {
+        Usd(self.account.usd.0.saturating_add(self.account.unknown.saturating_mul(self.attempt_reserve().0)))
     }
 
     /// What is reserved for the agents that run now.
-    pub fn reserved(&self) -> Usd {
-        Usd(self.reserve().0.saturating_mul(self.agents_running()))
+    pub fn reserved_cost(&self) -> Usd {
+        Usd(self.attempt_reserve().0.saturating_mul(self.agents_running()))
     }
 
     /// Attempts of agents that run now, or wait to be collected; what they cost is not known yet.
     pub fn agents_running(&self) -> u64 {
-        self.slots.users().filter(|i| self.units[*i].spec.run.is_none()).count() as u64
+        self.slots.occupants().filter(|i| self.units[*i].spec.run.is_none()).count() as u64
     }
 
     /// Folds the end of an attempt into the account. One that never ran cost nothing.
-    pub(in crate::domain::mission) fn charge(&mut self, script: bool, class: AttemptClass, measured: Option<Cost>) {
+    pub(in crate::domain::mission) fn charge_attempt(
+        &mut self,
+        script: bool,
+        class: AttemptClass,
+        measured: Option<Cost>,
+    ) {
         let cost = match script || class == AttemptClass::NeverStarted {
             true => Cost::NOTHING,
             false => measured.unwrap_or_default(),
@@ -83,14 +88,14 @@ impl State {
     }
 
     /// Folds the time a record tells of.
-    pub(in crate::domain::mission) fn tell_time(&mut self, record: &Record) {
+    pub(in crate::domain::mission) fn advance_clock(&mut self, record: &Record) {
         match record {
             Record::Suspended { at, .. } | Record::Waiting { at } | Record::MissionEnded { at, .. } => {
                 self.clock.seen = self.clock.seen.max(*at);
-                self.clock.close();
+                self.clock.stop();
             }
             Record::Resumed { at, .. } => {
-                self.clock.close();
+                self.clock.stop();
                 self.clock.since = Some(*at);
                 self.clock.seen = self.clock.seen.max(*at);
             }

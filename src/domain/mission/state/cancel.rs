@@ -14,7 +14,7 @@ impl State {
 
     /// Whether moving green to this unit's change is already intended, so that it may have happened.
     pub fn lands_now(&self, id: &UnitId) -> bool {
-        self.landing_of(id).is_some_and(|landing| landing.intended().is_some())
+        self.landing_of(id).is_some_and(|landing| landing.intended_verdict().is_some())
     }
 
     /// The verification in progress, if the landing it was for is given up, or something wants to land that goes before it.
@@ -28,13 +28,13 @@ impl State {
     }
 
     /// Folds a rollback of green, which a person asks for when the mission is over.
-    pub(in crate::domain::mission) fn rolled_back(&mut self, n: u64, to: &Tip, landings: &[CommitId]) {
+    pub(in crate::domain::mission) fn apply_rollback(&mut self, n: u64, to: &Tip, landings: &[CommitId]) {
         self.queue.roll_back_green(to);
         self.landed = self.landed.saturating_sub(landings.len() as u64);
         let taken = |unit: &Unit| unit.landed.as_ref().is_some_and(|tip| landings.contains(&tip.commit));
         let taken: Vec<usize> = (0..self.units.len()).filter(|i| taken(&self.units[*i])).collect();
         for i in taken {
-            self.touch(i, |u| {
+            self.update_unit(i, |u| {
                 u.state = UnitState::RolledBack;
                 u.reason = format!("taken back by a person (rollback {n})");
             });
@@ -42,10 +42,11 @@ impl State {
     }
 
     /// Folds a cancellation: the unit leaves the queue and the landing that was not yet intended.
-    pub(in crate::domain::mission) fn cancelled(&mut self, unit: &UnitId, reason: &str) {
+    pub(in crate::domain::mission) fn apply_cancellation(&mut self, unit: &UnitId, reason: &str) {
         self.cancelling.remove(unit);
         self.queue.remove_of(unit);
-        let given_up = self.landing_of(unit).filter(|landing| landing.intended().is_none()).map(|landing| landing.id);
+        let given_up =
+            self.landing_of(unit).filter(|landing| landing.intended_verdict().is_none()).map(|landing| landing.id);
         given_up.map(|landing| self.queue.end_landing(landing));
         self.unit_to(unit, |u| {
             u.state = UnitState::Cancelled;

@@ -36,7 +36,7 @@ impl State {
     }
 
     /// Folds that trouble is common: what was charged for it is given back.
-    pub(in crate::domain::mission) fn opens(
+    pub(in crate::domain::mission) fn apply_circuit_opened(
         &mut self,
         cause: &Cause,
         operation: Operation,
@@ -56,10 +56,10 @@ impl State {
         }
         // Whatever waits for a pause of its own waits for the circuit's from now on.
         for i in self.delayed.iter().chain(&self.turns).map(|(_, i)| *i).collect::<Vec<_>>() {
-            self.touch(i, |u| u.not_before = 0);
+            self.update_unit(i, |u| u.not_before = 0);
         }
         for i in self.units_to_collect().collect::<Vec<_>>() {
-            self.touch(i, |u| u.collect_at = Some(0));
+            self.update_unit(i, |u| u.collect_at = Some(0));
         }
         self.queue.wake_requests();
         let causes = vec![(cause.clone(), operations)];
@@ -67,7 +67,7 @@ impl State {
     }
 
     /// Folds that the circuit stays open.
-    pub(in crate::domain::mission) fn stays_open(
+    pub(in crate::domain::mission) fn apply_circuit_extended(
         &mut self,
         cause: &Cause,
         operation: Operation,
@@ -83,7 +83,7 @@ impl State {
     }
 
     /// Folds that these causes are disproved.
-    pub(in crate::domain::mission) fn closes_circuit(&mut self, causes: &[Cause]) {
+    pub(in crate::domain::mission) fn apply_circuit_closed(&mut self, causes: &[Cause]) {
         let Some(circuit) = &mut self.circuit else { return };
         circuit.causes.retain(|(cause, _)| !causes.contains(cause));
         if !circuit.causes.is_empty() {
@@ -95,7 +95,7 @@ impl State {
     }
 
     /// Folds one failure: whom it is charged to. Whether that is its unit.
-    pub(in crate::domain::mission) fn met_trouble(
+    pub(in crate::domain::mission) fn apply_trouble(
         &mut self,
         cause: &Cause,
         operation: Operation,
@@ -115,7 +115,7 @@ impl State {
     }
 
     /// Folds what the end of an attempt says of trouble. Whether its unit is charged.
-    pub(in crate::domain::mission) fn attempt_tells(
+    pub(in crate::domain::mission) fn apply_attempt_trouble(
         &mut self,
         i: usize,
         n: u32,
@@ -124,34 +124,34 @@ impl State {
         report: &SessionReport,
     ) -> bool {
         if class == AttemptClass::Infrastructure {
-            return self.met_trouble(&cause_of(report), Operation::Prepare, self.witness(i), at, true);
+            return self.apply_trouble(&cause_of(report), Operation::Prepare, self.attempt_witness(i), at, true);
         }
         if is_collected(class, report) {
             let started = self.units[i].attempts.iter().find(|a| a.n == n).map_or(at, |a| a.started);
-            self.succeeded(Operation::Collect, at);
-            self.succeeded(Operation::Prepare, started);
-            self.progresses(at);
-            self.touch(i, |u| u.spared = 0);
+            self.apply_success(Operation::Collect, at);
+            self.apply_success(Operation::Prepare, started);
+            self.apply_progress(at);
+            self.update_unit(i, |u| u.spared = 0);
         }
         false
     }
 
     /// Whether the mission waits for the answer to a question of its round, with nothing else under way.
-    pub(in crate::domain::mission) fn asks_for_its_round(&self) -> bool {
-        matches!(self.stage, Stage::CheckingTarget | Stage::Reading | Stage::Evaluating) && !self.queue_at_work()
+    pub(in crate::domain::mission) fn awaits_round_answer(&self) -> bool {
+        matches!(self.stage, Stage::CheckingTarget | Stage::Reading | Stage::Evaluating) && !self.is_queue_busy()
     }
 
     /// What the step that has just failed was.
     pub(in crate::domain::mission) fn operation_of_step(&self) -> Operation {
-        match self.verifying().is_some() {
+        match self.current_verification().is_some() {
             true => Operation::Verify,
-            false if self.asks_for_its_round() => Operation::Plan,
+            false if self.awaits_round_answer() => Operation::Plan,
             false => Operation::Merge,
         }
     }
 
     /// The attempt of the unit at this index, as a witness.
-    pub(in crate::domain::mission) fn witness(&self, i: usize) -> Witness {
+    pub(in crate::domain::mission) fn attempt_witness(&self, i: usize) -> Witness {
         let unit = &self.units[i];
         Witness { unit: Some(unit.spec.id.clone()), slot: unit.attempts.last().map(|a| a.slot.clone()) }
     }
@@ -163,7 +163,7 @@ impl State {
     }
 
     /// Folds that a request goes back to the queue.
-    pub(in crate::domain::mission) fn goes_back(&mut self, mr: MergeRequest, behind: Option<&Behind>) {
+    pub(in crate::domain::mission) fn apply_return(&mut self, mr: MergeRequest, behind: Option<&Behind>) {
         if let (Some(Behind { own_fault: true, .. }), Some(unit)) = (behind, mr.source.unit().cloned()) {
             self.unit_to(&unit, |u| u.infra += 1);
         }
@@ -171,24 +171,24 @@ impl State {
     }
 
     /// Folds a success of operations of this kind that began at `since`: what was seen before is past.
-    pub(in crate::domain::mission) fn succeeded(&mut self, operation: Operation, since: Millis) {
+    pub(in crate::domain::mission) fn apply_success(&mut self, operation: Operation, since: Millis) {
         self.sightings.retain(|s| s.operation != operation || s.at > since);
     }
 
     /// Folds that something landed or was collected, or that a pause ended.
-    pub(in crate::domain::mission) fn progresses(&mut self, at: Millis) {
+    pub(in crate::domain::mission) fn apply_progress(&mut self, at: Millis) {
         if let Some(circuit) = &mut self.circuit {
             circuit.progress = circuit.progress.max(at);
         }
     }
 
     /// Folds that a new engine begins: everything may be tried at once.
-    pub(in crate::domain::mission) fn forgets_trouble(&mut self) {
+    pub(in crate::domain::mission) fn clear_trouble(&mut self) {
         self.circuit = None;
         self.suspended_by = None;
         self.sightings.clear();
         for i in self.units_to_collect().collect::<Vec<_>>() {
-            self.touch(i, |u| u.collect_at = Some(0));
+            self.update_unit(i, |u| u.collect_at = Some(0));
         }
     }
 }

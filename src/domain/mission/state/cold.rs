@@ -15,7 +15,7 @@ impl State {
     pub(in crate::domain::mission) fn verify_order(&self, v: VerificationRun) -> VerifyOrder {
         let landing = v.landing.and_then(|id| self.landing_by(id));
         let onto = landing.map_or(&v.tip.commit, |landing| &landing.onto.commit).clone();
-        let extra = self.extras(v.role);
+        let extra = self.unit_check_stages(v.role);
         let VerificationRun { run, tip, role, against, confirms, cold, .. } = v;
         VerifyOrder { run, tip, against, confirms, extra, role, onto, cold }
     }
@@ -28,36 +28,36 @@ impl State {
 
     /// Whether the mission may not end yet because green's tip is known by warm results only.
     pub(in crate::domain::mission) fn cold_pending(&self) -> bool {
-        !self.cold().unproven().is_empty() && self.hold.is_none() && !self.closing()
+        !self.cold_runs().unproven_landings().is_empty() && self.hold.is_none() && !self.is_closing()
     }
 
     /// Whether the verification in progress is of green, and of no change that waits.
     pub(in crate::domain::mission) fn asks_green(&self) -> bool {
         let of_green =
             |v: &VerificationRun| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::MovedGreen);
-        self.verifying().is_some_and(of_green)
+        self.current_verification().is_some_and(of_green)
     }
 
     /// Whether nothing lands before green was asked from nothing.
     pub(in crate::domain::mission) fn cold_first(&self) -> bool {
-        let many = self.landing().is_none() && self.cold().unproven().len() >= COLD_EVERY;
-        // No run begins any more when only the books are left to be written.
-        self.cold().search().is_some() || (!self.closing() && (many || self.doubts_green()))
+        let many = self.landing().is_none() && self.cold_runs().unproven_landings().len() >= COLD_EVERY;
+        // No run begins any more when only the bookkeeping is left to be written.
+        self.cold_runs().search().is_some() || (!self.is_closing() && (many || self.doubts_green()))
     }
 
     /// Whether a cold run of green's tip gives way to what wants to land.
     pub(in crate::domain::mission) fn cold_can_wait(&self) -> bool {
-        self.landing().is_none() && self.cold().unproven().len() < COLD_EVERY
+        self.landing().is_none() && self.cold_runs().unproven_landings().len() < COLD_EVERY
     }
 
     /// The position of green to look at next, counted in the unproven landings, if one is due.
     pub(in crate::domain::mission) fn cold_next(&self) -> Option<usize> {
-        let last = self.cold().unproven().len().checked_sub(1)?;
+        let last = self.cold_runs().unproven_landings().len().checked_sub(1)?;
         let early = matches!(self.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing | Stage::Over);
-        if early || !self.may_land() || self.closing() {
+        if early || !self.may_land() || self.is_closing() {
             return None;
         }
-        match self.cold().search() {
+        match self.cold_runs().search() {
             Some(search) => (search.good < search.bad).then(|| usize::midpoint(search.good, search.bad)),
             None => {
                 let idle = self.landing().is_none() && self.queue.is_empty();
@@ -70,14 +70,15 @@ impl State {
     /// two is to blame is not known.
     fn doubts_green(&self) -> bool {
         let Some(landing) = self.landing().filter(|landing| !landing.at_work()) else { return false };
-        let lines = landing.extra().filter(|extra| !extra.warm && extra.summary.outcome != StageOutcome::Passed);
-        if lines.is_some() && !self.cold().unproven().is_empty() {
+        let lines =
+            landing.unit_checks_result().filter(|extra| !extra.warm && extra.summary.outcome != StageOutcome::Passed);
+        if lines.is_some() && !self.cold_runs().unproven_landings().is_empty() {
             return true;
         }
-        let (Some(after), Some(green)) = (landing.after(), self.green()) else { return false };
+        let (Some(after), Some(green)) = (landing.gate_result(), self.green()) else { return false };
         let Some((_, before)) = green.snapshot.as_ref().filter(|_| green.warm && !after.warm) else { return false };
         let demands = self.demands(self.may_remove_tests(&landing.mr.source));
-        !self.cold().unproven().is_empty()
+        !self.cold_runs().unproven_landings().is_empty()
             && !judge(&self.with_flaky(before.clone()), &after.summary, &after.delta, &demands).lands
     }
 
@@ -93,7 +94,7 @@ impl State {
     /// position that was seen without them may fail; what its landings removed is not missing, but nothing else is.
     pub(in crate::domain::mission) fn does_not_hold(&self, position: &Unproven, found: &After) -> Vec<String> {
         let demands = Demands { gate: self.policy.gate, ratchet: false, allow_removed_tests: true };
-        let Some((_, before)) = self.cold().proven() else { return Vec::new() };
+        let Some((_, before)) = self.cold_runs().proven_snapshot() else { return Vec::new() };
         let judgement = judge(&self.with_flaky(before.clone()), &found.summary, &found.delta, &demands);
         if !judgement.lands {
             return judgement.reasons;

@@ -16,7 +16,7 @@ impl State {
     /// Folds one record.
     #[expect(clippy::too_many_lines, reason = "one arm per record, each a few assignments; splitting hides the list")]
     pub(super) fn fold(&mut self, record: &Record) {
-        self.tell_time(record);
+        self.advance_clock(record);
         match record {
             Record::MissionStarted { .. } => {}
             Record::PreflightPassed { ground } => {
@@ -50,7 +50,7 @@ impl State {
             Record::PlanAsked { .. } => self.stage = Stage::Reading,
             Record::RoundPlanned { round, units, edges, wave_of, left_over, aside, reopened } => {
                 self.stage_failures = 0;
-                self.aside.clone_from(aside);
+                self.skipped.clone_from(aside);
                 self.take_plan(*round, units, edges, wave_of, *left_over);
                 self.take_reopened(reopened);
             }
@@ -64,17 +64,17 @@ impl State {
                 open.bases.push(green.clone());
                 let members = open.waves.get(*wave as usize).cloned().unwrap_or_default();
                 for i in &members {
-                    self.forget(*i);
+                    self.unindex_unit(*i);
                 }
                 self.opened = Some((*round, *wave));
                 for i in members {
-                    self.remember(i);
+                    self.index_unit(i);
                 }
             }
             Record::SessionStarted { session, role: Role::Worker, unit, n, slot, at, host, green, from, .. } => {
                 let Some(i) = self.index.get(unit).copied() else { return };
                 let slot = SlotId { host: host.clone(), number: *slot };
-                self.session_started(i, Attempt::started(*session, *n, slot, *at, green, from));
+                self.session_started(i, Attempt::new(*session, *n, slot, *at, green, from));
             }
             Record::SessionEnded { session, report, .. } => self.session_ended(*session, report),
             Record::AttemptJudged { session, at, class, next, .. } => self.attempt_judged(*session, *at, *class, next),
@@ -82,11 +82,13 @@ impl State {
                 self.collect_failed(*session, *at, *again_at, trouble);
             }
             Record::CollectAsked { session, .. } => self.collect_asked(*session),
-            Record::CircuitOpened { cause, operation, at, again_at } => self.opens(cause, *operation, *at, *again_at),
-            Record::CircuitKept { cause, operation, again_at, tries, .. } => {
-                self.stays_open(cause, *operation, *again_at, *tries);
+            Record::CircuitOpened { cause, operation, at, again_at } => {
+                self.apply_circuit_opened(cause, *operation, *at, *again_at)
             }
-            Record::CircuitClosed { causes, .. } => self.closes_circuit(causes),
+            Record::CircuitKept { cause, operation, again_at, tries, .. } => {
+                self.apply_circuit_extended(cause, *operation, *again_at, *tries);
+            }
+            Record::CircuitClosed { causes, .. } => self.apply_circuit_closed(causes),
             Record::UnitBlocked { unit, cause } => self.unit_to(unit, |u| {
                 u.state = UnitState::Blocked;
                 u.reason = format!("{WAITS}{cause}");
@@ -101,7 +103,7 @@ impl State {
                 self.cancelling.insert(unit.clone());
                 self.unit_to(unit, Unit::stop_recorded);
             }
-            Record::UnitCancelled { unit, reason } => self.cancelled(unit, reason),
+            Record::UnitCancelled { unit, reason } => self.apply_cancellation(unit, reason),
             Record::VerificationDropped { run, .. } => {
                 self.queue.end_run(*run);
                 self.verifications_run += 1;
@@ -135,7 +137,7 @@ impl State {
                 self.tries_queue();
             }
             Record::CandidateMade { landing, candidate, touches, notes, deciding, tests } => {
-                self.succeeded(Operation::Merge, Millis::MAX);
+                self.apply_success(Operation::Merge, Millis::MAX);
                 self.problems.extend(notes.iter().cloned());
                 let made = Candidate {
                     tip: candidate.clone(),
@@ -175,7 +177,7 @@ impl State {
                     self.verifications_reused += 1;
                 } else {
                     self.verifications_run += 1;
-                    self.succeeded(Operation::Verify, Millis::MAX);
+                    self.apply_success(Operation::Verify, Millis::MAX);
                 }
             }
             Record::StepFailed { run, landing, again_at, setup, error, cause, at, .. } => {
@@ -195,12 +197,13 @@ impl State {
             }
             Record::Landed { landing, source, candidate, green, verdict, at, .. } => {
                 self.landed += 1;
-                self.succeeded(Operation::Merge, Millis::MAX);
-                self.progresses(*at);
+                self.apply_success(Operation::Merge, Millis::MAX);
+                self.apply_progress(*at);
                 let landing = self.queue.land(*landing, source, candidate, green);
-                let made = landing.as_ref().and_then(Landing::made).filter(|made| !made.deciding.is_empty());
+                let made =
+                    landing.as_ref().and_then(Landing::merged_candidate).filter(|made| !made.deciding.is_empty());
                 self.decided.extend(made.map(|made| (source.clone(), candidate.commit.clone(), made.deciding.clone())));
-                self.books_kept(source);
+                self.apply_bookkeeping_landed(source);
                 if let MergeSource::Unit { unit, .. } = source {
                     if let Some(round) = self.rounds.last_mut() {
                         round.landed += 1;
@@ -216,8 +219,8 @@ impl State {
             }
             Record::MergeEmpty { landing, source, .. } => {
                 self.queue.end_landing(*landing);
-                self.queue.settle();
-                self.books_kept(source);
+                self.queue.count_decided();
+                self.apply_bookkeeping_landed(source);
                 if let MergeSource::Unit { unit, .. } = source {
                     self.unit_to(unit, |u| {
                         u.state = UnitState::NoOp;
@@ -229,35 +232,35 @@ impl State {
             Record::Rejected { landing, source, at, class, reasons, next, files, .. } => {
                 let (trees, head) = self.queue.end_landing(*landing).map(|l| (l.trees(), l.mr.head)).unzip();
                 if *class != RejectClass::Infrastructure {
-                    self.queue.settle();
+                    self.queue.count_decided();
                 }
                 match source {
                     MergeSource::Intake => {
                         let why = reasons.join("; ");
                         self.problems.push(format!("target branch not taken in: {why}"));
-                        self.outside = head.map(|head| RefusedTarget { head, why });
+                        self.refused_target = head.map(|head| RefusedTarget { head, why });
                     }
-                    MergeSource::Books { .. } => self.books_refused(reasons),
+                    MergeSource::Bookkeeping { .. } => self.apply_bookkeeping_refused(reasons),
                     MergeSource::Unit { unit, .. } => {
                         let Some(i) = self.index.get(unit).copied() else { return };
-                        self.touch(i, |u| match class {
+                        self.update_unit(i, |u| match class {
                             RejectClass::Verification => u.was_refused(trees.flatten(), *at),
                             RejectClass::Conflict => u.lost_in(files, *at),
                             RejectClass::Unproven => u.accept_in_doubt(),
                             RejectClass::Infrastructure => u.infra += 1,
                             RejectClass::Meddling => {}
                         });
-                        self.follow(i, next, source, head.as_ref(), *at);
+                        self.apply_next_move(i, next, source, head.as_ref(), *at);
                     }
                 }
             }
-            Record::BooksAsked { mr, green, books } => self.books_asked(*mr, green, books),
-            Record::BooksNoted { notes } => self.problems.extend(notes.iter().cloned()),
+            Record::BookkeepingRequested { mr, green, books } => self.apply_bookkeeping_requested(*mr, green, books),
+            Record::BookkeepingNoted { notes } => self.problems.extend(notes.iter().cloned()),
             Record::Requeued { landing, behind, waits_for, .. } => {
                 self.queue.end_runs_of(*landing);
                 if let Some(mut landing) = self.queue.end_landing(*landing) {
                     landing.mr.go_back(waits_for.clone());
-                    self.goes_back(landing.mr, behind.as_ref());
+                    self.apply_return(landing.mr, behind.as_ref());
                 }
             }
             Record::LandingDelayed { landing, why, again_at } => {
@@ -275,7 +278,7 @@ impl State {
                 self.queue.change_landing(*landing, Change::Paused(0));
             }
             Record::RepositoryChanged { run, held, named, .. } => {
-                self.noticed(named.iter().chain(held), &format!("verification {run}"));
+                self.apply_notices(named.iter().chain(held), &format!("verification {run}"));
             }
             Record::PinsFaulty { pins, .. } => self.pins_faulty(pins),
             Record::RoundWorked { .. } => {
@@ -300,7 +303,7 @@ impl State {
             Record::Paused { .. } => self.paused = true,
             Record::Unpaused { at } => {
                 self.paused = false;
-                self.progresses(*at);
+                self.apply_progress(*at);
             }
             Record::StopRequested { level, why, .. } => {
                 self.paused = false;
@@ -331,12 +334,12 @@ impl State {
                 self.closed = false;
                 self.stage_failures = 0;
                 self.queue.forget_failures();
-                self.forgets_trouble();
+                self.clear_trouble();
                 self.stop.take_if(|(level, _)| *level == StopLevel::Interrupt);
                 self.queue.wake_landings();
             }
-            Record::RolledBack { n, to, landings, .. } => self.rolled_back(*n, to, landings),
-            Record::Closing { .. } => self.closes(),
+            Record::RolledBack { n, to, landings, .. } => self.apply_rollback(*n, to, landings),
+            Record::Closing { .. } => self.apply_closing(),
             Record::RollbackIntended { .. } | Record::RollbackDropped { .. } => {}
             Record::Cleaned { refs, .. } => self.pins_cleaned(refs),
             Record::StopWithdrawn { .. } => {}
@@ -350,7 +353,7 @@ impl State {
 
     pub(in crate::domain::mission) fn unit_to(&mut self, unit: &UnitId, change: impl FnOnce(&mut Unit)) {
         if let Some(i) = self.index.get(unit).copied() {
-            self.touch(i, change);
+            self.update_unit(i, change);
         }
     }
 }

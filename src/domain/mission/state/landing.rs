@@ -12,7 +12,7 @@ impl State {
     }
 
     /// What is asked of the change of a landing.
-    pub(in crate::domain::mission) fn terms(&self, landing: &Landing) -> Terms {
+    pub(in crate::domain::mission) fn landing_terms(&self, landing: &Landing) -> Terms {
         let unit = self.unit_of(landing);
         let accept = match unit.filter(|unit| unit.spec.accept.is_some()) {
             Some(unit) if unit.wants_failure_before() => Accept::Changes,
@@ -20,7 +20,7 @@ impl State {
             None => Accept::Nothing,
         };
         let demands = self.demands(self.may_remove_tests(&landing.mr.source));
-        let unit_checks = unit.is_some_and(|unit| !extra_stages(VerifyRole::Extra, &unit.spec).is_empty());
+        let unit_checks = unit.is_some_and(|unit| !extra_stages(VerifyRole::UnitChecks, &unit.spec).is_empty());
         Terms { demands, confirm_failures: self.policy.confirm_failures, accept, unit_checks }
     }
 
@@ -35,7 +35,7 @@ impl State {
         match source {
             MergeSource::Unit { unit, .. } => self.unit(unit).is_some_and(|u| u.spec.allow_removed_tests),
             MergeSource::Intake => true,
-            MergeSource::Books { .. } => false,
+            MergeSource::Bookkeeping { .. } => false,
         }
     }
 }

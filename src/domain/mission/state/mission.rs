@@ -4,8 +4,8 @@
 //! are kept by one function ([`State::touch`]) so that a decision costs the same for ten units and ten thousand.
 
 use crate::domain::backlog::SkippedItem;
-use crate::domain::mission::model::answer::Ground;
-use crate::domain::mission::model::bookkeeping::Books;
+use crate::domain::mission::model::answer::Baseline;
+use crate::domain::mission::model::bookkeeping::Bookkeeping;
 use crate::domain::mission::model::budget::{Account, Allowance, Clock};
 use crate::domain::mission::model::circuit::{Circuit, Sighting, Try};
 use crate::domain::mission::model::end::{EndReason, MissionOutcome, StopLevel};
@@ -47,7 +47,7 @@ pub struct State {
     /// The exit code that goes with the hold.
     pub hold_code: u8,
     pub outcome: Option<(MissionOutcome, String, u8)>,
-    pub ground: Option<Ground>,
+    pub ground: Option<Baseline>,
     /// What changed in the user's repository while the mission ran, one sentence each.
     pub repository: Vec<String>,
     /// Landings that changed what decides how changes are verified: whose, where green stood then, and the files.
@@ -60,14 +60,14 @@ pub struct State {
     pub landed: u64,
     pub problems: Vec<String>,
     /// What the newest plan left aside.
-    pub aside: Vec<SkippedItem>,
+    pub skipped: Vec<SkippedItem>,
     /// The target branch as this round saw it, when it was refused.
-    pub outside: Option<RefusedTarget>,
+    pub refused_target: Option<RefusedTarget>,
     pub account: Account,
     /// What is to be written about a round, while that is in the queue.
-    pub books: Option<Arc<Books>>,
+    pub bookkeeping: Option<Arc<Bookkeeping>>,
     pub(in crate::domain::mission) books_refused: bool,
-    /// Whether this engine has begun to write the last books of an early end; it tries once.
+    /// Whether this engine has begun to write the last bookkeeping of an early end; it tries once.
     pub(in crate::domain::mission) closed: bool,
     pub(in crate::domain::mission) clock: Clock,
     pub(in crate::domain::mission) emptied: bool,
@@ -109,7 +109,7 @@ impl State {
 
     /// Merge requests waiting, in landing order.
     pub fn queue(&self) -> impl Iterator<Item = &MergeRequest> {
-        self.queue.waiting()
+        self.queue.waiting_requests()
     }
 
     /// Green where it stands, once that is known.
@@ -118,8 +118,8 @@ impl State {
     }
 
     /// Landings on warm results, and what cold runs said of them.
-    pub const fn cold(&self) -> &ColdRuns {
-        self.queue.cold()
+    pub const fn cold_runs(&self) -> &ColdRuns {
+        self.queue.cold_runs()
     }
 
     /// What a change is compared with: `before`, and what is known to be flaky of trees that green had.
@@ -143,29 +143,29 @@ impl State {
     }
 
     /// The verification in progress: one at a time.
-    pub fn verifying(&self) -> Option<&VerificationRun> {
+    pub fn current_verification(&self) -> Option<&VerificationRun> {
         self.queue.runs().next()
     }
 
     /// Attempts that run now, with their unit.
-    pub fn running(&self) -> impl Iterator<Item = (&Unit, &Attempt)> {
-        let at_work = self.slots.users().map(|i| &self.units[i]).filter(|u| u.state == UnitState::Running);
+    pub fn running_attempts(&self) -> impl Iterator<Item = (&Unit, &Attempt)> {
+        let at_work = self.slots.occupants().map(|i| &self.units[i]).filter(|u| u.state == UnitState::Running);
         at_work.filter_map(|unit| Some((unit, unit.attempts.last()?)))
     }
 
     /// Whether the mission is over.
-    pub fn over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.outcome.is_some()
     }
 
     /// Whether the mission is on its way to an end that a resume does not take back.
-    pub fn stopping(&self) -> bool {
+    pub fn is_stopping(&self) -> bool {
         self.stop.is_some_and(|(level, _)| level != StopLevel::Interrupt)
     }
 
     /// State of the mission as people see it.
     pub fn mission_state(&self) -> MissionState {
-        if self.over() {
+        if self.is_over() {
             MissionState::Ended
         } else if self.suspended_by.is_some() {
             MissionState::Suspended
@@ -184,20 +184,20 @@ impl State {
 
     /// The earliest time at which a [`super::Event::Tick`] would lead to something; absent when only events can.
     pub fn next_wake(&self) -> Option<Millis> {
-        if self.over() || self.suspended || !self.attached {
+        if self.is_over() || self.suspended || !self.attached {
             return None;
         }
         let mut times = self.circuit_wakes();
         let free = |what| self.circuit().is_none_or(|circuit| !circuit.blocks(what));
-        if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) && !self.closing() {
+        if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) && !self.is_closing() {
             times.extend(self.ends_at());
         }
-        if self.may_dispatch() && self.slots.free().is_some() && free(Try::Start) {
+        if self.may_dispatch() && self.slots.next_free().is_some() && free(Try::Start) {
             let waits = self.waits_for_money();
             let may = |(_, i): &(Millis, usize)| !waits || self.units[*i].spec.run.is_some();
             times.extend(self.delayed.iter().copied().chain(self.turns_due()).filter(may).map(|(at, _)| at).min());
         }
-        if let (true, Some(at)) = (self.may_land() && !self.queue_at_work(), self.queue_due())
+        if let (true, Some(at)) = (self.may_land() && !self.is_queue_busy(), self.queue_due())
             && free(Try::Queue)
             && (self.landing().is_some() || at > 0)
         {
@@ -206,16 +206,16 @@ impl State {
         if self.may_collect() && free(Try::Collect) {
             times.extend(self.collects_at());
         }
-        if self.stage == Stage::Baseline && self.verifying().is_none() {
+        if self.stage == Stage::Baseline && self.current_verification().is_none() {
             times.push(self.queue.green_due());
         }
         if self.stage == Stage::BetweenRounds
             && self.stop.is_none()
             && !self.paused
             && self.hold.is_none()
-            && self.cold().search().is_none()
+            && self.cold_runs().search().is_none()
             && !self.moved_first()
-            && !(self.green_pending() && self.finished().is_some())
+            && !(self.green_pending() && self.mission_outcome().is_some())
             && let Some(closed) = self.rounds.last().and_then(|r| r.closed)
         {
             times.push(closed + self.policy.cooldown);
@@ -229,7 +229,7 @@ impl State {
 
     /// Whether new attempts may start.
     pub(in crate::domain::mission) fn may_dispatch(&self) -> bool {
-        let calm = self.hold.is_none() && self.cold().search().is_none();
+        let calm = self.hold.is_none() && self.cold_runs().search().is_none();
         self.stage == Stage::Working && !self.paused && self.stop.is_none() && calm
     }
 
@@ -244,69 +244,69 @@ impl State {
     }
 
     /// Whether no attempt is at work.
-    pub(in crate::domain::mission) fn idle(&self) -> bool {
-        self.running().next().is_none()
+    pub(in crate::domain::mission) fn is_idle(&self) -> bool {
+        self.running_attempts().next().is_none()
     }
 
     /// Whether the unit's wave has opened.
-    fn opened(&self, unit: &Unit) -> bool {
+    fn has_opened(&self, unit: &Unit) -> bool {
         self.opened.is_some_and(|opened| (unit.round, unit.wave) <= opened)
     }
 
-    pub(in crate::domain::mission) fn dispatchable(&self, i: usize) -> bool {
+    pub(in crate::domain::mission) fn is_dispatchable(&self, i: usize) -> bool {
         let unit = &self.units[i];
-        unit.state == UnitState::Pending && unit.unmet == 0 && unit.collect_at.is_none() && self.opened(unit)
+        unit.state == UnitState::Pending && unit.unmet == 0 && unit.collect_at.is_none() && self.has_opened(unit)
     }
 
     fn holds_wave(&self, i: usize) -> bool {
         let unit = &self.units[i];
         match unit.state {
-            UnitState::Pending => unit.collect_at.is_some() || self.dispatchable(i),
-            UnitState::Running | UnitState::Queued => self.opened(unit),
+            UnitState::Pending => unit.collect_at.is_some() || self.is_dispatchable(i),
+            UnitState::Running | UnitState::Queued => self.has_opened(unit),
             _ => false,
         }
     }
 
     /// The one door to a unit's fields: changes it and keeps counters and sets true.
-    pub(in crate::domain::mission) fn touch(&mut self, i: usize, change: impl FnOnce(&mut Unit)) {
-        self.forget(i);
+    pub(in crate::domain::mission) fn update_unit(&mut self, i: usize, change: impl FnOnce(&mut Unit)) {
+        self.unindex_unit(i);
         self.counts[self.units[i].state as usize] -= 1;
-        let satisfied = self.units[i].state.satisfies();
+        let satisfied = self.units[i].state.is_satisfied();
         change(&mut self.units[i]);
         self.counts[self.units[i].state as usize] += 1;
-        self.remember(i);
-        let now = self.units[i].state.satisfies();
+        self.index_unit(i);
+        let now = self.units[i].state.is_satisfied();
         if satisfied != now {
             for d in self.units[i].dependants.clone() {
-                self.forget(d);
+                self.unindex_unit(d);
                 let unmet = &mut self.units[d].unmet;
                 *unmet = if now { unmet.saturating_sub(1) } else { *unmet + 1 };
-                self.remember(d);
+                self.index_unit(d);
             }
         }
     }
 
     /// Takes a unit out of the derived sets; pairs with [`State::remember`].
-    pub(in crate::domain::mission) fn forget(&mut self, i: usize) {
+    pub(in crate::domain::mission) fn unindex_unit(&mut self, i: usize) {
         if self.holds_wave(i) {
             self.active -= 1;
         }
         if let Some(since) = self.units[i].turn_since() {
             self.turns.remove(&(since, i));
-        } else if self.dispatchable(i) {
+        } else if self.is_dispatchable(i) {
             self.ready.remove(&(self.units[i].spec.priority, i));
             self.delayed.remove(&(self.units[i].not_before, i));
         }
     }
 
     /// Puts a unit into the derived sets it belongs to now.
-    pub(in crate::domain::mission) fn remember(&mut self, i: usize) {
+    pub(in crate::domain::mission) fn index_unit(&mut self, i: usize) {
         if self.holds_wave(i) {
             self.active += 1;
         }
         if let Some(since) = self.units[i].turn_since() {
             self.turns.insert((since, i));
-        } else if self.dispatchable(i) {
+        } else if self.is_dispatchable(i) {
             match self.units[i].not_before {
                 0 => self.ready.insert((self.units[i].spec.priority, i)),
                 at => self.delayed.insert((at, i)),
@@ -327,7 +327,7 @@ impl State {
     /// are ready go before them.
     pub(in crate::domain::mission) fn next_start(&self, now: Millis) -> Option<(usize, Allowance)> {
         let head = self.next_ready(now)?;
-        match self.allowance(&self.units[head]) {
+        match self.check_allowance(&self.units[head]) {
             Allowance::Wait => {
                 let due = self.delayed.range(..=(now, usize::MAX)).map(|(_, i)| (self.units[*i].spec.priority, *i));
                 let script = |(_, i): &(u32, usize)| self.units[*i].spec.run.is_some();
@@ -339,7 +339,7 @@ impl State {
 
     /// Whether everything that was planned ended well, and the target branch was taken in.
     pub fn planned_done(&self) -> bool {
-        self.units.iter().all(|u| u.state.satisfies()) && self.outside.is_none()
+        self.units.iter().all(|u| u.state.is_satisfied()) && self.refused_target.is_none()
     }
 
     /// Whether every unit known at this time ended well, none of the plan source was left (for a later round, or
@@ -350,7 +350,7 @@ impl State {
 
     /// The first item left aside that is not done; the mission was not asked for those outside of its choice.
     pub fn left_open(&self) -> Option<&SkippedItem> {
-        self.aside.iter().find(|item| item.open())
+        self.skipped.iter().find(|item| item.open())
     }
 }
 
@@ -358,10 +358,10 @@ impl State {
 impl State {
     /// A unit that could start now and does not (P10).
     pub fn ready_but_not_started(&self, now: Millis) -> Option<&UnitId> {
-        if !self.attached || self.suspended || self.over() || !self.may_dispatch() {
+        if !self.attached || self.suspended || self.is_over() || !self.may_dispatch() {
             return None;
         }
-        self.slots.free().filter(|_| self.lets(Try::Start, now))?;
+        self.slots.next_free().filter(|_| self.circuit_allows(Try::Start, now))?;
         let (next, allowance) = self.next_start(now)?;
         (allowance == Allowance::Start).then_some(&self.units[next].spec.id)
     }

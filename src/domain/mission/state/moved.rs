@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 impl State {
     /// Whether a green that somebody moved is judged before anything else lands. What may have landed answers first.
     pub(in crate::domain::mission) fn moved_first(&self) -> bool {
-        let intended = self.landing().is_some_and(|landing| landing.intended().is_some());
+        let intended = self.landing().is_some_and(|landing| landing.intended_verdict().is_some());
         self.queue.foreign_move().is_some() && !intended
     }
 
     /// Whether the mission may not end yet because of what green is: moved by somebody, or known by warm results only.
     pub(in crate::domain::mission) fn green_pending(&self) -> bool {
-        self.cold_pending() || (self.moved_first() && self.hold.is_none() && !self.closing())
+        self.cold_pending() || (self.moved_first() && self.hold.is_none() && !self.is_closing())
     }
 
     /// Unit, number and head of every ended attempt whose work is pinned.
@@ -50,7 +50,11 @@ impl State {
     }
 
     /// Folds what changed in the user's repository while `whose` ran; what was told before is not told again.
-    pub(in crate::domain::mission) fn noticed<'a>(&mut self, what: impl Iterator<Item = &'a String>, whose: &str) {
+    pub(in crate::domain::mission) fn apply_notices<'a>(
+        &mut self,
+        what: impl Iterator<Item = &'a String>,
+        whose: &str,
+    ) {
         for what in what {
             let told = format!("{what} while ");
             if !self.repository.iter().any(|known| known.starts_with(&told)) {

@@ -8,7 +8,7 @@ use crate::domain::values::{Millis, Tip};
 
 impl State {
     /// Folds what happens to the unit at `i` next; `head` is what its attempt or request carried.
-    pub(in crate::domain::mission) fn follow(
+    pub(in crate::domain::mission) fn apply_next_move(
         &mut self,
         i: usize,
         next: &NextMove,
@@ -21,9 +21,9 @@ impl State {
             self.queue.add(MergeRequest::new(*mr, source.clone(), head.clone(), at, place));
         }
         if !matches!(next, NextMove::Queue { .. } | NextMove::Retry { .. }) {
-            self.touch(i, |u| u.turn = None);
+            self.update_unit(i, |u| u.turn = None);
         }
-        self.touch(i, |u| match next {
+        self.update_unit(i, |u| match next {
             NextMove::Queue { .. } => u.state = UnitState::Queued,
             NextMove::Retry { not_before, own_work, because } => {
                 u.state = UnitState::Pending;

@@ -8,28 +8,28 @@ use crate::domain::values::Millis;
 
 impl State {
     /// The probe that is under way.
-    pub(in crate::domain::mission) fn probing(&self) -> Option<Probe> {
+    pub(in crate::domain::mission) fn current_probe(&self) -> Option<Probe> {
         self.circuit.as_ref()?.probe.filter(|probe| match probe {
             Probe::Attempt(i) => self.units[*i].state == UnitState::Running,
-            Probe::Queue => self.queue_at_work(),
+            Probe::Queue => self.is_queue_busy(),
         })
     }
 
     /// Whether a step of the merge queue, or a verification, is under way.
-    pub(in crate::domain::mission) fn queue_at_work(&self) -> bool {
-        self.verifying().is_some() || self.landing().is_some_and(|landing| landing.at_work())
+    pub(in crate::domain::mission) fn is_queue_busy(&self) -> bool {
+        self.current_verification().is_some() || self.landing().is_some_and(|landing| landing.at_work())
     }
 
     /// What could be tried, and from when on.
-    pub(in crate::domain::mission) fn chances(&self) -> Vec<(Try, Millis)> {
+    pub(in crate::domain::mission) fn probe_candidates(&self) -> Vec<(Try, Millis)> {
         let mut chances = Vec::new();
         if let (true, Some(at)) = (self.may_collect(), self.collects_at()) {
             chances.push((Try::Collect, at));
         }
-        if let (true, Some(at)) = (self.may_land() && !self.queue_at_work(), self.queue_due()) {
+        if let (true, Some(at)) = (self.may_land() && !self.is_queue_busy(), self.queue_due()) {
             chances.push((Try::Queue, at));
         }
-        if let (true, Some(at)) = (self.may_dispatch() && self.slots.free().is_some(), self.starts_at()) {
+        if let (true, Some(at)) = (self.may_dispatch() && self.slots.next_free().is_some(), self.starts_at()) {
             chances.push((Try::Start, at));
         }
         chances
@@ -48,7 +48,7 @@ impl State {
         if self.cold_first() {
             return None;
         }
-        STRATEGY.due_at(&self.queue, |request| self.waits(request))
+        STRATEGY.due_at(&self.queue, |request| self.waits_for_turn(request))
     }
 
     /// Whether the queue settled other requests since the one that is being landed stepped behind them.
@@ -68,19 +68,19 @@ impl State {
 
     /// Whose turn it is to be the probe: kinds that failed go first, in turn.
     fn turn(&self, circuit: &Circuit, now: Millis) -> Option<Try> {
-        let due = self.chances().into_iter().filter(|(chance, at)| *at <= now && circuit.blocks(*chance));
+        let due = self.probe_candidates().into_iter().filter(|(chance, at)| *at <= now && circuit.blocks(*chance));
         let mut chances: Vec<Try> = due.map(|(chance, _)| chance).collect();
-        if chances.iter().any(|chance| circuit.failed(*chance)) {
-            chances.retain(|chance| circuit.failed(*chance));
+        if chances.iter().any(|chance| circuit.has_failed(*chance)) {
+            chances.retain(|chance| circuit.has_failed(*chance));
         }
         let nth = (circuit.tries as usize).checked_rem(chances.len())?;
         chances.get(nth).copied()
     }
 
     /// Whether the circuit lets this start now.
-    pub(in crate::domain::mission) fn lets(&self, what: Try, now: Millis) -> bool {
+    pub(in crate::domain::mission) fn circuit_allows(&self, what: Try, now: Millis) -> bool {
         let Some(circuit) = self.circuit.as_ref().filter(|circuit| circuit.blocks(what)) else { return true };
-        match self.probing() {
+        match self.current_probe() {
             None => now >= circuit.again_at && self.turn(circuit, now) == Some(what),
             Some(Probe::Queue) => what == Try::Queue,
             Some(Probe::Attempt(_)) => false,
@@ -92,25 +92,25 @@ impl State {
     }
 
     /// Whether nothing of the mission is under way.
-    pub(in crate::domain::mission) fn at_rest(&self) -> bool {
-        self.idle() && !self.queue_at_work() && !self.checking
+    pub(in crate::domain::mission) fn is_at_rest(&self) -> bool {
+        self.is_idle() && !self.is_queue_busy() && !self.checking
     }
 
     /// Whether the circuit has been open for too long, with nothing under way that could close it.
     pub(in crate::domain::mission) fn circuit_is_over(&self, now: Millis) -> bool {
         let over = self.circuit.as_ref().is_some_and(|circuit| now >= self.gives_up_at(circuit));
-        over && !self.paused && self.at_rest()
+        over && !self.paused && self.is_at_rest()
     }
 
     /// The times at which the circuit makes something happen.
     pub(in crate::domain::mission) fn circuit_wakes(&self) -> Vec<Millis> {
         let Some(circuit) = &self.circuit else { return Vec::new() };
         let mut times = Vec::new();
-        if !self.paused && self.at_rest() {
+        if !self.paused && self.is_at_rest() {
             times.push(self.gives_up_at(circuit));
         }
-        if self.probing().is_none() {
-            let blocked = self.chances().into_iter().filter(|(chance, _)| circuit.blocks(*chance));
+        if self.current_probe().is_none() {
+            let blocked = self.probe_candidates().into_iter().filter(|(chance, _)| circuit.blocks(*chance));
             times.extend(blocked.map(|(_, at)| at.max(circuit.again_at)));
         }
         times
@@ -131,12 +131,12 @@ impl State {
     }
 
     /// Attempts that have ended and wait to be collected, with their unit.
-    pub fn uncollected(&self) -> impl Iterator<Item = (&Unit, &Attempt)> {
+    pub fn uncollected_attempts(&self) -> impl Iterator<Item = (&Unit, &Attempt)> {
         self.units_to_collect().filter_map(|i| Some((&self.units[i], self.units[i].attempts.last()?)))
     }
 
     /// Units whose attempt has ended and could not be collected yet.
     pub(in crate::domain::mission) fn units_to_collect(&self) -> impl Iterator<Item = usize> + '_ {
-        self.slots.users().filter(|i| self.units[*i].collect_at.is_some())
+        self.slots.occupants().filter(|i| self.units[*i].collect_at.is_some())
     }
 }

@@ -1,10 +1,10 @@
 //! Rounds: what was planned, and whether the mission is over after them.
 
 use super::mission::State;
-use crate::domain::mission::model::bookkeeping::plain;
+use crate::domain::mission::model::bookkeeping::strip_summary;
 use crate::domain::mission::model::end::MissionOutcome;
 use crate::domain::mission::model::round::Stage;
-use crate::domain::mission::model::unit::{AcceptPrecondition, Known, Unit, UnitState};
+use crate::domain::mission::model::unit::{AcceptPrecondition, Recorded, Unit, UnitState};
 use crate::domain::mission::protocol::record::Intake;
 use crate::domain::plan::graph::Edge;
 use crate::domain::queue::{MergeRequest, MergeSource, Place};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 impl State {
     /// Whether the mission is over after the rounds so far, and why.
-    pub(in crate::domain::mission) fn finished(&self) -> Option<(MissionOutcome, String)> {
+    pub(in crate::domain::mission) fn mission_outcome(&self) -> Option<(MissionOutcome, String)> {
         let last = self.rounds.last()?;
         let rounds = u32::try_from(self.rounds.len()).unwrap_or(u32::MAX);
         if last.objective == Some(true) {
@@ -73,7 +73,7 @@ impl State {
                 landed: None,
                 verdict: None,
                 evidence: Vec::new(),
-                known: Known::default(),
+                known: Recorded::default(),
                 must_fail: AcceptPrecondition::Wanted,
                 turn: None,
                 not_before: 0,
@@ -88,7 +88,7 @@ impl State {
         for (offset, spec) in units.iter().enumerate() {
             for (nth, dependency) in spec.depends.iter().enumerate() {
                 let Some(d) = self.index.get(dependency).copied() else { continue };
-                if !self.units[d].state.satisfies() && !spec.depends[..nth].contains(dependency) {
+                if !self.units[d].state.is_satisfied() && !spec.depends[..nth].contains(dependency) {
                     self.units[d].dependants.push(first + offset);
                     self.units[first + offset].unmet += 1;
                 }
@@ -97,7 +97,8 @@ impl State {
         if let Some(open) = self.rounds.last_mut() {
             open.waves = waves;
             open.left_over = left_over;
-            open.before = self.queue.green().and_then(|g| g.snapshot.as_ref()).map(|(_, summary)| plain(summary));
+            open.before =
+                self.queue.green().and_then(|g| g.snapshot.as_ref()).map(|(_, summary)| strip_summary(summary));
         }
         self.stage = Stage::Working;
     }
@@ -117,7 +118,7 @@ impl State {
     /// Folds what was seen of the target branch: what green does not have waits in the queue.
     pub(in crate::domain::mission) fn target_seen(&mut self, intake: Option<&Intake>) {
         self.stage = Stage::Intake;
-        self.outside = None;
+        self.refused_target = None;
         let Some(Intake { mr, head }) = intake else { return };
         let source = MergeSource::Intake;
         self.queue.add(MergeRequest::new(*mr, source, head.clone(), 0, Place::FIRST));

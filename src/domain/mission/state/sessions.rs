@@ -15,23 +15,23 @@ use std::sync::Arc;
 impl State {
     /// The attempt that is this session, with its unit.
     pub fn attempt_by(&self, session: SessionId) -> Option<(&Unit, &Attempt)> {
-        let (i, nth) = self.sessions.place(session)?;
+        let (i, nth) = self.sessions.unit_attempt(session)?;
         let unit = &self.units[i];
         Some((unit, unit.attempts.get(nth)?))
     }
 
     /// The index of the unit whose open attempt is this session.
     pub(in crate::domain::mission) fn open_session(&self, session: SessionId) -> Option<usize> {
-        let (i, nth) = self.sessions.place(session)?;
+        let (i, nth) = self.sessions.unit_attempt(session)?;
         let attempt = self.units[i].attempts.get(nth)?;
         attempt.ended.is_none().then_some(i)
     }
 
     /// Folds that an attempt of the unit at `i` starts.
     pub(in crate::domain::mission) fn session_started(&mut self, i: usize, attempt: Attempt) {
-        self.sessions.put(attempt.session, (i, self.units[i].attempts.len()));
+        self.sessions.insert(attempt.session, (i, self.units[i].attempts.len()));
         self.slots.take(&attempt.slot, i);
-        self.touch(i, |u| {
+        self.update_unit(i, |u| {
             u.state = UnitState::Running;
             u.reason.clear();
             u.attempts.push(attempt);
@@ -61,12 +61,12 @@ impl State {
         let Some(report) = attempt.report.clone() else { return };
         let (n, slot) = (attempt.n, attempt.slot.clone());
         let unit = self.units[i].spec.id.clone();
-        let charged = self.attempt_tells(i, n, at, class, &report);
+        let charged = self.apply_attempt_trouble(i, n, at, class, &report);
         self.slots.release(&slot, i, class == AttemptClass::Infrastructure);
         self.take_accept(i, &report);
-        self.noticed(report.work.repository.iter(), &format!("attempt {n} of {unit}"));
-        self.charge(self.units[i].spec.run.is_some(), class, report.agent.cost);
-        self.touch(i, |u| {
+        self.apply_notices(report.work.repository.iter(), &format!("attempt {n} of {unit}"));
+        self.charge_attempt(self.units[i].spec.run.is_some(), class, report.agent.cost);
+        self.update_unit(i, |u| {
             u.collect_at = None;
             if !matches!(next, NextMove::Queue { .. }) {
                 u.steps_back(at);
@@ -93,7 +93,7 @@ impl State {
             }
         });
         let source = MergeSource::Unit { unit, n };
-        self.follow(i, next, &source, report.work.head.as_ref(), at);
+        self.apply_next_move(i, next, &source, report.work.head.as_ref(), at);
     }
 
     /// Folds that what an ended session made could not be kept yet.
@@ -105,9 +105,9 @@ impl State {
         trouble: &Trouble,
     ) {
         let Some(i) = self.open_session(session) else { return };
-        let charges = !self.killing();
-        let charged = self.met_trouble(&trouble.cause, Operation::Collect, self.witness(i), at, charges);
-        self.touch(i, |u| {
+        let charges = !self.is_kill_requested();
+        let charged = self.apply_trouble(&trouble.cause, Operation::Collect, self.attempt_witness(i), at, charges);
+        self.update_unit(i, |u| {
             u.state = UnitState::Pending;
             u.infra += u32::from(charged);
             u.collect_at = Some(again_at);
@@ -118,7 +118,7 @@ impl State {
     /// Folds that an ended session is collected again.
     pub(in crate::domain::mission) fn collect_asked(&mut self, session: SessionId) {
         let Some(i) = self.open_session(session) else { return };
-        self.touch(i, |u| {
+        self.update_unit(i, |u| {
             u.state = UnitState::Running;
             u.collect_at = None;
             u.reason.clear();

@@ -14,10 +14,10 @@ impl State {
         setup: Option<&str>,
         (at, again_at): (Millis, Millis),
     ) {
-        if self.stage != Stage::Baseline && !self.killing() {
-            self.met_trouble(cause, self.operation_of_step(), self.queue_witness(), at, false);
+        if self.stage != Stage::Baseline && !self.is_kill_requested() {
+            self.apply_trouble(cause, self.operation_of_step(), self.queue_witness(), at, false);
         }
-        if self.asks_for_its_round() {
+        if self.awaits_round_answer() {
             self.stage_again_at = Some(again_at);
         }
         self.checking = false;

@@ -1,20 +1,20 @@
 //! Whose turn it is for files that units lost in.
 
 use super::mission::State;
-use crate::domain::mission::model::turn::{Contested, overlap};
+use crate::domain::mission::model::turn::{Contested, paths_overlap};
 use crate::domain::queue::{Landing, MergeRequest, MergeSource};
 use crate::domain::values::{Millis, UnitId};
 use std::collections::BTreeSet;
 
 impl State {
     /// Whether a request waits for the attempt of another unit that holds files it touches.
-    pub fn waits(&self, request: &MergeRequest) -> bool {
+    pub fn waits_for_turn(&self, request: &MergeRequest) -> bool {
         let Some((unit, n)) = request.waits_for() else { return false };
-        self.unit(unit).is_some_and(|u| u.holds() && u.attempts.last().is_some_and(|a| a.n == *n))
+        self.unit(unit).is_some_and(|u| u.holds_turn() && u.attempts.last().is_some_and(|a| a.n == *n))
     }
 
     /// The files of turns of other units.
-    pub(in crate::domain::mission) fn contested(&self, own: Option<&UnitId>) -> Vec<Contested> {
+    pub(in crate::domain::mission) fn contested_files(&self, own: Option<&UnitId>) -> Vec<Contested> {
         let others = self.turns.iter().map(|(_, i)| &self.units[*i]).filter(|u| Some(&u.spec.id) != own);
         others
             .filter_map(|u| Some(Contested { unit: u.spec.id.clone(), files: u.turn.as_ref()?.files.clone() }))
@@ -27,7 +27,7 @@ impl State {
         let place = |id: &UnitId| {
             let i = *self.index.get(id)?;
             let unit = &self.units[i];
-            Some((unit.turn.as_ref().filter(|_| unit.holds())?.since, i))
+            Some((unit.turn.as_ref().filter(|_| unit.holds_turn())?.since, i))
         };
         let own = place(own);
         let older = touched.iter().filter_map(place).filter(|other| own.is_none_or(|own| *other < own)).min()?;
@@ -40,16 +40,16 @@ impl State {
         if self.turns.is_empty() || self.landing_is_unknown() || self.somebody_waited() {
             return None;
         }
-        let holders = self.turns.iter().map(|(_, i)| &self.units[*i]).filter(|u| u.holds());
+        let holders = self.turns.iter().map(|(_, i)| &self.units[*i]).filter(|u| u.holds_turn());
         let held = holders.filter_map(|u| u.turn.as_ref()).flat_map(|turn| turn.files.iter().cloned());
         let mut taken: BTreeSet<String> = held.collect();
         for (_, i) in &self.turns {
             let unit = &self.units[*i];
-            let (Some(turn), true) = (&unit.turn, self.dispatchable(*i) && unit.not_before <= now) else { continue };
-            let landing = self
-                .landing()
-                .is_some_and(|landing| landing.made().is_some_and(|made| made.touches.contains(&unit.spec.id)));
-            if !landing && !overlap(&turn.files, &taken) {
+            let (Some(turn), true) = (&unit.turn, self.is_dispatchable(*i) && unit.not_before <= now) else { continue };
+            let landing = self.landing().is_some_and(|landing| {
+                landing.merged_candidate().is_some_and(|made| made.touches.contains(&unit.spec.id))
+            });
+            if !landing && !paths_overlap(&turn.files, &taken) {
                 return Some(*i);
             }
             taken.extend(turn.files.iter().cloned());
@@ -59,7 +59,7 @@ impl State {
 
     /// When turns of units that wait for a time can begin, with the unit.
     pub(in crate::domain::mission) fn turns_due(&self) -> impl Iterator<Item = (Millis, usize)> + '_ {
-        let waits = |i: &usize| self.units[*i].not_before > 0 && self.dispatchable(*i);
+        let waits = |i: &usize| self.units[*i].not_before > 0 && self.is_dispatchable(*i);
         let due = self.turns.iter().map(|(_, i)| *i).filter(waits).map(|i| (self.units[i].not_before, i));
         due.filter(|(at, i)| self.next_turn(*at) == Some(*i))
     }
@@ -72,6 +72,6 @@ impl State {
 
     /// Whether a request that waited for a turn can land now.
     fn somebody_waited(&self) -> bool {
-        self.queue().any(|request| request.waits_for().is_some() && !self.waits(request))
+        self.queue().any(|request| request.waits_for().is_some() && !self.waits_for_turn(request))
     }
 }

@@ -10,12 +10,12 @@ impl State {
     pub(in crate::domain::mission) fn unit_of(&self, landing: &Landing) -> Option<&Unit> {
         match &landing.mr.source {
             MergeSource::Unit { unit, .. } => self.unit(unit),
-            MergeSource::Intake | MergeSource::Books { .. } => None,
+            MergeSource::Intake | MergeSource::Bookkeeping { .. } => None,
         }
     }
 
     /// The stages of a verification of this role in the landing in progress.
-    pub(in crate::domain::mission) fn extras(&self, role: VerifyRole) -> Vec<UnitCheckStage> {
+    pub(in crate::domain::mission) fn unit_check_stages(&self, role: VerifyRole) -> Vec<UnitCheckStage> {
         let unit = self.landing().and_then(|l| self.unit_of(l));
         unit.map(|u| extra_stages(role, &u.spec)).unwrap_or_default()
     }
@@ -25,8 +25,8 @@ impl State {
         let Some(accept) = &report.checks.accept else { return };
         self.verifications_run += u64::from(accept.runs);
         self.verifications_reused += u64::from(accept.runs == 0);
-        if accept.doubts() {
-            self.touch(i, Unit::accept_in_doubt);
+        if accept.is_doubtful() {
+            self.update_unit(i, Unit::accept_in_doubt);
         }
     }
 }

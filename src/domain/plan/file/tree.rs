@@ -64,7 +64,7 @@ pub(super) fn from_toml(text: &str) -> Result<Vec<Entry>, Vec<Finding>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         let found = errors.iter().map(|error| {
-            let line = error.span().map_or(0, |span| lines.at(span.start));
+            let line = error.span().map_or(0, |span| lines.line_at(span.start));
             Finding::new(line, format!("not valid TOML: {}", error.message()))
         });
         return Err(found.collect());
@@ -77,7 +77,7 @@ fn toml_table(table: DeTable<'_>, lines: &Lines) -> Vec<Entry> {
         .into_iter()
         .map(|(key, value)| {
             let at = key.span().start;
-            (at, Entry { line: lines.at(at), key: key.into_inner().into_owned(), node: toml_node(value, lines).1 })
+            (at, Entry { line: lines.line_at(at), key: key.into_inner().into_owned(), node: toml_node(value, lines).1 })
         })
         .collect();
     entries.sort_by_key(|(at, _)| *at);
@@ -85,7 +85,7 @@ fn toml_table(table: DeTable<'_>, lines: &Lines) -> Vec<Entry> {
 }
 
 fn toml_node(value: Spanned<DeValue<'_>>, lines: &Lines) -> (u32, Node) {
-    let line = lines.at(value.span().start);
+    let line = lines.line_at(value.span().start);
     let node = match value.into_inner() {
         DeValue::String(text) => Node::Text(text.into_owned()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
@@ -214,7 +214,7 @@ impl Lines {
         Self(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at).collect())
     }
 
-    fn at(&self, offset: usize) -> u32 {
+    fn line_at(&self, offset: usize) -> u32 {
         u32::try_from(self.0.partition_point(|newline| *newline < offset) + 1).unwrap_or(u32::MAX)
     }
 }

@@ -34,7 +34,7 @@ fn edges(plan: &Plan) -> Vec<String> {
 
 fn waves(plan: &Plan) -> Vec<String> {
     let names = |wave: &Vec<usize>| wave.iter().map(|at| plan.units[*at].id.as_str()).collect::<Vec<_>>().join(" ");
-    plan.waves().iter().map(names).collect()
+    plan.group_waves().iter().map(names).collect()
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn faults_are_findings() {
 
 #[test]
 fn an_empty_plan_has_no_waves() {
-    assert!(build(&[]).waves().is_empty());
+    assert!(build(&[]).group_waves().is_empty());
 }
 
 #[test]
@@ -106,14 +106,14 @@ fn ten_thousand_units_make_few_edges() {
     };
     let none = |_: usize| Vec::new();
     let apart = make(&|at| format!("src/m{at:05}/*.rs"), &none);
-    assert_eq!((apart.edges.len(), apart.waves().len()), (0, 1));
+    assert_eq!((apart.edges.len(), apart.group_waves().len()), (0, 1));
     let same = make(&|_| "**".to_owned(), &none);
-    assert_eq!((same.edges.len(), same.waves().len()), (9_999, 10_000));
+    assert_eq!((same.edges.len(), same.group_waves().len()), (9_999, 10_000));
     let reversed =
         make(&|_| "src/**".to_owned(), &|at| if at < 9_999 { vec![id(&format!("u{}", at + 1))] } else { vec![] });
     assert_eq!((reversed.edges.len(), reversed.wave_of[0]), (9_999, 9_999));
     let root = make(&|at| if at == 0 { "**".to_owned() } else { format!("d{at}/x") }, &none);
-    assert_eq!((root.edges.len(), root.waves().len()), (9_999, 2));
+    assert_eq!((root.edges.len(), root.group_waves().len()), (9_999, 2));
 }
 
 /// Random acyclic plans: dependencies point to units with a smaller mark, marks are shuffled over the file.
@@ -161,7 +161,7 @@ proptest! {
         for edge in &plan.edges {
             prop_assert!(plan.wave_of[edge.before] < plan.wave_of[edge.after]);
         }
-        let mut all: Vec<usize> = plan.waves().concat();
+        let mut all: Vec<usize> = plan.group_waves().concat();
         all.sort_unstable();
         prop_assert_eq!(all, (0..plan.units.len()).collect::<Vec<_>>());
         let pairs: BTreeSet<_> = plan.edges.iter().map(|edge| (edge.before, edge.after)).collect();
@@ -179,7 +179,7 @@ proptest! {
         for edge in &plan.edges {
             reach[edge.before][edge.after] = true;
             if edge.kind == EdgeKind::Order {
-                prop_assert!(overlap::shared(&plan.units[edge.before], &plan.units[edge.after]).is_some());
+                prop_assert!(overlap::find_overlap(&plan.units[edge.before], &plan.units[edge.after]).is_some());
             }
         }
         for via in 0..count {
@@ -193,7 +193,7 @@ proptest! {
         for a in 0..count {
             prop_assert!(!reach[a][a]);
             for b in 0..a {
-                if overlap::shared(&plan.units[a], &plan.units[b]).is_some() {
+                if overlap::find_overlap(&plan.units[a], &plan.units[b]).is_some() {
                     prop_assert!(reach[a][b] || reach[b][a], "{} and {} overlap", a, b);
                     let b_first = (plan.units[b].priority, b) < (plan.units[a].priority, a);
                     prop_assert!(!free || reach[b][a] == b_first);

@@ -49,6 +49,6 @@ fn one_landing_goes_on_at_a_time_and_what_steps_behind_is_last() {
     let mr = queue.end_landing(LandingId(1)).unwrap().mr;
     queue.return_request(mr, Some(&Behind { again_at: 8, failures: 1, own_fault: false }));
     assert_eq!(choose(&queue, 9), Some(Choice::Begin(RequestId(2))));
-    let order: Vec<RequestId> = queue.waiting().map(|request| request.id).collect();
+    let order: Vec<RequestId> = queue.waiting_requests().map(|request| request.id).collect();
     assert_eq!(order, [RequestId(2), RequestId(1)]);
 }

@@ -38,19 +38,19 @@ const BROKEN: &str = "the report is not whole";
 
 /// Reads the findings. Beyond doubt are its JSON, and its totals by severity with its list of skipped files.
 pub(super) fn gather(output: &str) -> Gathered {
-    json(output).unwrap_or_else(|| text(output))
+    read_json(output).unwrap_or_else(|| read_text(output))
 }
 
-fn json(output: &str) -> Option<Gathered> {
+fn read_json(output: &str) -> Option<Gathered> {
     Gathered::from_documents(output, BROKEN, |gathered, report: Report| {
         let counts = report.metrics.totals.iter().filter(|(name, _)| name.starts_with("SEVERITY."));
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts; `as` saturates")]
-        gathered.announce(counts.map(|(_, count)| *count as u64).fold(0, u64::saturating_add));
+        gathered.add_announced(counts.map(|(_, count)| *count as u64).fold(0, u64::saturating_add));
         for Item { filename, test_id, issue_severity } in report.results.items {
-            gathered.add(&filename, &rule(&test_id, &issue_severity), true);
+            gathered.add(&filename, &format_rule(&test_id, &issue_severity), true);
         }
         for Skipped { filename, reason } in report.errors.items {
-            skipped(gathered, &format!("{filename} ({reason})"));
+            add_skipped(gathered, &format!("{filename} ({reason})"));
         }
         if report.results.more {
             gathered.problem("more findings than can be read");
@@ -58,11 +58,11 @@ fn json(output: &str) -> Option<Gathered> {
     })
 }
 
-fn rule(id: &str, severity: &str) -> String {
+fn format_rule(id: &str, severity: &str) -> String {
     format!("{id} ({})", severity.trim().to_lowercase())
 }
 
-fn skipped(gathered: &mut Gathered, file: &str) {
+fn add_skipped(gathered: &mut Gathered, file: &str) {
     gathered.problem(format!("a file was skipped: {}", message(file)));
 }
 
@@ -76,7 +76,7 @@ enum Part {
 }
 
 /// Reads the text report.
-fn text(output: &str) -> Gathered {
+fn read_text(output: &str) -> Gathered {
     let mut gathered = Gathered::default();
     let (mut part, mut id, mut severity) = (Part::Other, None, None);
     let (mut totals, mut ends) = (false, false);
@@ -93,15 +93,15 @@ fn text(output: &str) -> Gathered {
                     } else if let Some(said) = line.strip_prefix("   Severity: ") {
                         severity = said.split_whitespace().next();
                     } else if let (Some(place), Some(id)) = (line.strip_prefix("   Location: "), id) {
-                        gathered.add(path(place), &rule(id, severity.unwrap_or("undefined")), true);
+                        gathered.add(parse_path(place), &format_rule(id, severity.unwrap_or("undefined")), true);
                     }
                 }
                 Part::BySeverity => {
                     if let Some((count, _)) = line.split_once(": ").and_then(|(_, count)| number(count)) {
-                        gathered.announce(count);
+                        gathered.add_announced(count);
                     }
                 }
-                Part::Skipped if line.starts_with('\t') => skipped(&mut gathered, line.trim()),
+                Part::Skipped if line.starts_with('\t') => add_skipped(&mut gathered, line.trim()),
                 Part::Skipped | Part::Other => {}
             },
         }
@@ -114,7 +114,7 @@ fn text(output: &str) -> Gathered {
 }
 
 /// A place without line and column.
-fn path(place: &str) -> &str {
+fn parse_path(place: &str) -> &str {
     without_number(without_number(place))
 }
 

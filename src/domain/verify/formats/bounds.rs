@@ -1,7 +1,7 @@
 //! Bounds of what is taken from an output.
 
 use crate::domain::base::digest;
-use crate::domain::base::text::floor;
+use crate::domain::base::text::floor_char_boundary;
 use anstream::adapter::strip_str;
 use std::borrow::Cow;
 
@@ -30,7 +30,7 @@ pub fn without_sequences(text: &str) -> Cow<'_, str> {
 }
 
 /// A name of at most [`NAME_LIMIT`] bytes.
-pub(in crate::domain::verify) fn shorten(name: &str) -> String {
+pub(in crate::domain::verify) fn shorten_name(name: &str) -> String {
     bounded(name, NAME_LIMIT).into_owned()
 }
 
@@ -39,5 +39,5 @@ pub(super) fn bounded(name: &str, limit: usize) -> Cow<'_, str> {
     if name.len() <= limit {
         return name.into();
     }
-    format!("{}… {}", &name[..floor(name, limit - 16)], &digest(name)[..8]).into()
+    format!("{}… {}", &name[..floor_char_boundary(name, limit - 16)], &digest(name)[..8]).into()
 }

@@ -7,18 +7,18 @@
 
 use super::found::digits;
 use super::nextest;
-use super::report::{Report, Said, counted, cut};
+use super::report::{Report, Said, cut, parse_count};
 use crate::domain::verify::results::{Place, TestStatus};
 use std::collections::BTreeSet;
 
 const HINT: &str = "run `cargo test` without -q";
 
 /// What the output says outside of runs of nextest.
-pub(super) fn said(output: &str) -> Said {
+pub(super) fn parse_output(output: &str) -> Said {
     let mut reader = Reader::default();
-    let outside = nextest::outside(output);
-    outside.lines().for_each(|line| reader.line(line.trim_end()));
-    reader.finish(|| output.lines().find(|line| line.starts_with("error: could not compile ")).map(super::shorten))
+    let outside = nextest::text_outside(output);
+    outside.lines().for_each(|line| reader.read_line(line.trim_end()));
+    reader.finish(|| output.lines().find(|line| line.starts_with("error: could not compile ")).map(super::shorten_name))
 }
 
 /// Counts of a section: passed, failed, ignored, measured.
@@ -69,15 +69,15 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn line(&mut self, line: &'a str) {
+    fn read_line(&mut self, line: &'a str) {
         let details = self.section.as_ref().is_some_and(|section| section.details);
-        if let Some(counts) = line.strip_prefix("test result: ").and_then(summary) {
-            return self.summary(counts, details);
+        if let Some(counts) = line.strip_prefix("test result: ").and_then(parse_summary) {
+            return self.read_summary(counts, details);
         }
         if details {
             return;
         }
-        if let Some(announced) = line.strip_prefix("running ").and_then(|rest| counted(rest, &["test", "tests"])) {
+        if let Some(announced) = line.strip_prefix("running ").and_then(|rest| parse_count(rest, &["test", "tests"])) {
             self.broken_off();
             self.sections += 1;
             self.section = Some(Section { announced, ..Section::default() });
@@ -97,7 +97,7 @@ impl<'a> Reader<'a> {
         {
             self.ran_all = true;
         } else if let Some(section) = &mut self.section {
-            section.line(line, &self.suite, &mut self.report);
+            section.read_line(line, &self.suite, &mut self.report);
         }
     }
 
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn summary(&mut self, said: Counts, details: bool) {
+    fn read_summary(&mut self, said: Counts, details: bool) {
         let Some(mut section) = self.section.take() else {
             // Output of a test that is repeated at the end of its binary's section; or the beginning is missing.
             if said != Counts::default() && self.sections == 0 {
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
         self.report.passed += said[0] + said[3];
         self.last_failed = said[1] > 0;
         self.report.failed |= self.last_failed;
-        if let Some(lost) = section.lost().filter(|_| read > 0) {
+        if let Some(lost) = section.lost_test().filter(|_| read > 0) {
             let why =
                 format!("`{}`: no result of `{lost}` among what tests print: run without --nocapture", self.suite);
             self.report.fail(why);
@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
 }
 
 impl<'a> Section<'a> {
-    fn line(&mut self, line: &'a str, suite: &str, report: &mut Report) {
+    fn read_line(&mut self, line: &'a str, suite: &str, report: &mut Report) {
         if matches!(line, "failures:" | "successes:") {
             self.details = true;
             return;
@@ -189,8 +189,8 @@ impl<'a> Section<'a> {
         } else if let (Some(test), Some(status)) = (self.pending, status(line)) {
             self.pending = None;
             self.test(test, status, suite, report);
-        } else if let Some(found) = garbled(line) {
-            self.doubt(found);
+        } else if let Some(found) = parse_garbled(line) {
+            self.add_doubtful(found);
         } else {
             self.doubt_end(line);
         }
@@ -201,7 +201,7 @@ impl<'a> Section<'a> {
         let end = [("ok", PASSED), ("FAILED", FAILED)].into_iter().find(|(word, _)| line.ends_with(word));
         if let (Some(test), Some((_, outcome))) = (self.pending, end) {
             self.maybe_ended = true;
-            self.doubt((test, outcome));
+            self.add_doubtful((test, outcome));
         }
     }
 
@@ -217,12 +217,12 @@ impl<'a> Section<'a> {
     }
 
     /// A test that was begun, or has a result that was not taken, without one that was.
-    fn lost(&self) -> Option<&'a str> {
+    fn lost_test(&self) -> Option<&'a str> {
         let doubtful = self.doubtful.iter().map(|(test, _)| *test);
         self.begun.iter().copied().chain(doubtful).find(|test| !self.ended.contains(test))
     }
 
-    fn doubt(&mut self, found: (&'a str, Outcome)) {
+    fn add_doubtful(&mut self, found: (&'a str, Outcome)) {
         if self.doubtful.len() < super::RESULTS_LIMIT {
             self.doubtful.push(found);
             self.with_doubtful[found.1.1] += 1;
@@ -264,7 +264,7 @@ fn status(text: &str) -> Option<Outcome> {
 }
 
 /// `noise test a::b ... ok`: something without a line end was printed before a result.
-fn garbled(line: &str) -> Option<(&str, Outcome)> {
+fn parse_garbled(line: &str) -> Option<(&str, Outcome)> {
     let (head, word) = line.rsplit_once(" ... ")?;
     let test = &head[head.rfind("test ")? + 5..];
     let outcome = status(word).filter(|outcome| *outcome != MEASURED)?;
@@ -272,11 +272,11 @@ fn garbled(line: &str) -> Option<(&str, Outcome)> {
 }
 
 /// `ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s`.
-fn summary(text: &str) -> Option<Counts> {
+fn parse_summary(text: &str) -> Option<Counts> {
     let mut parts = text.strip_prefix("ok. ").or_else(|| text.strip_prefix("FAILED. "))?.split("; ");
     let mut counts = Counts::default();
     for (count, word) in counts.iter_mut().zip(["passed", "failed", "ignored", "measured"]) {
-        *count = counted(parts.next()?, &[word])?;
+        *count = parse_count(parts.next()?, &[word])?;
     }
     Some(counts)
 }

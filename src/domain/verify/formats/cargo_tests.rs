@@ -10,7 +10,7 @@ const COMPILE: &str = include_str!("../../../../tests/data/outputs/exit/cargo-co
 const QUIET: &str = include_str!("../../../../tests/data/outputs/exit/cargo-quiet.txt");
 
 fn read(output: &str) -> TestResults {
-    said(output).results("cargo test")
+    parse_output(output).into_test_results("cargo test")
 }
 
 #[test]
@@ -167,14 +167,14 @@ fn words_alone_are_not_recognised() {
     for output in
         ["running 3 tests\n", "test a ... ok\n", "test result: ok.\n", "error: test failed, to rerun pass `--lib`\n"]
     {
-        assert_eq!(recognise(output).filter(|_| !output.starts_with("running")), None, "{output}");
+        assert_eq!(detect_format(output).filter(|_| !output.starts_with("running")), None, "{output}");
     }
 }
 
 proptest! {
     #[test]
     fn any_text_is_read(output in "((running [0-9] tests?|test | \\.\\.\\. |ok|FAILED|failures:|test result: ok\\. |1 passed; |error: |     Running |é|\\x00|\\()|\\n){0,60}") {
-        let _ = said(&output).recognised();
+        let _ = parse_output(&output).is_recognized();
         let _ = read(&output);
     }
 

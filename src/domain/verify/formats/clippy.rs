@@ -6,7 +6,7 @@
 //! In text the compiler names one of its own lints only where it meets it first, so there the message stands for the
 //! rule; JSON always names it.
 
-use super::found::{Bounded, Gathered, arrow, digits, located, message, number};
+use super::found::{Bounded, Gathered, digits, message, number, parse_arrow, split_location};
 use crate::domain::base::digest;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 /// Reads the findings. Beyond doubt are cargo's JSON, and diagnostics with their places and a line that counts them.
 pub(super) fn gather(output: &str) -> Gathered {
-    json(output).unwrap_or_else(|| text(output))
+    read_json(output).unwrap_or_else(|| read_text(output))
 }
 
 /// One line of cargo's JSON.
@@ -46,7 +46,7 @@ struct Span {
     column_start: u64,
 }
 
-fn json(output: &str) -> Option<Gathered> {
+fn read_json(output: &str) -> Option<Gathered> {
     let mut gathered = Gathered::default();
     let mut ends = true;
     let mut seen = BTreeSet::new();
@@ -59,7 +59,7 @@ fn json(output: &str) -> Option<Gathered> {
         ends = line.reason == "build-finished" || (ends && line.reason != "compiler-message");
         let Some(said) = line.message.filter(|_| line.reason == "compiler-message") else { continue };
         let Some(span) = said.spans.items.iter().find(|span| span.is_primary) else {
-            loose(&mut gathered, &said);
+            add_loose(&mut gathered, &said);
             continue;
         };
         let code = said.code.as_ref().map(|code| code.code.as_str());
@@ -67,7 +67,7 @@ fn json(output: &str) -> Option<Gathered> {
         let place = format!("{} {} {} {code:?}", span.line_start, span.column_start, said.message);
         let once = seen.len() > super::RESULTS_LIMIT || seen.insert(digest(format!("{} {place}", span.file_name)));
         if once {
-            diagnostic(&mut gathered, &span.file_name, &said.level, code, &said.message, said.code.is_some());
+            add_diagnostic(&mut gathered, &span.file_name, &said.level, code, &said.message, said.code.is_some());
         }
     }
     if !ends {
@@ -77,7 +77,7 @@ fn json(output: &str) -> Option<Gathered> {
 }
 
 /// A diagnostic without a place: what the compiler says at its end, or what keeps it from going on.
-fn loose(gathered: &mut Gathered, said: &Diagnostic) {
+fn add_loose(gathered: &mut Gathered, said: &Diagnostic) {
     let counts = said.message.starts_with("aborting due to ") || said.message.ends_with(" emitted");
     if said.level.starts_with("error") && !counts {
         gathered.add("(no file)", &message(&said.message), true);
@@ -86,7 +86,7 @@ fn loose(gathered: &mut Gathered, said: &Diagnostic) {
 }
 
 /// One diagnostic with its place. An error that is no lint means that the code does not compile.
-fn diagnostic(gathered: &mut Gathered, path: &str, level: &str, rule: Option<&str>, said: &str, lint: bool) {
+fn add_diagnostic(gathered: &mut Gathered, path: &str, level: &str, rule: Option<&str>, said: &str, lint: bool) {
     let error = level.starts_with("error");
     if !error && level != "warning" {
         return;
@@ -126,23 +126,25 @@ struct Text {
     lints: BTreeSet<String>,
 }
 
-fn text(output: &str) -> Gathered {
+fn read_text(output: &str) -> Gathered {
     let mut text = Text::default();
     let mut block: Option<Block<'_>> = None;
     for line in output.lines() {
-        if text.summary(line) {
+        if text.read_summary(line) {
             text.close(block.take());
-        } else if let Some(next) = heading(line) {
+        } else if let Some(next) = parse_heading(line) {
             text.close(block.replace(next));
-        } else if let Some((path, mut next)) = located(line).and_then(|(path, rest)| Some((path, heading(rest)?))) {
+        } else if let Some((path, mut next)) =
+            split_location(line).and_then(|(path, rest)| Some((path, parse_heading(rest)?)))
+        {
             // `--message-format=short`.
             next.path = Some(path);
             text.close(block.replace(next));
         } else if let Some(block) = &mut block {
             if block.path.is_none() {
-                block.path = arrow(line);
+                block.path = parse_arrow(line);
             }
-            note(block, line);
+            read_note(block, line);
         }
     }
     text.close(block);
@@ -150,7 +152,7 @@ fn text(output: &str) -> Gathered {
 }
 
 /// `warning: …`, `error: …`, `error[E0425]: …`.
-fn heading(line: &str) -> Option<Block<'_>> {
+fn parse_heading(line: &str) -> Option<Block<'_>> {
     let (error, rest) = match (line.strip_prefix("warning"), line.strip_prefix("error")) {
         (Some(rest), _) => (false, rest),
         (_, Some(rest)) => (true, rest),
@@ -164,7 +166,7 @@ fn heading(line: &str) -> Option<Block<'_>> {
 }
 
 /// Lines of a block that name its lint.
-fn note(block: &mut Block<'_>, line: &str) {
+fn read_note(block: &mut Block<'_>, line: &str) {
     if let Some((_, rule)) = line.split_once("for further information visit ").and_then(|(_, url)| url.rsplit_once('#'))
     {
         let named = !rule.is_empty() && rule.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
@@ -179,7 +181,7 @@ fn note(block: &mut Block<'_>, line: &str) {
 }
 
 /// A message without the names in it: what two findings of one lint have in common.
-fn pattern(said: &str) -> String {
+fn strip_names(said: &str) -> String {
     said.split('`').step_by(2).collect::<Vec<_>>().join("`")
 }
 
@@ -194,28 +196,28 @@ impl Text {
         self.read[kind] += 1;
         let limit = super::RESULTS_LIMIT;
         if block.lint && block.rule.is_none() && self.lints.len() < limit {
-            self.lints.insert(pattern(block.said));
+            self.lints.insert(strip_names(block.said));
         }
-        let lint = block.lint || self.lints.contains(&pattern(block.said));
+        let lint = block.lint || self.lints.contains(&strip_names(block.said));
         let level = if block.error { "error" } else { "warning" };
-        diagnostic(&mut self.gathered, path, level, block.rule.as_deref(), block.said, lint);
+        add_diagnostic(&mut self.gathered, path, level, block.rule.as_deref(), block.said, lint);
     }
 
     /// Takes a line with which cargo or rustc counts what it said.
-    fn summary(&mut self, line: &str) -> bool {
+    fn read_summary(&mut self, line: &str) -> bool {
         if let Some(rest) = line.strip_prefix("warning: `") {
             let Some((count, rest)) = rest.split_once(" generated ").and_then(|(_, rest)| number(rest)) else {
                 return false;
             };
             let copies = rest.split_once('(').and_then(|(_, rest)| number(rest));
             let copies = copies.filter(|(_, rest)| rest.starts_with(" duplicate")).map_or(0, |(count, _)| count);
-            self.warned(count.saturating_sub(copies));
+            self.count_warnings(count.saturating_sub(copies));
             return true;
         }
         if let Some((count, rest)) = line.strip_prefix("warning: ").and_then(number) {
             let ours = matches!(rest, " warning emitted" | " warnings emitted");
             if ours {
-                self.warned(count);
+                self.count_warnings(count);
             }
             return ours;
         }
@@ -234,7 +236,7 @@ impl Text {
                 // Cargo counts the warnings on a line of their own.
                 let warned = rest.split_once("; ").and_then(|(_, rest)| number(rest)).filter(|_| cargo.is_none());
                 if let Some((count, _)) = warned {
-                    self.warned(count);
+                    self.count_warnings(count);
                 }
             }
             None => self.gathered.problem(format!("does not compile: {}", message(line))),
@@ -242,7 +244,7 @@ impl Text {
         true
     }
 
-    fn warned(&mut self, count: u64) {
+    fn count_warnings(&mut self, count: u64) {
         self.summaries += 1;
         self.warnings = Some(self.warnings.unwrap_or(0).saturating_add(count));
     }

@@ -28,7 +28,7 @@ struct Message {
 
 /// Reads the findings. Beyond doubt are its JSON, and rows with the line that counts them.
 pub(super) fn gather(output: &str) -> Gathered {
-    let mut gathered = json(output).unwrap_or_else(|| stylish(output));
+    let mut gathered = read_json(output).unwrap_or_else(|| read_stylish(output));
     if gathered.total > 0 && !gathered.is_summed_up() {
         gathered.problem("the line that counts the problems is missing");
     }
@@ -38,16 +38,16 @@ pub(super) fn gather(output: &str) -> Gathered {
     gathered
 }
 
-fn json(output: &str) -> Option<Gathered> {
+fn read_json(output: &str) -> Option<Gathered> {
     let mut files = 0;
     let mut gathered = Gathered::from_documents(output, BROKEN_JSON, |gathered, list: Bounded<File>| {
         files += list.items.len();
         for file in list.items {
-            gathered.announce(file.error_count.saturating_add(file.warning_count));
+            gathered.add_announced(file.error_count.saturating_add(file.warning_count));
             for found in file.messages.items {
-                finding(gathered, &file.file_path, found.rule_id.as_deref(), &found.message, found.severity > 1);
+                add_finding(gathered, &file.file_path, found.rule_id.as_deref(), &found.message, found.severity > 1);
                 if found.fatal {
-                    unparsed(gathered, &file.file_path, &found.message);
+                    add_unparsed(gathered, &file.file_path, &found.message);
                 }
             }
             if file.messages.more {
@@ -62,18 +62,18 @@ fn json(output: &str) -> Option<Gathered> {
     Some(gathered)
 }
 
-fn stylish(output: &str) -> Gathered {
+fn read_stylish(output: &str) -> Gathered {
     let mut gathered = Gathered::default();
     let mut file = None;
     for line in output.lines() {
-        if let Some(row) = row(line) {
+        if let Some(row) = parse_row(line) {
             let Some(path) = file else { continue };
-            finding(&mut gathered, path, row.rule, row.said, row.error);
+            add_finding(&mut gathered, path, row.rule, row.said, row.error);
             if row.rule.is_none() && row.said.starts_with("Parsing error: ") {
-                unparsed(&mut gathered, path, row.said);
+                add_unparsed(&mut gathered, path, row.said);
             }
-        } else if let Some(count) = summary(line) {
-            gathered.announce(count);
+        } else if let Some(count) = parse_summary(line) {
+            gathered.add_announced(count);
             file = None;
         } else if !line.is_empty() {
             file = (!line.starts_with(' ')).then_some(line.trim_end());
@@ -83,14 +83,14 @@ fn stylish(output: &str) -> Gathered {
     gathered
 }
 
-fn finding(gathered: &mut Gathered, path: &str, rule: Option<&str>, said: &str, error: bool) {
+fn add_finding(gathered: &mut Gathered, path: &str, rule: Option<&str>, said: &str, error: bool) {
     match rule {
         Some(rule) => gathered.add(path, rule, error),
         None => gathered.add(path, &message(said.strip_suffix('.').unwrap_or(said)), error),
     }
 }
 
-fn unparsed(gathered: &mut Gathered, path: &str, said: &str) {
+fn add_unparsed(gathered: &mut Gathered, path: &str, said: &str) {
     gathered.problem(format!("{path} could not be parsed: {}", message(said)));
 }
 
@@ -101,7 +101,7 @@ struct Row<'a> {
 }
 
 /// A row `  line:column  level  message  rule`, its columns two blanks apart.
-fn row(line: &str) -> Option<Row<'_>> {
+fn parse_row(line: &str) -> Option<Row<'_>> {
     let (row, rest) = number(line.strip_prefix("  ")?.trim_start())?;
     let (column, rest) = number(rest.strip_prefix(':')?)?;
     let rest = rest.strip_prefix("  ")?.trim_start();
@@ -119,7 +119,7 @@ fn row(line: &str) -> Option<Row<'_>> {
 }
 
 /// How many problems the summary line counts: `✖ 3 problems (2 errors, 1 warning)`.
-fn summary(line: &str) -> Option<u64> {
+fn parse_summary(line: &str) -> Option<u64> {
     let (count, rest) = number(line.strip_prefix("✖ ")?)?;
     let rest = rest.strip_prefix(" problems (").or_else(|| rest.strip_prefix(" problem ("))?;
     let (_, rest) = number(rest)?;

@@ -3,7 +3,7 @@
 
 use super::format::FINDINGS;
 use super::*;
-use crate::domain::base::text::floor;
+use crate::domain::base::text::floor_char_boundary;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::key::tests::stage as spec;
@@ -59,7 +59,7 @@ fn told(found: &Findings, expected: &Expect) {
 
 fn conclude(kind: StageKind, format: Format, code: i32, output: &str) -> StageResult {
     let spec = StageSpec { kind, format, ..spec("s", "./s") };
-    StageResult::conclude(&spec, &ProcessEnd::Exited(code), output.as_bytes(), &[], 1)
+    StageResult::from_run(&spec, &ProcessEnd::Exited(code), output.as_bytes(), &[], 1)
 }
 
 #[test]
@@ -221,14 +221,14 @@ fn what_keeps_a_tool_from_looking_is_a_problem() {
         assert!(problem.starts_with(wanted), "{path}: {problem}");
         let format = Format::from_word(path.split('/').next().unwrap()).unwrap();
         let stage = conclude(StageKind::Lint, format, 0, &output(path));
-        assert_eq!((stage.outcome, stage.explained()), (StageOutcome::Failed, false), "{path}");
+        assert_eq!((stage.outcome, stage.is_explained()), (StageOutcome::Failed, false), "{path}");
     }
     // These say it by their exit code alone: nothing was read that explains it.
     for (path, code) in [("ruff/config.txt", 2), ("eslint/config.txt", 2)] {
         let format = Format::from_word(path.split('/').next().unwrap()).unwrap();
         let stage = conclude(StageKind::Lint, format, code, &output(path));
-        assert_eq!((stage.outcome, stage.explained()), (StageOutcome::Failed, false), "{path}");
-        assert_eq!(stage.why(), "exit code 2, which no finding explains");
+        assert_eq!((stage.outcome, stage.is_explained()), (StageOutcome::Failed, false), "{path}");
+        assert_eq!(stage.failure_reason(), "exit code 2, which no finding explains");
     }
 }
 
@@ -257,7 +257,7 @@ fn warnings_alone_explain_no_failing_exit_code() {
     {
         let format = Format::from_word(path.split('/').next().unwrap()).unwrap();
         let stage = conclude(StageKind::Lint, format, 1, &output(path));
-        assert_eq!((stage.outcome, stage.explained()), (StageOutcome::Failed, explained), "{path}");
+        assert_eq!((stage.outcome, stage.is_explained()), (StageOutcome::Failed, explained), "{path}");
     }
 }
 
@@ -293,7 +293,7 @@ fn a_document_that_is_not_whole_is_a_problem() {
     for path in ["ruff/some.json", "eslint/some.json", "bandit/sec.json", "clippy/some.json"] {
         let format = Format::from_word(path.split('/').next().unwrap()).unwrap();
         let text = output(path);
-        let half = &text[..floor(&text, text.len() / 2)];
+        let half = &text[..floor_char_boundary(&text, text.len() / 2)];
         assert!(findings(format, half).problem.is_some(), "{path}");
         let twice = format!("> one\n{text}\n> two\n{text}");
         let found = findings(format, &twice);
@@ -312,7 +312,7 @@ fn formats_are_recognised_by_structure_only() {
         // A clean run is recognised only where it prints a report all the same.
         let report = path.starts_with("bandit/") || ["eslint/clean.json", "clippy/clean.json"].contains(path);
         let wanted = (told.total() > 0 || report) && !silent.contains(path);
-        assert_eq!(recognise(&text).map(Format::word), wanted.then_some(folder), "{path}");
+        assert_eq!(detect_format(&text).map(Format::word), wanted.then_some(folder), "{path}");
     }
     for text in [
         "All checks passed!\n",
@@ -325,7 +325,7 @@ fn formats_are_recognised_by_structure_only() {
         "[]\n",
         "{\"errors\": 1}\n",
     ] {
-        assert_eq!(recognise(text), None, "{text}");
+        assert_eq!(detect_format(text), None, "{text}");
     }
 }
 
@@ -333,11 +333,11 @@ fn formats_are_recognised_by_structure_only() {
 fn compilers_that_warn_in_front_of_tests_do_not_hide_them() {
     let tests = "1..1\nok 1 - a\n";
     let both = format!("{}{tests}", output("clippy/some.txt"));
-    assert_eq!(recognise(&both), Some(Format::Tap));
+    assert_eq!(detect_format(&both), Some(Format::Tap));
     let two = format!("{}{}", output("ruff/full.txt"), output("mypy/some.txt"));
-    assert_eq!(recognise(&two), None);
+    assert_eq!(detect_format(&two), None);
     let stage = conclude(StageKind::Tests, Format::Auto, 1, &output("ruff/full.txt"));
-    assert_eq!((stage.findings.as_ref(), stage.format, stage.explained()), (None, Some(Format::Exit), false));
+    assert_eq!((stage.findings.as_ref(), stage.format, stage.is_explained()), (None, Some(Format::Exit), false));
     let stage = conclude(StageKind::Metric, Format::Auto, 0, "1..1\nnot ok 1\n80.5\n");
     assert_eq!((stage.tests.as_ref(), stage.outcome), (None, StageOutcome::Passed));
 }
@@ -372,7 +372,7 @@ fn hostile_output_is_read_in_bounds() {
         for format in FINDINGS {
             let _ = findings(*format, &text);
         }
-        let _ = recognise(&text);
+        let _ = detect_format(&text);
     }
 }
 
@@ -382,7 +382,7 @@ proptest! {
         lines in proptest::collection::vec("(warning|error|a.rs|:1:2|\\(3,4\\)| --> |\\[E0425\\]|\\{\"|\\[|\\]|: |  |F401|é|`|TS2322|Found 1|✖ 2|problems \\(|\\t|[0-9]|#|\\x00){0,9}", 0..12),
     ) {
         let text = lines.join("\n");
-        let _ = recognise(&text);
+        let _ = detect_format(&text);
         for format in FINDINGS {
             let _ = read(*format, &text);
         }
@@ -396,7 +396,7 @@ proptest! {
             lines.push(line);
         }
         let text = lines.join("\n");
-        let _ = recognise(&text);
+        let _ = detect_format(&text);
         for format in FINDINGS {
             let _ = read(*format, &text);
         }

@@ -3,7 +3,7 @@
 //! Promises: a finding is identified by its file and rule, without positions; what the tool's own summary counts differently
 //! from what was read is a problem; hostile lists are read in bounded memory.
 
-use super::{RESULTS_LIMIT, shorten};
+use super::{RESULTS_LIMIT, shorten_name};
 use crate::domain::verify::results::Findings;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
@@ -34,16 +34,16 @@ impl Gathered {
         self.total += 1;
         self.findings.errors += u64::from(error);
         let file = file.strip_prefix("./").unwrap_or(file);
-        *self.findings.counts.entry(shorten(&format!("{file}: {rule}"))).or_default() += 1;
+        *self.findings.counts.entry(shorten_name(&format!("{file}: {rule}"))).or_default() += 1;
     }
 
     /// Keeps the first problem.
     pub(super) fn problem(&mut self, why: impl Into<String>) {
-        self.findings.problem.get_or_insert_with(|| shorten(&why.into()));
+        self.findings.problem.get_or_insert_with(|| shorten_name(&why.into()));
     }
 
     /// A summary of the tool counts this many findings; several runs in one output add up.
-    pub(super) fn announce(&mut self, count: u64) {
+    pub(super) fn add_announced(&mut self, count: u64) {
         self.announced = Some(self.announced.unwrap_or(0).saturating_add(count));
     }
 
@@ -64,7 +64,7 @@ impl Gathered {
         mut each: impl FnMut(&mut Self, T),
     ) -> Option<Self> {
         let (mut gathered, mut any) = (Self::default(), false);
-        gathered.sure = documents(output, |document| {
+        gathered.sure = read_documents(output, |document| {
             any = true;
             each(&mut gathered, document);
         });
@@ -104,7 +104,7 @@ pub(super) fn message(text: &str) -> String {
 }
 
 /// Splits `path:line[:column[:line:column]]: rest` into path and rest.
-pub(super) fn located(line: &str) -> Option<(&str, &str)> {
+pub(super) fn split_location(line: &str) -> Option<(&str, &str)> {
     line.match_indices(':').find_map(|(at, _)| {
         let (groups, rest) = positions(&line[at..]);
         let rest = rest.strip_prefix(": ")?;
@@ -113,7 +113,7 @@ pub(super) fn located(line: &str) -> Option<(&str, &str)> {
 }
 
 /// The path of an arrow line of the compiler's style: `  --> path:line:column`.
-pub(super) fn arrow(line: &str) -> Option<&str> {
+pub(super) fn parse_arrow(line: &str) -> Option<&str> {
     let place = line.trim_start_matches(' ').strip_prefix("--> ")?.trim_end();
     let (path, column) = place.rsplit_once(':')?;
     let (path, row) = path.rsplit_once(':')?;
@@ -149,9 +149,9 @@ pub(super) fn number(text: &str) -> Option<(u64, &str)> {
 
 /// The JSON documents of an output, each beginning at a line that can begin one, whatever stands between them; `false`
 /// when one is not whole or not of the shape of `T`.
-fn documents<T: DeserializeOwned>(output: &str, mut each: impl FnMut(T)) -> bool {
+fn read_documents<T: DeserializeOwned>(output: &str, mut each: impl FnMut(T)) -> bool {
     let mut rest = output;
-    while let Some(at) = opening(rest) {
+    while let Some(at) = find_opening(rest) {
         let text = &rest[at..];
         let mut documents = serde_json::Deserializer::from_str(text).into_iter();
         match documents.next() {
@@ -164,7 +164,7 @@ fn documents<T: DeserializeOwned>(output: &str, mut each: impl FnMut(T)) -> bool
 }
 
 /// Where the first line begins that can begin a document.
-fn opening(text: &str) -> Option<usize> {
+fn find_opening(text: &str) -> Option<usize> {
     let mut at = 0;
     text.split_inclusive('\n').find_map(|line| {
         let here = at;
@@ -222,13 +222,16 @@ mod tests {
 
     #[test]
     fn positions_are_no_part_of_an_identity() {
-        assert_eq!(located("a b.py:3:14:3:20: error: x"), Some(("a b.py", "error: x")));
-        assert_eq!(located("größe/日本 語.py:3: error: x"), Some(("größe/日本 語.py", "error: x")));
+        assert_eq!(split_location("a b.py:3:14:3:20: error: x"), Some(("a b.py", "error: x")));
+        assert_eq!(split_location("größe/日本 語.py:3: error: x"), Some(("größe/日本 語.py", "error: x")));
         for none in ["a.py:x: y", ":3: x", "a.py:3:x", "note: a", "", "a:99999999999: x"] {
-            assert_eq!(located(none), None, "{none}");
+            assert_eq!(split_location(none), None, "{none}");
         }
-        assert_eq!(arrow("  --> src/a b.rs:1:20"), Some("src/a b.rs"));
-        assert_eq!((arrow("--> src/a.rs"), arrow(" ::: a.rs:1:2"), arrow("--> :1:2")), (None, None, None));
+        assert_eq!(parse_arrow("  --> src/a b.rs:1:20"), Some("src/a b.rs"));
+        assert_eq!(
+            (parse_arrow("--> src/a.rs"), parse_arrow(" ::: a.rs:1:2"), parse_arrow("--> :1:2")),
+            (None, None, None)
+        );
     }
 
     #[test]
@@ -241,10 +244,10 @@ mod tests {
     fn documents_are_found_between_other_lines() {
         let mut seen = Vec::new();
         let text = "> lint\n[main]\tINFO\n[]\n\n[{\"a\": 1}]noise\n[\n  {}\n]\n";
-        assert!(documents(text, |value: serde_json::Value| seen.push(value.to_string())));
+        assert!(read_documents(text, |value: serde_json::Value| seen.push(value.to_string())));
         assert_eq!(seen, ["[]", "[{\"a\":1}]", "[{}]"]);
-        assert!(!documents("[{\"a\": ", |_: serde_json::Value| ()));
-        assert!(documents("nothing", |_: serde_json::Value| ()));
+        assert!(!read_documents("[{\"a\": ", |_: serde_json::Value| ()));
+        assert!(read_documents("nothing", |_: serde_json::Value| ()));
     }
 
     #[test]

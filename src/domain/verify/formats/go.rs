@@ -9,16 +9,16 @@ mod tests;
 
 use super::go_json;
 use super::report::{Report, Said};
-use crate::domain::verify::formats::go_lines::{Package, Turn, package, result};
+use crate::domain::verify::formats::go_lines::{Package, Turn, parse_package, result};
 use crate::domain::verify::results::TestStatus;
 use std::collections::BTreeMap;
 
 const HINT: &str = "run `go test` with -v or -json";
 
 /// What the output says. Builds that failed are told in text even among events.
-pub(super) fn said(output: &str) -> Said {
+pub(super) fn parse_output(output: &str) -> Said {
     match text(output) {
-        Said::Results(results) if results.tests.is_empty() && go_json::recognises(output) => Said::Nothing,
+        Said::Results(results) if results.tests.is_empty() && go_json::matches_output(output) => Said::Nothing,
         said => said,
     }
 }
@@ -28,7 +28,7 @@ fn text(output: &str) -> Said {
     let (mut announced, mut ran, mut packages) = (false, false, 0u64);
     for line in output.lines() {
         let line = line.trim_end();
-        if let Some((package, end)) = package(line) {
+        if let Some((package, end)) = parse_package(line) {
             packages += 1;
             report.failed |= matches!(end, Package::Failed | Package::NotBuilt);
             report.passed += u64::from(end == Package::Passed);
@@ -37,11 +37,11 @@ fn text(output: &str) -> Said {
             pending = Pending { mark: report.len(), ..Pending::default() };
         } else if let Some(test) = line.strip_prefix("=== RUN   ") {
             announced = true;
-            if pending.turn.begins(test) {
+            if pending.turn.begin_test(test) {
                 *pending.open.entry(test).or_default() += 1;
             }
         } else if let Some(test) = line.strip_prefix("=== PAUSE ") {
-            pending.turn.ends(test);
+            pending.turn.end_test(test);
         } else if line == "PASS" || line == "FAIL" {
             pending.end = Some(line == "PASS");
         } else if let Some((test, status)) = result(line) {
@@ -53,7 +53,7 @@ fn text(output: &str) -> Said {
     }
     report.nameless = !announced && ran;
     if !pending.turn.closed.is_empty() || !pending.open.is_empty() {
-        report.forget(pending.mark);
+        report.truncate(pending.mark);
         report.fail("the last package has no result line: the run was cut off");
     }
     report.said(HINT)
@@ -76,11 +76,11 @@ impl<'a> Pending<'a> {
             return;
         }
         // What a test prints can look like its result.
-        let Some(times) = self.open.get_mut(test) else { return self.turn.again(test, status, report) };
+        let Some(times) = self.open.get_mut(test) else { return self.turn.add_result(test, status, report) };
         *times -= 1;
         if *times == 0 {
             self.open.remove(test);
-            self.turn.ends(test);
+            self.turn.end_test(test);
         }
         self.turn.close("", test, status, report);
     }

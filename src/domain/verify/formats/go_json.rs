@@ -4,19 +4,19 @@
 //! an end, is a problem; of several results of one test, which runs its own binary again, the worst counts.
 
 use super::go_lines::{self, Package, Turn};
-use super::report::{Report, Said, worst};
+use super::report::{Report, Said, worst_status};
 use crate::domain::verify::results::{TestResults, TestStatus};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a line of the output is an event of a package.
-pub fn recognises(output: &str) -> bool {
+pub fn matches_output(output: &str) -> bool {
     output.lines().filter_map(event).any(|event| !event.package.is_empty())
 }
 
 /// Reads an output; one without events has a problem.
 pub fn read(output: &str) -> TestResults {
-    said(output).results("go test -json")
+    parse_output(output).into_test_results("go test -json")
 }
 
 /// One line of `go test -json` (`go doc test2json`).
@@ -46,13 +46,13 @@ fn event(line: &str) -> Option<Event> {
     event.filter(|event| !event.action.is_empty())
 }
 
-fn said(output: &str) -> Said {
+fn parse_output(output: &str) -> Said {
     let mut report = Report::default();
     let mut packages: BTreeMap<String, Tests> = BTreeMap::new();
     let mut events = 0u64;
     for line in output.lines() {
         let Some(event) = event(line) else {
-            if let Some((package, Package::NotBuilt)) = go_lines::package(line.trim_end()) {
+            if let Some((package, Package::NotBuilt)) = go_lines::parse_package(line.trim_end()) {
                 report.broken_suite(package);
             }
             continue;
@@ -84,34 +84,34 @@ impl Tests {
             "fail" => TestStatus::Failed,
             "skip" => TestStatus::Skipped,
             "run" => {
-                if self.turn.begins(&event.test) && self.open.insert(event.test.clone()) {
+                if self.turn.begin_test(&event.test) && self.open.insert(event.test.clone()) {
                     self.printed.remove(&event.test);
                 }
                 return;
             }
-            "output" => return self.printed(event),
-            "pause" => return self.turn.ends(&event.test),
+            "output" => return self.read_printed(event),
+            "pause" => return self.turn.end_test(&event.test),
             _ => return,
         };
-        self.turn.ends(&event.test);
+        self.turn.end_test(&event.test);
         if event.test.is_empty() {
             self.close(event, status, report);
         } else if self.open.remove(&event.test) {
             self.turn.close(&event.package, &event.test, status, report);
         } else {
-            self.turn.again(&event.test, status, report);
+            self.turn.add_result(&event.test, status, report);
         }
     }
 
-    fn printed(&mut self, event: &Event) {
+    fn read_printed(&mut self, event: &Event) {
         let line = event.output.trim_end();
         if event.test.is_empty() {
             self.own_end |= line == "FAIL";
         } else if let Some((test, status)) = go_lines::result(line)
             && (self.open.contains(test) || self.turn.closed.contains_key(test) && status == TestStatus::Failed)
         {
-            self.turn.ends(test);
-            let status = self.printed.get(test).map_or(status, |before| worst(*before, status));
+            self.turn.end_test(test);
+            let status = self.printed.get(test).map_or(status, |before| worst_status(*before, status));
             self.printed.insert(test.to_owned(), status);
         }
     }
@@ -121,7 +121,7 @@ impl Tests {
         for (test, _) in self.printed.iter().filter(|(_, printed)| [status, **printed] == [TestStatus::Failed; 2]) {
             if let Some(closed) = self.turn.closed.get(test).filter(|_| !self.open.contains(test)) {
                 self.turn.failed = true;
-                report.further(closed.at, TestStatus::Failed);
+                report.update_status(closed.at, TestStatus::Failed);
             }
         }
         for test in std::mem::take(&mut self.open) {

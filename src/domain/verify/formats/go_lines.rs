@@ -1,6 +1,6 @@
 //! Lines of `go test`, one at a time: what a package or a test came to.
 
-use crate::domain::verify::formats::report::{Report, duration};
+use crate::domain::verify::formats::report::{Report, is_duration};
 use crate::domain::verify::results::TestStatus;
 use std::collections::BTreeMap;
 
@@ -36,8 +36,8 @@ pub(super) struct Closed {
 
 impl Turn {
     /// Whether a test can be announced now; else the one whose turn it is printed that.
-    pub(super) fn begins(&mut self, test: &str) -> bool {
-        let top = top(test);
+    pub(super) fn begin_test(&mut self, test: &str) -> bool {
+        let top = top_test(test);
         if self.running.as_ref().is_some_and(|running| running != top) {
             return false;
         }
@@ -57,10 +57,10 @@ impl Turn {
 
     /// A further result of a test: a failure behind others is not less true. Where it is the turn of no other, which may
     /// have printed it, the test had not ended before, and what began since did not.
-    pub(super) fn again(&mut self, test: &str, status: TestStatus, report: &mut Report) {
+    pub(super) fn add_result(&mut self, test: &str, status: TestStatus, report: &mut Report) {
         let Some(closed) = self.closed.get(test) else { return };
         self.failed |= status == TestStatus::Failed;
-        report.further(closed.at, status);
+        report.update_status(closed.at, status);
         if self.running.is_none() && self.begun > closed.begun {
             report.fail(format!("`{test}` ends twice: what tests print stands among the results"));
         }
@@ -68,33 +68,33 @@ impl Turn {
 
     /// Whether it is the turn of the test that this one is part of. Its subtests have their results behind its own.
     pub(super) fn is_inside(&self, test: &str) -> bool {
-        top(test) != test && self.running.as_deref() == Some(top(test))
+        top_test(test) != test && self.running.as_deref() == Some(top_test(test))
     }
 
     /// A test was paused, or ended.
-    pub(super) fn ends(&mut self, test: &str) {
+    pub(super) fn end_test(&mut self, test: &str) {
         self.running.take_if(|running| running == test);
     }
 }
 
 /// The test that is no subtest.
-fn top(test: &str) -> &str {
+fn top_test(test: &str) -> &str {
     test.split('/').next().unwrap_or(test)
 }
 
 /// `ok  <tab>example.com/a<tab>0.1s`, `FAIL<tab>example.com/a [build failed]`, `?   <tab>example.com/a<tab>[no test files]`.
-pub(super) fn package(line: &str) -> Option<(&str, Package)> {
+pub(super) fn parse_package(line: &str) -> Option<(&str, Package)> {
     let mut parts = line.split('\t');
     let (word, name, rest) = (parts.next()?, parts.next()?, parts.next());
     let plain = |name: &str| !name.is_empty() && !name.contains(char::is_whitespace);
     match (word, rest) {
         ("ok  ", Some(time)) if plain(name) => {
-            let timed = duration(time.split(' ').next().unwrap_or_default()) || time == "(cached)";
+            let timed = is_duration(time.split(' ').next().unwrap_or_default()) || time == "(cached)";
             let empty = line.ends_with("[no tests to run]");
             timed.then_some((name, if empty { Package::Empty } else { Package::Passed }))
         }
         ("?   ", Some("[no test files]")) if plain(name) => Some((name, Package::Empty)),
-        ("FAIL", Some(time)) if plain(name) && duration(time) => Some((name, Package::Failed)),
+        ("FAIL", Some(time)) if plain(name) && is_duration(time) => Some((name, Package::Failed)),
         ("FAIL", None) => {
             let (name, why) = name.split_once(" [")?;
             (plain(name) && matches!(why, "build failed]" | "setup failed]")).then_some((name, Package::NotBuilt))
@@ -113,5 +113,5 @@ pub(super) fn result(line: &str) -> Option<(&str, TestStatus)> {
         _ => return None,
     };
     let (test, time) = rest.strip_suffix(')')?.rsplit_once(" (")?;
-    duration(time).then_some((test, status))
+    is_duration(time).then_some((test, status))
 }

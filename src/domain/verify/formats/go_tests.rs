@@ -13,7 +13,7 @@ const JSON_PASS: &str = include_str!("../../../../tests/data/outputs/go-json/pas
 const JSON_FAIL: &str = include_str!("../../../../tests/data/outputs/go-json/fail.txt");
 
 fn read(output: &str) -> TestResults {
-    said(output).results("go test -v")
+    parse_output(output).into_test_results("go test -v")
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn lines_of_packages_are_known_by_their_form() {
         ("FAIL\tsomething else", None),
         ("ok  \texample.com/a\tsoon", None),
     ] {
-        assert_eq!(package(line).map(|(_, end)| end), is, "{line}");
+        assert_eq!(parse_package(line).map(|(_, end)| end), is, "{line}");
     }
 }
 
@@ -204,7 +204,7 @@ fn other_lines_and_objects_are_not_recognised() {
     for output in
         [PLAIN, "ok  \tx\t0.1s\n", "{\"Action\":\"x\"}\n", "{\"a\":1}\n", "--- PASS: TestA (0.00s)\n", "PASS\n"]
     {
-        assert_eq!(recognise(output), None, "{output}");
+        assert_eq!(detect_format(output), None, "{output}");
     }
 }
 
@@ -221,7 +221,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((=== RUN   |T/a|--- |PASS|FAIL|: | \\(0\\.00s\\)|ok  |\\t|x/a|0\\.1s|\\[build failed\\]|\\{\"Action\":\"pass\",\"Package\":\"x\"|,\"Test\":\"T\"|\\}|é|\\x00)|\\n){0,60}") {
-        let _ = (said(&output).recognised(), go_json::recognises(&output));
+        let _ = (parse_output(&output).is_recognized(), go_json::matches_output(&output));
         let _ = (read(&output), go_json::read(&output));
     }
 

@@ -3,7 +3,7 @@
 //! Promises: a test is identified by its file and by the names of its blocks and its own, whatever signs and lines they have; a file that failed to run is a failed
 //! suite; the results are those of the `Tests:` line or the report is not whole.
 
-use super::report::{Counts, Report, Said, counted, cut, duration, without_trailing};
+use super::report::{Counts, Report, Said, cut, is_duration, parse_count, without_trailing};
 use crate::domain::verify::results::TestStatus;
 use std::borrow::Cow;
 
@@ -42,28 +42,28 @@ struct Reader<'a> {
 }
 
 /// What the output says.
-pub(super) fn said(output: &str) -> Said {
+pub(super) fn parse_output(output: &str) -> Said {
     let mut reader = Reader::default();
     for line in output.lines() {
-        reader.line(line.trim_end());
+        reader.read_line(line.trim_end());
     }
     reader.finish()
 }
 
 impl<'a> Reader<'a> {
-    fn line(&mut self, line: &'a str) {
+    fn read_line(&mut self, line: &'a str) {
         // In a tree only what a name goes on with stands at the margin.
         let margin = !line.is_empty() && !line.starts_with("  ") && header(line).is_none();
         if let Some(last) = self.last.as_mut().filter(|last| margin && last.more.len() < DEPTH_LIMIT) {
             return last.more.push(line);
         }
         if margin || line.is_empty() || !self.tree {
-            self.settle(0);
+            self.settle_line(0);
         }
-        if let Some(suites) = line.strip_prefix("Test Suites: ").and_then(counts) {
+        if let Some(suites) = line.strip_prefix("Test Suites: ").and_then(parse_counts) {
             self.suites = Some(suites);
-            self.leave();
-        } else if let (Some(suites), Some(tests)) = (self.suites, line.strip_prefix("Tests: ").and_then(counts)) {
+            self.leave_file();
+        } else if let (Some(suites), Some(tests)) = (self.suites, line.strip_prefix("Tests: ").and_then(parse_counts)) {
             self.close(suites, tests);
         } else if line.starts_with("  ●  process.exit called with \"") {
             self.report.fail("a test called process.exit");
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
         } else if line == "Summary of all failing tests" {
             self.again = true;
         } else if let Some(file) = header(line).filter(|_| !self.again) {
-            self.leave();
+            self.leave_file();
             self.file = Some(cut(file));
             self.told = false;
             self.tree = true;
@@ -90,7 +90,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Ends what is told of a file.
-    fn leave(&mut self) {
+    fn leave_file(&mut self) {
         self.bare |= self.file.take().is_some() && !self.told;
     }
 
@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
         self.told = true;
         let text = line.trim_start();
         let depth = ((line.len() - text.len()) / 2).saturating_sub(1);
-        self.settle(depth);
+        self.settle_line(depth);
         if line.starts_with("  ● Test suite failed to run") {
             if let Some(file) = &self.file {
                 self.report.broken_suite(file);
@@ -111,18 +111,18 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes the last line for a block if the next one, at `depth`, is deeper; else for a test.
-    fn settle(&mut self, depth: usize) {
+    fn settle_line(&mut self, depth: usize) {
         let (Some(last), Some(file)) = (self.last.take(), &self.file) else { return };
-        let test = last.text.split_once(' ').and_then(|(sign, name)| signed(sign, name));
+        let test = last.text.split_once(' ').and_then(|(sign, name)| parse_sign(sign, name));
         let Some((status, name)) = test.filter(|_| depth <= last.depth) else {
             if depth <= last.depth {
                 self.report.fail(format!("`{}` is no test and has none", last.text));
             }
-            return self.blocks.push(cut(&last.whole(last.text)).into_owned());
+            return self.blocks.push(cut(&last.full_name(last.text)).into_owned());
         };
         self.read.add(status);
-        let name = last.whole(name);
-        let name = without_trailing(&name, duration);
+        let name = last.full_name(name);
+        let name = without_trailing(&name, is_duration);
         let path: Vec<&str> = self.blocks.iter().map(String::as_str).chain([name]).collect();
         self.report.test(file, &path.join(" > "), status);
     }
@@ -151,7 +151,7 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(mut self) -> Said {
-        self.settle(0);
+        self.settle_line(0);
         let cut_off = self.read != Counts::default();
         if self.runs == 0 && !cut_off && !self.left {
             return Said::Nothing;
@@ -165,14 +165,14 @@ impl<'a> Reader<'a> {
 
 impl Entry<'_> {
     /// The name with the lines it goes on in.
-    fn whole(&self, name: &str) -> String {
+    fn full_name(&self, name: &str) -> String {
         let lines = [name].into_iter().chain(self.more.iter().map(|line| line.trim()));
         lines.collect::<Vec<_>>().join(" ")
     }
 }
 
 /// What the sign in front of a test says of it, and its name behind the word that says it again.
-fn signed<'a>(sign: &str, name: &'a str) -> Option<(TestStatus, &'a str)> {
+fn parse_sign<'a>(sign: &str, name: &'a str) -> Option<(TestStatus, &'a str)> {
     match sign {
         "✓" | "√" => Some((TestStatus::Passed, name)),
         "✕" | "×" => Some((TestStatus::Failed, name)),
@@ -186,26 +186,26 @@ fn signed<'a>(sign: &str, name: &'a str) -> Option<(TestStatus, &'a str)> {
 pub(super) fn header(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let rest = line.strip_prefix("PASS ").or_else(|| line.strip_prefix("FAIL "))?;
-    let heap = |inside: &str| duration(inside) || inside.ends_with(" heap size");
+    let heap = |inside: &str| is_duration(inside) || inside.ends_with(" heap size");
     let file = without_trailing(rest.trim(), heap);
     let file = file.strip_prefix("./").unwrap_or(file);
     (!file.is_empty() && file.contains('.')).then_some(file)
 }
 
 /// `      1 skipped, 1 todo, 8 passed, 10 total`; `1 failed, 1 of 6 total` when the rest was not run.
-fn counts(text: &str) -> Option<Counts> {
+fn parse_counts(text: &str) -> Option<Counts> {
     let mut counts = Counts::default();
     let mut whole = false;
     for part in text.trim().split(", ") {
         if let Some(total) = part.strip_suffix(" total") {
             counts.total = total.rsplit(' ').next()?.parse().ok()?;
             whole = true;
-        } else if let Some(passed) = counted(part, &["passed"]) {
+        } else if let Some(passed) = parse_count(part, &["passed"]) {
             counts.passed = passed;
-        } else if let Some(failed) = counted(part, &["failed"]) {
+        } else if let Some(failed) = parse_count(part, &["failed"]) {
             counts.failed = failed;
         } else {
-            counts.skipped += counted(part, &["skipped", "todo", "pending", "obsolete"])?;
+            counts.skipped += parse_count(part, &["skipped", "todo", "pending", "obsolete"])?;
         }
     }
     whole.then_some(counts)

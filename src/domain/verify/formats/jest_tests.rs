@@ -10,7 +10,7 @@ const FILES: &str = include_str!("../../../../tests/data/outputs/exit/jest-files
 const FILES_FAIL: &str = include_str!("../../../../tests/data/outputs/jest/files-fail.txt");
 
 fn read(output: &str) -> TestResults {
-    said(output).results("jest")
+    parse_output(output).into_test_results("jest")
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_report_that_is_not_whole_is_a_problem() {
 #[test]
 fn words_alone_are_not_recognised() {
     for output in ["PASS a.test.js\n", "Tests: 3 passed, 3 total\n", "  ✓ adds\n", "PASS\n"] {
-        assert_eq!(recognise(output), None, "{output}");
+        assert_eq!(detect_format(output), None, "{output}");
     }
 }
 
@@ -107,7 +107,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((PASS |FAIL |a\\.test\\.js|  |✓ |✕ |○ skipped |block| \\(3 ms\\)|Test Suites: |Tests: |1 passed, |1 total|  ● Test suite failed to run|é|\\x00)|\\n){0,60}") {
-        let _ = said(&output).recognised();
+        let _ = parse_output(&output).is_recognized();
         let _ = read(&output);
     }
 
@@ -146,12 +146,12 @@ fn p8_tests_that_jest_counts_of_a_broken_file_are_that_suite() {
         )
     };
     let other = "PASS ./o.test.js\n  ✓ other (1 ms)\n\n";
-    let Said::Results(both) = said(&format!("{broken}{other}{}", end(1, 1, 3))) else { panic!() };
+    let Said::Results(both) = parse_output(&format!("{broken}{other}{}", end(1, 1, 3))) else { panic!() };
     assert_eq!((both.tests.len(), both.problem), (2, None));
     assert_eq!(both.tests[0].name, crate::domain::verify::results::WHOLE_SUITE);
-    let Said::Results(alone) = said(&format!("{broken}{}", end(1, 0, 2))) else { panic!() };
+    let Said::Results(alone) = parse_output(&format!("{broken}{}", end(1, 0, 2))) else { panic!() };
     assert_eq!((alone.tests.len(), alone.problem), (1, None));
     // Without a broken file a count that was not read is no whole report.
-    let Said::Results(hidden) = said(&format!("{other}{}", end(0, 1, 3))) else { panic!() };
+    let Said::Results(hidden) = parse_output(&format!("{other}{}", end(0, 1, 3))) else { panic!() };
     assert_eq!(hidden.problem.as_deref(), Some("3 tests by the last lines, 1 were read"));
 }

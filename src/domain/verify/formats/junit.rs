@@ -8,7 +8,7 @@
 
 use super::report::{Report, Said, cut};
 use super::said;
-use crate::domain::base::text::floor;
+use crate::domain::base::text::floor_char_boundary;
 use crate::domain::verify::results::{Place, TestResults, TestStatus};
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_xml_entity;
@@ -19,13 +19,13 @@ use std::borrow::Cow;
 const DEPTH_LIMIT: usize = 64;
 
 /// Whether a line of the output begins an XML document that has test suites as its root.
-pub fn recognises(output: &str) -> bool {
+pub fn matches_output(output: &str) -> bool {
     document(output).is_some()
 }
 
 /// Reads a report; a text without a JUnit document has a problem.
 pub fn read(text: &str) -> TestResults {
-    let Some(document) = document(text) else { return Said::Nothing.results("JUnit XML") };
+    let Some(document) = document(text) else { return Said::Nothing.into_test_results("JUnit XML") };
     let mut parser = Parser::default();
     if let Err(why) = parser.document(document) {
         parser.report.fail(why);
@@ -34,7 +34,7 @@ pub fn read(text: &str) -> TestResults {
 }
 
 /// What stands around the documents of a text: their inside is told by this format alone.
-pub(super) fn outside(text: &str) -> Cow<'_, str> {
+pub(super) fn text_outside(text: &str) -> Cow<'_, str> {
     let Some(mut document) = document(text) else { return text.into() };
     let (mut around, mut rest) = (String::new(), text);
     loop {
@@ -75,7 +75,7 @@ fn end(document: &str) -> usize {
             Ok(_) => {}
         }
     }
-    floor(document, usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX))
+    floor_char_boundary(document, usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX))
 }
 
 /// A `testsuite` or `testsuites` whose end is to come.
@@ -128,9 +128,9 @@ impl Parser {
         let mut reader = Reader::from_str(document);
         loop {
             match reader.read_event() {
-                Ok(Event::Start(element)) => self.start(&element)?,
+                Ok(Event::Start(element)) => self.start_element(&element)?,
                 Ok(Event::Empty(element)) => {
-                    self.start(&element)?;
+                    self.start_element(&element)?;
                     self.end(element.local_name().as_ref());
                 }
                 Ok(Event::End(element)) => self.end(element.local_name().as_ref()),
@@ -157,7 +157,7 @@ impl Parser {
         }
     }
 
-    fn start(&mut self, element: &BytesStart<'_>) -> Result<(), String> {
+    fn start_element(&mut self, element: &BytesStart<'_>) -> Result<(), String> {
         if let Some(case) = &mut self.case {
             if self.inside == 0 {
                 case.child(element)?;
@@ -216,7 +216,7 @@ impl Parser {
         if self.inside > 0 {
             self.inside -= 1;
         } else if let Some(case) = self.case.take() {
-            self.put(case);
+            self.add_case(case);
         } else if self.others > 0 {
             self.others -= 1;
         } else if matches!(name, "testsuite" | "testsuites")
@@ -233,7 +233,7 @@ impl Parser {
         }
     }
 
-    fn put(&mut self, case: Case) {
+    fn add_case(&mut self, case: Case) {
         self.tries += case.reruns;
         self.bad += case.reruns;
         let status = match case.status.as_deref() {
@@ -256,13 +256,13 @@ impl Parser {
             Some(broken) if self.previous == (String::new(), broken.clone()) => {}
             Some(broken) => {
                 self.report.broken_suite(&broken);
-                self.report.say(case.words());
+                self.report.append_message(case.words());
                 self.previous = (String::new(), broken);
             }
             None if case.class == JEST_BROKEN => {}
             None => {
                 self.report.test(&suite, &case.name, status);
-                self.report.say(case.words());
+                self.report.append_message(case.words());
                 self.previous = (suite, case.name);
             }
         }
@@ -274,11 +274,11 @@ impl Parser {
         if !case.class.is_empty() && !says_nothing {
             return case.class.clone();
         }
-        self.around()
+        self.open_suites()
     }
 
     /// The names of the suites that are open.
-    fn around(&self) -> String {
+    fn open_suites(&self) -> String {
         let names = self.suites.iter().map(|suite| suite.name.trim());
         let names = names.filter(|name| !matches!(*name, "" | "undefined" | "(empty)"));
         names.collect::<Vec<_>>().join(" > ")
@@ -286,7 +286,11 @@ impl Parser {
 
     fn place(&self) -> Place {
         let host = self.suites.iter().rev().map(|suite| &suite.host).find(|host| !host.is_empty());
-        Place { suites: cut(&self.around()).into_owned(), host: host.cloned().unwrap_or_default(), file: String::new() }
+        Place {
+            suites: cut(&self.open_suites()).into_owned(),
+            host: host.cloned().unwrap_or_default(),
+            file: String::new(),
+        }
     }
 }
 

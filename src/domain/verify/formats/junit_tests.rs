@@ -96,11 +96,11 @@ fn documents_one_after_another_are_read_together() {
 
 #[test]
 fn what_stands_inside_a_report_is_told_by_the_report_alone() {
-    assert_eq!(recognise(NEXTEST), Some(Format::Junit), "its output holds sections of libtest");
-    assert_eq!(recognise(&format!("{CARGO}{NEXTEST}")), None);
-    assert_eq!(recognise(&format!("{NEXTEST}{CARGO}")), None);
+    assert_eq!(detect_format(NEXTEST), Some(Format::Junit), "its output holds sections of libtest");
+    assert_eq!(detect_format(&format!("{CARGO}{NEXTEST}")), None);
+    assert_eq!(detect_format(&format!("{NEXTEST}{CARGO}")), None);
     assert_eq!(
-        outside(&format!("before\n{PASS}\nbetween\n{FAIL}after")).split_whitespace().collect::<Vec<_>>(),
+        text_outside(&format!("before\n{PASS}\nbetween\n{FAIL}after")).split_whitespace().collect::<Vec<_>>(),
         ["before", "between", "after"]
     );
 }
@@ -148,9 +148,9 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((<testsuites?>|</testsuites?>|<testcase name='a'/?>|</testcase>|<failure/?>|<!\\[CDATA\\[|\\]\\]>|<!--|-->|&amp;|&x;|<|>|'|é|\\x00|<\\?xml \\?>|<!DOCTYPE a>)|\\n){0,60}") {
-        let _ = recognises(&output);
+        let _ = matches_output(&output);
         let _ = read(&output);
-        let _ = outside(&output);
+        let _ = text_outside(&output);
     }
 
     #[test]

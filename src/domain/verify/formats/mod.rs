@@ -30,9 +30,9 @@ pub mod unittest;
 pub mod vitest;
 
 pub use bounds::{NAME_LIMIT, RESULTS_LIMIT, without_sequences};
-use bounds::{bounded, shorten};
+use bounds::{bounded, shorten_name};
 pub use format::{Format, WORDS};
-pub use read::{counted, read, recognise};
+pub use read::{count_unnamed, detect_format, read};
 
 #[cfg(test)]
 #[path = "findings_tests.rs"]

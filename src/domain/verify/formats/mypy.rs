@@ -3,18 +3,18 @@
 //! Promises: notes are no findings; what prevented further checking is a problem; without a code the message stands for
 //! the rule.
 
-use super::found::{Gathered, located, message, number};
+use super::found::{Gathered, message, number, split_location};
 
 /// Reads the findings. Beyond doubt are error lines with a summary line.
-pub(super) fn gather(output: &str) -> Gathered {
+pub(super) fn gather_findings(output: &str) -> Gathered {
     let mut gathered = Gathered::default();
     for line in output.lines() {
-        if let Some((count, whole)) = summary(line) {
-            gathered.announce(count);
+        if let Some((count, whole)) = parse_summary(line) {
+            gathered.add_announced(count);
             if !whole {
                 gathered.problem("errors prevented further checking");
             }
-        } else if let Some((path, said)) = error(line) {
+        } else if let Some((path, said)) = parse_error(line) {
             let rule = code(said);
             gathered.add(path, &rule.map_or_else(|| message(said), str::to_owned), true);
             if rule == Some("syntax") {
@@ -29,8 +29,8 @@ pub(super) fn gather(output: &str) -> Gathered {
 }
 
 /// Path and message of an error line; a file that cannot be read has no position.
-fn error(line: &str) -> Option<(&str, &str)> {
-    let found = located(line).and_then(|(path, rest)| Some((path, rest.strip_prefix("error: ")?)));
+fn parse_error(line: &str) -> Option<(&str, &str)> {
+    let found = split_location(line).and_then(|(path, rest)| Some((path, rest.strip_prefix("error: ")?)));
     let unread = || line.split_once(": error: ").filter(|(_, said)| said.starts_with("Cannot read file"));
     found.or_else(unread).filter(|(_, said)| !said.starts_with("INTERNAL ERROR"))
 }
@@ -43,7 +43,7 @@ fn code(said: &str) -> Option<&str> {
 }
 
 /// What a summary line counts, and whether everything was checked.
-fn summary(line: &str) -> Option<(u64, bool)> {
+fn parse_summary(line: &str) -> Option<(u64, bool)> {
     let line = line.trim_end();
     if let Some(rest) = line.strip_prefix("Success: no issues found in ") {
         let (_, rest) = number(rest)?;

@@ -3,7 +3,7 @@
 //! Promises: a test is identified by its binary and name; of several tries the last counts, so what passed at a later try
 //! passed; the results are those of the summary line or the report is not whole.
 
-use super::report::{Report, Said, counted};
+use super::report::{Report, Said, parse_count};
 use crate::domain::verify::results::TestStatus;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,18 +13,18 @@ const HINT: &str = "run `cargo nextest run` with --status-level pass";
 const COLUMN: usize = 12;
 
 /// What stands around the runs of nextest: without capture the sections of single test binaries are inside.
-pub(super) fn outside(output: &str) -> Cow<'_, str> {
-    let Some(first) = output.lines().position(starts) else { return output.into() };
+pub(super) fn text_outside(output: &str) -> Cow<'_, str> {
+    let Some(first) = output.lines().position(is_start_line) else { return output.into() };
     let (mut around, mut held) = (Vec::new(), Vec::new());
     let mut inside = false;
     for (place, line) in output.lines().enumerate() {
-        inside |= place >= first && starts(line);
+        inside |= place >= first && is_start_line(line);
         if !inside {
             around.push(line);
-        } else if columns(line).is_some_and(|(word, rest)| word == "Summary" && summary(rest).is_some()) {
+        } else if columns(line).is_some_and(|(word, rest)| word == "Summary" && parse_summary(rest).is_some()) {
             held.clear();
             held.push("");
-        } else if starts(line) {
+        } else if is_start_line(line) {
             around.append(&mut held);
         } else if !held.is_empty() {
             held.push(line);
@@ -54,14 +54,14 @@ pub(super) fn said(output: &str) -> Said {
     let mut runs: Vec<Run<'_>> = Vec::new();
     let (mut report, mut total) = (Report::default(), 0);
     for line in output.lines() {
-        if starts(line) {
+        if is_start_line(line) {
             runs.push(Run::default());
             continue;
         }
         let Some(run) = runs.last_mut() else { continue };
         let Some((word, rest)) = columns(line) else { continue };
         if word == "Summary" {
-            run.summary = summary(rest).or(run.summary);
+            run.summary = parse_summary(rest).or(run.summary);
         } else if let (Some(status), Some(id)) = (status(word), id(rest)) {
             if total >= super::RESULTS_LIMIT && !run.tests.contains_key(&id) {
                 report.fail(format!("more than {} tests in one output", super::RESULTS_LIMIT));
@@ -105,9 +105,11 @@ impl Run<'_> {
 }
 
 /// `    Starting 8 tests across 3 binaries (2 tests skipped)`.
-fn starts(line: &str) -> bool {
+fn is_start_line(line: &str) -> bool {
     let rest = line.strip_prefix("    Starting ").and_then(|rest| rest.split_once(" across "));
-    rest.is_some_and(|(tests, binaries)| counted(tests, &["test", "tests"]).is_some() && binaries.contains(" binar"))
+    rest.is_some_and(|(tests, binaries)| {
+        parse_count(tests, &["test", "tests"]).is_some() && binaries.contains(" binar")
+    })
 }
 
 /// Splits `        PASS [   0.004s] rest`.
@@ -151,11 +153,11 @@ pub(super) fn id(rest: &str) -> Option<(&str, &str)> {
 }
 
 /// `5/8 tests run: 3 passed (1 flaky), 2 failed, 1 exec failed, 1 timed out, 2 skipped`.
-fn summary(text: &str) -> Option<Summary> {
+fn parse_summary(text: &str) -> Option<Summary> {
     let (tests, results) = text.split_once(" run: ")?;
     let (ran, of) = match tests.split_once('/') {
-        Some((ran, of)) => (ran.trim().parse().ok()?, counted(of, &["test", "tests"])?),
-        None => counted(tests, &["test", "tests"]).map(|ran| (ran, ran))?,
+        Some((ran, of)) => (ran.trim().parse().ok()?, parse_count(of, &["test", "tests"])?),
+        None => parse_count(tests, &["test", "tests"]).map(|ran| (ran, ran))?,
     };
     let mut summary = Summary { ran, of, passed: 0, failed: 0 };
     let mut rest = results;
@@ -163,8 +165,8 @@ fn summary(text: &str) -> Option<Summary> {
         let end = rest.find([',', '(']).unwrap_or(rest.len());
         let (part, tail) = rest.split_at(end);
         let tail = if tail.starts_with('(') { tail.split_once(')')?.1 } else { tail };
-        summary.passed += counted(part, &["passed"]).unwrap_or(0);
-        summary.failed += counted(part, &["failed", "exec failed", "timed out"]).unwrap_or(0);
+        summary.passed += parse_count(part, &["passed"]).unwrap_or(0);
+        summary.failed += parse_count(part, &["failed", "exec failed", "timed out"]).unwrap_or(0);
         rest = tail.trim_start_matches([',', ' ']);
     }
     Some(summary)

@@ -10,7 +10,7 @@ const CARGO: &str = include_str!("../../../../tests/data/outputs/cargo/pass.txt"
 const QUIET: &str = include_str!("../../../../tests/data/outputs/exit/nextest-quiet.txt");
 
 fn read(output: &str) -> TestResults {
-    said(output).results("cargo nextest")
+    said(output).into_test_results("cargo nextest")
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn older_versions_are_read_too() {
     let statuses: Vec<_> = results.tests.iter().map(|test| test.status).collect();
     assert_eq!((results.problem.as_deref(), statuses), (None, vec![Passed, Passed, Failed]));
     assert_eq!(names(&results), ["demo: tests::adds", "demo: tests::flaky", "demo::it: dies"]);
-    assert_eq!(recognise(OLDER), Some(Format::Nextest), "the sections of single binaries are its own");
+    assert_eq!(detect_format(OLDER), Some(Format::Nextest), "the sections of single binaries are its own");
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn every_word_has_a_meaning() {
 #[test]
 fn doctests_beside_it_are_read_as_neither() {
     for output in [format!("{NOCAPTURE}{CARGO}"), format!("{CARGO}{PASS}"), format!("{PASS}{CARGO}{PASS}")] {
-        assert_eq!(recognise(&output), None);
+        assert_eq!(detect_format(&output), None);
     }
-    assert_eq!(recognise(&format!("{PASS}{FAIL}")), Some(Format::Nextest), "two runs of one format");
+    assert_eq!(detect_format(&format!("{PASS}{FAIL}")), Some(Format::Nextest), "two runs of one format");
     assert_eq!(read(&format!("{PASS}{FAIL}")).tests.len(), 16);
 }
 
@@ -113,9 +113,9 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((    Starting 2 tests across 1 binary|        PASS \\[|  TRY 1 FAIL \\[|   0\\.004s\\] |\\(1/2\\) |     Summary \\[|2 tests run: |1 passed|, |\\(|\\)|é|───|\\x00|demo a)|\\n){0,60}") {
-        let _ = said(&output).recognised();
+        let _ = said(&output).is_recognized();
         let _ = read(&output);
-        let _ = outside(&output);
+        let _ = text_outside(&output);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! not whole; with dots only nothing is called a test.
 
 use super::found::digits;
-use super::report::{Report, Said, duration};
+use super::report::{Report, Said, is_duration};
 use crate::domain::verify::results::TestStatus;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,23 +91,25 @@ enum Place {
 }
 
 /// What the output says.
-pub(super) fn said(output: &str) -> Said {
+pub(super) fn parse_output(output: &str) -> Said {
     let whole = session(output);
-    let fits = |session: &Session<'_>| session.summary.is_some() && (session.named().is_some() || session.nameless());
+    let fits = |session: &Session<'_>| {
+        session.summary.is_some() && (session.named_events().is_some() || session.is_nameless())
+    };
     // Captured output may hold whole sessions; several real ones each have their own summary.
-    let starts = output.lines().filter(|line| heading(line) == Some("test session starts"));
+    let starts = output.lines().filter(|line| parse_heading(line) == Some("test session starts"));
     let starts: Vec<usize> = starts.map(|line| line.as_ptr() as usize - output.as_ptr() as usize).collect();
     if !fits(&whole) && starts.len() > 1 && starts.len() <= 100 {
         let ends = starts.iter().skip(1).copied().chain([output.len()]);
         let parts: Vec<Session<'_>> = starts.iter().zip(ends).map(|(from, to)| session(&output[*from..to])).collect();
         if parts.iter().all(fits) {
-            return together(&parts);
+            return join_sessions(&parts);
         }
     }
-    together(&[whole])
+    join_sessions(&[whole])
 }
 
-fn together(sessions: &[Session<'_>]) -> Said {
+fn join_sessions(sessions: &[Session<'_>]) -> Said {
     let mut report = Report::default();
     for session in sessions {
         if session.internal {
@@ -118,7 +120,7 @@ fn together(sessions: &[Session<'_>]) -> Said {
                 return Said::Nothing;
             }
             report.fail("no summary line: the session was cut off");
-            session.put(&session.lines, &mut report);
+            session.add_results(&session.lines, &mut report);
             continue;
         };
         report.failed |= summary.failed + summary.errors > 0;
@@ -126,13 +128,13 @@ fn together(sessions: &[Session<'_>]) -> Said {
         if let Some(why) = session.interrupted {
             report.fail(why);
         }
-        match session.named() {
-            Some(events) => session.put(events, &mut report),
-            None if session.nameless() => report.nameless = true,
+        match session.named_events() {
+            Some(events) => session.add_results(events, &mut report),
+            None if session.is_nameless() => report.nameless = true,
             None => {
                 let read = session.lines.order.len();
                 report.fail(format!("{read} tests were read, which are not those that the last line counts: {HINT}"));
-                session.put(&session.lines, &mut report);
+                session.add_results(&session.lines, &mut report);
             }
         }
     }
@@ -141,7 +143,7 @@ fn together(sessions: &[Session<'_>]) -> Said {
 
 impl<'a> Session<'a> {
     /// The events that are those of the summary; the short summary does not name what was skipped.
-    fn named(&self) -> Option<&Events<'a>> {
+    fn named_events(&self) -> Option<&Events<'a>> {
         let summary = self.summary?;
         let broken = self.broken.len() as u64;
         let agrees = |events: &Events<'a>| {
@@ -152,7 +154,7 @@ impl<'a> Session<'a> {
         };
         let verbose = !self.lines.order.is_empty();
         let lines = agrees(&self.lines)
-            && self.lost().is_none()
+            && self.lost_node().is_none()
             && self.lines.count(Event::Xfailed) == summary.xfailed
             && self.lines.count(Event::Xpassed) == summary.xpassed;
         let ran = summary.passed + summary.failed + summary.xfailed + summary.xpassed;
@@ -164,16 +166,16 @@ impl<'a> Session<'a> {
     }
 
     /// The node that was begun last and has no result: what counts in its place is another's.
-    fn lost(&self) -> Option<&'a str> {
-        self.pending.filter(|node| begun(node) && !self.lines.nodes.contains_key(node))
+    fn lost_node(&self) -> Option<&'a str> {
+        self.pending.filter(|node| is_test_node(node) && !self.lines.nodes.contains_key(node))
     }
 
     /// Whether no passed test is named at all: dots.
-    fn nameless(&self) -> bool {
+    fn is_nameless(&self) -> bool {
         self.lines.order.is_empty() && self.short.count(Event::Passed) == 0
     }
 
-    fn put(&self, events: &Events<'a>, report: &mut Report) {
+    fn add_results(&self, events: &Events<'a>, report: &mut Report) {
         for node in &events.order {
             let status = match events.nodes.get(node) {
                 Some(Event::Passed | Event::Xpassed) => TestStatus::Passed,
@@ -190,28 +192,28 @@ impl<'a> Session<'a> {
         self.broken.iter().for_each(|file| report.broken_suite(file));
     }
 
-    fn line(&mut self, raw: &'a str) {
+    fn read_line(&mut self, raw: &'a str) {
         let line = raw.trim_end();
-        let title = heading(line);
-        if let Some(summary) = summary(title.unwrap_or(line)) {
+        let title = parse_heading(line);
+        if let Some(summary) = parse_summary(title.unwrap_or(line)) {
             self.summary = Some(summary);
-            self.interrupted = banner(self.previous);
+            self.interrupted = parse_banner(self.previous);
             self.place = if title.is_some() { Place::Results } else { self.place };
         } else if let Some(title) = title {
-            self.heading(title);
+            self.read_heading(title);
         } else if self.place == Place::Results {
             self.result(raw.trim_end_matches(['\r', '\n']));
-        } else if let Some(file) = line.strip_prefix('_').and_then(collecting) {
+        } else if let Some(file) = line.strip_prefix('_').and_then(parse_collecting) {
             self.broken.insert(file);
         } else if self.place == Place::Short {
-            self.short(line);
+            self.read_short_summary(line);
         }
         if !line.is_empty() {
             self.previous = line;
         }
     }
 
-    fn heading(&mut self, title: &str) {
+    fn read_heading(&mut self, title: &str) {
         if title == "test session starts" {
             self.header = true;
         } else if title == "short test summary info" {
@@ -237,11 +239,11 @@ impl<'a> Session<'a> {
         }
         let line = without_progress(line.trim_end());
         // Until a node has its result no other one begins: what looks like it is what the test prints.
-        let open = self.pending.filter(|node| begun(node));
+        let open = self.pending.filter(|node| is_test_node(node));
         if let (Some(node), Some(event)) = (self.pending, event(line)) {
             self.pending = None;
             self.lines.add(node, event);
-        } else if let Some((node, event)) = verbose(line) {
+        } else if let Some((node, event)) = parse_verbose(line) {
             if open.is_none_or(|open| open == node) {
                 self.pending = None;
                 self.lines.add(node, event);
@@ -254,7 +256,7 @@ impl<'a> Session<'a> {
     }
 
     /// `FAILED test_a.py::test_b[x] - AssertionError: …`.
-    fn short(&mut self, line: &'a str) {
+    fn read_short_summary(&mut self, line: &'a str) {
         let Some((word, rest)) = line.split_once(' ') else { return };
         let Some(event) = event(word) else { return };
         match event {
@@ -274,24 +276,24 @@ impl<'a> Session<'a> {
 
 fn session(text: &str) -> Session<'_> {
     let mut session = Session::default();
-    text.lines().for_each(|line| session.line(line));
+    text.lines().for_each(|line| session.read_line(line));
     session
 }
 
 /// The title of `==== title ====`.
-fn heading(line: &str) -> Option<&str> {
+fn parse_heading(line: &str) -> Option<&str> {
     let title = line.strip_prefix('=')?.strip_suffix('=')?.trim_matches('=');
     title.strip_prefix(' ')?.strip_suffix(' ').filter(|title| !title.is_empty())
 }
 
 /// The text of `!!!! text !!!!`.
-fn banner(line: &str) -> Option<&str> {
+fn parse_banner(line: &str) -> Option<&str> {
     let text = line.strip_prefix("!!")?.strip_suffix("!!")?.trim_matches('!').trim();
     (!text.is_empty()).then_some(text)
 }
 
 /// The file of `____ ERROR collecting test_a.py ____`.
-fn collecting(line: &str) -> Option<&str> {
+fn parse_collecting(line: &str) -> Option<&str> {
     line.trim_matches('_').trim().strip_prefix("ERROR collecting ")
 }
 
@@ -315,7 +317,7 @@ fn event(word: &str) -> Option<Event> {
 }
 
 /// Splits `node WORD` and `node WORD (reason)`.
-fn verbose(line: &str) -> Option<(&str, Event)> {
+fn parse_verbose(line: &str) -> Option<(&str, Event)> {
     let node = |at: usize| Some(&line[..at]).filter(|node| leading_node(node) == Some(node));
     if let Some(at) = line.rfind(' ')
         && let (Some(node), Some(event)) = (node(at), event(&line[at + 1..]))
@@ -345,7 +347,7 @@ fn leading_node(line: &str) -> Option<&str> {
 }
 
 /// Whether a line that begins with this node is pytest's own, and not something that has `::` in it.
-fn begun(node: &str) -> bool {
+fn is_test_node(node: &str) -> bool {
     node.split_once("::").is_some_and(|(file, _)| file.ends_with(".py"))
 }
 
@@ -355,7 +357,7 @@ fn without_progress(line: &str) -> &str {
     let text = inside.trim();
     let percent = text.strip_suffix('%').is_some_and(digits);
     let counter = text.split_once('/').is_some_and(|(a, b)| digits(a.trim()) && digits(b));
-    if percent || counter || duration(text) { head.trim_end() } else { line }
+    if percent || counter || is_duration(text) { head.trim_end() } else { line }
 }
 
 /// The node id before ` - message`; a blank and a dash may also stand in the brackets of a parameter.
@@ -370,10 +372,10 @@ fn node_of(text: &str) -> &str {
 }
 
 /// `6 failed, 3 passed, 1 skipped, 1 xpassed, 2 errors in 0.03s`, also with `(0:01:02)` behind it.
-fn summary(text: &str) -> Option<Summary> {
+fn parse_summary(text: &str) -> Option<Summary> {
     let (counts, time) = text.rsplit_once(" in ")?;
     let time = time.split_once(" (").map_or(time, |(seconds, _)| seconds);
-    if !duration(time) {
+    if !is_duration(time) {
         return None;
     }
     let mut summary = Summary::default();

@@ -12,7 +12,7 @@ const DOTS: &str = include_str!("../../../../tests/data/outputs/exit/pytest-dots
 const DOTS_FAIL: &str = include_str!("../../../../tests/data/outputs/pytest/dots-fail.txt");
 
 fn read(output: &str) -> TestResults {
-    said(output).results("pytest")
+    parse_output(output).into_test_results("pytest")
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn ids_may_hold_blanks_dashes_brackets_and_words() {
         ("a.py::t[x PASSED]", None),
         ("all PASSED", None),
     ] {
-        assert_eq!(verbose(line), is, "{line}");
+        assert_eq!(parse_verbose(line), is, "{line}");
     }
     assert_eq!(without_progress("a.py::t PASSED   [ 50%]"), "a.py::t PASSED");
     assert_eq!(without_progress("a.py::t PASSED   [ 1/12]"), "a.py::t PASSED");
@@ -141,12 +141,12 @@ fn a_report_that_is_not_whole_is_a_problem() {
 #[test]
 fn the_last_line_is_known_by_its_form() {
     for line in ["3 passed in 0.12s", "1 failed, 2 warnings in 61.30s (0:01:01)", "no tests ran in 0.01s"] {
-        assert!(summary(line).is_some(), "{line}");
+        assert!(parse_summary(line).is_some(), "{line}");
     }
     for line in ["3 passed", "3 passed in May", "8 tests collected in 0.01s", "we passed in 0.1s", "3 passed, in 1s"] {
-        assert!(summary(line).is_none(), "{line}");
+        assert!(parse_summary(line).is_none(), "{line}");
     }
-    assert_eq!(recognise("3 passed in 0.12s\n"), None);
+    assert_eq!(detect_format("3 passed in 0.12s\n"), None);
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((=== |test session starts|short test summary info| ===|a\\.py::t|\\[x| - |\\]| PASSED|FAILED |\\[gw0\\] \\[ 5%\\] |1 passed| in 0\\.1s|!!! |SUBFAILED\\[|é|\\x00)|\\n){0,60}") {
-        let _ = said(&output).recognised();
+        let _ = parse_output(&output).is_recognized();
         let _ = read(&output);
     }
 

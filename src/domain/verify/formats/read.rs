@@ -29,9 +29,9 @@ enum Reader {
 }
 
 impl Known {
-    fn recognises(&self, output: &str) -> bool {
+    fn matches_output(&self, output: &str) -> bool {
         match self.reader {
-            Runner(_, said) => said(output).recognised(),
+            Runner(_, said) => said(output).is_recognized(),
             Finder(gather) => gather(output).sure,
             Own(recognises, _) => recognises(output),
         }
@@ -39,7 +39,7 @@ impl Known {
 
     fn read(&self, output: &str) -> Reading {
         match self.reader {
-            Runner(name, said) => said(output).results(name).into(),
+            Runner(name, said) => said(output).into_test_results(name).into(),
             Finder(gather) => gather(output).finish().into(),
             Own(_, read) => read(output),
         }
@@ -50,21 +50,21 @@ impl Known {
 #[rustfmt::skip]
 const FORMATS: &[Known] = &[
     Known { format: Format::Bandit, reader: Finder(bandit::gather) },
-    Known { format: Format::Cargo, reader: Runner("cargo test", cargo::said) },
+    Known { format: Format::Cargo, reader: Runner("cargo test", cargo::parse_output) },
     Known { format: Format::Clippy, reader: Finder(clippy::gather) },
     Known { format: Format::Eslint, reader: Finder(eslint::gather) },
-    Known { format: Format::Go, reader: Runner("go test -v", go::said) },
-    Known { format: Format::GoJson, reader: Own(go_json::recognises, |text| go_json::read(text).into()) },
-    Known { format: Format::Jest, reader: Runner("jest", jest::said) },
-    Known { format: Format::Junit, reader: Own(junit::recognises, |text| junit::read(text).into()) },
-    Known { format: Format::Mypy, reader: Finder(mypy::gather) },
+    Known { format: Format::Go, reader: Runner("go test -v", go::parse_output) },
+    Known { format: Format::GoJson, reader: Own(go_json::matches_output, |text| go_json::read(text).into()) },
+    Known { format: Format::Jest, reader: Runner("jest", jest::parse_output) },
+    Known { format: Format::Junit, reader: Own(junit::matches_output, |text| junit::read(text).into()) },
+    Known { format: Format::Mypy, reader: Finder(mypy::gather_findings) },
     Known { format: Format::Nextest, reader: Runner("cargo nextest", nextest::said) },
-    Known { format: Format::Pytest, reader: Runner("pytest", pytest::said) },
+    Known { format: Format::Pytest, reader: Runner("pytest", pytest::parse_output) },
     Known { format: Format::Ruff, reader: Finder(ruff::gather) },
-    Known { format: Format::Tap, reader: Own(tap::recognises, |text| tap::read(text).into()) },
+    Known { format: Format::Tap, reader: Own(tap::matches_output, |text| tap::read(text).into()) },
     Known { format: Format::Tsc, reader: Finder(tsc::gather) },
-    Known { format: Format::Unittest, reader: Runner("unittest", unittest::said) },
-    Known { format: Format::Vitest, reader: Runner("vitest", vitest::said) },
+    Known { format: Format::Unittest, reader: Runner("unittest", unittest::parse_output) },
+    Known { format: Format::Vitest, reader: Runner("vitest", vitest::parse_output) },
 ];
 
 impl Format {
@@ -86,13 +86,13 @@ impl Format {
 
 /// The one format whose structure the output has; `None` when there is none, or more than one. Compilers warn in front
 /// of the tests they build: formats of findings are looked for only where there are no tests.
-pub fn recognise(output: &str) -> Option<Format> {
+pub fn detect_format(output: &str) -> Option<Format> {
     let output = &*without_sequences(output);
-    let outside = &*junit::outside(output);
+    let outside = &*junit::text_outside(output);
     let seen = |known: &Known| if known.format == Format::Junit { output } else { outside };
     let one = |findings: bool| {
         let wanted = FORMATS.iter().filter(|known| known.format.gives_findings() == findings);
-        let mut found = wanted.filter(|known| known.recognises(seen(known)));
+        let mut found = wanted.filter(|known| known.matches_output(seen(known)));
         (found.next().map(|known| known.format), found.next().is_some())
     };
     match one(false) {
@@ -105,13 +105,13 @@ pub fn recognise(output: &str) -> Option<Format> {
 pub fn read(format: Format, output: &str) -> (Format, Reading) {
     let output = &*without_sequences(output);
     let format = match format {
-        Format::Auto => recognise(output).unwrap_or(Format::Exit),
+        Format::Auto => detect_format(output).unwrap_or(Format::Exit),
         named => named,
     };
     match FORMATS.iter().find(|known| known.format == format) {
         Some(known) => {
             let mut reading = known.read(output);
-            reading.tests.iter_mut().for_each(|results| said::keep(format, output, &mut results.tests));
+            reading.tests.iter_mut().for_each(|results| said::attach_messages(format, output, &mut results.tests));
             (format, reading)
         }
         None => (Format::Exit, Reading::default()),
@@ -121,9 +121,9 @@ pub fn read(format: Format, output: &str) -> (Format, Reading) {
 /// How many tests passed in an output read as `format` that this reading does not name: runners that count them only, without a
 /// failure among them; and, where more than one format recognises itself and none is read, those of all. That they passed
 /// says the exit code, and only their number that they are there.
-pub fn counted(format: Format, output: &str) -> Option<u64> {
+pub fn count_unnamed(format: Format, output: &str) -> Option<u64> {
     let output = &*without_sequences(output);
-    let outside = &*junit::outside(output);
+    let outside = &*junit::text_outside(output);
     let passed = |reading: Reading| {
         let tests = reading.tests.filter(|_| format == Format::Exit)?.tests;
         Some(tests.iter().filter(|test| test.status == TestStatus::Passed).count() as u64)
@@ -132,12 +132,12 @@ pub fn counted(format: Format, output: &str) -> Option<u64> {
     let counted = others.filter_map(|known| match known.reader {
         Runner(name, said) => match said(outside) {
             Said::Counts { failed: false, passed, .. } => Some(passed),
-            said if said.recognised() => passed(said.results(name).into()),
+            said if said.is_recognized() => passed(said.into_test_results(name).into()),
             _ => None,
         },
         Finder(_) | Own(..) => {
             let seen = if known.format == Format::Junit { output } else { outside };
-            known.recognises(seen).then(|| known.read(seen)).and_then(passed)
+            known.matches_output(seen).then(|| known.read(seen)).and_then(passed)
         }
     });
     counted.reduce(u64::saturating_add)

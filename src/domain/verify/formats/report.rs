@@ -3,7 +3,7 @@
 //! Promises: bounded memory whatever the output; what could not run is named by its suite; an output that only counts its
 //! tests is never passed off as per-test results.
 
-use super::{NAME_LIMIT, RESULTS_LIMIT, bounded, shorten};
+use super::{NAME_LIMIT, RESULTS_LIMIT, bounded, shorten_name};
 use crate::domain::base::text::name_first;
 use crate::domain::verify::results::{Place, TestResult, TestResults, TestStatus, WHOLE_SUITE};
 use std::borrow::Cow;
@@ -31,7 +31,7 @@ pub(super) enum Said {
 
 impl Said {
     /// Whether the output is to be read as this runner's. Mere counts without a failure add nothing to the exit code.
-    pub(super) fn recognised(&self) -> bool {
+    pub(super) fn is_recognized(&self) -> bool {
         match self {
             Self::Nothing | Self::NotBuilt(_) => false,
             Self::Counts { failed, .. } => *failed,
@@ -40,7 +40,7 @@ impl Said {
     }
 
     /// What an output said to be of this runner gives.
-    pub(super) fn results(self, runner: &str) -> TestResults {
+    pub(super) fn into_test_results(self, runner: &str) -> TestResults {
         match self {
             Self::Nothing => problem(format!("no results of {runner} in the output")),
             Self::NotBuilt(why) => problem(why),
@@ -80,7 +80,7 @@ impl Report {
 
     /// Keeps the first problem.
     pub(super) fn fail(&mut self, problem: impl Into<String>) {
-        self.problem.get_or_insert_with(|| shorten(&problem.into()));
+        self.problem.get_or_insert_with(|| shorten_name(&problem.into()));
     }
 
     /// One test; names are cut to their limit here.
@@ -90,22 +90,22 @@ impl Report {
         }
         let name = if name.is_empty() { "(no name)" } else { name };
         self.single |= name != WHOLE_SUITE;
-        let (suite, name) = (self.paths.note(suite), self.paths.note(name));
+        let (suite, name) = (self.paths.add_name(suite), self.paths.add_name(name));
         let place = self.place.clone();
         self.tests.push(TestResult { place, ..TestResult::new(suite, name, status) });
     }
 
     /// What the last test said, if it failed.
-    pub(super) fn say(&mut self, text: String) {
+    pub(super) fn append_message(&mut self, text: String) {
         if let Some(test) = self.tests.last_mut().filter(|test| test.status == TestStatus::Failed) {
             test.said = text;
         }
     }
 
     /// A further result of the test at `at`: a failure is never taken back, and nothing that ran was skipped.
-    pub(super) fn further(&mut self, at: usize, status: TestStatus) {
+    pub(super) fn update_status(&mut self, at: usize, status: TestStatus) {
         if let Some(test) = self.tests.get_mut(at) {
-            test.status = worst(test.status, status);
+            test.status = worst_status(test.status, status);
         }
     }
 
@@ -117,14 +117,14 @@ impl Report {
 
     /// Gives the tests from `mark` on the suite that the output named only after them.
     pub(super) fn name_suite(&mut self, mark: usize, suite: &str) {
-        let suite = self.paths.note(suite);
+        let suite = self.paths.add_name(suite);
         for test in self.tests.iter_mut().skip(mark) {
             test.suite.clone_from(&suite);
         }
     }
 
     /// Drops the tests from `mark` on: their suite never came.
-    pub(super) fn forget(&mut self, mark: usize) {
+    pub(super) fn truncate(&mut self, mark: usize) {
         self.tests.truncate(mark);
     }
 
@@ -135,7 +135,7 @@ impl Report {
     }
 
     fn settle_names(&mut self) {
-        let paths = std::mem::take(&mut self.paths).short();
+        let paths = std::mem::take(&mut self.paths).short_names();
         for test in self.tests.iter_mut().filter(|_| !paths.is_empty()) {
             for name in [&mut test.suite, &mut test.name] {
                 if let Some(short) = paths.get(name) {
@@ -194,7 +194,7 @@ impl Counts {
 }
 
 /// Of two results of one test, failed before passed before skipped.
-pub(super) fn worst(one: TestStatus, other: TestStatus) -> TestStatus {
+pub(super) fn worst_status(one: TestStatus, other: TestStatus) -> TestStatus {
     if one == TestStatus::Failed || other == TestStatus::Failed { TestStatus::Failed } else { one.max(other) }
 }
 
@@ -208,10 +208,10 @@ const PARTS_LIMIT: usize = 32;
 
 impl Paths {
     /// The name to be kept until all are known: of a path it is the whole, of any other name what it is in the end.
-    pub(super) fn note(&mut self, name: &str) -> String {
+    pub(super) fn add_name(&mut self, name: &str) -> String {
         let path = name.starts_with('/') && !name.ends_with('/') && !name.contains(char::is_whitespace);
         if !path {
-            return shorten(name);
+            return shorten_name(name);
         }
         let path = cut(name).into_owned();
         if self.0.len() < RESULTS_LIMIT {
@@ -221,18 +221,18 @@ impl Paths {
     }
 
     /// What each path that was noted is called.
-    pub(super) fn short(self) -> BTreeMap<String, String> {
+    pub(super) fn short_names(self) -> BTreeMap<String, String> {
         let (mut short, mut open) = (BTreeMap::new(), self.0);
         for parts in 1..=PARTS_LIMIT {
             let mut alike: BTreeMap<String, Vec<String>> = BTreeMap::new();
             for path in std::mem::take(&mut open) {
-                alike.entry(last(&path, parts).to_owned()).or_default().push(path);
+                alike.entry(last_parts(&path, parts).to_owned()).or_default().push(path);
             }
             for (end, mut paths) in alike {
                 match paths.pop() {
                     Some(path) if paths.is_empty() || parts == PARTS_LIMIT => {
-                        short.insert(path, shorten(&end));
-                        short.extend(paths.into_iter().map(|path| (path.clone(), shorten(&path))));
+                        short.insert(path, shorten_name(&end));
+                        short.extend(paths.into_iter().map(|path| (path.clone(), shorten_name(&path))));
                     }
                     path => open.extend(paths.into_iter().chain(path)),
                 }
@@ -243,7 +243,7 @@ impl Paths {
 }
 
 /// The last parts of a path.
-fn last(path: &str, parts: usize) -> &str {
+fn last_parts(path: &str, parts: usize) -> &str {
     path.rmatch_indices('/').nth(parts - 1).map_or(path, |(at, _)| &path[at + 1..])
 }
 
@@ -253,7 +253,7 @@ pub(super) fn cut(name: &str) -> Cow<'_, str> {
 }
 
 /// `12 tests` as 12, if the words after the number are one of `words`.
-pub(super) fn counted(text: &str, words: &[&str]) -> Option<u64> {
+pub(super) fn parse_count(text: &str, words: &[&str]) -> Option<u64> {
     let (number, word) = text.trim().split_once(' ')?;
     if words.contains(&word.trim()) { number.parse().ok() } else { None }
 }
@@ -270,7 +270,7 @@ pub(super) fn without_trailing(mut text: &str, wanted: fn(&str) -> bool) -> &str
 }
 
 /// Whether a text is a duration such as `12 ms`, `1.204 s` or `3ms`.
-pub(super) fn duration(text: &str) -> bool {
+pub(super) fn is_duration(text: &str) -> bool {
     let number = text.strip_suffix("ms").or_else(|| text.strip_suffix('s')).or_else(|| text.strip_suffix('m'));
     number.is_some_and(|number| {
         let number = number.trim_end();

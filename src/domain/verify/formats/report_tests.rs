@@ -12,7 +12,7 @@ use crate::domain::verify::snapshot::StageResult;
 pub mod prelude {
     pub use super::{bounds, conclude, cut_off, names};
     pub use crate::domain::verify::StageOutcome;
-    pub use crate::domain::verify::formats::{Format, recognise};
+    pub use crate::domain::verify::formats::{Format, detect_format};
     pub use crate::domain::verify::results::TestResults;
     pub use crate::domain::verify::results::TestStatus::{Failed, Passed, Skipped};
     pub use proptest::prelude::*;
@@ -21,8 +21,8 @@ pub mod prelude {
 /// Runs an output through a stage; gives as what it was read, the outcome, and whether single tests explain a failure.
 pub fn conclude(format: Format, exit: i32, output: &str) -> (Format, StageOutcome, bool) {
     let spec = StageSpec { format, ..spec("unit", "./test") };
-    let stage = StageResult::conclude(&spec, &ProcessEnd::Exited(exit), output.as_bytes(), &[], 1);
-    (stage.format.unwrap(), stage.effective(), stage.explained())
+    let stage = StageResult::from_run(&spec, &ProcessEnd::Exited(exit), output.as_bytes(), &[], 1);
+    (stage.format.unwrap(), stage.effective_outcome(), stage.is_explained())
 }
 
 /// The tests as `suite: name`.
@@ -105,10 +105,10 @@ fn endless_names_stay_different() {
 fn durations_are_known_by_their_form() {
     for (text, is) in [("12 ms", true), ("1.204 s", true), ("3ms", true), ("ms", false), ("0.3x", false), ("1m", true)]
     {
-        assert_eq!(duration(text), is, "{text}");
+        assert_eq!(is_duration(text), is, "{text}");
     }
-    assert_eq!(without_trailing("adds (12 ms) (1 ms)", duration), "adds");
-    assert_eq!(without_trailing("adds (twice)", duration), "adds (twice)");
+    assert_eq!(without_trailing("adds (12 ms) (1 ms)", is_duration), "adds");
+    assert_eq!(without_trailing("adds (twice)", is_duration), "adds (twice)");
 }
 
 #[test]

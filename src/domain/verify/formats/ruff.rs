@@ -3,7 +3,7 @@
 //! Promises: a file that could not be parsed was not looked at, which is a problem; text without the summary line is
 //! believed (`--quiet` prints none), text against its summary is not.
 
-use super::found::{BROKEN_JSON, Bounded, Gathered, arrow, digits, located, message, number};
+use super::found::{BROKEN_JSON, Bounded, Gathered, digits, message, number, parse_arrow, split_location};
 use serde::Deserialize;
 
 /// One finding of the JSON output.
@@ -16,10 +16,10 @@ struct Item {
 
 /// Reads the findings. Beyond doubt are findings in one of its texts with its summary line, and in its JSON.
 pub(super) fn gather(output: &str) -> Gathered {
-    json(output).unwrap_or_else(|| text(output))
+    read_json(output).unwrap_or_else(|| read_text(output))
 }
 
-fn json(output: &str) -> Option<Gathered> {
+fn read_json(output: &str) -> Option<Gathered> {
     let mut gathered = Gathered::from_documents(output, BROKEN_JSON, |gathered, items: Bounded<Item>| {
         for Item { filename, code, message } in items.items {
             finding(gathered, &filename, code.as_deref(), &message);
@@ -32,20 +32,20 @@ fn json(output: &str) -> Option<Gathered> {
     Some(gathered)
 }
 
-fn text(output: &str) -> Gathered {
+fn read_text(output: &str) -> Gathered {
     let mut gathered = Gathered::default();
     let mut heading: Option<(&str, &str)> = None;
     for line in output.lines() {
-        if let Some(count) = summary(line) {
-            gathered.announce(count);
-        } else if let (Some(path), Some((rule, said))) = (arrow(line), heading) {
+        if let Some(count) = parse_summary(line) {
+            gathered.add_announced(count);
+        } else if let (Some(path), Some((rule, said))) = (parse_arrow(line), heading) {
             finding(&mut gathered, path, Some(rule), said);
-        } else if let Some((path, rest)) = located(line)
-            && let Some((rule, said)) = headed(rest)
+        } else if let Some((path, rest)) = split_location(line)
+            && let Some((rule, said)) = parse_heading(rest)
         {
             finding(&mut gathered, path, Some(rule), said);
         }
-        heading = headed(line);
+        heading = parse_heading(line);
     }
     gathered.sure = gathered.is_summed_up();
     gathered
@@ -62,7 +62,7 @@ fn finding(gathered: &mut Gathered, path: &str, rule: Option<&str>, said: &str) 
 }
 
 /// A line that begins a finding: `F401 [*] …`, `invalid-syntax: …`.
-fn headed(line: &str) -> Option<(&str, &str)> {
+fn parse_heading(line: &str) -> Option<(&str, &str)> {
     let (rule, said) = line.split_once(' ')?;
     if let Some(name) = rule.strip_suffix(':') {
         let named = !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
@@ -74,7 +74,7 @@ fn headed(line: &str) -> Option<(&str, &str)> {
 }
 
 /// How many findings a summary line counts.
-fn summary(line: &str) -> Option<u64> {
+fn parse_summary(line: &str) -> Option<u64> {
     let line = line.trim_end();
     if line == "All checks passed!" {
         return Some(0);

@@ -3,7 +3,7 @@
 //! Promises: a part belongs to the test that the mark names, never to another one; what is kept of all tests together is bounded,
 //! and each has its share. Of formats whose reader meets the words of a test beside its result (TAP, JUnit XML), the reader keeps them.
 
-use super::{Format, go_json, go_lines, jest, nextest, shorten, unittest};
+use super::{Format, go_json, go_lines, jest, nextest, shorten_name, unittest};
 use crate::domain::base::text::one_line;
 use crate::domain::verify::results::{TestResult, TestStatus, WHOLE_SUITE};
 use crate::domain::verify::telling;
@@ -17,24 +17,24 @@ const LEAST: usize = 256;
 const PART: usize = 64 * 1024;
 
 /// Gives each failing test what it said.
-pub(super) fn keep(format: Format, output: &str, tests: &mut [TestResult]) {
+pub(super) fn attach_messages(format: Format, output: &str, tests: &mut [TestResult]) {
     let failing: Vec<usize> = (0..tests.len()).filter(|at| tests[*at].status == TestStatus::Failed).collect();
     let find: fn(&str, &mut Parts) = match format {
-        Format::Cargo => cargo,
-        Format::Go => go,
-        Format::GoJson => go_json,
-        Format::Jest => jest_parts,
-        Format::Nextest => nextest_parts,
-        Format::Pytest => pytest,
+        Format::Cargo => collect_cargo,
+        Format::Go => collect_go,
+        Format::GoJson => collect_go_json,
+        Format::Jest => collect_jest,
+        Format::Nextest => collect_nextest,
+        Format::Pytest => collect_pytest,
         Format::Unittest => unittest_parts,
-        Format::Vitest => vitest,
+        Format::Vitest => collect_vitest,
         _ => |_, _| (),
     };
     if !failing.is_empty() {
         let mut parts =
             Parts { wanted: failing.iter().map(|at| key(format, &tests[*at])).collect(), ..Parts::default() };
         find(output, &mut parts);
-        let mut found = parts.by_key();
+        let mut found = parts.group_by_key();
         for at in &failing {
             let test = &tests[*at];
             let Some(candidates) = found.get_mut(&key(format, test)) else { continue };
@@ -113,7 +113,7 @@ impl Parts {
         match self.known.get(key) {
             Some(at) => {
                 self.open = vec![*at];
-                line.into_iter().for_each(|line| self.line(line));
+                line.into_iter().for_each(|line| self.read_line(line));
             }
             None => {
                 self.begin(key.to_owned(), line.unwrap_or_default());
@@ -122,7 +122,7 @@ impl Parts {
         }
     }
 
-    fn line(&mut self, line: &str) {
+    fn read_line(&mut self, line: &str) {
         for at in &self.open {
             let part = &mut self.found[*at].1;
             if part.len() < PART {
@@ -136,7 +136,7 @@ impl Parts {
         self.open.clear();
     }
 
-    fn by_key(self) -> BTreeMap<String, Vec<String>> {
+    fn group_by_key(self) -> BTreeMap<String, Vec<String>> {
         let mut parts: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (key, part) in self.found {
             parts.entry(key).or_default().push(part);
@@ -146,7 +146,7 @@ impl Parts {
 }
 
 /// `---- name stdout ----` up to the next one or the list of failures.
-fn cargo(output: &str, parts: &mut Parts) {
+fn collect_cargo(output: &str, parts: &mut Parts) {
     for line in output.lines() {
         match line
             .strip_prefix("---- ")
@@ -155,16 +155,16 @@ fn cargo(output: &str, parts: &mut Parts) {
         {
             Some((name, "stdout" | "stderr")) => {
                 let name = name.split_once(" (line ").map_or(name, |(name, _)| name);
-                parts.begin(shorten(name), line);
+                parts.begin(shorten_name(name), line);
             }
             _ if line == "failures:" || line.starts_with("test result: ") => parts.end(),
-            _ => parts.line(line),
+            _ => parts.read_line(line),
         }
     }
 }
 
 /// `____ name ____` of the sections on failures and errors up to the next one or the next section.
-fn pytest(output: &str, parts: &mut Parts) {
+fn collect_pytest(output: &str, parts: &mut Parts) {
     for line in output.lines() {
         let title =
             line.strip_prefix("__").and_then(|rest| rest.strip_suffix("__")).map(|rest| rest.trim_matches('_').trim());
@@ -172,22 +172,22 @@ fn pytest(output: &str, parts: &mut Parts) {
             Some(title) => {
                 let of = ["ERROR at setup of ", "ERROR at teardown of ", "ERROR collecting "];
                 let name = of.iter().find_map(|words| title.strip_prefix(words)).unwrap_or(title);
-                parts.begin(shorten(name), line);
+                parts.begin(shorten_name(name), line);
             }
             None if line.starts_with("=====") => parts.end(),
-            None => parts.line(line),
+            None => parts.read_line(line),
         }
     }
 }
 
 /// What stands between the begin of a test and its result, and what is indented below that.
-fn go(output: &str, parts: &mut Parts) {
+fn collect_go(output: &str, parts: &mut Parts) {
     let wanted = std::mem::take(&mut parts.wanted);
     parts.wanted = wanted.iter().filter_map(|key| Some(key.split_once('\0')?.1.to_owned())).collect();
     let mut mark = 0;
     for line in output.lines() {
         let turn = ["=== RUN   ", "=== CONT  ", "=== NAME  "].iter().find_map(|word| line.strip_prefix(word));
-        if let Some(package) = go_lines::package(line.trim_end()).map(|(package, _)| package) {
+        if let Some(package) = go_lines::parse_package(line.trim_end()).map(|(package, _)| package) {
             for (name, _) in &mut parts.found[mark..] {
                 *name = format!("{package}\0{name}");
             }
@@ -204,12 +204,12 @@ fn go(output: &str, parts: &mut Parts) {
                 TestStatus::Passed | TestStatus::Skipped => parts.end(),
             }
         } else {
-            parts.line(line);
+            parts.read_line(line);
         }
     }
 }
 
-fn go_json(output: &str, parts: &mut Parts) {
+fn collect_go_json(output: &str, parts: &mut Parts) {
     for line in output.lines().filter(|line| line.starts_with('{') && line.contains("\"output\"")) {
         let Ok(event) = serde_json::from_str::<go_json::Event>(line) else { continue };
         let line = event.output.trim_end();
@@ -221,7 +221,7 @@ fn go_json(output: &str, parts: &mut Parts) {
 }
 
 /// The lines below the result of a test up to the next result.
-fn nextest_parts(output: &str, parts: &mut Parts) {
+fn collect_nextest(output: &str, parts: &mut Parts) {
     for line in output.lines() {
         match nextest::columns(line) {
             Some((word, rest)) if nextest::status(word) == Some(TestStatus::Failed) => {
@@ -230,7 +230,7 @@ fn nextest_parts(output: &str, parts: &mut Parts) {
             }
             Some(_) => parts.end(),
             None if line.starts_with("─────") => parts.end(),
-            None => parts.line(line),
+            None => parts.read_line(line),
         }
     }
 }
@@ -239,21 +239,21 @@ fn nextest_parts(output: &str, parts: &mut Parts) {
 fn unittest_parts(output: &str, parts: &mut Parts) {
     let mut rule = false;
     for line in output.lines() {
-        let title = unittest::reported(line).filter(|_| rule);
+        let title = unittest::parse_reported(line).filter(|_| rule);
         rule = line == unittest::DOUBLE_RULE;
         match title {
             Some((_, class, name)) => {
                 let name = if unittest::SET_UP.contains(&name) { WHOLE_SUITE } else { name };
-                parts.begin(format!("{}\0{}", shorten(class), shorten(name)), line);
+                parts.begin(format!("{}\0{}", shorten_name(class), shorten_name(name)), line);
             }
             None if rule || line.starts_with("Ran ") => parts.end(),
-            None => parts.line(line),
+            None => parts.read_line(line),
         }
     }
 }
 
 /// `  ● block › name` below the file, up to the next one or the next file.
-fn jest_parts(output: &str, parts: &mut Parts) {
+fn collect_jest(output: &str, parts: &mut Parts) {
     let mut file = String::new();
     for line in output.lines() {
         if let Some(named) = jest::header(line) {
@@ -262,17 +262,17 @@ fn jest_parts(output: &str, parts: &mut Parts) {
         } else if let Some(title) = line.strip_prefix("  ● ") {
             let name = title.trim().replace(" › ", " > ");
             let name = if name == "Test suite failed to run" { WHOLE_SUITE } else { &name };
-            parts.begin(format!("{file}\0{}", shorten(name)), line);
+            parts.begin(format!("{file}\0{}", shorten_name(name)), line);
         } else if line.starts_with("Test Suites: ") || line.starts_with("Summary of all failing tests") {
             parts.end();
         } else {
-            parts.line(line);
+            parts.read_line(line);
         }
     }
 }
 
 /// ` FAIL  file > block > name`, one or more of them above what they said, up to the rule.
-fn vitest(output: &str, parts: &mut Parts) {
+fn collect_vitest(output: &str, parts: &mut Parts) {
     let mut titles = false;
     for line in output.lines() {
         match line.strip_prefix(" FAIL ") {
@@ -291,7 +291,7 @@ fn vitest(output: &str, parts: &mut Parts) {
             }
             None => {
                 titles = false;
-                parts.line(line);
+                parts.read_line(line);
             }
         }
     }

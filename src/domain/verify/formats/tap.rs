@@ -6,8 +6,8 @@
 
 use super::found::digits;
 use super::report::Paths;
-use super::{RESULTS_LIMIT, said, shorten};
-use crate::domain::base::text::floor;
+use super::{RESULTS_LIMIT, said, shorten_name};
+use crate::domain::base::text::floor_char_boundary;
 use crate::domain::verify::results::{TestResult, TestResults, TestStatus};
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ const DEPTH_LIMIT: usize = 16;
 const INDENT: usize = 4;
 
 /// Whether the output is TAP beyond doubt: a version line, or a plan line and a result line, all unindented.
-pub fn recognises(output: &str) -> bool {
+pub fn matches_output(output: &str) -> bool {
     let (mut plan, mut result) = (false, false);
     for line in output.lines() {
         match classify(line) {
@@ -63,17 +63,17 @@ fn classify(line: &str) -> Line<'_> {
     if !rest.is_empty() && !rest.starts_with([' ', '\t']) {
         return Line::Other;
     }
-    let (name, directive) = split_directive(description(rest));
+    let (name, directive) = split_directive(strip_number(rest));
     let status = match (directive, ok) {
         (Some(Directive::Skip), _) | (Some(Directive::Todo), false) => TestStatus::Skipped,
         (_, true) => TestStatus::Passed,
         (_, false) => TestStatus::Failed,
     };
-    Line::Result { status, name: bare(name) }
+    Line::Result { status, name: strip_time(name) }
 }
 
 /// Takes off the number and the dash: ` 12 - name` is `name`.
-fn description(rest: &str) -> &str {
+fn strip_number(rest: &str) -> &str {
     let rest = rest.trim_start();
     let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
     let rest = match rest[digits..].chars().next() {
@@ -109,7 +109,7 @@ fn split_directive(text: &str) -> (&str, Option<Directive>) {
 }
 
 /// Takes off ` # time=12.3ms` (node-tap), which differs from run to run, and the brace that opens a buffered subtest.
-fn bare(name: &str) -> &str {
+fn strip_time(name: &str) -> &str {
     let name = name.strip_suffix('{').map_or(name, str::trim_end);
     match name.rsplit_once('#') {
         Some((head, time)) if time.trim_start().starts_with("time=") => head.trim_end(),
@@ -136,19 +136,19 @@ impl Names {
         let (mut timed, mut paths) = (true, Paths::default());
         for line in output.lines() {
             if let Line::Result { status, name } = classify(line.trim_start_matches(' ')) {
-                paths.note(name);
+                paths.add_name(name);
                 timed &= line.starts_with(' ') || status == TestStatus::Skipped || without_time(name).is_some();
             }
         }
-        Self { timed, paths: paths.short() }
+        Self { timed, paths: paths.short_names() }
     }
 
-    fn called(&self, name: &str) -> String {
+    fn display_name(&self, name: &str) -> String {
         let name = without_time(name).filter(|_| self.timed).unwrap_or(name);
         match self.paths.get(name) {
             _ if name.is_empty() => "(no description)".to_owned(),
             Some(short) => short.clone(),
-            None => shorten(name),
+            None => shorten_name(name),
         }
     }
 }
@@ -171,7 +171,7 @@ impl<'a> Prove<'a> {
         let line = self.lines.next()?;
         let said = match Self::file(line) {
             Some(file) if self.here => Said::File(file),
-            None if self.here && Self::passes(line) && self.ends() => Said::Passes,
+            None if self.here && Self::is_passed(line) && self.is_end() => Said::Passes,
             _ => Said::Nothing,
         };
         Some((line, said))
@@ -188,7 +188,7 @@ impl<'a> Prove<'a> {
     }
 
     /// `ok`, or `ok    12 ms ( …`, which it says of a file.
-    fn passes(line: &str) -> bool {
+    fn is_passed(line: &str) -> bool {
         line.strip_prefix("ok").is_some_and(|rest| {
             let rest = rest.trim();
             rest.is_empty() || rest.split_once(" ms").is_some_and(|(ms, _)| ms.bytes().all(|b| b.is_ascii_digit()))
@@ -196,7 +196,7 @@ impl<'a> Prove<'a> {
     }
 
     /// Whether nothing of the file is behind such a line. What the next file says on standard error may come before its name.
-    fn ends(&self) -> bool {
+    fn is_end(&self) -> bool {
         for next in self.lines.clone().take(LOOKED_AT) {
             let ends = next.is_empty() || next.starts_with('[') || next.starts_with("All tests successful");
             if ends || Self::file(next).is_some() {
@@ -255,7 +255,7 @@ pub fn read(output: &str) -> TestResults {
         }
         let indent = line.bytes().take_while(|b| *b == b' ').count();
         let content = line[indent..].trim_end();
-        reader.hear(indent, line);
+        reader.read_message(indent, line);
         if let Some(margin) = diagnostics {
             if content == "..." && indent == margin {
                 diagnostics = None;
@@ -294,11 +294,11 @@ pub fn read(output: &str) -> TestResults {
             }
             Line::Result { status, name } => {
                 reader.result(depth, status, name);
-                reader.fails(depth, status, line);
+                reader.add_failure(depth, status, line);
                 after_result = Some(indent);
             }
             Line::BailOut(why) => {
-                let why = if why.is_empty() { "no reason given" } else { &why[..floor(why, 500)] };
+                let why = if why.is_empty() { "no reason given" } else { &why[..floor_char_boundary(why, 500)] };
                 reader.fail(format!("bail out: {why}"));
                 break;
             }
@@ -325,34 +325,34 @@ impl Reader {
     }
 
     /// A test that failed; what is told below its line belongs to it.
-    fn fails(&mut self, depth: usize, status: TestStatus, line: &str) {
+    fn add_failure(&mut self, depth: usize, status: TestStatus, line: &str) {
         self.heard = Some(depth).filter(|_| status == TestStatus::Failed);
-        self.say(line.trim());
+        self.append_message(line.trim());
     }
 
     /// A line, which is of the test that failed last unless it tells of another one.
-    fn hear(&mut self, indent: usize, line: &str) {
+    fn read_message(&mut self, indent: usize, line: &str) {
         let content = line.trim();
         let other = !matches!(classify(content), Line::Other) || content.starts_with("# Subtest") || content == "}";
         // Behind `#` anything may be quoted.
         if (other && indent.is_multiple_of(INDENT)) || content.is_empty() && indent == 0 {
             self.heard = None;
         } else {
-            self.say(line.trim_end());
+            self.append_message(line.trim_end());
         }
     }
 
-    fn say(&mut self, line: &str) {
+    fn append_message(&mut self, line: &str) {
         let test = self.heard.and_then(|depth| self.levels.get_mut(depth)).and_then(|level| level.tests.last_mut());
         if let Some(test) = test.filter(|test| test.said.len() < said::ONE * 8) {
             if !test.said.is_empty() {
                 test.said.push('\n');
             }
-            test.said.push_str(&line[..floor(line, said::ONE)]);
+            test.said.push_str(&line[..floor_char_boundary(line, said::ONE)]);
         }
     }
 
-    fn level(&mut self, depth: usize) -> Option<&mut Level> {
+    fn level_mut(&mut self, depth: usize) -> Option<&mut Level> {
         if depth >= DEPTH_LIMIT {
             self.fail(format!("subtests nested deeper than {DEPTH_LIMIT}"));
             return None;
@@ -363,7 +363,7 @@ impl Reader {
 
     /// Several documents in one output each have a plan; together they must be fulfilled.
     fn plan(&mut self, depth: usize, count: u64) {
-        if let Some(level) = self.level(depth) {
+        if let Some(level) = self.level_mut(depth) {
             level.planned = Some(level.planned.unwrap_or(0).saturating_add(count));
         }
     }
@@ -373,16 +373,16 @@ impl Reader {
             self.fail(format!("more than {RESULTS_LIMIT} tests in one output"));
             return;
         }
-        if self.level(depth).is_none() {
+        if self.level_mut(depth).is_none() {
             return;
         }
         self.total += 1;
-        let name = self.names.called(name);
+        let name = self.names.display_name(name);
         let children = self.fold(depth + 1, &name);
         if let Some(level) = self.levels.get_mut(depth) {
             level.results += 1;
             level.tests.extend(children);
-            level.tests.push(TestResult::new(shorten(&self.suite), name, status));
+            level.tests.push(TestResult::new(shorten_name(&self.suite), name, status));
         }
     }
 
@@ -410,7 +410,7 @@ impl Reader {
             tests.splice(0..0, level.tests);
         }
         for test in &mut tests {
-            test.name = shorten(&format!("{parent} > {}", test.name));
+            test.name = shorten_name(&format!("{parent} > {}", test.name));
         }
         tests
     }

@@ -4,7 +4,7 @@ use super::TestStatus::{Failed, Passed, Skipped};
 use super::*;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::StageOutcome;
-use crate::domain::verify::formats::{self, Format, NAME_LIMIT, recognise};
+use crate::domain::verify::formats::{self, Format, NAME_LIMIT, detect_format};
 use crate::domain::verify::key::StageSpec;
 use crate::domain::verify::key::tests::stage as spec;
 use crate::domain::verify::snapshot::StageResult;
@@ -15,7 +15,7 @@ fn names(output: &str) -> Vec<(String, TestStatus)> {
 }
 
 fn conclude(format: Format, end: ProcessEnd, output: &[u8]) -> StageResult {
-    StageResult::conclude(&StageSpec { format, ..spec("unit", "./test") }, &end, output, &[], 1)
+    StageResult::from_run(&StageSpec { format, ..spec("unit", "./test") }, &end, output, &[], 1)
 }
 
 #[test]
@@ -135,7 +135,7 @@ fn p7_what_could_not_run_is_not_run() {
     ] {
         let stage = conclude(Format::Auto, end, b"1..1\nok 1 a\n");
         assert_eq!(stage.outcome, StageOutcome::NotRun);
-        assert!(!stage.why().is_empty());
+        assert!(!stage.failure_reason().is_empty());
     }
 }
 
@@ -149,13 +149,13 @@ fn nothing_is_recognised_by_words() {
         "all tests ok\n1..4\n",
         "TAP version 99\n",
     ] {
-        assert_eq!(recognise(output), None, "{output}");
+        assert_eq!(detect_format(output), None, "{output}");
         assert_eq!(
             formats::read(Format::Auto, output),
             (Format::Exit, crate::domain::verify::results::Reading::default())
         );
     }
-    assert_eq!(recognise("okay\n1..1\nok 1 - x\n"), Some(Format::Tap));
+    assert_eq!(detect_format("okay\n1..1\nok 1 - x\n"), Some(Format::Tap));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((ok|not ok|1\\.\\.|#| |\\{|\\}|---|\\.\\.\\.|[0-9]|TODO|Bail out!|é|\\x00|\\\\)|\\n){0,60}") {
-        let _ = recognise(&output);
+        let _ = detect_format(&output);
         let _ = read(&output);
     }
 

@@ -6,7 +6,7 @@
 //! of the line below, or the report is not whole.
 
 use super::RESULTS_LIMIT;
-use super::report::{Report, Said, counted, duration};
+use super::report::{Report, Said, is_duration, parse_count};
 use crate::domain::verify::results::TestStatus;
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ impl Bad {
         self.errors += u64::from(word == Word::Error);
     }
 
-    fn any(self) -> bool {
+    fn has_any(self) -> bool {
         self.failures + self.errors > 0
     }
 }
@@ -82,16 +82,16 @@ struct Reader<'a> {
 }
 
 /// What the output says.
-pub(super) fn said(output: &str) -> Said {
+pub(super) fn parse_output(output: &str) -> Said {
     let mut reader = Reader::default();
     for line in output.lines() {
-        reader.line(line.trim_end());
+        reader.read_line(line.trim_end());
     }
     reader.finish()
 }
 
 impl<'a> Reader<'a> {
-    fn line(&mut self, line: &'a str) {
+    fn read_line(&mut self, line: &'a str) {
         let run = &mut self.run;
         if let Some(ran) = run.said {
             if let Some(verdict) = verdict(line) {
@@ -99,14 +99,14 @@ impl<'a> Reader<'a> {
             } else if !line.is_empty() {
                 run.said = None;
             }
-        } else if let Some(ran) = ran(line).filter(|_| run.previous == RULE) {
+        } else if let Some(ran) = parse_ran(line).filter(|_| run.previous == RULE) {
             run.said = Some(ran);
         } else if line == DOUBLE_RULE {
             run.reports = true;
         } else if run.reports {
             if run.previous == DOUBLE_RULE
-                && let Some((word, suite, name)) = reported(line)
-                && let Some(known) = self.known(suite, name)
+                && let Some((word, suite, name)) = parse_reported(line)
+                && let Some(known) = self.known_test(suite, name)
             {
                 known.reports.add(word);
             }
@@ -118,7 +118,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn known(&mut self, suite: &'a str, name: &'a str) -> Option<&mut Known> {
+    fn known_test(&mut self, suite: &'a str, name: &'a str) -> Option<&mut Known> {
         if self.run.known.len() >= RESULTS_LIMIT && !self.run.known.contains_key(&(suite, name)) {
             self.report.fail(format!("more than {RESULTS_LIMIT} tests in one output"));
             return None;
@@ -126,8 +126,8 @@ impl<'a> Reader<'a> {
         Some(self.run.known.entry((suite, name)).or_default())
     }
 
-    fn bad(&mut self, suite: &'a str, name: &'a str, word: Word) {
-        if let Some(known) = self.known(suite, name) {
+    fn add_failure(&mut self, suite: &'a str, name: &'a str, word: Word) {
+        if let Some(known) = self.known_test(suite, name) {
             known.lines.add(word);
         }
     }
@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
             return self.part(part);
         }
         let waiting = match self.run.open {
-            Some(open) if !open.announced => return self.described(open, line),
+            Some(open) if !open.announced => return self.read_description(open, line),
             Some(open) if open.part => return self.part_described(line),
             // Until a test has its result no other one begins: what looks like it is what the test prints.
             Some(open) => open.parts.is_none(),
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
             let parts = self.run.open.filter(|open| (open.suite, open.name) == (suite, name));
             let parts = parts.and_then(|open| open.parts);
             if parts.is_none() {
-                self.settle();
+                self.settle_test();
             }
             self.run.open = None;
             let mut open = Open { suite, name, parts, announced: false, part: false };
@@ -156,10 +156,10 @@ impl<'a> Reader<'a> {
                 Some(rest) => match status(rest.trim_start()) {
                     Some(word @ (Word::Fail | Word::Error)) if self.run.last == Some((suite, name)) => {
                         // Its test failed, and so did what cleans up behind it.
-                        return self.again(suite, name, word);
+                        return self.add_further_failure(suite, name, word);
                     }
                     word if SET_UP.contains(&name) => {
-                        return self.bad(suite, name, word.unwrap_or(Word::Skipped));
+                        return self.add_failure(suite, name, word.unwrap_or(Word::Skipped));
                     }
                     Some(word) => return self.end(open, word),
                     None => open.announced = true,
@@ -180,7 +180,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The line below one that is nothing but a test: the first line of its docstring, with its result.
-    fn described(&mut self, mut open: Open<'a>, line: &'a str) {
+    fn read_description(&mut self, mut open: Open<'a>, line: &'a str) {
         self.run.open = None;
         let Some((text, word)) = line.rsplit_once(" ... ").or_else(|| line.strip_suffix(" ...").map(|text| (text, "")))
         else {
@@ -230,14 +230,14 @@ impl<'a> Reader<'a> {
             _ => part,
         });
         let (suite, name) = (open.suite, open.name);
-        self.bad(suite, name, word);
+        self.add_failure(suite, name, word);
     }
 
     /// A test with parts that did not all pass has no result line of its own.
-    fn settle(&mut self) {
+    fn settle_test(&mut self) {
         if let Some((open, parts)) = self.run.open.and_then(|open| Some((open, open.parts?))) {
             self.run.open = None;
-            self.put(open, parts);
+            self.add_result(open, parts);
         }
     }
 
@@ -248,22 +248,22 @@ impl<'a> Reader<'a> {
             Word::Fail | Word::Error | Word::Surprise => TestStatus::Failed,
         };
         self.run.surprises += u64::from(word == Word::Surprise);
-        self.bad(open.suite, open.name, word);
+        self.add_failure(open.suite, open.name, word);
         let status = if open.parts == Some(TestStatus::Failed) { TestStatus::Failed } else { status };
-        self.put(open, status);
+        self.add_result(open, status);
     }
 
     /// A further failure of the test that has its result.
-    fn again(&mut self, suite: &'a str, name: &'a str, word: Word) {
-        self.bad(suite, name, word);
-        if let Some(at) = self.known(suite, name).and_then(|known| known.at) {
-            self.report.further(at, TestStatus::Failed);
+    fn add_further_failure(&mut self, suite: &'a str, name: &'a str, word: Word) {
+        self.add_failure(suite, name, word);
+        if let Some(at) = self.known_test(suite, name).and_then(|known| known.at) {
+            self.report.update_status(at, TestStatus::Failed);
         }
     }
 
-    fn put(&mut self, open: Open<'a>, status: TestStatus) {
+    fn add_result(&mut self, open: Open<'a>, status: TestStatus) {
         let at = self.report.len();
-        if let Some(known) = self.known(open.suite, open.name) {
+        if let Some(known) = self.known_test(open.suite, open.name) {
             known.at = Some(at);
         }
         self.run.last = (status != TestStatus::Passed).then_some((open.suite, open.name));
@@ -277,7 +277,7 @@ impl<'a> Reader<'a> {
     }
 
     fn close(&mut self, ran: u64, verdict: Verdict) {
-        self.settle();
+        self.settle_test();
         if let Some(open) = self.run.open.filter(|open| open.announced && open.parts.is_none()) {
             self.report.fail(format!("no result of `{}` among what tests print: {HINT} and -b", open.name));
         }
@@ -294,10 +294,10 @@ impl<'a> Reader<'a> {
         for ((suite, name), known) in &run.known {
             bad.failures += known.lines.failures.max(known.reports.failures);
             bad.errors += known.lines.errors.max(known.reports.errors);
-            if SET_UP.contains(name) && (known.lines.any() || known.reports.any()) {
+            if SET_UP.contains(name) && (known.lines.has_any() || known.reports.has_any()) {
                 self.report.broken_suite(suite);
-            } else if let Some(at) = known.at.filter(|_| known.reports.any()) {
-                self.report.further(at, TestStatus::Failed);
+            } else if let Some(at) = known.at.filter(|_| known.reports.has_any()) {
+                self.report.update_status(at, TestStatus::Failed);
             }
         }
         let agree = [run.ran, bad.failures, bad.errors, run.surprises];
@@ -307,7 +307,7 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(mut self) -> Said {
-        self.settle();
+        self.settle_test();
         if self.run.ran > 0 || self.run.open.is_some_and(|_| self.singles > 0) || self.run.said.is_some() {
             self.report.fail("no summary after the last test: the run was cut off");
         } else if self.runs == 0 {
@@ -358,7 +358,7 @@ pub(super) const SET_UP: [&str; 4] = ["setUpClass", "tearDownClass", "setUpModul
 
 /// The suite and name of `ERROR: test_a (module.Class.test_a)`, `FAIL: test_a (module.Class.test_a) [part] (i=1)` and
 /// `ERROR: setUpClass (module.Class)`.
-pub(super) fn reported(line: &str) -> Option<(Word, &str, &str)> {
+pub(super) fn parse_reported(line: &str) -> Option<(Word, &str, &str)> {
     let (word, test) = line.split_once(": ")?;
     let word = status(word).filter(|word| matches!(word, Word::Fail | Word::Error))?;
     let (suite, name, _) = header(test)?;
@@ -366,9 +366,9 @@ pub(super) fn reported(line: &str) -> Option<(Word, &str, &str)> {
 }
 
 /// `Ran 8 tests in 0.001s`.
-fn ran(line: &str) -> Option<u64> {
+fn parse_ran(line: &str) -> Option<u64> {
     let (tests, time) = line.strip_prefix("Ran ")?.split_once(" in ")?;
-    counted(tests, &["test", "tests"]).filter(|_| duration(time))
+    parse_count(tests, &["test", "tests"]).filter(|_| is_duration(time))
 }
 
 #[derive(Default)]

@@ -11,7 +11,7 @@ const SETUP_SKIP: &str = include_str!("../../../../tests/data/outputs/unittest/s
 const DOTS: &str = include_str!("../../../../tests/data/outputs/exit/unittest-dots.txt");
 
 fn read(output: &str) -> TestResults {
-    said(output).results("unittest")
+    parse_output(output).into_test_results("unittest")
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_report_that_is_not_whole_is_a_problem() {
 #[test]
 fn words_alone_are_not_recognised() {
     for output in ["Ran 3 tests in 0.1s\n\nOK\n", "OK\n", "uses (a fine) ... notation\n", "a (b) ... maybe\n"] {
-        assert_eq!(recognise(output), None, "{output}");
+        assert_eq!(detect_format(output), None, "{output}");
     }
     assert_eq!(names(&read(IMPORT))[0], "test_bad: (whole suite)");
 }
@@ -146,7 +146,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "((t \\(m\\.C\\.t\\)| \\.\\.\\. |ok|FAIL|ERROR: |setUpClass \\(m\\.C\\)|-{70}|={70}|Ran 1 test in 0\\.1s|OK|FAILED \\(failures=1\\)|é|\\x00|  )|\\n){0,60}") {
-        let _ = said(&output).recognised();
+        let _ = parse_output(&output).is_recognized();
         let _ = read(&output);
     }
 

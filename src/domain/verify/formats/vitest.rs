@@ -6,7 +6,7 @@
 //! reporter, which names only some tests, is not read as results.
 
 use super::found::digits;
-use super::report::{Counts, Report, Said, cut, duration};
+use super::report::{Counts, Report, Said, cut, is_duration};
 use crate::domain::verify::results::{Place, TestStatus};
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ impl Test<'_> {
 
 /// Whether a time is printed behind each test that ran: then what else looks like one belongs to the name. Older versions
 /// print it behind slow tests only.
-fn timed(tests: &[Test<'_>]) -> bool {
+fn has_times(tests: &[Test<'_>]) -> bool {
     let ran = |test: &&Test<'_>| test.status != TestStatus::Skipped;
     tests.iter().filter(ran).all(|test| without_time(test.name) != without_notes(test.name))
 }
@@ -68,7 +68,7 @@ struct Run<'a> {
 }
 
 /// What the output says.
-pub(super) fn said(output: &str) -> Said {
+pub(super) fn parse_output(output: &str) -> Said {
     let mut runs: Vec<Run<'_>> = Vec::new();
     for line in output.lines() {
         let line = line.trim_end();
@@ -77,13 +77,13 @@ pub(super) fn said(output: &str) -> Said {
             let root = begun.split_once(' ').map_or("", |(_, root)| root.trim());
             runs.push(Run { root, ..Run::default() });
         } else if let Some(run) = runs.last_mut() {
-            run.line(line);
+            run.read_line(line);
         }
     }
     let mut report = Report::default();
     let mut any = false;
     for run in &mut runs {
-        report.place = place(run.root);
+        report.place = place_of(run.root);
         run.end_file();
         any |= run.tests.is_some() || !run.verbose.is_empty() || !run.tree.is_empty();
         report.failed |= run.errors
@@ -96,7 +96,7 @@ pub(super) fn said(output: &str) -> Said {
 
 /// Where a run stands by the folder it is of, as seen from the top of the workspace, whose own path is taken out of outputs. What
 /// lies elsewhere has another path in each workspace.
-fn place(root: &str) -> Place {
+fn place_of(root: &str) -> Place {
     let file = match root {
         "" => ".".to_owned(),
         _ if root.starts_with('/') => String::new(),
@@ -106,12 +106,12 @@ fn place(root: &str) -> Place {
 }
 
 impl<'a> Run<'a> {
-    fn line(&mut self, line: &'a str) {
+    fn read_line(&mut self, line: &'a str) {
         let text = line.trim_start();
-        if let Some(counts) = text.strip_prefix("Test Files  ").and_then(counts) {
+        if let Some(counts) = text.strip_prefix("Test Files  ").and_then(parse_counts) {
             self.end_file();
             self.files = Some(counts);
-        } else if let (Some(_), Some(counts)) = (self.files, text.strip_prefix("Tests  ").and_then(counts)) {
+        } else if let (Some(_), Some(counts)) = (self.files, text.strip_prefix("Tests  ").and_then(parse_counts)) {
             self.tests = Some(counts);
         } else if self.tests.is_some() && text.starts_with("Errors  ") {
             self.errors = true;
@@ -136,7 +136,7 @@ impl<'a> Run<'a> {
         let (file, name) = file.map_or_else(|| what.split_once(" > ").unwrap_or((what, "")), |(file, _)| (file, ""));
         let known = self.failed.get_or_insert_with(|| {
             let failed = |tests: &[Test<'_>]| -> Vec<_> {
-                let (timed, failed) = (timed(tests), tests.iter().filter(|test| test.status == TestStatus::Failed));
+                let (timed, failed) = (has_times(tests), tests.iter().filter(|test| test.status == TestStatus::Failed));
                 failed.map(|test| (cut(test.file).into_owned(), cut(&test.path(timed)).into_owned())).collect()
             };
             failed(&self.verbose).into_iter().chain(failed(&self.tree)).collect()
@@ -168,12 +168,12 @@ impl<'a> Run<'a> {
                 self.verbose.push(Test { file, blocks: Vec::new(), name, status });
             }
         } else if self.file.is_some() && indent >= 3 && indent % 2 == 1 {
-            self.below((indent - 3) / 2, status, rest);
+            self.read_entry((indent - 3) / 2, status, rest);
         }
     }
 
-    fn below(&mut self, depth: usize, status: Option<TestStatus>, rest: &'a str) {
-        self.settle(depth);
+    fn read_entry(&mut self, depth: usize, status: Option<TestStatus>, rest: &'a str) {
+        self.settle_line(depth);
         if depth <= self.blocks.len() && depth < DEPTH_LIMIT {
             self.blocks.truncate(depth);
             self.leaf = Some(Leaf { depth, status, name: rest });
@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
     }
 
     /// The line before is a block if the next one, at `depth`, is deeper; else it is a test.
-    fn settle(&mut self, depth: usize) {
+    fn settle_line(&mut self, depth: usize) {
         let Some(leaf) = self.leaf.take() else { return };
         let name = block_of(without_times(leaf.name)).filter(|_| depth > leaf.depth);
         if let Some(name) = name {
@@ -194,7 +194,7 @@ impl<'a> Run<'a> {
     }
 
     fn end_file(&mut self) {
-        self.settle(0);
+        self.settle_line(0);
         self.blocks.clear();
         if let Some((file, tests, leaves)) = self.file.take() {
             let own = self.tree.iter().rev().take_while(|test| test.file == file);
@@ -208,7 +208,7 @@ impl<'a> Run<'a> {
         let Some(said) = self.tests else {
             if !self.verbose.is_empty() || !self.tree.is_empty() {
                 report.fail("no `Tests` line: the run was cut off");
-                put(&self.verbose, report);
+                add_tests(&self.verbose, report);
             }
             return;
         };
@@ -230,13 +230,13 @@ impl<'a> Run<'a> {
         } else if read != said {
             report.fail(format!("{} tests by the last lines, {} were read", said.total, read.total));
         }
-        put(if self.verbose.is_empty() { &self.tree } else { &self.verbose }, report);
+        add_tests(if self.verbose.is_empty() { &self.tree } else { &self.verbose }, report);
         self.broken.iter().for_each(|file| report.broken_suite(file));
     }
 }
 
-fn put(tests: &[Test<'_>], report: &mut Report) {
-    let timed = timed(tests);
+fn add_tests(tests: &[Test<'_>], report: &mut Report) {
+    let timed = has_times(tests);
     tests.iter().for_each(|test| report.test(&cut(test.file), &cut(&test.path(timed)), test.status));
 }
 
@@ -273,7 +273,7 @@ fn without_notes(mut text: &str) -> &str {
 /// Takes off the notes and one ` 12ms`.
 fn without_time(text: &str) -> &str {
     let text = without_notes(text);
-    text.rsplit_once(' ').filter(|(_, last)| duration(last)).map_or(text, |(head, _)| without_notes(head))
+    text.rsplit_once(' ').filter(|(_, last)| is_duration(last)).map_or(text, |(head, _)| without_notes(head))
 }
 
 /// Takes off all notes and times.
@@ -287,7 +287,7 @@ fn without_times(mut text: &str) -> &str {
 }
 
 /// `2 failed | 3 passed | 1 expected fail | 1 skipped (7)`.
-fn counts(text: &str) -> Option<Counts> {
+fn parse_counts(text: &str) -> Option<Counts> {
     let text = text.trim();
     let (parts, total) = match text.rsplit_once('(') {
         Some((parts, total)) => (parts.trim(), total.strip_suffix(')')?),

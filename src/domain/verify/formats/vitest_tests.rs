@@ -12,7 +12,7 @@ const FILES: &str = include_str!("../../../../tests/data/outputs/exit/vitest-fil
 const FILES_FAIL: &str = include_str!("../../../../tests/data/outputs/vitest/files-fail.txt");
 
 fn read(output: &str) -> TestResults {
-    said(output).results("vitest")
+    parse_output(output).into_test_results("vitest")
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_report_that_is_not_whole_is_a_problem() {
 fn words_alone_are_not_recognised() {
     for output in [" RUN  v4.1.12 /x\n", " Test Files  1 passed (1)\n      Tests  1 passed (1)\n", " ✓ a.test.js > b\n"]
     {
-        assert_eq!(recognise(output), None, "{output}");
+        assert_eq!(detect_format(output), None, "{output}");
     }
 }
 
@@ -114,7 +114,7 @@ fn hostile_output_is_read_in_bounds() {
 proptest! {
     #[test]
     fn any_text_is_read(output in "(( RUN  v1| ✓ | × | ❯ |   |a\\.test\\.js| > |\\(2 tests\\)|block \\(2\\)| Test Files  |      Tests  |1 passed|1 failed| \\| | \\(1\\)| FAIL  |⎯⎯|stdout \\| |é|\\x00)|\\n){0,60}") {
-        let _ = said(&output).recognised();
+        let _ = parse_output(&output).is_recognized();
         let _ = read(&output);
     }
 

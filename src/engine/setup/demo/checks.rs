@@ -25,7 +25,7 @@ pub(super) struct Suite {
 
 impl Suite {
     /// Nothing fails but the test that was red before. An empty suite proves nothing.
-    fn good(&self) -> bool {
+    fn is_good(&self) -> bool {
         self.passed > 0 && self.failed == [RED]
     }
 }
@@ -89,13 +89,13 @@ const SOME_DID_NOT_LAND: i32 = 3;
 const BROKEN: i32 = 4;
 
 /// All expectations, in the order they are told.
-pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
+pub(super) fn check_expectations(facts: &Facts) -> Vec<Expectation> {
     let mut all = Vec::new();
     let mut expect =
         |what: &str, holds: bool, found: String| all.push(Expectation { what: what.to_owned(), found, holds });
 
-    let wrong = wrong_ends(facts);
-    let ends = if wrong.is_empty() { counts(facts) } else { wrong.join("; ") };
+    let wrong = list_wrong_ends(facts);
+    let ends = if wrong.is_empty() { format_counts(facts) } else { wrong.join("; ") };
     expect("every unit ended as its work deserves", wrong.is_empty(), ends);
 
     let seen = &facts.seen;
@@ -134,7 +134,10 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
             let (alone, together) = (word(&m.alone), word(&m.together));
             let with = if m.clean { "without a conflict" } else { "with a conflict" };
             let found = format!("by itself {alone}; plain git merges it {with}; then {together}");
-            (m.alone.good() && m.clean && !m.together.good() && rejected(facts, OLD_CALLER, "verification"), found)
+            (
+                m.alone.is_good() && m.clean && !m.together.is_good() && is_rejected(facts, OLD_CALLER, "verification"),
+                found,
+            )
         }
         None => (false, "its kept work was not found".to_owned()),
     };
@@ -166,7 +169,7 @@ pub(super) fn expectations(facts: &Facts) -> Vec<Expectation> {
     let landed: BTreeSet<&String> = facts.landed.iter().map(|(_, commit)| commit).collect();
     let journal: BTreeSet<&String> = landed.iter().copied().chain(&facts.books).collect();
     let trailers: BTreeSet<&String> = facts.trailers.iter().map(|(_, commit)| commit).collect();
-    let green = facts.suites.iter().filter(|suite| suite.good()).count();
+    let green = facts.suites.iter().filter(|suite| suite.is_good()).count();
     let told = facts.landed.len() + facts.books.len();
     let same = commits == journal && landed == trailers && told == commits.len();
     let holds = same && !commits.is_empty() && green == facts.on_green.len() && facts.suites.len() == green;
@@ -204,11 +207,11 @@ fn list_or(none: &str, of: &str, list: &[String]) -> String {
     if list.is_empty() { none.to_owned() } else { format!("{of}: {}", list.join(", ")) }
 }
 
-fn rejected(facts: &Facts, unit: &str, class: &str) -> bool {
+fn is_rejected(facts: &Facts, unit: &str, class: &str) -> bool {
     facts.rejections.iter().any(|(u, c, _)| u == unit && c == class)
 }
 
-fn wrong_ends(facts: &Facts) -> Vec<String> {
+fn list_wrong_ends(facts: &Facts) -> Vec<String> {
     let wrong = |part: &Part| match facts.ends.get(part.id) {
         Some((state, _)) if *state == part.ends => None,
         Some((state, reason)) => Some(format!("{} is {}, not {}: {reason}", part.id, state.name(), part.ends.name())),
@@ -217,7 +220,7 @@ fn wrong_ends(facts: &Facts) -> Vec<String> {
     PARTS.iter().filter_map(wrong).collect()
 }
 
-fn counts(facts: &Facts) -> String {
+fn format_counts(facts: &Facts) -> String {
     let count = |kind: UnitState| facts.ends.values().filter(|(state, _)| *state == kind).count();
     let some = UnitState::ALL.iter().copied().filter(|kind| count(*kind) > 0);
     some.map(|kind| format!("{} {}", count(kind), kind.name())).collect::<Vec<_>>().join(", ")
@@ -271,7 +274,7 @@ mod tests {
     fn broken(plant: impl FnOnce(&mut Facts)) -> Vec<String> {
         let mut facts = good();
         plant(&mut facts);
-        expectations(&facts).into_iter().filter(|e| !e.holds).map(|e| e.what).collect()
+        check_expectations(&facts).into_iter().filter(|e| !e.holds).map(|e| e.what).collect()
     }
 
     #[test]

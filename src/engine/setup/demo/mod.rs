@@ -10,6 +10,6 @@ mod proof;
 mod stage;
 mod story;
 
-pub use proof::{Report, examine};
-pub use stage::{Demo, Middle, interrupted};
+pub use proof::{Report, examine_demo};
+pub use stage::{Demo, Middle, wait_for_signal};
 pub use story::{FLAKY, LONG, OLD_CALLER, PARTS, Part, RED, RENAMER, SAME_LINE, VERIFY};

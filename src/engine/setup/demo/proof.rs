@@ -1,7 +1,7 @@
 //! What the mission left, looked at again: every landed commit tested in a scratch clone, processes, the user's branch.
 
-use super::checks::{Expectation, Facts, Merged, Suite, expectations};
-use super::stage::{self, Demo, footprint, resumed};
+use super::checks::{Expectation, Facts, Merged, Suite, check_expectations};
+use super::stage::{self, Demo, find_resume, read_footprint};
 use super::story::{OLD_CALLER, SAME_LINE, VERIFY};
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::local::demo::belonging_to;
@@ -28,7 +28,7 @@ pub struct Report {
 
 impl Report {
     /// Whether everything held.
-    pub fn holds(&self) -> bool {
+    pub fn all_hold(&self) -> bool {
         self.expectations.iter().all(|e| e.holds)
     }
 }
@@ -37,22 +37,22 @@ impl Report {
 ///
 /// # Errors
 /// [`EngineError`] when something cannot be examined at all.
-pub async fn examine(demo: &Demo, report: i32, audit: i32) -> Result<Report, EngineError> {
+pub async fn examine_demo(demo: &Demo, report: i32, audit: i32) -> Result<Report, EngineError> {
     let history = demo.history()?;
-    let mut facts = of_journal(&history);
+    let mut facts = read_facts(&history);
     facts.report = report;
     facts.audit = audit;
     facts.seen = demo.seen.clone();
-    facts.marks = demo.lines("starts");
-    let after = footprint(&demo.again).await?;
+    facts.marks = demo.read_lines("starts");
+    let after = read_footprint(&demo.again).await?;
     let changed = demo.before.iter().filter(|(name, text)| after.get(*name) != Some(text));
     facts.touched = changed.map(|(name, _)| name.clone()).collect();
-    scratch(demo, &history, &mut facts).await?;
+    test_landed(demo, &history, &mut facts).await?;
     facts.tampered = demo.tampered.clone();
     facts.left = belonging_to(demo.path());
     let attempts = history.state.units.iter().map(|u| u.attempts.len() as u64).sum();
     Ok(Report {
-        expectations: expectations(&facts),
+        expectations: check_expectations(&facts),
         runs: history.state.verifications_run,
         landings: facts.landed.len() as u64,
         attempts,
@@ -60,7 +60,7 @@ pub async fn examine(demo: &Demo, report: i32, audit: i32) -> Result<Report, Eng
     })
 }
 
-fn of_journal(history: &History) -> Facts {
+fn read_facts(history: &History) -> Facts {
     let mut facts = Facts::default();
     for unit in &history.state.units {
         let id = unit.spec.id.to_string();
@@ -71,7 +71,7 @@ fn of_journal(history: &History) -> Facts {
         facts.attempts.extend(unit.attempts.iter().map(|a| (format!("{id} {}", a.n), began(a.class))));
         facts.proofs.extend(unit.attempts.iter().map(|a| a.proof().to_owned()).filter(|p| !p.is_empty()));
     }
-    let takeover = resumed(history).unwrap_or(history.records.len());
+    let takeover = find_resume(history).unwrap_or(history.records.len());
     let mut open: Vec<String> = Vec::new();
     for (at, (_, _, record)) in history.records.iter().enumerate() {
         match record {
@@ -88,7 +88,7 @@ fn of_journal(history: &History) -> Facts {
             Record::Landed { source: MergeSource::Unit { unit, .. }, candidate, .. } => {
                 facts.landed.push((unit.to_string(), candidate.commit.to_string()));
             }
-            Record::Landed { source: MergeSource::Books { .. }, candidate, .. } => {
+            Record::Landed { source: MergeSource::Bookkeeping { .. }, candidate, .. } => {
                 facts.books.push(candidate.commit.to_string());
             }
             Record::Rejected { source: MergeSource::Unit { unit, .. }, class, reasons, .. } => {
@@ -113,7 +113,7 @@ fn of_journal(history: &History) -> Facts {
 }
 
 /// Tests every landed commit in a fresh clone, and what plain git would have made of the rejected caller.
-async fn scratch(demo: &Demo, history: &History, facts: &mut Facts) -> Result<(), EngineError> {
+async fn test_landed(demo: &Demo, history: &History, facts: &mut Facts) -> Result<(), EngineError> {
     let clone = demo.path().join("scratch");
     let shell =
         async |line: String| Ok::<Output, EngineError>(demo.again.shell(&clone, &line).await.map_err(GitError::from)?);
@@ -129,7 +129,7 @@ async fn scratch(demo: &Demo, history: &History, facts: &mut Facts) -> Result<()
         }
         for commit in &facts.on_green {
             let output = shell(format!("git checkout -q --detach {commit} && {{ {VERIFY}; }}")).await?;
-            facts.suites.push(suite(&output));
+            facts.suites.push(parse_suite(&output));
         }
         let at = format!("git checkout -q --detach {}", green.commit);
         let line = shell(format!("{at} && . lib/features.sh && echo \"$features\"")).await?;
@@ -141,13 +141,14 @@ async fn scratch(demo: &Demo, history: &History, facts: &mut Facts) -> Result<()
             let alone = shell(format!("git checkout -q --detach {head} && {VERIFY}")).await?;
             let merge = shell(format!("{at} && git merge -q --no-edit {head}")).await?;
             let together = shell(VERIFY.to_owned()).await?;
-            facts.merged = Some(Merged { alone: suite(&alone), clean: merge.success(), together: suite(&together) });
+            facts.merged =
+                Some(Merged { alone: parse_suite(&alone), clean: merge.success(), together: parse_suite(&together) });
         }
     }
     Ok(())
 }
 
-fn suite(output: &Output) -> Suite {
+fn parse_suite(output: &Output) -> Suite {
     let text = String::from_utf8_lossy(&output.stdout);
     let failed = text.lines().filter_map(|line| line.strip_prefix("not ok "));
     let name = |line: &str| line.split_once(" - ").map_or(line, |(_, name)| name).to_owned();

@@ -8,7 +8,7 @@
 use super::story::{LONG, OLD_CALLER, PARTS, RENAMER, SAME_LINE};
 use crate::adapters::git::source::inspect;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::host::local::demo::{Again, Child, belonging_to, columns};
+use crate::adapters::host::local::demo::{Child, CommandContext, belonging_to, columns};
 use crate::adapters::host::local::process::command::{ChildGuard, Output};
 use crate::adapters::os::clock;
 use crate::adapters::os::environment::Environment;
@@ -40,7 +40,7 @@ const INHERITED: [&str; 6] = ["PATH", "TERM", "COLUMNS", "LANG", "LC_ALL", "TZ"]
 #[derive(Debug)]
 pub struct Demo {
     folder: Scratch,
-    pub(super) again: Again,
+    pub(super) again: CommandContext,
     state: StateDir,
     silent: bool,
     child: Option<Child>,
@@ -83,17 +83,17 @@ pub struct Middle {
 ///
 /// # Errors
 /// [`EngineError::Broken`] when signals cannot be listened to.
-pub async fn interrupted() -> Result<(), EngineError> {
-    let mut signals = Signals::new().map_err(|e| broken("listen to signals", &e))?;
+pub async fn wait_for_signal() -> Result<(), EngineError> {
+    let mut signals = Signals::new().map_err(|e| wrap_error("listen to signals", &e))?;
     signals.next().await;
     Ok(())
 }
 
-fn broken(what: &str, error: &dyn std::error::Error) -> EngineError {
+fn wrap_error(what: &str, error: &dyn std::error::Error) -> EngineError {
     EngineError::broken(format!("{what}: {}", chain(error)), "")
 }
 
-pub(super) fn unexpected(what: impl Into<String>) -> EngineError {
+pub(super) fn unexpected_error(what: impl Into<String>) -> EngineError {
     EngineError::broken(what.into(), "`mc demo --keep` leaves everything for a look")
 }
 
@@ -104,7 +104,7 @@ impl Demo {
     /// [`EngineError`] when the folder cannot be made or git does not work.
     pub async fn make(silent: bool) -> Result<Self, EngineError> {
         let clock = clock::start_watch();
-        let folder = Scratch::new("mc-demo-").map_err(|e| broken("make a temporary folder", &e))?;
+        let folder = Scratch::new("mc-demo-").map_err(|e| wrap_error("make a temporary folder", &e))?;
         let path = folder.path();
         let user = Environment::of_process()?;
         let mut env = environment(&user, path);
@@ -113,7 +113,7 @@ impl Demo {
         {
             env.push(("COLUMNS".into(), columns.to_string().into()));
         }
-        let again = Again { cwd: path.join("till"), env };
+        let again = CommandContext { cwd: path.join("till"), env };
         write(path)?;
         let line = "git init -q -b main . && git add -A && git commit -q -m 'A till'";
         shell(&again, &again.cwd, "make the repository", line).await?;
@@ -123,7 +123,7 @@ impl Demo {
         }
         let facts = inspect(&Git::in_folder(&again.cwd, ChildGuard::none())).await?;
         let state = StateDir::locate(&facts.common_dir, &place)?;
-        let before = footprint(&again).await?;
+        let before = read_footprint(&again).await?;
         Ok(Self {
             folder,
             again,
@@ -163,37 +163,39 @@ impl Demo {
     /// [`EngineError`] when it does not get that far.
     pub async fn run_and_kill(&mut self) -> Result<Middle, EngineError> {
         self.launch(&["mission", "start"])?;
-        self.until("the middle of the mission", |demo| Ok(demo.journal()?.filter(|h| demo.in_the_middle(&h.state))))
-            .await?;
-        let Some(child) = &mut self.child else { return Err(unexpected("the mission was not started")) };
+        self.wait_until("the middle of the mission", |demo| {
+            Ok(demo.load_history()?.filter(|h| demo.is_midway(&h.state)))
+        })
+        .await?;
+        let Some(child) = &mut self.child else { return Err(unexpected_error("the mission was not started")) };
         let pid = child.pid();
-        self.seen.killed = child.kill().await.map_err(|e| broken("kill mc", &e))?;
+        self.seen.killed = child.kill().await.map_err(|e| wrap_error("kill mc", &e))?;
         self.child = None;
         // What it wrote until its last instant counts, so the journal is read after its death.
-        let state = self.journal()?.ok_or_else(|| unexpected("the mission left no journal"))?.state;
-        let running = state.running().map(|(unit, _)| unit.spec.id.to_string()).collect();
+        let state = self.load_history()?.ok_or_else(|| unexpected_error("the mission left no journal"))?.state;
+        let running = state.running_attempts().map(|(unit, _)| unit.spec.id.to_string()).collect();
         Ok(Middle { pid, landed: state.count(UnitState::Landed) as usize, running })
     }
 
     /// The rename has landed, one editor of the same line has met the other, and both long agents are at work.
-    fn in_the_middle(&self, state: &State) -> bool {
+    fn is_midway(&self, state: &State) -> bool {
         let unit = |id: &str| UnitId::new(id).ok().and_then(|id| state.unit(&id));
         unit(RENAMER).is_some_and(|u| u.state == UnitState::Landed)
             && SAME_LINE.iter().any(|id| unit(id).is_some_and(|u| u.conflicts > 0))
-            && self.long().all(|id| self.beats(id) > 0)
+            && self.long_units().all(|id| self.count_beats(id) > 0)
     }
 
-    fn long(&self) -> impl Iterator<Item = &'static str> {
+    fn long_units(&self) -> impl Iterator<Item = &'static str> {
         PARTS.iter().filter(|part| part.long).map(|part| part.id)
     }
 
-    pub(super) fn lines(&self, name: &str) -> Vec<String> {
+    pub(super) fn read_lines(&self, name: &str) -> Vec<String> {
         let bytes = files::read_if_there(&self.path().join(NOTES).join(name)).ok().flatten().unwrap_or_default();
         String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect()
     }
 
-    fn beats(&self, unit: &str) -> u64 {
-        self.lines(&format!("beat.{unit}")).len() as u64
+    fn count_beats(&self, unit: &str) -> u64 {
+        self.read_lines(&format!("beat.{unit}")).len() as u64
     }
 
     /// Waits for new signs of life of the long agents; returns how many each gave since the kill.
@@ -201,13 +203,13 @@ impl Demo {
     /// # Errors
     /// [`EngineError`] when none come.
     pub async fn watch_orphans(&mut self) -> Result<Vec<(String, u64)>, EngineError> {
-        let then: Vec<(String, u64)> = self.long().map(|id| (id.to_owned(), self.beats(id))).collect();
-        self.until("signs of life of the agents", |demo| {
-            Ok(then.iter().all(|(id, n)| demo.beats(id) >= n + 3).then_some(()))
+        let then: Vec<(String, u64)> = self.long_units().map(|id| (id.to_owned(), self.count_beats(id))).collect();
+        self.wait_until("signs of life of the agents", |demo| {
+            Ok(then.iter().all(|(id, n)| demo.count_beats(id) >= n + 3).then_some(()))
         })
         .await?;
         self.seen.alive = belonging_to(self.path()).len();
-        self.seen.beats = then.into_iter().map(|(id, n)| (id.clone(), n, self.beats(&id))).collect();
+        self.seen.beats = then.into_iter().map(|(id, n)| (id.clone(), n, self.count_beats(&id))).collect();
         Ok(self.seen.beats.iter().map(|(id, then, now)| (id.clone(), now - then)).collect())
     }
 
@@ -216,15 +218,17 @@ impl Demo {
     /// # Errors
     /// [`EngineError`] when it does not.
     pub async fn finish_alone(&mut self) -> Result<(), EngineError> {
-        self.let_go(OLD_CALLER)?;
+        self.release_unit(OLD_CALLER)?;
         let done = format!("done.{OLD_CALLER}");
-        self.until("an agent to finish alone", |demo| Ok((!demo.lines(&done).is_empty()).then_some(()))).await?;
+        self.wait_until("an agent to finish alone", |demo| Ok((!demo.read_lines(&done).is_empty()).then_some(())))
+            .await?;
         let journal = self.history()?;
-        self.seen.finished_alone = journal.state.running().any(|(unit, _)| unit.spec.id.as_str() == OLD_CALLER);
+        self.seen.finished_alone =
+            journal.state.running_attempts().any(|(unit, _)| unit.spec.id.as_str() == OLD_CALLER);
         Ok(())
     }
 
-    fn let_go(&self, unit: &str) -> Result<(), EngineError> {
+    fn release_unit(&self, unit: &str) -> Result<(), EngineError> {
         let path = self.path().join(NOTES).join(format!("go.{unit}"));
         files::write_private(&path, b"").map_err(|source| EngineError::File { path, source })
     }
@@ -238,15 +242,15 @@ impl Demo {
         let lease = self.lease_file(LONG)?;
         let old = files::read_if_there(&lease).ok().flatten();
         self.launch(&["mission", "resume"])?;
-        self.until("the agent to be taken over", |demo| {
-            let resumed = demo.journal()?.is_some_and(|h| resumed(&h).is_some());
+        self.wait_until("the agent to be taken over", |demo| {
+            let resumed = demo.load_history()?.is_some_and(|h| find_resume(&h).is_some());
             let renewed = files::read_if_there(&lease).ok().flatten().is_some_and(|now| Some(now) != old);
             Ok((resumed && renewed).then_some(()))
         })
         .await?;
         self.seen.lease_renewed = true;
-        self.let_go(LONG)?;
-        let code = self.until("the end of the mission", |demo| demo.ended()).await?;
+        self.release_unit(LONG)?;
+        let code = self.wait_until("the end of the mission", |demo| demo.poll_child()).await?;
         self.child = None;
         self.seen.code = Some(code);
         Ok(())
@@ -254,8 +258,9 @@ impl Demo {
 
     fn lease_file(&self, unit: &str) -> Result<PathBuf, EngineError> {
         let journal = self.history()?;
-        let running = journal.state.running().find(|(u, _)| u.spec.id.as_str() == unit);
-        let (_, attempt) = running.ok_or_else(|| unexpected(format!("the journal does not know {unit} as running")))?;
+        let running = journal.state.running_attempts().find(|(u, _)| u.spec.id.as_str() == unit);
+        let (_, attempt) =
+            running.ok_or_else(|| unexpected_error(format!("the journal does not know {unit} as running")))?;
         let run = self.state.runs().join(journal.mission.as_str()).join(unit).join(attempt.n.to_string());
         Ok(run.join("run").join("lease"))
     }
@@ -264,8 +269,8 @@ impl Demo {
     ///
     /// # Errors
     /// [`EngineError`] when it cannot be run.
-    pub async fn ask(&self, args: &[&str]) -> Result<(String, i32), EngineError> {
-        let output = self.again.capture(args).await.map_err(|e| broken("run mc", &e))?;
+    pub async fn run_mc(&self, args: &[&str]) -> Result<(String, i32), EngineError> {
+        let output = self.again.capture(args).await.map_err(|e| wrap_error("run mc", &e))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         Ok((text, output.code().unwrap_or(-1)))
     }
@@ -274,7 +279,7 @@ impl Demo {
     ///
     /// # Errors
     /// [`EngineError`] when the copy cannot be made.
-    pub async fn tamper(&mut self) -> Result<&str, EngineError> {
+    pub async fn audit_tampered(&mut self) -> Result<&str, EngineError> {
         let copy = self.path().join("tampered");
         let db = copy.join("mc.db");
         let line = "mkdir tampered && cp state/mc.db state/repository state/state-id tampered";
@@ -283,24 +288,24 @@ impl Demo {
         let mut bytes = files::read_if_there(&db).map_err(failed)?.unwrap_or_default();
         let title = PARTS[0].title.as_bytes();
         let at = bytes.windows(title.len()).position(|window| window == title);
-        let at = at.ok_or_else(|| unexpected("the journal does not name its first unit"))?;
+        let at = at.ok_or_else(|| unexpected_error("the journal does not name its first unit"))?;
         bytes[at] ^= 0x20;
         files::write_private(&db, &bytes).map_err(failed)?;
         let mut again = self.again.clone();
         again.env.retain(|(name, _)| name != "MC_STATE_DIR");
         again.env.push(("MC_STATE_DIR".into(), copy.into()));
-        let output = again.capture(&["audit"]).await.map_err(|e| broken("run mc", &e))?;
+        let output = again.capture(&["audit"]).await.map_err(|e| wrap_error("run mc", &e))?;
         let said = String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned();
         self.tampered = (output.code().unwrap_or(-1), said);
         Ok(&self.tampered.1)
     }
 
     /// Ends what still runs: the child by its pid, agents by `mc mission stop --now`. What cannot be ended is returned.
-    pub async fn abandon(&mut self) -> Vec<u32> {
+    pub async fn end_processes(&mut self) -> Vec<u32> {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill().await;
         }
-        let unfinished = self.journal().ok().flatten().is_some_and(|h| !h.state.over());
+        let unfinished = self.load_history().ok().flatten().is_some_and(|h| !h.state.is_over());
         if unfinished {
             let _ = self.again.capture(&["mission", "stop", "--now", "-q"]).await;
         }
@@ -318,29 +323,29 @@ impl Demo {
     /// [`EngineError::Broken`] when something of it stays.
     pub fn remove(self) -> Result<(), EngineError> {
         let path = self.path().to_owned();
-        self.folder.remove(&[]).map_err(|e| broken(&format!("remove {}", path.display()), &e))
+        self.folder.remove(&[]).map_err(|e| wrap_error(&format!("remove {}", path.display()), &e))
     }
 
     fn launch(&mut self, args: &[&str]) -> Result<(), EngineError> {
-        self.child = Some(self.again.start(args, self.silent).map_err(|e| broken("start mc", &e))?);
+        self.child = Some(self.again.start(args, self.silent).map_err(|e| wrap_error("start mc", &e))?);
         Ok(())
     }
 
-    pub(super) fn journal(&self) -> Result<Option<History>, EngineError> {
+    pub(super) fn load_history(&self) -> Result<Option<History>, EngineError> {
         Store::open_existing(&self.state.db())?.map_or(Ok(None), |store| history::load(&store, None))
     }
 
     pub(super) fn history(&self) -> Result<History, EngineError> {
-        self.journal()?.ok_or_else(|| unexpected("the journal is gone"))
+        self.load_history()?.ok_or_else(|| unexpected_error("the journal is gone"))
     }
 
-    fn ended(&mut self) -> Result<Option<i32>, EngineError> {
+    fn poll_child(&mut self) -> Result<Option<i32>, EngineError> {
         let ended = self.child.as_mut().map_or(Ok(None), Child::ended);
-        ended.map_err(|e| broken("wait for mc", &e))
+        ended.map_err(|e| wrap_error("wait for mc", &e))
     }
 
     /// Looks until there is something to see. A child that ends before that is an error, unless its end is awaited.
-    async fn until<T>(
+    async fn wait_until<T>(
         &mut self,
         what: &str,
         mut look: impl FnMut(&mut Self) -> Result<Option<T>, EngineError>,
@@ -348,15 +353,15 @@ impl Demo {
         let (pause, longest) = POLL;
         let clock = clock::start_watch();
         loop {
-            let ended = self.ended()?;
+            let ended = self.poll_child()?;
             if let Some(found) = look(self)? {
                 return Ok(found);
             }
             if let Some(code) = ended {
-                return Err(unexpected(format!("see {what}: mc ended before that with exit code {code}")));
+                return Err(unexpected_error(format!("see {what}: mc ended before that with exit code {code}")));
             }
             if clock.elapsed() > longest {
-                return Err(unexpected(format!("see {what} within {} s", longest.as_secs())));
+                return Err(unexpected_error(format!("see {what} within {} s", longest.as_secs())));
             }
             tokio::time::sleep(pause).await;
         }
@@ -364,7 +369,7 @@ impl Demo {
 }
 
 /// Position of the record of the first resume.
-pub(super) fn resumed(history: &History) -> Option<usize> {
+pub(super) fn find_resume(history: &History) -> Option<usize> {
     history.records.iter().position(|(_, _, record)| matches!(record, Record::Resumed { .. }))
 }
 
@@ -411,7 +416,12 @@ fn write(folder: &Path) -> Result<(), EngineError> {
 }
 
 /// What a line of the shell printed that must work.
-pub(super) async fn shell(again: &Again, folder: &Path, what: &str, line: &str) -> Result<Output, EngineError> {
+pub(super) async fn shell(
+    again: &CommandContext,
+    folder: &Path,
+    what: &str,
+    line: &str,
+) -> Result<Output, EngineError> {
     let output = again.shell(folder, line).await.map_err(GitError::from)?;
     if output.success() {
         return Ok(output);
@@ -422,7 +432,7 @@ pub(super) async fn shell(again: &Again, folder: &Path, what: &str, line: &str) 
 }
 
 /// Refs, settings and files of the repository that belong to its user, by name.
-pub(super) async fn footprint(again: &Again) -> Result<BTreeMap<String, String>, EngineError> {
+pub(super) async fn read_footprint(again: &CommandContext) -> Result<BTreeMap<String, String>, EngineError> {
     let mut found = BTreeMap::new();
     for (name, line) in [
         ("HEAD", "git symbolic-ref HEAD && git rev-parse HEAD"),

@@ -31,7 +31,7 @@ const fn not_landed(ends: UnitState, why: &'static str, part: Part) -> Part {
     Part { ends, why, ..part }
 }
 
-const fn long(part: Part) -> Part {
+const fn as_long(part: Part) -> Part {
     Part { long: true, ..part }
 }
 
@@ -100,9 +100,9 @@ pub const PARTS: [Part; 14] = [
     not_landed(
         UnitState::Rejected,
         "average",
-        long(landed(OLD_CALLER, "Average price (calls add_up)", "- priority: 0\n- attempts: 1\n", ADD_AVERAGE)),
+        as_long(landed(OLD_CALLER, "Average price (calls add_up)", "- priority: 0\n- attempts: 1\n", ADD_AVERAGE)),
     ),
-    long(landed(LONG, "Count the stock", "- priority: 0\n", ADD_STOCK)),
+    as_long(landed(LONG, "Count the stock", "- priority: 0\n", ADD_STOCK)),
     landed("discount", "Discounts", "- priority: 0\n", ADD_DISCOUNT),
     landed("tax", "Tax", "- priority: 0\n", ADD_TAX),
     landed("change", "Change to give back", "", ADD_CHANGE),

@@ -5,13 +5,13 @@ use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::tail;
 use crate::adapters::os::machine;
 use crate::config::Settings;
+use crate::domain::detect::agents::{Agent, first_program, secret_sounding, started_by};
+use crate::domain::detect::checks::Check;
+use crate::domain::detect::network::withheld_message;
+use crate::domain::detect::starts_all_at_once;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::fence::BUILT;
 use crate::domain::mission::AttemptOrder;
-use crate::domain::survey::agents::{Agent, first_program, secret_sounding, started_by};
-use crate::domain::survey::checks::Check;
-use crate::domain::survey::network::withheld;
-use crate::domain::survey::starts_all_at_once;
 use crate::domain::trouble::chain;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{HostId, SessionId, SlotId, Tip, UnitId};
@@ -31,9 +31,9 @@ const SAID: u64 = 600;
 const PATIENCE: u64 = 300;
 
 /// The first program of each stage must be there.
-pub async fn stages(project: &Project, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {
+pub async fn check_stages(project: &Project, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {
     for stage in &settings.verification.stages {
-        let lacking = lacking(project, &stage.run, target).await;
+        let lacking = explain_missing(project, &stage.run, target).await;
         checks.push(match lacking {
             Some(why) => Check::problem(
                 "verification",
@@ -65,7 +65,7 @@ pub async fn stages(project: &Project, settings: &Settings, target: Option<&Tip>
 }
 
 /// Why the first program of a line cannot be started, if that can be told.
-async fn lacking(project: &Project, line: &str, target: Option<&Tip>) -> Option<String> {
+async fn explain_missing(project: &Project, line: &str, target: Option<&Tip>) -> Option<String> {
     let program = first_program(line)?;
     let path = project.env.var("PATH").unwrap_or(OsStr::new(""));
     if !program.contains('/') {
@@ -88,7 +88,7 @@ async fn lacking(project: &Project, line: &str, target: Option<&Tip>) -> Option<
 }
 
 /// The script that a line starts with an interpreter (`sh agent.sh`), where it is named by a path that nothing has.
-fn no_script(project: &Project, line: &str) -> Option<String> {
+fn explain_missing_script(project: &Project, line: &str) -> Option<String> {
     let words = shlex::split(line)?;
     let interpreters = ["sh", "bash", "dash", "zsh", "python3", "python", "node", "ruby", "perl"];
     let [program, script, ..] = words.as_slice() else { return None };
@@ -108,13 +108,13 @@ fn expanded(project: &Project, path: &str) -> PathBuf {
 }
 
 /// The agent that is configured and what it may do.
-pub async fn look(project: &Project, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {
+pub async fn check_agent(project: &Project, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {
     let Some(command) = &settings.agent.command else {
         checks.push(Check::ok("agent", "none is configured; units with `run` need none"));
         return;
     };
     let known = started_by(command);
-    match lacking(project, command, target).await.or_else(|| no_script(project, command)) {
+    match explain_missing(project, command, target).await.or_else(|| explain_missing_script(project, command)) {
         Some(why) => {
             let help = known.map_or("mend agent.command in mission-control.toml".to_owned(), |a| a.install.to_owned());
             checks.push(Check::problem("agent", why, help));
@@ -125,13 +125,18 @@ pub async fn look(project: &Project, settings: &Settings, target: Option<&Tip>, 
         }
     }
     if let Some(agent) = known {
-        login(project, settings, agent, checks);
+        check_login(project, settings, agent, checks);
     }
-    allowed_what(project, settings, checks);
+    check_access(project, settings, checks);
 }
 
 /// Whether runs share a folder outside of their workspace for what they build: one could decide about the next.
-pub async fn shared_builds(project: &Project, settings: &Settings, target: Option<&Tip>, checks: &mut Vec<Check>) {
+pub async fn check_shared_builds(
+    project: &Project,
+    settings: &Settings,
+    target: Option<&Tip>,
+    checks: &mut Vec<Check>,
+) {
     let given = |name: &&&str| settings.verification.env.iter().any(|known| known == **name);
     let mut found: Vec<String> = Vec::new();
     for name in BUILT.iter().filter(given) {
@@ -158,14 +163,16 @@ pub async fn shared_builds(project: &Project, settings: &Settings, target: Optio
 }
 
 /// Whether something is set by which tools find the network, and runs do not get it.
-pub fn network(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
-    let Some(told) = withheld(|name| project.env.var(name).is_some(), &settings.verification.env) else { return };
+pub fn check_network(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
+    let Some(told) = withheld_message(|name| project.env.var(name).is_some(), &settings.verification.env) else {
+        return;
+    };
     let help = "where setup or a stage needs one to download something, name it in target.verification.env (and in agent.env for the agent)";
     checks.push(Check::warning("network", told, help));
 }
 
 /// Whether a login or key of a known agent can be seen without asking anybody.
-fn login(project: &Project, settings: &Settings, agent: &Agent, checks: &mut Vec<Check>) {
+fn check_login(project: &Project, settings: &Settings, agent: &Agent, checks: &mut Vec<Check>) {
     let file = agent.login.iter().find(|name| project.env.home().is_some_and(|home| home.join(name).is_file()));
     let passed = |name: &&&str| project.env.var(name).is_some() && settings.agent.env.iter().any(|n| n == **name);
     let key = agent.keys.iter().find(passed);
@@ -184,7 +191,7 @@ fn login(project: &Project, settings: &Settings, agent: &Agent, checks: &mut Vec
 }
 
 /// Names of variables, the user and the places an agent reaches. Names only, never values.
-fn allowed_what(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
+fn check_access(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
     let names = project.env.vars().filter_map(|(name, _)| name.to_str());
     let names: Vec<&str> = names.filter(|name| allowed(name, &settings.agent.env)).collect();
     checks.push(Check::ok("environment", format!("the agent gets these variables: {}", names.join(", "))));
@@ -213,19 +220,23 @@ fn allowed_what(project: &Project, settings: &Settings, checks: &mut Vec<Check>)
 }
 
 /// Starts the agent on a trivial brief in an empty scratch repository.
-pub async fn start(project: &Project, settings: &Settings, kill: watch::Receiver<bool>, checks: &mut Vec<Check>) {
+pub async fn try_agent(project: &Project, settings: &Settings, kill: watch::Receiver<bool>, checks: &mut Vec<Check>) {
     if settings.agent.command.is_none() {
         let help = "set [agent] command in mission-control.toml";
         checks.push(Check::problem("answer", "there is no agent to start", help));
         return;
     }
-    checks.push(match answer(project, settings, kill).await {
+    checks.push(match run_trivial_brief(project, settings, kill).await {
         Ok(found) => Check::ok("answer", found),
         Err(why) => Check::problem("answer", why, "run its command by hand with a short text, and see what it says"),
     });
 }
 
-async fn answer(project: &Project, settings: &Settings, kill: watch::Receiver<bool>) -> Result<String, String> {
+async fn run_trivial_brief(
+    project: &Project,
+    settings: &Settings,
+    kill: watch::Receiver<bool>,
+) -> Result<String, String> {
     let said = |e: &dyn std::error::Error| chain(e);
     let mut settings = settings.clone();
     settings.target.setup = None;

@@ -6,12 +6,17 @@ use crate::adapters::host::local::protocol::Isolation;
 use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::machine::Scratch;
 use crate::config::Settings;
-use crate::domain::survey::checks::Check;
+use crate::domain::detect::checks::Check;
 use crate::engine::context::execution::host_settings;
 use crate::engine::context::project::Project;
 
 /// Raises one where the state directory is, and takes it away again.
-pub async fn look(project: &Project, settings: &Settings, isolation: Option<Isolation>, checks: &mut Vec<Check>) {
+pub async fn check_fence(
+    project: &Project,
+    settings: &Settings,
+    isolation: Option<Isolation>,
+    checks: &mut Vec<Check>,
+) {
     let Some(isolation) = isolation else { return };
     let parents = [project.state.root().join("scratch"), project.state.root().to_owned()];
     let Ok(scratch) = Scratch::below(&parents[0]) else { return };

@@ -1,16 +1,20 @@
 //! Errors and refusals as checks of `mc doctor`.
 
+use crate::domain::detect::checks::Check;
 use crate::domain::mission::Refusal;
-use crate::domain::survey::checks::Check;
 use crate::domain::trouble::chain;
 use crate::engine::error::EngineError;
 
 /// The value, or its error as a problem.
-pub(super) fn said<T>(about: &'static str, result: Result<T, EngineError>, checks: &mut Vec<Check>) -> Option<T> {
+pub(super) fn value_or_problem<T>(
+    about: &'static str,
+    result: Result<T, EngineError>,
+    checks: &mut Vec<Check>,
+) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(EngineError::Refused(refusal)) => {
-            checks.push(refused(about, refusal));
+            checks.push(refusal_check(about, refusal));
             None
         }
         Err(error) => {
@@ -27,6 +31,6 @@ pub(super) fn said<T>(about: &'static str, result: Result<T, EngineError>, check
 }
 
 /// What a mission would be refused for, in the words of that refusal.
-pub(super) fn refused(about: &'static str, refusal: Refusal) -> Check {
+pub(super) fn refusal_check(about: &'static str, refusal: Refusal) -> Check {
     Check::problem(about, refusal.reason, refusal.hint)
 }

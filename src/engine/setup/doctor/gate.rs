@@ -5,16 +5,18 @@ use super::outside;
 use crate::adapters::host::local::workspace::left_out::named;
 use crate::config::Settings;
 use crate::domain::base::text::first_chars;
-use crate::domain::survey::build::programs;
-use crate::domain::survey::checks::Check;
-use crate::domain::survey::faults::{Candidates, Fault, GARBAGE, candidates, holds, is_test, reported, sources_broken};
+use crate::domain::detect::build::programs;
+use crate::domain::detect::checks::Check;
+use crate::domain::detect::faults::{
+    Candidates, Fault, GARBAGE, find_candidates, holds_test, is_test, reported_files, sources_broken,
+};
 use crate::domain::trouble::chain;
 use crate::domain::values::Tip;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::snapshot::{Snapshot, StageResult};
 use crate::domain::verify::verdict::judge;
 use crate::engine::context::project::Project;
-use crate::engine::setup::scratch::{Looked, Scratch, demands, judge_as_base, modes};
+use crate::engine::setup::scratch::{Scratch, ScratchResult, demands, judge_as_base, modes};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use tokio::sync::watch;
@@ -26,7 +28,7 @@ const TOLD: usize = 12;
 const FILES_READ: usize = 200;
 
 /// Verifies the base, and with `plant` every planted fault; whether a fault went through.
-pub async fn run(
+pub async fn try_gate(
     project: &Project,
     settings: &Settings,
     target: &Tip,
@@ -37,10 +39,17 @@ pub async fn run(
     let tried = async {
         let scratch = Scratch::make(project, settings).await.map_err(|e| chain(&e))?;
         let fenced = scratch.context.host.probe().await.map(|host| host.fenced);
-        let mut inside = outside::score(None);
-        let let_through = in_scratch(&scratch, settings, target, plant, kill.clone(), checks, &mut inside).await;
+        let mut inside = outside::score_base(None);
+        let let_through = run_trials(&scratch, settings, target, plant, kill.clone(), checks, &mut inside).await;
         scratch.remove().map_err(|e| chain(&e))?;
-        outside::look((project, settings, target), inside, &fenced.map_err(|e| e.to_string())?, &kill, checks).await?;
+        outside::check_without_fence(
+            (project, settings, target),
+            inside,
+            &fenced.map_err(|e| e.to_string())?,
+            &kill,
+            checks,
+        )
+        .await?;
         let_through
     };
     tried.await.unwrap_or_else(|why: String| {
@@ -49,7 +58,7 @@ pub async fn run(
     })
 }
 
-async fn in_scratch(
+async fn run_trials(
     scratch: &Scratch,
     settings: &Settings,
     target: &Tip,
@@ -59,7 +68,7 @@ async fn in_scratch(
     inside: &mut outside::Score,
 ) -> Result<bool, String> {
     let base = scratch.verify(target, None, kill.clone()).await?;
-    *inside = outside::score(Some(&base));
+    *inside = outside::score_base(Some(&base));
     if settings.target.setup.is_some() {
         let strays = scratch.list_strays().await?;
         let (left, changed) = (strays.unignored, strays.changed);
@@ -79,17 +88,17 @@ async fn in_scratch(
         }
     }
     let mut let_through = false;
-    if baseline(settings, &base, checks) && plant {
+    if check_baseline(settings, &base, checks) && plant {
         let tree = modes(&scratch.git, target.commit.as_str()).await.map_err(|e| chain(&e))?.into_keys().collect();
         let trial = Trial { settings, scratch, target, base: &base, kill };
-        let files = test_files(&trial, &tree).await?;
+        let files = find_test_files(&trial, &tree).await?;
         if files.paths.is_empty() {
             let help = "test files are told by their names (test_x, x_test, x.spec, tests/x)";
             checks.push(Check::warning("gate", "no test file was found; only the sources are broken", help));
         }
-        let_through |= !trial.of_tests(&files, checks).await?;
+        let_through |= !trial.try_test_files(&files, checks).await?;
         match sources_broken(&tree) {
-            Some(fault) => let_through |= !trial.told(&fault, checks).await?,
+            Some(fault) => let_through |= !trial.try_fault(&fault, checks).await?,
             None => {
                 let help = "what is committed is what a mission works on";
                 checks.push(Check::problem("gate", "the repository has no file a fault could be planted in", help));
@@ -100,23 +109,23 @@ async fn in_scratch(
 }
 
 /// The test files to try: one whose tests are in the results of the base, if that can be told.
-async fn test_files(trial: &Trial<'_>, tree: &BTreeSet<String>) -> Result<Candidates, String> {
+async fn find_test_files(trial: &Trial<'_>, tree: &BTreeSet<String>) -> Result<Candidates, String> {
     let tests = || trial.base.snapshot.stages.iter().filter_map(|stage| stage.tests.as_ref()).flat_map(|t| &t.tests);
-    let named = candidates(tree, &reported(tree, tests()));
+    let named = find_candidates(tree, &reported_files(tree, tests()));
     if named.sure || tests().next().is_none() {
         return Ok(named);
     }
     for path in tree.iter().filter(|path| is_test(path)).take(FILES_READ) {
         let text = trial.scratch.git.read_file(&trial.target.commit, path).await.map_err(|e| chain(&e))?;
-        if text.is_some_and(|text| holds(&String::from_utf8_lossy(&text), tests())) {
-            return Ok(candidates(tree, std::slice::from_ref(path)));
+        if text.is_some_and(|text| holds_test(&String::from_utf8_lossy(&text), tests())) {
+            return Ok(find_candidates(tree, std::slice::from_ref(path)));
         }
     }
     Ok(named)
 }
 
 /// Says how the base came out; whether a mission could work on it.
-fn baseline(settings: &Settings, base: &Looked, checks: &mut Vec<Check>) -> bool {
+fn check_baseline(settings: &Settings, base: &ScratchResult, checks: &mut Vec<Check>) -> bool {
     for told in base.snapshot.stages.iter().filter_map(StageResult::exit_only) {
         let help = "let it name its tests (pytest -v, cargo test, go test -v, jest --verbose, TAP, JUnit reports), and set its format";
         checks.push(Check::warning("baseline", told, help));
@@ -140,11 +149,12 @@ fn baseline(settings: &Settings, base: &Looked, checks: &mut Vec<Check>) -> bool
     };
     if !judged.lands {
         let help = "run the verification command in a fresh clone, mend it or the configuration, then start again";
-        let failing: String = failing(&base.snapshot).map(told).collect();
+        let failing: String = failing_stages(&base.snapshot).map(describe_failure).collect();
         let found = format!("the untouched base does not verify: {}\n{failing}", judged.reasons.join("; "));
         checks.push(Check::problem("baseline", found.trim_end(), help));
-    } else if summary.failed > 0 || failing(&base.snapshot).next().is_some() {
-        let stages = failing(&base.snapshot).map(|stage| format!("{} ({})", stage.name, first_line(&stage.why())));
+    } else if summary.failed > 0 || failing_stages(&base.snapshot).next().is_some() {
+        let stages = failing_stages(&base.snapshot)
+            .map(|stage| format!("{} ({})", stage.name, first_line(&stage.failure_reason())));
         let stages = stages.collect::<Vec<_>>().join(", ");
         let stays = "what fails already stays as it is, unrelated work lands";
         checks.push(Check::warning("baseline", format!("{counted}: {stays}; stages that fail: {stages}"), ""));
@@ -154,15 +164,15 @@ fn baseline(settings: &Settings, base: &Looked, checks: &mut Vec<Check>) -> bool
     judged.lands
 }
 
-fn failing(snapshot: &Snapshot) -> impl Iterator<Item = &StageResult> {
-    snapshot.stages.iter().filter(|stage| stage.effective() != StageOutcome::Passed)
+fn failing_stages(snapshot: &Snapshot) -> impl Iterator<Item = &StageResult> {
+    snapshot.stages.iter().filter(|stage| stage.effective_outcome() != StageOutcome::Passed)
 }
 
 /// A stage that fails: why, and the end of what it said itself.
-fn told(stage: &StageResult) -> String {
+fn describe_failure(stage: &StageResult) -> String {
     let lines: Vec<&str> = stage.head_tail.lines().filter(|line| !line.trim().is_empty()).collect();
     let said: String = lines[lines.len().saturating_sub(TOLD)..].iter().map(|line| format!("  | {line}\n")).collect();
-    format!("stage {}: {}\n{said}", stage.name, first_line(&stage.why()))
+    format!("stage {}: {}\n{said}", stage.name, first_line(&stage.failure_reason()))
 }
 
 /// What faults are planted in.
@@ -170,47 +180,47 @@ struct Trial<'a> {
     settings: &'a Settings,
     scratch: &'a Scratch,
     target: &'a Tip,
-    base: &'a Looked,
+    base: &'a ScratchResult,
     kill: watch::Receiver<bool>,
 }
 
 impl Trial<'_> {
     /// Deletes and breaks a test file; whether both were refused. One that nothing is known of may be left out here, so that
     /// only several together say something.
-    async fn of_tests(&self, files: &Candidates, checks: &mut Vec<Check>) -> Result<bool, String> {
+    async fn try_test_files(&self, files: &Candidates, checks: &mut Vec<Check>) -> Result<bool, String> {
         let mut unseen = Vec::new();
         for path in &files.paths {
             let fault = Fault::Deleted(path.clone());
-            let (refused, why) = self.planted(&fault).await?;
+            let (refused, why) = self.verify_fault(&fault).await?;
             if !refused {
                 unseen.push(path.clone());
                 continue;
             }
-            checks.push(refuses(&fault, &why));
+            checks.push(refused_fault_check(&fault, &why));
             if !unseen.is_empty() {
                 let found = format!("goes unseen: the test file {} deleted", unseen.join(", "));
                 let help = "nothing of it is in the results of the base: it is left out here (a build tag, a marker, another machine), \
                             or no stage runs it";
                 checks.push(Check::warning("gate", found, help));
             }
-            return self.told(&Fault::Broken(path.clone()), checks).await;
+            return self.try_fault(&Fault::Broken(path.clone()), checks).await;
         }
         let Some(first) = unseen.first() else { return Ok(true) };
         checks.push(lets_through(&Fault::Deleted(first.clone())));
-        self.told(&Fault::Broken(first.clone()), checks).await?;
+        self.try_fault(&Fault::Broken(first.clone()), checks).await?;
         Ok(false)
     }
 
     /// Plants a fault and says what came of it; whether it was refused.
-    async fn told(&self, fault: &Fault, checks: &mut Vec<Check>) -> Result<bool, String> {
-        let (refused, why) = self.planted(fault).await?;
-        checks.push(if refused { refuses(fault, &why) } else { lets_through(fault) });
+    async fn try_fault(&self, fault: &Fault, checks: &mut Vec<Check>) -> Result<bool, String> {
+        let (refused, why) = self.verify_fault(fault).await?;
+        checks.push(if refused { refused_fault_check(fault, &why) } else { lets_through(fault) });
         Ok(refused)
     }
 
     /// Whether a fault is refused, and why.
-    async fn planted(&self, fault: &Fault) -> Result<(bool, String), String> {
-        let tip = planted(self.scratch, self.target, fault).await?;
+    async fn verify_fault(&self, fault: &Fault) -> Result<(bool, String), String> {
+        let tip = commit_fault(self.scratch, self.target, fault).await?;
         match self.scratch.verify(&tip, Some(&self.base.key), self.kill.clone()).await {
             Err(_) if *self.kill.borrow() => Err("stopped".to_owned()),
             // A mission would try it again and then end; it would not land.
@@ -224,12 +234,12 @@ impl Trial<'_> {
     }
 }
 
-fn refuses(fault: &Fault, why: &str) -> Check {
+fn refused_fault_check(fault: &Fault, why: &str) -> Check {
     Check::ok("gate", format!("refuses {} ({})", fault.words(), first_line(why)))
 }
 
 fn lets_through(fault: &Fault) -> Check {
-    Check::problem("gate", format!("lets through: {}", fault.words()), fault.blame())
+    Check::problem("gate", format!("lets through: {}", fault.words()), fault.describe_miss())
 }
 
 fn first_line(text: &str) -> &str {
@@ -237,7 +247,7 @@ fn first_line(text: &str) -> &str {
 }
 
 /// Commits a fault on top of the target, in the scratch clone.
-async fn planted(scratch: &Scratch, target: &Tip, fault: &Fault) -> Result<Tip, String> {
+async fn commit_fault(scratch: &Scratch, target: &Tip, fault: &Fault) -> Result<Tip, String> {
     let (gone, filled): (&[String], &[String]) = match fault {
         Fault::Deleted(path) => (std::slice::from_ref(path), &[]),
         Fault::Broken(path) => (&[], std::slice::from_ref(path)),

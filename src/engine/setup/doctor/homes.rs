@@ -6,8 +6,8 @@ use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::machine::Scratch;
 use crate::config::Settings;
 use crate::domain::base::text::name_first;
+use crate::domain::detect::checks::Check;
 use crate::domain::fence::WantedIsolation;
-use crate::domain::survey::checks::Check;
 use crate::engine::context::execution::host_settings;
 use crate::engine::context::project::Project;
 use std::path::Path;
@@ -16,7 +16,12 @@ use std::path::Path;
 const TOLD: usize = 8;
 
 /// Tries it where the state directory is, and takes it away again.
-pub async fn look(project: &Project, settings: &Settings, isolation: Option<Isolation>, checks: &mut Vec<Check>) {
+pub async fn check_homes(
+    project: &Project,
+    settings: &Settings,
+    isolation: Option<Isolation>,
+    checks: &mut Vec<Check>,
+) {
     let Some(isolation) = isolation else { return };
     let told = host_settings(settings, PoolKind::Missions);
     if !told.have_own_home() {

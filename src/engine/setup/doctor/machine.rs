@@ -1,6 +1,6 @@
 //! Checks of the machine: programs, containment, disk, memory, clock.
 
-use super::findings::refused;
+use super::findings::refusal_check;
 use crate::adapters::git::{ATTR_SOURCE, Git};
 use crate::adapters::host::local::operations::facts::not_contained;
 use crate::adapters::host::local::process::probe::probe;
@@ -8,12 +8,12 @@ use crate::adapters::host::local::protocol::{Isolation, OURSELVES};
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::{clock, machine};
 use crate::config::Settings;
+use crate::domain::detect::checks::Check;
 use crate::domain::fence::WantedIsolation;
-use crate::domain::survey::checks::Check;
 use crate::domain::values::Tip;
 use crate::engine::context::project::Project;
 use crate::engine::inspect::views;
-use crate::engine::tasks::preflight::{PreflightInput, lacking};
+use crate::engine::tasks::preflight::{PreflightInput, host_refusal};
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -30,7 +30,7 @@ const MEMORY_OF_A_WORKER: u64 = 512 << 20;
 const CLOCK_SLACK: u64 = 24 * 3_600 * 1_000;
 
 /// Programs that supervise runs.
-pub fn programs(env: &Environment, checks: &mut Vec<Check>) {
+pub fn check_programs(env: &Environment, checks: &mut Vec<Check>) {
     let path = env.var("PATH").unwrap_or(OsStr::new(""));
     let missing: Vec<&(&str, &str)> =
         PROGRAMS.iter().filter(|(name, _)| machine::find_program(name, path, env.cwd()).is_none()).collect();
@@ -44,9 +44,9 @@ pub fn programs(env: &Environment, checks: &mut Vec<Check>) {
 }
 
 /// Git itself.
-pub async fn git(on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
-    match on.git().await {
-        Err(refusal) => checks.push(refused("git", refusal)),
+pub async fn check_git(on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
+    match on.check_git().await {
+        Err(refusal) => checks.push(refusal_check("git", refusal)),
         Ok((major, minor)) if (major, minor) < ATTR_SOURCE => {
             let found = format!("git {major}.{minor} merges without the merge attributes of .gitattributes");
             checks.push(Check::warning("git", found, "install git 2.41 or newer"));
@@ -56,7 +56,7 @@ pub async fn git(on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
 }
 
 /// How runs are contained here, if they can be.
-pub async fn isolation(settings: &Settings, checks: &mut Vec<Check>) -> Option<Isolation> {
+pub async fn check_isolation(settings: &Settings, checks: &mut Vec<Check>) -> Option<Isolation> {
     let wanted = settings.scheduler.isolation;
     let found = probe(wanted, Path::new(OURSELVES)).await;
     let isolation = found.as_ref().ok().copied();
@@ -75,13 +75,13 @@ pub async fn isolation(settings: &Settings, checks: &mut Vec<Check>) -> Option<I
             "install util-linux (`apt-get install util-linux`), and allow user namespaces \
              (`sysctl kernel.unprivileged_userns_clone=1`, or --security-opt of the container)",
         ),
-        Err(e) => refused("isolation", lacking(not_contained(&e))),
+        Err(e) => refusal_check("isolation", host_refusal(not_contained(&e))),
     });
     isolation
 }
 
 /// Disk, memory and processors.
-pub fn room(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
+pub fn check_resources(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
     let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());
     let cap = settings.parallel.max_disk;
     if let Some(free) = machine::free_bytes(&pool) {
@@ -111,8 +111,8 @@ pub fn room(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
 }
 
 /// Workspaces that were set aside.
-pub fn quarantine(project: &Project, checks: &mut Vec<Check>) {
-    let Ok(entries) = views::quarantined(project) else { return };
+pub fn check_quarantine(project: &Project, checks: &mut Vec<Check>) {
+    let Ok(entries) = views::list_quarantined(project) else { return };
     for entry in entries {
         let note = &entry.note;
         let whose = if note.label.is_empty() { String::new() } else { format!("work of {}: ", note.label) };
@@ -122,7 +122,7 @@ pub fn quarantine(project: &Project, checks: &mut Vec<Check>) {
 }
 
 /// Whether the clock can be right.
-pub async fn clock(source: &Git, target: &Tip, checks: &mut Vec<Check>) {
+pub async fn check_clock(source: &Git, target: &Tip, checks: &mut Vec<Check>) {
     let told = source.out(&["show", "-s", "--format=%ct", target.commit.as_str()]).await;
     let Some(commit) = told.ok().and_then(|text| text.trim().parse::<u64>().ok()) else { return };
     if clock::now().saturating_add(CLOCK_SLACK) < commit.saturating_mul(1_000) {

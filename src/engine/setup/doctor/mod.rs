@@ -14,4 +14,4 @@ mod machine;
 mod outside;
 mod repository;
 
-pub use examine::{Examined, Trials, examine};
+pub use examine::{Examined, Trials, run_checks};

@@ -3,13 +3,13 @@
 use crate::adapters::host::local::machine::fenced::Fenced;
 use crate::config::Settings;
 use crate::config::settings::SandboxMode;
+use crate::domain::detect::checks::Check;
 use crate::domain::fence::SOCKETS;
-use crate::domain::survey::checks::Check;
 use crate::domain::trouble::chain;
 use crate::domain::values::Tip;
 use crate::domain::verify::StageOutcome;
 use crate::engine::context::project::Project;
-use crate::engine::setup::scratch::{Looked, Scratch};
+use crate::engine::setup::scratch::{Scratch, ScratchResult};
 use std::path::Path;
 use tokio::sync::watch;
 
@@ -20,14 +20,14 @@ const TRIED: usize = 8;
 pub(super) type Score = (bool, usize, u64);
 
 /// Of what one look at a base gave.
-pub(super) fn score(looked: Option<&Looked>) -> Score {
+pub(super) fn score_base(looked: Option<&ScratchResult>) -> Score {
     let Some(looked) = looked else { return (true, 0, 0) };
-    let failing = looked.snapshot.stages.iter().filter(|stage| stage.effective() != StageOutcome::Passed);
+    let failing = looked.snapshot.stages.iter().filter(|stage| stage.effective_outcome() != StageOutcome::Passed);
     (false, failing.count(), looked.summary.failed)
 }
 
 /// Tries a base that came out as `inside` without a fence, and says so when that is better; then looks for what helps.
-pub(super) async fn look(
+pub(super) async fn check_without_fence(
     (project, settings, target): (&Project, &Settings, &Tip),
     inside: Score,
     fenced: &Fenced,
@@ -43,7 +43,7 @@ pub(super) async fn look(
         let scratch = Scratch::make(project, &settings).await.map_err(|e| chain(&e))?;
         let looked = scratch.verify(target, None, kill.clone()).await;
         scratch.remove().map_err(|e| chain(&e))?;
-        Ok(score(looked.as_ref().ok()))
+        Ok(score_base(looked.as_ref().ok()))
     };
     let outside = tried(&|settings| settings.sandbox.mode = SandboxMode::Off).await?;
     if outside >= inside {

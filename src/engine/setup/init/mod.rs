@@ -3,7 +3,7 @@
 //! Promises: nothing is written before [`write`], and then only files that were not there; the proposed lines run on the last
 //! commit in a clean clone, never in the work tree; what is written is what was read back by this version.
 
-mod look;
+mod scan;
 
 use super::scratch::{Scratch, judge_as_base};
 use crate::adapters::git::Git;
@@ -15,8 +15,8 @@ use crate::adapters::os::python::{activated, inactive};
 use crate::adapters::store::place::StateDir;
 use crate::config::propose::{Draft, Use};
 use crate::config::{FILE_NAME, Inputs, Layers, Settings};
-use crate::domain::survey::imports::needs_active;
-use crate::domain::survey::{Need, Survey, network, sample, survey};
+use crate::domain::detect::imports::needs_active;
+use crate::domain::detect::{Detected, Need, detect_stages, network, sample};
 use crate::domain::values::Tip;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::key::StageKind;
@@ -39,7 +39,7 @@ pub struct Wish {
 #[derive(Debug)]
 pub struct Proposal {
     /// What its files say.
-    pub survey: Survey,
+    pub survey: Detected,
     /// The settings file to be.
     pub draft: Draft,
     /// Where the target branch stands.
@@ -57,7 +57,7 @@ pub struct Proposal {
 ///
 /// # Errors
 /// [`EngineError`] when there is no repository with a commit and a work tree.
-pub async fn propose(place: &Where, wish: &Wish) -> Result<Proposal, EngineError> {
+pub async fn propose_settings(place: &Where, wish: &Wish) -> Result<Proposal, EngineError> {
     let env = Environment::of_process()?;
     let start = place.directory.as_ref().map_or_else(|| env.cwd().to_owned(), |dir| env.cwd().join(dir));
     let facts = inspect(&Git::in_folder(&start, ChildGuard::none())).await?;
@@ -69,24 +69,24 @@ pub async fn propose(place: &Where, wish: &Wish) -> Result<Proposal, EngineError
     }
     let state = StateDir::locate(&facts.common_dir, &env)?;
     let source = Git::in_folder(&facts.toplevel, ChildGuard::none());
-    let (branch, head) = target(&source).await?;
-    let files = look::files(&source, &facts, &head.commit).await?;
-    let survey = survey(&files);
+    let (branch, head) = find_target(&source).await?;
+    let files = scan::list_files(&source, &facts, &head.commit).await?;
+    let survey = detect_stages(&files);
     let venv = inactive(&env, &facts.toplevel).filter(|_| survey.stages.iter().any(|stage| needs_active(&stage.run)));
     // What is proposed is what works once it is active.
     let env = match venv {
         Some(name) => activated(env, &facts.toplevel.join(name)),
         None => env,
     };
-    let mut programs = look::Programs::of(&env, &facts.toplevel);
-    let (agents, mut notes) = look::agents(wish.agent.as_deref(), &programs);
+    let mut programs = scan::Programs::of(&env, &facts.toplevel);
+    let (agents, mut notes) = scan::choose_agents(wish.agent.as_deref(), &programs);
     let (mut stages, mut setups) = (Vec::new(), Vec::new());
     for stage in &survey.stages {
-        let used = used(programs.lacking(&stage.needs).await);
+        let used = to_use(programs.find_missing(&stage.needs).await);
         stages.push((stage.clone(), used));
     }
     for setup in &survey.setups {
-        let used = used(programs.lacking(&setup.needs).await);
+        let used = to_use(programs.find_missing(&setup.needs).await);
         setups.push((setup.clone(), used));
     }
     let is_set = |name: &str| env.var(name).is_some();
@@ -100,7 +100,7 @@ pub async fn propose(place: &Where, wish: &Wish) -> Result<Proposal, EngineError
     let mut fingerprint = Vec::new();
     for (program, line) in &survey.fingerprints {
         // A line that fails would stop every verification.
-        if programs.has(program) && programs.answers(line, &names).await {
+        if programs.has_program(program) && programs.can_run_line(line, &names).await {
             fingerprint.push((*line).to_owned());
         }
     }
@@ -122,27 +122,27 @@ pub async fn propose(place: &Where, wish: &Wish) -> Result<Proposal, EngineError
              mission start`, `mc verify` and `mc doctor`, or they get another Python"
         )
     }));
-    let there = files.paths.contains("BACKLOG.md") || taken(&facts.toplevel.join("BACKLOG.md"));
+    let there = files.paths.contains("BACKLOG.md") || is_taken(&facts.toplevel.join("BACKLOG.md"));
     let lines: Vec<&str> = survey.stages.iter().map(|stage| stage.run.as_str()).collect();
     let backlog = (!there).then(|| sample::backlog(wish.objective.as_deref(), &lines));
     let project = Project::without_settings(env, facts, state)?;
     Ok(Proposal { survey, draft, head, notes, backlog, venv, project })
 }
 
-fn used(lacking: Option<Need>) -> Use {
+fn to_use(lacking: Option<Need>) -> Use {
     match lacking {
         None => Use::On,
-        Some(need) => Use::Off(format!("{} is not installed; `{}` installs it", need.name(), need.install())),
+        Some(need) => Use::Off(format!("{} is not installed; `{}` installs it", need.name(), need.install_command())),
     }
 }
 
 /// Something has this name, be it a link that leads nowhere.
-fn taken(path: &Path) -> bool {
+fn is_taken(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
 /// The branch work should start from, and where it stands: the one that is checked out, unless it is one of `mc`.
-async fn target(source: &Git) -> Result<(String, Tip), EngineError> {
+async fn find_target(source: &Git) -> Result<(String, Tip), EngineError> {
     let current = source.ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]).await?;
     // A settings file is text: a branch whose name is none cannot stand in it.
     let current = current.and_then(|bytes| Some(String::from_utf8(bytes).ok()?.trim().to_owned()));
@@ -171,14 +171,14 @@ pub struct Baseline {
 
 impl Proposal {
     /// Root of the work tree as a word of a shell line, where that is not the folder the command was given in.
-    pub fn elsewhere(&self) -> Option<String> {
-        let top = self.top().to_string_lossy();
-        let here = files::same(self.project.env.cwd(), self.top());
+    pub fn quoted_toplevel(&self) -> Option<String> {
+        let top = self.toplevel().to_string_lossy();
+        let here = files::same(self.project.env.cwd(), self.toplevel());
         (!here).then(|| shlex::try_quote(&top).map_or_else(|_| top.clone().into_owned(), |quoted| quoted.into_owned()))
     }
 
     /// Root of the work tree.
-    pub fn top(&self) -> &Path {
+    pub fn toplevel(&self) -> &Path {
         &self.project.facts.toplevel
     }
 
@@ -186,14 +186,14 @@ impl Proposal {
     ///
     /// # Errors
     /// [`EngineError::Config`] when there is nothing to verify with.
-    pub fn settings(&self) -> Result<Settings, EngineError> {
+    pub fn read_settings(&self) -> Result<Settings, EngineError> {
         // What fence this machine wants is no matter of the file.
         let text = self.draft.text();
         let named = self.project.env.vars().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)));
         let fence = named.filter(|(name, _)| name.starts_with("MC_SANDBOX_"));
         let fence = fence.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let path = self.top().join(FILE_NAME);
-        let inputs = Inputs { file: Some((&path, &text)), directory: self.top(), environment: &fence, flags: &[] };
+        let path = self.toplevel().join(FILE_NAME);
+        let inputs = Inputs { file: Some((&path, &text)), directory: self.toplevel(), environment: &fence, flags: &[] };
         Ok(Layers::resolve(&inputs)?.settings()?)
     }
 
@@ -202,12 +202,12 @@ impl Proposal {
     ///
     /// # Errors
     /// [`EngineError`] when there is no place to run them.
-    pub async fn baseline(&mut self, kill: watch::Receiver<bool>) -> Result<Baseline, EngineError> {
-        if !self.draft.verifies() {
+    pub async fn run_baseline(&mut self, kill: watch::Receiver<bool>) -> Result<Baseline, EngineError> {
+        if !self.draft.can_verify() {
             let refusal = "no way to verify this repository works here; write one into mission-control.toml".to_owned();
             return Ok(Baseline { refusal, ..Baseline::default() });
         }
-        let settings = self.settings()?;
+        let settings = self.read_settings()?;
         let scratch = Scratch::make(&self.project, &settings).await?;
         let looked = scratch.verify(&self.head, None, kill).await;
         scratch.remove()?;
@@ -218,7 +218,7 @@ impl Proposal {
         let mut kept = looked.snapshot.clone();
         for (stage, used) in self.draft.stages.iter_mut().filter(|(_, used)| *used == Use::On) {
             let Some(result) = looked.snapshot.stages.iter().find(|result| result.name == stage.name) else { continue };
-            let judged = result.effective() == StageOutcome::Passed || result.explained();
+            let judged = result.effective_outcome() == StageOutcome::Passed || result.is_explained();
             if !judged && stage.kind != StageKind::Tests {
                 let helps = match result.exit {
                     // Nothing in the repository is wrong then.
@@ -227,7 +227,7 @@ impl Proposal {
                 };
                 *used = Use::Off(format!(
                     "on the untouched branch this does not pass ({}): {helps}, then remove the marks",
-                    result.why()
+                    result.failure_reason()
                 ));
                 kept.stages.retain(|other| other.name != stage.name);
             }
@@ -241,12 +241,12 @@ impl Proposal {
     ///
     /// # Errors
     /// [`EngineError::Usage`] when the place is taken.
-    pub fn place(&self, force: bool) -> Result<PathBuf, EngineError> {
-        let plain = self.top().join(FILE_NAME);
-        let beside = self.top().join(format!("{FILE_NAME}.new"));
-        match (taken(&plain), force) {
+    pub fn settings_path(&self, force: bool) -> Result<PathBuf, EngineError> {
+        let plain = self.toplevel().join(FILE_NAME);
+        let beside = self.toplevel().join(format!("{FILE_NAME}.new"));
+        match (is_taken(&plain), force) {
             (false, _) => Ok(plain),
-            (true, true) if !taken(&beside) => Ok(beside),
+            (true, true) if !is_taken(&beside) => Ok(beside),
             (true, true) => Err(EngineError::usage(
                 format!("{} and {} are both there; nothing is overwritten", FILE_NAME, beside.display()),
                 format!("remove {}, then try again", beside.display()),
@@ -264,7 +264,7 @@ impl Proposal {
     /// # Errors
     /// [`EngineError::File`].
     pub fn write(&self, place: &Path) -> Result<Vec<PathBuf>, EngineError> {
-        let backlog = self.backlog.iter().map(|text| (self.top().join("BACKLOG.md"), text.clone()));
+        let backlog = self.backlog.iter().map(|text| (self.toplevel().join("BACKLOG.md"), text.clone()));
         let mut written = Vec::new();
         for (path, text) in std::iter::once((place.to_owned(), self.draft.text())).chain(backlog) {
             files::create_new(&path, text.as_bytes())

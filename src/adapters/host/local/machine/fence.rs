@@ -9,7 +9,7 @@ use super::host::LocalHost;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::host::local::protocol::{
-    CONFINE, Caps, Exit, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunSpec, parse_exit, trial_text,
+    CONFINE, Caps, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunExit, RunSpec, parse_exit, trial_text,
 };
 use crate::adapters::host::local::rundir::prepare;
 use crate::adapters::host::order::Home;
@@ -126,7 +126,7 @@ async fn answered(spec: &RunSpec, guard: &ChildGuard) -> Result<Option<i32>, Str
         command.arg(&dir).arg("run").run(guard).await.map_err(|e| chain(&e))?;
         let exit = files::read_untrusted(&dir.join("exit"), LONGEST_REASON);
         return Ok(exit.as_deref().and_then(parse_exit).and_then(|exit| match exit {
-            Exit::Code(code) => Some(code),
+            RunExit::Code(code) => Some(code),
             _ => None,
         }));
     }

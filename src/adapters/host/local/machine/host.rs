@@ -16,8 +16,8 @@ use crate::adapters::host::order::{HostError, RunKey};
 use crate::adapters::host::settings::{HostSettings, PoolKind};
 use crate::adapters::os::environment::Environment;
 use crate::adapters::trouble::{Places, cause_of};
+use crate::domain::detect::network::withheld_message;
 use crate::domain::plan::globs::Globs;
-use crate::domain::survey::network::withheld;
 use crate::domain::trouble::{Trouble, chain};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -237,7 +237,7 @@ impl LocalHost {
 
     /// What to say where a run fails that may need the network: which variables for that it did not get. Names only.
     pub fn withheld(&self, names: &[String]) -> Option<String> {
-        withheld(|name| self.env.var(name).is_some(), names)
+        withheld_message(|name| self.env.var(name).is_some(), names)
     }
 }
 

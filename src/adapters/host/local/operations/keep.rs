@@ -6,14 +6,14 @@
 use super::runs::GRACE;
 use crate::adapters::host::local::machine::host::LocalHost;
 use crate::adapters::host::local::process::kill::{KillProof, end_traceless};
-use crate::adapters::host::local::protocol::Exit;
+use crate::adapters::host::local::protocol::RunExit;
 use crate::adapters::host::local::rundir::{Found, Run, find, put_aside, runs_below};
 use crate::adapters::host::local::workspace::collect::{Attempt, CollectError, collect};
 use crate::adapters::host::local::workspace::leftovers::Ran;
 use crate::adapters::host::local::workspace::pool::Pool;
 use crate::adapters::host::local::workspace::quarantine::{Note, quarantined};
 use crate::adapters::host::order::{
-    CollectOrder, Kept, Ready, Release, RunKey, RunState, Strays, UsedSlot, attempt_of,
+    CollectOrder, CollectOutcome, Ready, Release, RunKey, RunState, Strays, UsedSlot, attempt_of,
 };
 use crate::adapters::os::files;
 use crate::domain::trouble::{Trouble, chain};
@@ -31,11 +31,11 @@ impl LocalHost {
     ///
     /// # Errors
     /// What around it failed.
-    pub async fn collect(&self, order: &CollectOrder) -> Result<Kept, Trouble> {
+    pub async fn collect(&self, order: &CollectOrder) -> Result<CollectOutcome, Trouble> {
         self.keep(order, false).await
     }
 
-    async fn keep(&self, order: &CollectOrder, late: bool) -> Result<Kept, Trouble> {
+    async fn keep(&self, order: &CollectOrder, late: bool) -> Result<CollectOutcome, Trouble> {
         let pool = self.open_pool().await?;
         let key = RunKey::of_attempt(&order.mission, &order.unit, order.number);
         let attempt = Attempt {
@@ -52,18 +52,21 @@ impl LocalHost {
         made.map_err(|e| self.trouble_at("make the folder of a session", &e))?;
         let label = key.as_str();
         match collect(pool, order.slot, &attempt).await {
-            Ok(found) => Ok(Kept::Pinned(Box::new(found))),
+            Ok(found) => Ok(CollectOutcome::Pinned(Box::new(found))),
             Err(CollectError::Gone { .. }) => {
                 // Set aside just before a crash?
                 let entries = pool.quarantined().unwrap_or_default();
                 let aside = entries.into_iter().find(|entry| entry.note.label == label);
-                Ok(aside.map_or(Kept::Gone, |entry| Kept::SetAside { place: entry.path, why: entry.note.why }))
+                Ok(aside.map_or(CollectOutcome::Gone, |entry| CollectOutcome::SetAside {
+                    place: entry.path,
+                    why: entry.note.why,
+                }))
             }
             Err(stuck @ CollectError::Stuck(_)) => {
                 let why = chain(&stuck);
                 let note = Note { label: label.to_owned(), base: Some(order.base.clone()), why: why.clone() };
                 match pool.quarantine(order.slot, &note) {
-                    Ok(place) => Ok(Kept::SetAside { place, why }),
+                    Ok(place) => Ok(CollectOutcome::SetAside { place, why }),
                     Err(e) => {
                         pool.leave(order.slot);
                         Err(self.trouble_at(&why, &e))
@@ -159,18 +162,20 @@ impl LocalHost {
             let (base, green) = (base.clone(), base.clone());
             let order = CollectOrder { slot, mission, unit, number, base, green, take_elsewhere: false };
             match self.keep(&order, true).await? {
-                Kept::Pinned(found) => {
+                CollectOutcome::Pinned(found) => {
                     let release = Release::Collected { stuck: found.stuck(), base: order.base };
                     if let Err(e) = self.release(slot, label, &release).await {
                         tracing::warn!("give back slot {slot}: {e}");
                     }
                     return Ok(());
                 }
-                Kept::SetAside { place, .. } => {
+                CollectOutcome::SetAside { place, .. } => {
                     tracing::warn!("what {label} left could not be collected, it is in {}", place.display());
                     return Ok(());
                 }
-                Kept::Gone => tracing::warn!("the workspace of {label} is gone, nothing of it is left to keep"),
+                CollectOutcome::Gone => {
+                    tracing::warn!("the workspace of {label} is gone, nothing of it is left to keep")
+                }
             }
         }
         pool.release(slot).map_err(|e| self.trouble(&e))
@@ -275,7 +280,7 @@ impl LocalHost {
         }
         Ok(match find(&dir).await {
             Found::NeverStarted => RunState::NeverStarted,
-            Found::Ended(Exit::Killed) => RunState::Killed,
+            Found::Ended(RunExit::Killed) => RunState::Killed,
             Found::Starting(_) | Found::Running(_) | Found::Ended(_) | Found::HalfDead(_) | Found::Gone => {
                 RunState::Started
             }

@@ -9,7 +9,7 @@ use crate::adapters::host::local::rundir::{put_aside, runs_below};
 use crate::adapters::host::local::workspace::leftovers::{Keeping, Prepared, Ran};
 use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
 use crate::adapters::host::local::workspace::space::SlotInfo;
-use crate::adapters::host::order::{Beside, Home, NotFresh, NotReady, PrepareOrder, Ready, RunKey, RunOrder, Start};
+use crate::adapters::host::order::{Home, NotFresh, NotReady, PrepareOrder, Ready, RunKey, RunOrder, Start, Untracked};
 use crate::adapters::os::files;
 use crate::domain::base::FieldHash;
 use crate::domain::ending::ProcessEnd;
@@ -145,9 +145,9 @@ impl LocalHost {
         within_disk(host, pool, slot).await?;
         let globs = host.kept().map_err(|e| failed(&e))?;
         let landed = match beside {
-            Beside::Ignored => None,
-            Beside::Nothing => Some(None),
-            Beside::OfLanded(commit) => Some(Some(commit).filter(|_| host.settings.keeps_files())),
+            Untracked::Ignored => None,
+            Untracked::Nothing => Some(None),
+            Untracked::OfLanded(commit) => Some(Some(commit).filter(|_| host.settings.keeps_files())),
         };
         let keeping = landed.map(|landed| Keeping { landed, globs: &globs });
         if was_prepared(host, pool, slot, label, setup) {
@@ -194,7 +194,7 @@ impl LocalHost {
                 }
             }
         }
-        if *beside == Beside::Ignored && host.settings.setup.is_some() {
+        if *beside == Untracked::Ignored && host.settings.setup.is_some() {
             // None of that is the unit's work.
             pool.note_left_by_setup(slot).await.map_err(|e| failed(&e))?;
         }

@@ -7,7 +7,7 @@ use crate::adapters::host::local::machine::around::{around, leave};
 use crate::adapters::host::local::machine::fenced::Reach;
 use crate::adapters::host::local::machine::host::LocalHost;
 use crate::adapters::host::local::process::kill::KillProof;
-use crate::adapters::host::local::protocol::{Exit, OURSELVES, OUTPUT, RunError, RunSpec};
+use crate::adapters::host::local::protocol::{OURSELVES, OUTPUT, RunError, RunExit, RunSpec};
 use crate::adapters::host::local::rundir::{Found, Run, claim_ourselves, find, launch, put_aside, ran_for};
 use crate::adapters::host::local::workspace::activity::changed_since;
 use crate::adapters::host::local::workspace::layout::slot_of;
@@ -309,19 +309,19 @@ async fn stalled(job: &Job<'_>, run: &Run, now: Millis) -> bool {
     !tokio::task::spawn_blocking(move || changed_since(&cwd, since)).await.unwrap_or(true)
 }
 
-async fn finished(job: &Job<'_>, exit: Exit, run: Option<&Run>) -> Ended {
+async fn finished(job: &Job<'_>, exit: RunExit, run: Option<&Run>) -> Ended {
     let left = if run.is_none() { Run::open(&job.dir) } else { None };
     let proof = match run.or(left.as_ref()) {
         Some(run) => Some(run.end(Duration::ZERO).await),
         None => None,
     };
     let end = match exit {
-        Exit::Code(code) => ProcessEnd::Exited(code),
-        Exit::Signal(signal) => ProcessEnd::Signaled(signal),
-        Exit::Timeout => ProcessEnd::Timeout,
-        Exit::LeaseExpired => lost("its lease expired: no engine renewed it in time"),
-        Exit::Killed => ProcessEnd::Stopped,
-        Exit::Lost => lost("its supervisor died without a record"),
+        RunExit::Code(code) => ProcessEnd::Exited(code),
+        RunExit::Signal(signal) => ProcessEnd::Signaled(signal),
+        RunExit::Timeout => ProcessEnd::Timeout,
+        RunExit::LeaseExpired => lost("its lease expired: no engine renewed it in time"),
+        RunExit::Killed => ProcessEnd::Stopped,
+        RunExit::Lost => lost("its supervisor died without a record"),
     };
     Ended { ran: ran_for(&job.dir, run.is_some()), ..ended(end, job, proof) }
 }

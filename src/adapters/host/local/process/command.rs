@@ -3,7 +3,7 @@
 //! A child that inherits the lock keeps it held after `kill -9` of the engine, so the next engine gets the lock only
 //! when the last such child is gone. Agents and verifications are never started here.
 
-use crate::domain::ending::Ending;
+use crate::domain::ending::ProcessExit;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -217,7 +217,7 @@ impl CommandLine {
         match tokio::time::timeout(self.deadline, work).await {
             Ok(Ok((status, stdout, stderr))) => {
                 group.0 = None;
-                Ok(Output { ending: Ending::told(status.code(), status.signal()), stdout, stderr })
+                Ok(Output { ending: ProcessExit::from_status(status.code(), status.signal()), stdout, stderr })
             }
             Ok(Err(source)) => Err(failed(source)),
             Err(_) => {
@@ -318,7 +318,7 @@ impl Coprocess {
 #[derive(Debug, Clone)]
 pub struct Output {
     /// How it ended, as far as the system says.
-    pub ending: Option<Ending>,
+    pub ending: Option<ProcessExit>,
     /// Standard output, at most the command's limit.
     pub stdout: Vec<u8>,
     /// Standard error, at most the command's limit.
@@ -334,8 +334,8 @@ impl Output {
     /// Its exit code; absent when a signal ended it.
     pub fn code(&self) -> Option<i32> {
         match self.ending? {
-            Ending::Code(code) => Some(code),
-            Ending::Signal(_) => None,
+            ProcessExit::Code(code) => Some(code),
+            ProcessExit::Signal(_) => None,
         }
     }
 }

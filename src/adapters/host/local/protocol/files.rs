@@ -9,9 +9,9 @@ use super::identity::Identity;
 use super::isolation::Isolation;
 use super::mounts::Mount;
 use super::names::{CONFINE, FLAG};
-use super::run::{Exit, RunSpec};
+use super::run::{RunExit, RunSpec};
 use super::text::{decode, encode};
-use crate::domain::ending::Ending;
+use crate::domain::ending::ProcessExit;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -254,17 +254,17 @@ pub fn parse_start(text: &str) -> Option<Start> {
 /// Reads the `exit` file; absent when it is empty or truncated.
 ///
 /// The program's end is the number of [`Ending::number`].
-pub fn parse_exit(text: &str) -> Option<Exit> {
+pub fn parse_exit(text: &str) -> Option<RunExit> {
     match complete(text)?.next()?.split_once(' ') {
-        Some(("code", number)) => match Ending::of_number(number.parse().ok()?) {
-            Ending::Code(code) => Some(Exit::Code(code)),
-            Ending::Signal(signal) => Some(Exit::Signal(signal)),
+        Some(("code", number)) => match ProcessExit::of_number(number.parse().ok()?) {
+            ProcessExit::Code(code) => Some(RunExit::Code(code)),
+            ProcessExit::Signal(signal) => Some(RunExit::Signal(signal)),
         },
         Some(_) => None,
         None => match text.lines().next()? {
-            "timeout" => Some(Exit::Timeout),
-            "lease" => Some(Exit::LeaseExpired),
-            "killed" => Some(Exit::Killed),
+            "timeout" => Some(RunExit::Timeout),
+            "lease" => Some(RunExit::LeaseExpired),
+            "killed" => Some(RunExit::Killed),
             _ => None,
         },
     }
@@ -364,11 +364,11 @@ mod tests {
 
     #[test]
     fn exits_are_read() {
-        assert_eq!(parse_exit("code 0\nend\n"), Some(Exit::Code(0)));
-        assert_eq!(parse_exit("code 255\nend\n"), Some(Exit::Code(255)));
-        assert_eq!(parse_exit("code 137\nend\n"), Some(Exit::Signal(9)));
-        assert_eq!(parse_exit("lease\nend\n"), Some(Exit::LeaseExpired));
-        assert_eq!(parse_exit("killed\nend\n"), Some(Exit::Killed));
+        assert_eq!(parse_exit("code 0\nend\n"), Some(RunExit::Code(0)));
+        assert_eq!(parse_exit("code 255\nend\n"), Some(RunExit::Code(255)));
+        assert_eq!(parse_exit("code 137\nend\n"), Some(RunExit::Signal(9)));
+        assert_eq!(parse_exit("lease\nend\n"), Some(RunExit::LeaseExpired));
+        assert_eq!(parse_exit("killed\nend\n"), Some(RunExit::Killed));
         assert_eq!(parse_exit("nonsense\nend\n"), None);
         assert_eq!(parse_exit(""), None);
     }

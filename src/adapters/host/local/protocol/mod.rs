@@ -22,4 +22,4 @@ pub use isolation::{Flavour, Isolation};
 pub use mounts::Mount;
 pub use names::{BROKEN, CONFINE, ERRORS, FLAG, MOUNTED, OURSELVES, OUTPUT, SUPERVISOR, WORKS, remarks, script};
 pub(in crate::adapters::host) use names::{LARGEST_COMMAND, SMALL};
-pub use run::{Exit, RunSpec};
+pub use run::{RunExit, RunSpec};

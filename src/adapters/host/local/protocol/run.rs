@@ -46,7 +46,7 @@ pub struct RunSpec {
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub enum RunExit {
     /// The program exited with this code.
     Code(i32),
     /// A signal ended the program, not sent by its supervisor or [`end`](super::super::rundir::Run::end).

@@ -3,7 +3,7 @@
 use super::records::{forget_command, read_exit, write_new};
 use super::run::Run;
 use crate::adapters::host::local::process::procfs;
-use crate::adapters::host::local::protocol::{Exit, RunError};
+use crate::adapters::host::local::protocol::{RunError, RunExit};
 use crate::adapters::os::files::{At, FileError};
 use crate::adapters::os::nofollow;
 use rustix::fs::{CWD, RenameFlags};
@@ -23,7 +23,7 @@ pub enum Found {
     /// On record, supervisor alive.
     Running(Run),
     /// Ended with a complete record.
-    Ended(Exit),
+    Ended(RunExit),
     /// The supervisor is dead without a record, processes of the run live.
     HalfDead(Run),
     /// Nothing is left of it: the machine was restarted, the directory is gone, or all died without a record.

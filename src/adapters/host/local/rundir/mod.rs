@@ -4,14 +4,14 @@
 //! [`claim_ourselves`] wins a directory, a result is read whole or not at all, and the program never sees the engine's
 //! environment, lock or descriptors. The protocol, its races and the tests are described in `docs/runs.md`.
 
-mod aside;
 mod end;
 mod find;
 mod launch;
+mod quarantine;
 mod records;
 mod run;
 
-pub use aside::put_aside;
 pub use find::{Found, claim_ourselves, find};
 pub use launch::{launch, prepare};
+pub use quarantine::put_aside;
 pub use run::{Run, ran_for, runs_below};

@@ -1,6 +1,6 @@
 //! Files of a run directory that more than one part writes or reads.
 
-use crate::adapters::host::local::protocol::{Exit, RunError, SMALL, parse_exit};
+use crate::adapters::host::local::protocol::{RunError, RunExit, SMALL, parse_exit};
 use crate::adapters::os::files::{At, read_untrusted};
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -16,7 +16,7 @@ pub(super) fn forget_command(dir: &Path) {
 }
 
 /// How the run of a directory ended, once that is on record.
-pub(super) fn read_exit(dir: &Path) -> Option<Exit> {
+pub(super) fn read_exit(dir: &Path) -> Option<RunExit> {
     parse_exit(&read_untrusted(&dir.join("exit"), SMALL)?)
 }
 

@@ -5,7 +5,7 @@ use crate::adapters::host::local::process::contain::{self, Sought};
 use crate::adapters::host::local::process::kill;
 use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{
-    ERRORS, Exit, Identity, OUTPUT, RunError, SMALL, Settings, Start, parse_settings, parse_start,
+    ERRORS, Identity, OUTPUT, RunError, RunExit, SMALL, Settings, Start, parse_settings, parse_start,
 };
 use crate::adapters::os::files::{At, read_untrusted, written};
 use crate::adapters::os::nofollow;
@@ -42,11 +42,11 @@ impl Run {
     }
 
     /// Waits for the end of the supervisor, which need not be a child of ours, and reads what it recorded.
-    pub async fn wait(&self) -> Exit {
+    pub async fn wait(&self) -> RunExit {
         if let Some(supervisor) = self.supervisor {
             supervisor.wait().await;
         }
-        read_exit(&self.dir).unwrap_or(Exit::Lost)
+        read_exit(&self.dir).unwrap_or(RunExit::Lost)
     }
 
     /// Tells the supervisor that somebody still wants this run.

@@ -57,12 +57,12 @@ struct Rules {
 /// What nothing may reach, with the folders on the way to it. Each is known by what it is: a folder may be mounted at a second
 /// place, and a rule holds wherever its folder is seen.
 #[derive(Debug, Default)]
-struct Kept {
+struct HiddenPaths {
     own: HashSet<(u64, u64)>,
     above: HashSet<(u64, u64)>,
 }
 
-impl Kept {
+impl HiddenPaths {
     fn of<'p>(paths: impl IntoIterator<Item = &'p PathBuf>) -> Self {
         let mut kept = Self::default();
         for path in paths {
@@ -104,12 +104,12 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 
 impl Rules {
     fn of(fence: &Fence) -> Self {
-        let kept = Kept::of(fence.closed.iter().chain(&fence.hidden));
+        let kept = HiddenPaths::of(fence.closed.iter().chain(&fence.hidden));
         let mut rules = Self::default();
         kept.allow(Path::new("/"), &mut rules.read);
         fence.readable.iter().for_each(|path| kept.allow_inside(path, &mut rules.read));
         // What is only to be read stays so inside of what may be written.
-        let shut = Kept::of(fence.closed.iter().chain(&fence.hidden).chain(&fence.readable));
+        let shut = HiddenPaths::of(fence.closed.iter().chain(&fence.hidden).chain(&fence.readable));
         fence.writable.iter().for_each(|path| shut.allow_inside(path, &mut rules.write));
         // Nobody has folders of temporary files for himself here. One with something in it that is kept stays shut.
         let shared = fence.private.iter().map(|(_, place)| place).chain(&fence.memory);
@@ -177,9 +177,9 @@ mod tests {
             std::fs::create_dir_all(at(name)).unwrap();
         }
         std::os::unix::fs::symlink(at("home/keys"), at("home/alias")).unwrap();
-        let allowed = |names: &[&str], by: &dyn Fn(&Kept, &mut Vec<PathBuf>)| {
+        let allowed = |names: &[&str], by: &dyn Fn(&HiddenPaths, &mut Vec<PathBuf>)| {
             let (paths, mut allowed): (Vec<_>, _) = (names.iter().map(|name| at(name)).collect(), Vec::new());
-            by(&Kept::of(&paths), &mut allowed);
+            by(&HiddenPaths::of(&paths), &mut allowed);
             allowed.sort();
             allowed
         };

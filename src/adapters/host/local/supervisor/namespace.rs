@@ -3,7 +3,7 @@
 use super::stage::{settings, stage};
 use super::{fence, limits, mounts, program};
 use crate::adapters::host::local::protocol::{BROKEN, Flavour, Isolation, Settings, WORKS};
-use crate::domain::ending::Ending;
+use crate::domain::ending::ProcessExit;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{Signal, WaitOptions, getegid, geteuid, set_parent_process_death_signal, setsid, wait};
@@ -170,7 +170,8 @@ pub(super) fn init(dir: &Path) -> Result<u8, String> {
     loop {
         match wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if u32::try_from(pid.as_raw_nonzero().get()) == Ok(program.id()) => {
-                let code = Ending::told(status.exit_status(), status.terminating_signal()).map(Ending::number);
+                let code = ProcessExit::from_status(status.exit_status(), status.terminating_signal())
+                    .map(ProcessExit::number);
                 return Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN));
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}

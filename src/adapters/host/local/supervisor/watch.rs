@@ -8,7 +8,7 @@ use crate::adapters::host::local::protocol::{
 };
 use crate::adapters::os::files::{create_new, read_untrusted};
 use crate::adapters::os::nofollow;
-use crate::domain::ending::Ending;
+use crate::domain::ending::ProcessExit;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
@@ -81,7 +81,7 @@ fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, String> {
     if starved > 0 {
         tell_of_memory(dir, starved);
     }
-    let code = Ending::told(status.code(), status.signal()).map(Ending::number);
+    let code = ProcessExit::from_status(status.code(), status.signal()).map(ProcessExit::number);
     let reason = read_untrusted(&dir.join("reason"), SMALL).unwrap_or_default();
     let outcome = match reason.lines().next().filter(|word| !word.is_empty()).or(own_reason) {
         Some(reason) => reason.to_owned(),

@@ -8,8 +8,8 @@ use super::conversion::Conversion;
 use super::disk::{remove_any, remove_special};
 use super::index_file::{entries, late_entries};
 use super::layout::note;
-use super::leftovers::{Kept, drop_others};
-use super::scan::{Survey, survey, usual_mode};
+use super::leftovers::{KeptPaths, drop_others};
+use super::scan::{ScanResult, survey, usual_mode};
 use super::slot::{Shape, differences, inner_git_dirs, kept_index, renew, slot_git, tracked, tracked_folders, unblock};
 use super::untracked::{drop_untracked, last_written, tell_apart};
 use crate::adapters::git::seen_trees::Special;
@@ -51,7 +51,7 @@ pub(crate) enum Stays<'a> {
     /// Whatever git ignores.
     Ignored,
     /// What is named.
-    Only(Kept<'a>),
+    Only(KeptPaths<'a>),
 }
 
 /// What a preparation leaves beside a slot, as the engine that prepared it remembers it: runs can write there as well.
@@ -204,7 +204,7 @@ async fn remove_odd_modes(git: &Git, files: &Path, id_length: usize) -> Result<(
 
 /// Takes away attribute files that the wanted tree does not have where it has files: git would go by them while it checks
 /// out.
-async fn drop_attributes(source: &Git, files: &Path, found: &Survey, wanted: Checkout<'_>) -> Result<(), GitError> {
+async fn drop_attributes(source: &Git, files: &Path, found: &ScanResult, wanted: Checkout<'_>) -> Result<(), GitError> {
     let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
     let foreign = found.attributes.iter().filter(|path| !wanted.special.attributes.contains_key(&bytes(path)));
     let foreign: Vec<(&PathBuf, Vec<u8>)> =

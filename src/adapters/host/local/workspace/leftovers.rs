@@ -53,14 +53,14 @@ pub struct Prepared {
 
 /// What stays beside the tree.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Kept<'a> {
+pub(crate) struct KeptPaths<'a> {
     /// What a setting names.
     pub(crate) globs: Option<&'a Globs>,
     /// What `setup` made.
     pub(crate) made: &'a [OsString],
 }
 
-impl Kept<'_> {
+impl KeptPaths<'_> {
     /// Whether a path stays with everything below it.
     fn holds(&self, path: &Path, link: bool) -> bool {
         // Whatever a link leads to is not what a run left here.
@@ -81,7 +81,7 @@ pub(super) async fn others(git: &Git) -> Result<Vec<OsString>, GitError> {
 }
 
 /// Takes away everything beside the tracked files that does not stay; whether anything stayed.
-pub(super) async fn drop_others(git: &Git, work: &Path, kept: Kept<'_>) -> Result<bool, GitError> {
+pub(super) async fn drop_others(git: &Git, work: &Path, kept: KeptPaths<'_>) -> Result<bool, GitError> {
     let mut stays = false;
     for path in others(git).await? {
         let pruned = prune(work, path.as_ref(), kept);
@@ -91,7 +91,7 @@ pub(super) async fn drop_others(git: &Git, work: &Path, kept: Kept<'_>) -> Resul
 }
 
 /// Takes away what does not stay of one path; whether anything of it stays.
-fn prune(root: &Path, path: &Path, kept: Kept<'_>) -> io::Result<bool> {
+fn prune(root: &Path, path: &Path, kept: KeptPaths<'_>) -> io::Result<bool> {
     let place = root.join(path);
     let meta = match fs::symlink_metadata(&place) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -186,14 +186,14 @@ mod tests {
         }
         std::os::unix::fs::symlink("/", root.join("cache")).unwrap();
         let (globs, made) = (globs(&["target/debug", "cache"]), [OsString::from("deps")]);
-        let kept = Kept { globs: Some(&globs), made: &made };
+        let kept = KeptPaths { globs: Some(&globs), made: &made };
         let stays: Vec<bool> = ["target", "build", "deps", "deps2", "cache", "absent"]
             .iter()
             .map(|path| prune(root, Path::new(path), kept).unwrap())
             .collect();
         assert_eq!(stays, [true, false, true, false, false, false]);
         assert_eq!(left(root), ["deps", "deps/x", "deps/x/y", "target", "target/debug", "target/debug/a"]);
-        assert!(!prune(root, Path::new("target"), Kept::default()).unwrap());
+        assert!(!prune(root, Path::new("target"), KeptPaths::default()).unwrap());
         assert_eq!(left(root), ["deps", "deps/x", "deps/x/y"]);
     }
 

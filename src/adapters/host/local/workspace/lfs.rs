@@ -13,7 +13,7 @@ use crate::adapters::git::config_files::Settings;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::os::files::open_untrusted;
 use crate::adapters::os::nofollow;
-use crate::domain::base::hex;
+use crate::domain::base::to_hex;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -157,7 +157,7 @@ impl LargeFiles {
             hash.update(&buffer[..read]);
             draft.file().write_all(&buffer[..read])?;
         }
-        if hex(&hash.finalize()) != oid {
+        if to_hex(&hash.finalize()) != oid {
             return Ok(false);
         }
         draft.file().set_permissions(Permissions::from_mode(mode))?;

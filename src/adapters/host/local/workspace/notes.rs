@@ -2,7 +2,7 @@
 
 use super::after_setup;
 use super::disk::remove_any;
-use super::leftovers::{Keeping, Kept, Made, Ran, drop_others, forget_ran, names, others, read_note, write_note};
+use super::leftovers::{Keeping, KeptPaths, Made, Ran, drop_others, forget_ran, names, others, read_note, write_note};
 use super::pool::{Pool, PoolError};
 use super::slot::differences;
 use crate::adapters::os::files::At;
@@ -72,7 +72,7 @@ impl Pool {
         let stamp = self.stamp(slot);
         remove_any(&stamp).at(&stamp)?;
         let copied: Vec<OsString> = self.shape.excluded.iter().map(OsString::from).collect();
-        let kept = Kept { globs: Some(globs), made: &copied };
+        let kept = KeptPaths { globs: Some(globs), made: &copied };
         // Its HOME has been made anew by now, and what setup wrote there is dropped where it is kept.
         let temporary = self.folder(slot).temporary();
         let emptied =

@@ -8,10 +8,10 @@ use super::checkout::{Checkout, Left, Stays, reset};
 use super::conversion::Conversion;
 use super::disk::{remove_any, sync_folder};
 pub use super::error::PoolError;
-use super::ground::{Ground, numbers};
 use super::layout::{SlotFolder, Standing, slot_of};
-use super::leftovers::{Keeping, Kept, Made, Prepared, read_note};
+use super::leftovers::{Keeping, KeptPaths, Made, Prepared, read_note};
 use super::lfs::{self, LargeFiles};
+use super::pool_folder::{PoolFolder, numbers};
 use super::slot::{Ignored, Shape, narrow, slot_git};
 use super::tags::Tags;
 use crate::adapters::git::config_files::IDENTITY;
@@ -67,7 +67,7 @@ impl Drop for SlotLock {
 /// The slots below one folder, all clones of one source.
 #[derive(Debug)]
 pub struct Pool {
-    ground: Ground,
+    ground: PoolFolder,
     source: Git,
     pub(crate) shape: Shape,
     conversion: Conversion,
@@ -116,7 +116,7 @@ impl Pool {
         refuse_incomplete(&facts, cut)?;
         let theirs = [&facts.common_dir, &facts.toplevel];
         let theirs = theirs.into_iter().filter_map(|path| FileIdentity::at(path).ok()).collect();
-        let ground = Ground::open(root).at(root)?;
+        let ground = PoolFolder::open(root).at(root)?;
         let settings = source.settings(&format!("^({IDENTITY}|{IGNORES}|{})$", lfs::KEYS)).await?;
         let large = LargeFiles::of(&facts, &settings, ground.root()).at(root)?;
         let identity = settings.identity();
@@ -330,9 +330,9 @@ impl Pool {
         let made: Made = read_note(&stamp).unwrap_or_default();
         let temporary = if landed == Some(true) { &made.temporary[..] } else { &[] };
         let stays = match (landed, keeping) {
-            (Some(true), Some(keeping)) => Stays::Only(Kept { globs: Some(keeping.globs), made: &made.work }),
+            (Some(true), Some(keeping)) => Stays::Only(KeptPaths { globs: Some(keeping.globs), made: &made.work }),
             (None, _) if self.ignored == Ignored::Keep => Stays::Ignored,
-            _ => Stays::Only(Kept::default()),
+            _ => Stays::Only(KeptPaths::default()),
         };
         let (fresh, mut warm) = match self.furnish(slot, temporary) {
             Err(PoolError::Io(_)) => {

@@ -15,7 +15,7 @@ const LONGEST: usize = 4096;
 
 /// What a walk found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Survey {
+pub(crate) struct ScanResult {
     /// Folders that were closed to their owner and are open now.
     pub(crate) opened: usize,
     /// Something called `.git` below the root's own: a repository, or an obstacle that git does not look at.
@@ -40,7 +40,7 @@ pub(crate) struct Survey {
     pub(crate) files: u64,
 }
 
-impl Survey {
+impl ScanResult {
     /// Whether the listing of tracked folders is needed to put right what was found.
     pub(crate) fn odd(&self) -> bool {
         self.inner_git || self.special || !self.closed.is_empty() || !self.deep.is_empty()
@@ -60,8 +60,8 @@ fn filters(path: &Path) -> bool {
 /// those of its git directory too: git only warns of a folder it cannot look into, and then takes its files for absent.
 /// What cannot be opened, and what is nested too deep to be named, is said.
 /// With `modes` the modes of folders are looked at as well.
-pub(crate) fn survey(root: &Path, open: bool, modes: bool) -> io::Result<Survey> {
-    let mut found = Survey::default();
+pub(crate) fn survey(root: &Path, open: bool, modes: bool) -> io::Result<ScanResult> {
+    let mut found = ScanResult::default();
     let mut folders = vec![(root.to_owned(), false)];
     let usual = usual_mode(root);
     while let Some((dir, gits)) = folders.pop() {

@@ -222,7 +222,7 @@ impl Search<'_> {
         let Some(Named { name, url, .. }) = self.named.get(entry.path.as_bytes()) else {
             found.holds.push(format!(
                 "{shown} would be a commit of another repository ({}), and .gitmodules does not say of which one",
-                commit.short()
+                commit.short_id()
             ));
             return Ok(());
         };
@@ -244,7 +244,7 @@ impl Search<'_> {
         found.holds.push(format!(
             "{shown} would point to commit {}, which neither your repository's submodule {name} has nor a repository on this \
              machine by its address {url}, so a clone could not check it out; {kept}; make it known there (push, or fetch)",
-            commit.short()
+            commit.short_id()
         ));
         Ok(())
     }

@@ -20,11 +20,11 @@ const REMEMBERED: usize = 16;
 
 /// The tags of a repository as they were when they were first asked for. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Tags(Arc<Mutex<Option<Known>>>);
+pub struct Tags(Arc<Mutex<Option<KnownTags>>>);
 
 /// What is known.
 #[derive(Debug)]
-struct Known {
+struct KnownTags {
     /// In the order of their names.
     tags: Vec<Tag>,
     /// Commits that were asked for, the last one last, with the places of the tags each of them reaches.
@@ -113,19 +113,23 @@ impl Tags {
 }
 
 /// Reads the tags at the first question.
-async fn known<'a>(place: &'a mut Option<Known>, source: &Git, facts: &SourceFacts) -> Result<&'a mut Known, GitError> {
+async fn known<'a>(
+    place: &'a mut Option<KnownTags>,
+    source: &Git,
+    facts: &SourceFacts,
+) -> Result<&'a mut KnownTags, GitError> {
     let fresh = match place.take() {
         Some(known) => known,
-        None if !may_have_tags(&facts.common_dir) => Known { tags: Vec::new(), reached: Vec::new() },
+        None if !may_have_tags(&facts.common_dir) => KnownTags { tags: Vec::new(), reached: Vec::new() },
         None => {
             let listed = source.ask(&["show-ref", "--tags", "--dereference"]).await?;
-            Known { tags: read(&listed.unwrap_or_default()), reached: Vec::new() }
+            KnownTags { tags: read(&listed.unwrap_or_default()), reached: Vec::new() }
         }
     };
     Ok(place.insert(fresh))
 }
 
-impl Known {
+impl KnownTags {
     /// The tags that `base` reaches, asked for or remembered.
     async fn reached(&mut self, source: &Git, base: &CommitId) -> Result<BTreeSet<usize>, GitError> {
         if self.tags.is_empty() {
@@ -232,7 +236,7 @@ mod tests {
 
     #[test]
     fn tags_are_read_and_written_in_order() {
-        let known = Known {
+        let known = KnownTags {
             tags: read(b"11 refs/tags/a\n22 refs/tags/b\n33 refs/tags/b^{}\n44 refs/tags/\xff\n\n"),
             reached: Vec::new(),
         };

@@ -9,9 +9,10 @@ mod read;
 mod watch;
 
 pub use model::{
-    Answer, AttemptTimes, Landed, LandingTold, Phase, Phases, RoundTimes, RunEnd, RunTold, Span, Timeline, UnitTimes,
+    Answer, AttemptTimes, Landed, LandingEntry, Phase, Phases, RoundTimes, Span, Timeline, UnitTimes, VerificationEnd,
+    VerificationEntry,
 };
-pub use watch::{Stopwatch, begins};
+pub use watch::{Stopwatch, starting_phase};
 
 #[cfg(test)]
 mod tests;

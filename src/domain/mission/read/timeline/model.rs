@@ -61,7 +61,7 @@ impl Phases {
     }
 
     /// Phases with the time spent in each, in the order of a unit's life.
-    pub fn each(&self) -> impl Iterator<Item = (Phase, Millis)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Phase, Millis)> {
         Phase::ALL.iter().copied().zip(self.0)
     }
 
@@ -127,7 +127,7 @@ pub struct Answer<'a> {
 
 /// How a verification ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum RunEnd<'a> {
+pub enum VerificationEnd<'a> {
     /// It runs.
     Open,
     /// It answered.
@@ -140,7 +140,7 @@ pub enum RunEnd<'a> {
 
 /// One verification.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RunTold<'a> {
+pub struct VerificationEntry<'a> {
     /// Its id.
     pub run: RunId,
     /// What it was for.
@@ -154,15 +154,15 @@ pub struct RunTold<'a> {
     /// From asking to the answer.
     pub span: Span,
     /// How it ended.
-    pub end: RunEnd<'a>,
+    pub end: VerificationEnd<'a>,
 }
 
-impl<'a> RunTold<'a> {
+impl<'a> VerificationEntry<'a> {
     /// What it answered, if it did.
     pub const fn answer(&self) -> Option<Answer<'a>> {
         match self.end {
-            RunEnd::Answered(answer) => Some(answer),
-            RunEnd::Open | RunEnd::BrokenOff | RunEnd::Stale => None,
+            VerificationEnd::Answered(answer) => Some(answer),
+            VerificationEnd::Open | VerificationEnd::BrokenOff | VerificationEnd::Stale => None,
         }
     }
 }
@@ -182,7 +182,7 @@ pub struct Landed<'a> {
 
 /// One landing, whatever became of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LandingTold<'a> {
+pub struct LandingEntry<'a> {
     /// Its id.
     pub id: LandingId,
     /// Whose change; absent for a request that no record names.
@@ -199,7 +199,7 @@ pub struct LandingTold<'a> {
     pub landed: Option<Landed<'a>>,
 }
 
-impl LandingTold<'_> {
+impl LandingEntry<'_> {
     /// The number of the attempt whose change it is, where it is of this unit.
     pub fn attempt_of(&self, unit: &UnitId) -> Option<u32> {
         match &self.source {
@@ -230,9 +230,9 @@ pub struct Timeline<'a> {
     /// Rounds.
     pub rounds: Vec<RoundTimes>,
     /// Verifications in the order they were asked.
-    pub runs: Vec<RunTold<'a>>,
+    pub runs: Vec<VerificationEntry<'a>>,
     /// Landings in the order they ended; those that go on come last.
-    pub landings: Vec<LandingTold<'a>>,
+    pub landings: Vec<LandingEntry<'a>>,
     /// Reports of ended attempts.
     pub reports: Vec<&'a SessionReport>,
     /// Where the mission found green or made it.
@@ -247,7 +247,7 @@ pub struct Timeline<'a> {
 
 impl<'a> Timeline<'a> {
     /// Time during which a verification ran.
-    pub fn verifying(&self, now: Millis) -> Millis {
+    pub fn verifying_time(&self, now: Millis) -> Millis {
         let (mut sum, mut reached) = (0, 0);
         for Span { from, until } in self.runs.iter().map(|run| run.span) {
             let until = until.unwrap_or(now);
@@ -261,22 +261,22 @@ impl<'a> Timeline<'a> {
     pub fn verify_share(&self, now: Millis) -> Option<f64> {
         let wall = self.span.length(now);
         #[expect(clippy::cast_precision_loss, reason = "milliseconds of a mission are far below 2^52")]
-        let share = || (self.verifying(now) as f64 / wall as f64).min(1.0);
+        let share = || (self.verifying_time(now) as f64 / wall as f64).min(1.0);
         (wall > 0).then(share)
     }
 
     /// The landing of this id.
-    pub fn landing(&self, id: LandingId) -> Option<&LandingTold<'a>> {
+    pub fn landing(&self, id: LandingId) -> Option<&LandingEntry<'a>> {
         self.landings.iter().find(|landing| landing.id == id)
     }
 
     /// What landed, in order, with how.
-    pub fn landed(&self) -> impl DoubleEndedIterator<Item = (&LandingTold<'a>, Landed<'a>)> {
+    pub fn landed_landings(&self) -> impl DoubleEndedIterator<Item = (&LandingEntry<'a>, Landed<'a>)> {
         self.landings.iter().filter_map(|landing| Some((landing, landing.landed?)))
     }
 
     /// What verifications answered.
-    pub fn answers(&self) -> impl DoubleEndedIterator<Item = (&RunTold<'a>, Answer<'a>)> {
+    pub fn answers(&self) -> impl DoubleEndedIterator<Item = (&VerificationEntry<'a>, Answer<'a>)> {
         self.runs.iter().filter_map(|run| Some((run, run.answer()?)))
     }
 
@@ -292,15 +292,20 @@ impl<'a> Timeline<'a> {
         let mut counts = [0; 8];
         for run in &self.runs {
             let kind = match (run.end, run.role) {
-                (RunEnd::BrokenOff, _) => 4,
-                (RunEnd::Open | RunEnd::Stale | RunEnd::Answered(Answer { reused: true, .. }), _) => continue,
+                (VerificationEnd::BrokenOff, _) => 4,
+                (
+                    VerificationEnd::Open
+                    | VerificationEnd::Stale
+                    | VerificationEnd::Answered(Answer { reused: true, .. }),
+                    _,
+                ) => continue,
                 (_, VerifyRole::After) if run.of_books => 6,
                 (_, VerifyRole::Cold | VerifyRole::ColdSearch) => 7,
                 _ if run.confirms => 3,
                 (_, VerifyRole::Baseline) => 0,
                 (_, VerifyRole::Before | VerifyRole::MovedGreen) => 1,
                 (_, VerifyRole::After) => 2,
-                (_, VerifyRole::AcceptBefore | VerifyRole::Extra) => 5,
+                (_, VerifyRole::AcceptBefore | VerifyRole::UnitChecks) => 5,
             };
             counts[kind] += 1;
         }
@@ -319,7 +324,7 @@ impl<'a> Timeline<'a> {
     }
 
     /// Tests that failed in one and passed in another run of one tree.
-    pub fn flaky(&self) -> BTreeSet<&'a String> {
+    pub fn flaky_tests(&self) -> BTreeSet<&'a String> {
         self.answers().flat_map(|(_, answer)| &answer.summary.flaky).collect()
     }
 
@@ -329,7 +334,7 @@ impl<'a> Timeline<'a> {
     }
 
     /// Attempts by the way the end of their processes was proven.
-    pub fn proofs(&self) -> BTreeMap<&'a str, u64> {
+    pub fn count_proofs(&self) -> BTreeMap<&'a str, u64> {
         let mut proofs = BTreeMap::new();
         for report in self.reports.iter().filter(|report| !report.run.proof.is_empty()) {
             *proofs.entry(report.run.proof.as_str()).or_default() += 1;
@@ -338,7 +343,7 @@ impl<'a> Timeline<'a> {
     }
 
     /// Attempts that ran and whose processes nobody proved gone; one that was stopped while its workspace was prepared had none.
-    pub fn unproven(&self) -> u64 {
+    pub fn count_unproven(&self) -> u64 {
         self.reports.iter().filter(|report| report.run.proof.is_empty() && report.run.ran.is_some()).count() as u64
     }
 }

@@ -1,7 +1,8 @@
 //! Reading a timeline, record by record.
 
 use super::model::{
-    Answer, AttemptTimes, Landed, LandingTold, Phase, Phases, RoundTimes, RunEnd, RunTold, Span, Timeline, UnitTimes,
+    Answer, AttemptTimes, Landed, LandingEntry, Phase, Phases, RoundTimes, Span, Timeline, UnitTimes, VerificationEnd,
+    VerificationEntry,
 };
 use crate::domain::mission::SessionReport;
 use crate::domain::mission::{NextMove, Record};
@@ -48,7 +49,7 @@ struct Reader<'a> {
     sessions: BTreeMap<SessionId, (usize, u32)>,
     /// Whose change a merge request is.
     sources: BTreeMap<RequestId, MergeSource>,
-    open: BTreeMap<LandingId, LandingTold<'a>>,
+    open: BTreeMap<LandingId, LandingEntry<'a>>,
     /// Green's snapshot, as far as a run has told it.
     green: Option<&'a Summary>,
     left: Option<Millis>,
@@ -63,8 +64,8 @@ impl<'a> Reader<'a> {
             }
             Record::PreflightPassed { ground } => self.times.ground = Some(&ground.tip.commit),
             Record::TargetSeen { intake: Some(intake) } => drop(self.sources.insert(intake.mr, MergeSource::Intake)),
-            Record::BooksAsked { mr, books, .. } => {
-                self.sources.insert(*mr, MergeSource::Books { round: books.round });
+            Record::BookkeepingRequested { mr, books, .. } => {
+                self.sources.insert(*mr, MergeSource::Bookkeeping { round: books.round });
             }
             Record::RoundPlanned { round, units, wave_of, left_over, .. } => {
                 self.times.left_over = *left_over;
@@ -80,7 +81,7 @@ impl<'a> Reader<'a> {
                 for i in self.waves.get(&(*round, *wave)).cloned().unwrap_or_default() {
                     self.cursors[i].open = true;
                     if self.cursors[i].phase == Some(Phase::Planned) {
-                        self.pend(i, at);
+                        self.enter_waiting(i, at);
                     }
                 }
             }
@@ -91,9 +92,9 @@ impl<'a> Reader<'a> {
                     open.span.until = Some(at);
                 }
             }
-            Record::SessionStarted { session, unit, n, .. } => self.with(unit, |reader, i| {
+            Record::SessionStarted { session, unit, n, .. } => self.update_unit(unit, |reader, i| {
                 reader.sessions.insert(*session, (i, *n));
-                reader.go(i, Some(Phase::Prepare), at);
+                reader.enter_phase(i, Some(Phase::Prepare), at);
                 let span = Span { from: at, until: None };
                 reader.times.units[i].attempts.push(AttemptTimes { n: *n, span, ran: None });
             }),
@@ -107,17 +108,17 @@ impl<'a> Reader<'a> {
                 if let NextMove::Queue { mr } = next {
                     self.sources.insert(*mr, MergeSource::Unit { unit: unit.clone(), n: *n });
                 }
-                self.with(unit, |reader, i| reader.follow(i, next, at));
+                self.update_unit(unit, |reader, i| reader.apply_next_move(i, next, at));
             }
             Record::UnitBlocked { unit, .. } | Record::UnitCancelled { unit, .. } => {
-                self.with(unit, |reader, i| reader.go(i, None, at));
+                self.update_unit(unit, |reader, i| reader.enter_phase(i, None, at));
             }
             Record::UnitUnblocked { unit } | Record::UnitRetried { unit, .. } => {
-                self.with(unit, |reader, i| reader.pend(i, at));
+                self.update_unit(unit, |reader, i| reader.enter_waiting(i, at));
             }
             Record::LandingStarted { mr, landing, onto, .. } => {
                 let (id, source, onto) = (*landing, self.sources.get(mr).cloned(), &onto.commit);
-                let told = LandingTold { id, source, onto, tests: &[], key: None, after: None, landed: None };
+                let told = LandingEntry { id, source, onto, tests: &[], key: None, after: None, landed: None };
                 self.open.insert(*landing, told);
                 self.landing_to(*landing, Phase::Merge, at);
             }
@@ -132,27 +133,31 @@ impl<'a> Reader<'a> {
             Record::VerifyStarted { run, role, landing, confirms, .. } => {
                 // A run of green is what every landing waits for.
                 let landings: Vec<_> = landing.map_or_else(|| self.open.keys().copied().collect(), |id| vec![id]);
-                let books =
-                    |id| matches!(self.open.get(id), Some(LandingTold { source: Some(MergeSource::Books { .. }), .. }));
-                self.times.runs.push(RunTold {
+                let books = |id| {
+                    matches!(
+                        self.open.get(id),
+                        Some(LandingEntry { source: Some(MergeSource::Bookkeeping { .. }), .. })
+                    )
+                };
+                self.times.runs.push(VerificationEntry {
                     run: *run,
                     role: *role,
                     confirms: confirms.is_some(),
                     of_books: landings.iter().any(books),
                     landings: landings.clone(),
                     span: Span { from: at, until: None },
-                    end: RunEnd::Open,
+                    end: VerificationEnd::Open,
                 });
                 landings.into_iter().for_each(|id| self.landing_to(id, Phase::Verify, at));
             }
             Record::Verified { run, key, summary, delta, reused, confirmed, .. } => {
                 let (delta, reused, confirmed) = (delta.as_deref(), *reused, *confirmed);
-                self.run_ends(*run, at, RunEnd::Answered(Answer { key, summary, delta, reused, confirmed }));
+                self.run_ends(*run, at, VerificationEnd::Answered(Answer { key, summary, delta, reused, confirmed }));
             }
             Record::StepFailed { run: Some(run), .. } | Record::VerificationDropped { run, .. } => {
-                self.run_ends(*run, at, RunEnd::BrokenOff);
+                self.run_ends(*run, at, VerificationEnd::BrokenOff);
             }
-            Record::GreenStale { run, .. } => self.run_ends(*run, at, RunEnd::Stale),
+            Record::GreenStale { run, .. } => self.run_ends(*run, at, VerificationEnd::Stale),
             Record::GreenMoved { .. } => self.green = None,
             Record::Requeued { landing, .. } => {
                 self.landing_to(*landing, Phase::Queue, at);
@@ -165,18 +170,18 @@ impl<'a> Reader<'a> {
                     self.green = open.after.map(|after| after.summary).filter(|_| green.tree == tip.tree);
                 }
                 self.landing_ends(*landing);
-                self.of(source, |reader, i| reader.satisfy(i, at));
+                self.of(source, |reader, i| reader.mark_done(i, at));
             }
             Record::MergeEmpty { landing, source, .. } => {
                 self.landing_ends(*landing);
-                self.of(source, |reader, i| reader.satisfy(i, at));
+                self.of(source, |reader, i| reader.mark_done(i, at));
             }
             Record::Rejected { landing, source, next, .. } => {
                 self.landing_ends(*landing);
-                self.of(source, |reader, i| reader.follow(i, next, at));
+                self.of(source, |reader, i| reader.apply_next_move(i, next, at));
             }
             Record::Suspended { .. } | Record::Waiting { .. } => self.left = self.left.or(Some(at)),
-            Record::Resumed { .. } => self.back(at),
+            Record::Resumed { .. } => self.end_suspension(at),
             Record::MissionEnded { .. } => self.times.span.until = Some(at),
             _ => {}
         }
@@ -211,7 +216,7 @@ impl<'a> Reader<'a> {
         });
     }
 
-    fn with(&mut self, unit: &UnitId, act: impl FnOnce(&mut Self, usize)) {
+    fn update_unit(&mut self, unit: &UnitId, act: impl FnOnce(&mut Self, usize)) {
         if let Some(i) = self.index.get(unit).copied() {
             act(self, i);
         }
@@ -219,12 +224,12 @@ impl<'a> Reader<'a> {
 
     pub(in crate::domain::mission) fn of(&mut self, source: &MergeSource, act: impl FnOnce(&mut Self, usize)) {
         if let MergeSource::Unit { unit, .. } = source {
-            self.with(unit, act);
+            self.update_unit(unit, act);
         }
     }
 
     /// Moves a unit into a phase, `None` for its end; the time since its last move belongs to the phase it leaves.
-    fn go(&mut self, i: usize, phase: Option<Phase>, at: Millis) {
+    fn enter_phase(&mut self, i: usize, phase: Option<Phase>, at: Millis) {
         let cursor = &mut self.cursors[i];
         let passed = at.saturating_sub(cursor.since);
         let unit = &mut self.times.units[i];
@@ -238,30 +243,30 @@ impl<'a> Reader<'a> {
         unit.span.until = if phase.is_none() { Some(at) } else { None };
     }
 
-    fn pend(&mut self, i: usize, at: Millis) {
+    fn enter_waiting(&mut self, i: usize, at: Millis) {
         let ready = self.cursors[i].open && self.cursors[i].unmet == 0;
-        self.go(i, Some(if ready { Phase::Waiting } else { Phase::Planned }), at);
+        self.enter_phase(i, Some(if ready { Phase::Waiting } else { Phase::Planned }), at);
     }
 
-    fn follow(&mut self, i: usize, next: &NextMove, at: Millis) {
+    fn apply_next_move(&mut self, i: usize, next: &NextMove, at: Millis) {
         match next {
-            NextMove::Queue { .. } => self.go(i, Some(Phase::Queue), at),
-            NextMove::Retry { .. } => self.pend(i, at),
-            NextMove::NoOp => self.satisfy(i, at),
-            NextMove::Hold { .. } => self.go(i, Some(Phase::Parked), at),
-            NextMove::Fail { .. } | NextMove::Reject { .. } => self.go(i, None, at),
+            NextMove::Queue { .. } => self.enter_phase(i, Some(Phase::Queue), at),
+            NextMove::Retry { .. } => self.enter_waiting(i, at),
+            NextMove::NoOp => self.mark_done(i, at),
+            NextMove::Hold { .. } => self.enter_phase(i, Some(Phase::Parked), at),
+            NextMove::Fail { .. } | NextMove::Reject { .. } => self.enter_phase(i, None, at),
         }
     }
 
-    fn satisfy(&mut self, i: usize, at: Millis) {
-        self.go(i, None, at);
+    fn mark_done(&mut self, i: usize, at: Millis) {
+        self.enter_phase(i, None, at);
         if std::mem::replace(&mut self.cursors[i].done, true) {
             return;
         }
         for d in self.cursors[i].dependants.clone() {
             self.cursors[d].unmet = self.cursors[d].unmet.saturating_sub(1);
             if self.cursors[d].phase == Some(Phase::Planned) {
-                self.pend(d, at);
+                self.enter_waiting(d, at);
             }
         }
     }
@@ -275,8 +280,8 @@ impl<'a> Reader<'a> {
         if let Some(Span { from, until: Some(until) }) = ran
             && self.cursors[i].phase == Some(Phase::Prepare)
         {
-            self.go(i, Some(Phase::Agent), from);
-            self.go(i, Some(Phase::Collect), until);
+            self.enter_phase(i, Some(Phase::Agent), from);
+            self.enter_phase(i, Some(Phase::Collect), until);
         }
         if let Some(attempt) = self.times.units[i].attempts.iter_mut().rev().find(|a| a.n == n) {
             attempt.span.until = Some(at);
@@ -286,13 +291,13 @@ impl<'a> Reader<'a> {
 
     fn landing_to(&mut self, id: LandingId, phase: Phase, at: Millis) {
         // A unit that was cancelled meanwhile stays ended.
-        if let Some(i) = self.place(id).filter(|i| self.cursors[*i].phase.is_some()) {
-            self.go(i, Some(phase), at);
+        if let Some(i) = self.unit_of_landing(id).filter(|i| self.cursors[*i].phase.is_some()) {
+            self.enter_phase(i, Some(phase), at);
         }
     }
 
     /// The unit of an open landing.
-    fn place(&self, id: LandingId) -> Option<usize> {
+    fn unit_of_landing(&self, id: LandingId) -> Option<usize> {
         self.index.get(self.open.get(&id)?.source.as_ref()?.unit()?).copied()
     }
 
@@ -300,12 +305,12 @@ impl<'a> Reader<'a> {
         self.times.landings.extend(self.open.remove(&id));
     }
 
-    fn run_ends(&mut self, id: RunId, at: Millis, end: RunEnd<'a>) {
-        let open = |run: &&mut RunTold<'a>| run.run == id && run.end == RunEnd::Open;
+    fn run_ends(&mut self, id: RunId, at: Millis, end: VerificationEnd<'a>) {
+        let open = |run: &&mut VerificationEntry<'a>| run.run == id && run.end == VerificationEnd::Open;
         let Some(run) = self.times.runs.iter_mut().rfind(open) else { return };
         (run.span.until, run.end) = (Some(at), end);
         let (role, confirms, landings) = (run.role, run.confirms, run.landings.clone());
-        if let RunEnd::Answered(answer) = end {
+        if let VerificationEnd::Answered(answer) = end {
             match role {
                 VerifyRole::Before | VerifyRole::MovedGreen | VerifyRole::Baseline => self.green = Some(answer.summary),
                 VerifyRole::After => {
@@ -314,11 +319,11 @@ impl<'a> Reader<'a> {
                         self.open.entry(*id).and_modify(|open| open.after = Some(answer));
                     }
                 }
-                VerifyRole::AcceptBefore | VerifyRole::Extra | VerifyRole::Cold | VerifyRole::ColdSearch => {}
+                VerifyRole::AcceptBefore | VerifyRole::UnitChecks | VerifyRole::Cold | VerifyRole::ColdSearch => {}
             }
         }
         for id in landings {
-            if self.place(id).is_some_and(|i| self.cursors[i].phase == Some(Phase::Verify)) {
+            if self.unit_of_landing(id).is_some_and(|i| self.cursors[i].phase == Some(Phase::Verify)) {
                 self.landing_to(id, Phase::Land, at);
             }
         }
@@ -336,7 +341,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Counts the time since the mission was suspended as away, for everything that was open then.
-    fn back(&mut self, at: Millis) {
+    fn end_suspension(&mut self, at: Millis) {
         let Some(left) = self.left.take() else { return };
         self.times.away += at.saturating_sub(left);
         for (cursor, unit) in self.cursors.iter_mut().zip(&mut self.times.units) {
@@ -352,7 +357,7 @@ impl<'a> Reader<'a> {
 
     pub(in crate::domain::mission) fn close(mut self, now: Millis) -> Timeline<'a> {
         let end = self.times.span.until.unwrap_or(now.max(self.times.last));
-        self.back(end);
+        self.end_suspension(end);
         for i in 0..self.cursors.len() {
             if let Some(phase) = self.cursors[i].phase {
                 let passed = end.saturating_sub(self.cursors[i].since);

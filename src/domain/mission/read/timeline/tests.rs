@@ -60,7 +60,7 @@ fn starts(unit: &str, n: u32, at: Millis) -> (Millis, Record) {
 }
 
 fn ends(unit: &str, n: u32, at: Millis, ran: (Millis, Millis), next: NextMove) -> [(Millis, Record); 2] {
-    let mut report = Box::new(SessionReport::bare(ProcessEnd::Exited(0)));
+    let mut report = Box::new(SessionReport::from_end(ProcessEnd::Exited(0)));
     report.run.ran = Some(ran);
     let (session, unit, class) = (session(unit), id(unit), AttemptClass::Changed);
     [
@@ -129,7 +129,7 @@ fn of_unit<'t>(times: &'t Timeline<'_>, unit: &str) -> &'t UnitTimes {
 /// Phases that took time.
 fn shown(times: &Timeline<'_>, unit: &str) -> String {
     let phases = &of_unit(times, unit).phases;
-    let parts = phases.each().filter(|(_, time)| *time > 0).map(|(phase, time)| format!("{} {time}", phase.name()));
+    let parts = phases.iter().filter(|(_, time)| *time > 0).map(|(phase, time)| format!("{} {time}", phase.name()));
     parts.collect::<Vec<_>>().join(", ")
 }
 
@@ -162,7 +162,7 @@ fn each_moment_of_a_unit_belongs_to_one_phase() {
     );
     assert_eq!(of_unit(&times, "a").span, Span { from: 110, until: Some(550) });
     assert_eq!(shown(&times, "b"), "planned 441, waiting 9, prepare 440");
-    assert_eq!(times.verifying(1_000), 100);
+    assert_eq!(times.verifying_time(1_000), 100);
     assert_eq!(times.rounds[0].waves, [Span { from: 120, until: Some(551) }, Span { from: 551, until: None }]);
     for unit in &times.units {
         assert_eq!(unit.phases.total(), unit.span.length(1_000));

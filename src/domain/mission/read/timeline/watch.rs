@@ -21,21 +21,21 @@ pub struct Stopwatch(BTreeMap<Thing, Millis>);
 
 impl Stopwatch {
     /// Time from the record that opened what this one closes; absent for records that close nothing.
-    pub fn took(&mut self, at: Millis, record: &Record) -> Option<Millis> {
+    pub fn elapsed_since_open(&mut self, at: Millis, record: &Record) -> Option<Millis> {
         let opened = match record {
             Record::MissionStarted { .. } => Thing::Mission,
             Record::RoundOpened { round, .. } => Thing::Round(*round),
             Record::SessionStarted { session, .. } => Thing::Session(*session),
             Record::LandingStarted { landing, .. } => Thing::Landing(*landing),
             Record::VerifyStarted { run, .. } => Thing::Run(*run),
-            _ => return self.0.remove(&closed(record)?).map(|began| at.saturating_sub(began)),
+            _ => return self.0.remove(&closed_thing(record)?).map(|began| at.saturating_sub(began)),
         };
         self.0.insert(opened, at);
         None
     }
 }
 
-fn closed(record: &Record) -> Option<Thing> {
+fn closed_thing(record: &Record) -> Option<Thing> {
     Some(match record {
         Record::SessionEnded { session, .. } => Thing::Session(*session),
         Record::Verified { run, .. }
@@ -53,7 +53,7 @@ fn closed(record: &Record) -> Option<Thing> {
 }
 
 /// The phase of a unit that begins with a record, where one does.
-pub fn begins(record: &Record) -> Option<Phase> {
+pub fn starting_phase(record: &Record) -> Option<Phase> {
     let follows = |next: &NextMove| match next {
         NextMove::Queue { .. } => Some(Phase::Queue),
         NextMove::Retry { .. } => Some(Phase::Waiting),
@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn what_a_record_closes_is_timed_from_what_opened_it() {
         let mut watch = Stopwatch::default();
-        assert_eq!(watch.took(5, &Record::RoundOpened { round: 1, at: 5 }), None);
+        assert_eq!(watch.elapsed_since_open(5, &Record::RoundOpened { round: 1, at: 5 }), None);
         let failed = Record::StepFailed {
             run: None,
             landing: None,
@@ -92,10 +92,10 @@ mod tests {
             again_at: 9,
             setup: None,
         };
-        assert_eq!(watch.took(7, &failed), None, "no verification was open");
+        assert_eq!(watch.elapsed_since_open(7, &failed), None, "no verification was open");
         let closed = Record::RoundClosed { round: 1, at: 30, landed: 0, units: 0, objective: None };
-        assert_eq!(watch.took(30, &closed), Some(25));
-        assert_eq!(watch.took(40, &closed), None, "it is closed once");
-        assert_eq!(begins(&closed), None);
+        assert_eq!(watch.elapsed_since_open(30, &closed), Some(25));
+        assert_eq!(watch.elapsed_since_open(40, &closed), None, "it is closed once");
+        assert_eq!(starting_phase(&closed), None);
     }
 }

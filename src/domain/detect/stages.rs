@@ -1,9 +1,9 @@
 //! What a repository is made of, found by its files.
 
 use super::{build, java, node, perl, python, rust, script};
-use crate::domain::survey::files::Files;
-use crate::domain::survey::model::{Group, MOST_PLACES, Stage, Survey, within};
-use crate::domain::survey::places::{Place, below, folders, is_place};
+use crate::domain::detect::files::Files;
+use crate::domain::detect::model::{Detected, Group, MOST_PLACES, Stage, run_in_folder};
+use crate::domain::detect::places::{Place, folders, is_place, join_folder};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Files whose contents a survey reads, by name.
@@ -36,7 +36,7 @@ const TEST_FILES_READ: usize = 5;
 const TEST_FILES_READ_IN_ALL: usize = 60;
 
 /// The tracked files whose contents a survey reads: manifests where projects are looked for, and a few Python tests of each.
-pub fn wanted(paths: &BTreeSet<String>) -> Vec<String> {
+pub fn files_to_read(paths: &BTreeSet<String>) -> Vec<String> {
     let near = |path: &&String| {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         MANIFESTS.contains(&name) && is_place(folder)
@@ -53,7 +53,7 @@ pub fn wanted(paths: &BTreeSet<String>) -> Vec<String> {
 }
 
 /// Looks at the files of a repository.
-pub fn survey(files: &Files) -> Survey {
+pub fn detect_stages(files: &Files) -> Detected {
     let mut places: Vec<Place<'_>> = vec![Place { files, folder: "" }];
     places.extend(folders(files).into_iter().map(|folder| Place { files, folder }));
     let mut groups: Vec<Group> = Vec::new();
@@ -64,7 +64,7 @@ pub fn survey(files: &Files) -> Survey {
             let around = groups.iter().filter(|group| group.is_around(place.folder) && group.language == language);
             around.into_iter().any(|group| group.covers || deep && group.tests())
         };
-        let looks = [rust::look, python::look, node::look, build::go, java::look, perl::look];
+        let looks = [rust::detect, python::detect, node::detect, build::go, java::detect, perl::detect];
         let found = looks.into_iter().filter_map(|look| look(place));
         let mut found: Vec<Group> = found.filter(|group| !covered(group.language)).collect();
         if !(deep || found.iter().any(Group::tests) || covered("C") || covered("Make")) {
@@ -73,9 +73,9 @@ pub fn survey(files: &Files) -> Survey {
         groups.extend(found);
     }
     if !groups.iter().any(Group::tests) {
-        groups.extend(script::look(&places[0]));
+        groups.extend(script::detect(&places[0]));
     }
-    let mut survey = Survey { copy: files.local.clone(), ..Survey::default() };
+    let mut survey = Detected { copy: files.local.clone(), ..Detected::default() };
     if groups.len() > MOST_PLACES {
         let left = groups.split_off(MOST_PLACES);
         let names: Vec<String> = left.iter().map(Group::title).collect();
@@ -87,19 +87,19 @@ pub fn survey(files: &Files) -> Survey {
         survey.notes.extend(group.notes.iter().cloned());
         add_new(&mut survey.env, env_of(group.language).iter().copied());
         add_new(&mut survey.fingerprints, group.fingerprints.iter().copied());
-        survey.setups.extend(group.setup.clone().map(|setup| group.placed(setup)));
+        survey.setups.extend(group.setup.clone().map(|setup| group.setup_from_root(setup)));
         for part in &group.parts {
-            let name = unused(&survey.stages, group.stage_name(part, alone));
+            let name = unused_name(&survey.stages, group.stage_name(part, alone));
             survey.stages.push(Stage {
                 name,
-                run: within(&group.folder, &part.run),
-                reports: part.reports.iter().map(|glob| below(&group.folder, glob)).collect(),
+                run: run_in_folder(&group.folder, &part.run),
+                reports: part.reports.iter().map(|glob| join_folder(&group.folder, glob)).collect(),
                 why: format!("{} ({})", group.title(), part.why),
                 ..part.clone()
             });
         }
     }
-    survey.deciding = deciding(files, &survey.stages);
+    survey.deciding = deciding_files(files, &survey.stages);
     survey
 }
 
@@ -151,7 +151,7 @@ const JUDGING: [&str; 27] = [
     "vitest.config.ts",
 ];
 
-pub(super) fn deciding(files: &Files, stages: &[Stage]) -> Vec<String> {
+pub(super) fn deciding_files(files: &Files, stages: &[Stage]) -> Vec<String> {
     let pipelines = PIPELINES.iter().filter(|(folder, _)| files.paths.iter().any(|path| path.starts_with(folder)));
     let mut found: BTreeSet<String> = pipelines.map(|(_, glob)| (*glob).to_owned()).collect();
     found.extend(JUDGING.iter().filter(|name| files.paths.contains(**name)).map(|name| (*name).to_owned()));
@@ -194,7 +194,7 @@ pub fn starts_all_at_once(line: &str) -> bool {
 }
 
 /// Two folders may differ in characters a name cannot have.
-fn unused(stages: &[Stage], name: String) -> String {
+fn unused_name(stages: &[Stage], name: String) -> String {
     let taken = |name: &str| stages.iter().any(|stage| stage.name == name);
     let others = (2..102).map(|n| format!("{name}-{n}"));
     others.fold(name.clone(), |free, next| if taken(&free) { next } else { free })

@@ -36,11 +36,11 @@ pub fn of_pth<'t>(project: &'t Path, text: &'t str) -> impl Iterator<Item = Impo
 /// the search path (it is appended to `sys.meta_path`); others come first.
 pub fn of_loader(file: &str, text: &str) -> Vec<Import> {
     let finder = file.starts_with("__editable__") && file.ends_with("_finder.py");
-    let strings = strings(text);
+    let strings = quoted_strings(text);
     let mut found = Vec::new();
     for (at, string) in strings.iter().enumerate().filter(|(_, string)| string.starts_with('/')) {
         let module = at.checked_sub(1).and_then(|before| strings.get(before)).map(String::as_str);
-        found.push(match module.filter(|_| finder).and_then(|module| searched(module, Path::new(string))) {
+        found.push(match module.filter(|_| finder).and_then(|module| search_folder(module, Path::new(string))) {
             Some(folder) => Import::Searched(folder),
             None => Import::Fixed(PathBuf::from(string)),
         });
@@ -49,7 +49,7 @@ pub fn of_loader(file: &str, text: &str) -> Vec<Import> {
 }
 
 /// The folder that has to be searched for `module` to be found at `path`.
-fn searched(module: &str, path: &Path) -> Option<PathBuf> {
+fn search_folder(module: &str, path: &Path) -> Option<PathBuf> {
     let mut path = path.with_extension("");
     for part in module.rsplit('.') {
         if path.file_name()?.to_str()? != part || !path.pop() {
@@ -60,7 +60,7 @@ fn searched(module: &str, path: &Path) -> Option<PathBuf> {
 }
 
 /// Texts in quotes, as far as a generated file needs them told apart.
-fn strings(text: &str) -> Vec<String> {
+fn quoted_strings(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for line in text.lines() {
         let mut rest = line;
@@ -102,7 +102,7 @@ pub fn hidden_by(line: &str, folders: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
         if let [first, folder, ..] = words.as_slice()
             && first == "cd"
         {
-            at = normal(&at.join(folder));
+            at = normalize_path(&at.join(folder));
         }
         for value in words.iter().filter_map(|word| word.strip_prefix("PYTHONPATH=")) {
             if value.contains("$PYTHONPATH") || value.contains("${PYTHONPATH") {
@@ -111,7 +111,7 @@ pub fn hidden_by(line: &str, folders: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
             let given: BTreeSet<PathBuf> = value
                 .split(':')
                 .map(|part| part.strip_prefix("$PWD/").or_else(|| part.strip_prefix("$(pwd)/")).unwrap_or(part))
-                .map(|part| normal(&at.join(part)))
+                .map(|part| normalize_path(&at.join(part)))
                 .collect();
             missing.extend(folders.difference(&given).cloned());
         }
@@ -120,7 +120,7 @@ pub fn hidden_by(line: &str, folders: &BTreeSet<PathBuf>) -> Vec<PathBuf> {
 }
 
 /// A relative path without `.` and, where that is possible, `..`.
-fn normal(path: &Path) -> PathBuf {
+fn normalize_path(path: &Path) -> PathBuf {
     let mut parts = PathBuf::new();
     for part in path.components() {
         match part {

@@ -13,7 +13,7 @@ pub fn backlog(objective: Option<&str>, lines: &[&str]) -> String {
             let line = one_line(objective).replace(char::is_control, "");
             let title: String = line.trim_start_matches(['#', ' ']).chars().take(TITLE).collect();
             let title = if title.chars().any(char::is_alphanumeric) { title.trim() } else { "The objective" };
-            format!("## {title}\n- id: first-objective\n- priority: high\n\n{}\n", quoted(objective))
+            format!("## {title}\n- id: first-objective\n- priority: high\n\n{}\n", quote(objective))
         }
         None => format!(
             "## Write down how this project is verified\n- id: write-down-the-checks\n- files: CONTRIBUTING.md\n\n\
@@ -40,7 +40,7 @@ Good units are small, say what is to be true afterwards, and name the files they
 ";
 
 /// The text as a quotation, so that no line of it is read as a heading or a key.
-fn quoted(text: &str) -> String {
+fn quote(text: &str) -> String {
     let line = |line: &str| format!("> {}\n", line.replace(char::is_control, ""));
     text.trim().lines().map(line).collect()
 }
@@ -49,7 +49,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::domain::backlog::parse;
-    use crate::domain::plan::unsupported::unsupported;
+    use crate::domain::plan::unsupported::find_unsupported;
 
     #[test]
     fn samples_are_backlogs_with_one_unit() {
@@ -58,7 +58,11 @@ mod tests {
             let text = backlog(objective, &["python3 -m pytest -v", "a\n## b"]);
             let backlog = parse(&text).expect(&text);
             assert_eq!(backlog.units.len(), 1, "{text}");
-            assert_eq!((backlog.units[0].run.as_deref(), unsupported(&backlog.units)), (None, Vec::new()), "{text}");
+            assert_eq!(
+                (backlog.units[0].run.as_deref(), find_unsupported(&backlog.units)),
+                (None, Vec::new()),
+                "{text}"
+            );
         }
         let text = backlog(None, &["make test"]);
         assert!(parse(&text).expect("a backlog").units[0].description.contains("make test"));

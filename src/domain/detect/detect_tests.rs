@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 
 fn files(texts: &[(&str, &str)]) -> Files {
     let paths: BTreeSet<String> = texts.iter().map(|(path, _)| (*path).to_owned()).collect();
-    let read = wanted(&paths);
+    let read = files_to_read(&paths);
     let texts = texts.iter().filter(|(path, _)| read.iter().any(|p| p == path));
     Files { texts: texts.map(|(p, t)| ((*p).to_owned(), (*t).to_owned())).collect(), paths, ..Files::default() }
 }
 
 fn shown(texts: &[(&str, &str)]) -> String {
-    let survey = survey(&files(texts));
+    let survey = detect_stages(&files(texts));
     let mut out = format!("{}\n", survey.found.join(", "));
     for setup in &survey.setups {
         out.push_str(&format!("setup {} {:?}\n", setup.run, setup.inputs));
@@ -238,7 +238,7 @@ fn python_groups_are_named_where_they_are_not_installed_by_default() {
             types [types mypy] uv run --group typing mypy .
         "#]],
     );
-    let survey = survey(&files(&[("uv.lock", ""), ("pyproject.toml", manifest), ("tests/test_a.py", "")]));
+    let survey = detect_stages(&files(&[("uv.lock", ""), ("pyproject.toml", manifest), ("tests/test_a.py", "")]));
     let lint = survey.stages.iter().find(|stage| stage.name == "lint").unwrap();
     assert_eq!(lint.needs.last(), Some(&Need::Dependency("ruff", "uv add --dev ruff")));
 }
@@ -257,7 +257,7 @@ fn lines_that_start_all_compilers_at_once_are_found() {
 
 #[test]
 fn what_decides_is_named() {
-    let found = survey(&files(&[
+    let found = detect_stages(&files(&[
         ("package.json", "{\"scripts\": {\"test\": \"node --test ./tests/all.js && tsc\"}}"),
         ("tests/all.js", ""),
         (".github/workflows/ci.yml", ""),
@@ -400,7 +400,7 @@ fn several_languages_are_all_proposed_and_folders_are_quoted() {
     "#]],
     );
     let twins = [("a b/go.mod", ""), ("a-b/go.mod", "")];
-    let names: Vec<String> = survey(&files(&twins)).stages.into_iter().map(|stage| stage.name).collect();
+    let names: Vec<String> = detect_stages(&files(&twins)).stages.into_iter().map(|stage| stage.name).collect();
     assert_eq!(names, ["a-b-tests", "a-b-vet", "a-b-tests-2", "a-b-vet-2"]);
     let many: Vec<(String, &str)> = (0..12).map(|n| (format!("m{n:02}/go.mod"), "")).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|(path, text)| (path.as_str(), *text)).collect();
@@ -419,7 +419,7 @@ fn p12_no_text_of_a_repository_becomes_part_of_a_line() {
         ("Cargo.toml", evil),
         ("go.mod", evil),
     ];
-    let survey = survey(&files(&texts));
+    let survey = detect_stages(&files(&texts));
     assert!(
         survey.stages.len() > 4 && survey.stages.iter().all(|s| !s.run.contains("EVIL") && !s.name.contains("EVIL"))
     );

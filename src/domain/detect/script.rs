@@ -1,7 +1,7 @@
 //! A script that tests, at a usual place; only where nothing else is found that tests.
 
 use super::{Group, Need, Stage};
-use crate::domain::survey::places::Place;
+use crate::domain::detect::places::Place;
 use crate::domain::verify::key::StageKind;
 
 /// Where such a script lies, the likeliest first.
@@ -46,9 +46,9 @@ const INTERPRETERS: [(&str, &str); 6] = [
     ("sh", "apt-get install dash"),
 ];
 
-pub(super) fn look(place: &Place<'_>) -> Option<Group> {
+pub(super) fn detect(place: &Place<'_>) -> Option<Group> {
     let (name, run, needs) = NAMES.iter().find_map(|name| {
-        let (run, needs) = start(place, name)?;
+        let (run, needs) = start_command(place, name)?;
         Some((*name, run, needs))
     })?;
     let mut group = Group::new("Script", place);
@@ -61,8 +61,8 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
 }
 
 /// The line that starts a script of the repository; nothing where it is no script, or of an interpreter that is not known.
-fn start(place: &Place<'_>, name: &str) -> Option<(String, Vec<Need>)> {
-    if !place.has(name) {
+fn start_command(place: &Place<'_>, name: &str) -> Option<(String, Vec<Need>)> {
+    if !place.has_file(name) {
         return None;
     }
     if place.files.executable.contains(name) {

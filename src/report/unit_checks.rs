@@ -2,16 +2,17 @@
 //! attempts.
 
 use super::View;
-use super::words::{short, span, word};
-use crate::domain::mission::timeline::{Answer, RunTold, Timeline};
+use super::words::{span, to_one_line, word};
+use crate::domain::mission::timeline::{Answer, Timeline, VerificationEntry};
 use crate::domain::mission::{Attempt, Unit, VerifyRole};
 use crate::domain::values::RunId;
 use serde_json::{Value, json};
 
 /// Verifications of landings of a unit, oldest first, each with the attempt that was to land.
-fn of_unit<'t, 'a>(timeline: &'t Timeline<'a>, unit: &Unit) -> Vec<(u32, &'t RunTold<'a>, Answer<'a>)> {
-    let attempt =
-        |run: &RunTold<'_>| run.landings.iter().find_map(|id| timeline.landing(*id)?.attempt_of(&unit.spec.id));
+fn of_unit<'t, 'a>(timeline: &'t Timeline<'a>, unit: &Unit) -> Vec<(u32, &'t VerificationEntry<'a>, Answer<'a>)> {
+    let attempt = |run: &VerificationEntry<'_>| {
+        run.landings.iter().find_map(|id| timeline.landing(*id)?.attempt_of(&unit.spec.id))
+    };
     timeline.answers().filter_map(|(run, answer)| Some((attempt(run)?, run, answer))).collect()
 }
 
@@ -24,15 +25,15 @@ pub fn verifications(view: &View<'_>, unit: &Unit, n: Option<u32>) -> Vec<RunId>
 }
 
 /// Runs of the unit's own lines at its landings.
-fn own_lines<T>(view: &View<'_>, unit: &Unit, show: impl Fn(u32, &RunTold<'_>, Answer<'_>) -> T) -> Vec<T> {
+fn own_lines<T>(view: &View<'_>, unit: &Unit, show: impl Fn(u32, &VerificationEntry<'_>, Answer<'_>) -> T) -> Vec<T> {
     let timeline = view.timeline();
     let mut runs = of_unit(&timeline, unit);
-    runs.retain(|(_, run, _)| matches!(run.role, VerifyRole::AcceptBefore | VerifyRole::Extra));
+    runs.retain(|(_, run, _)| matches!(run.role, VerifyRole::AcceptBefore | VerifyRole::UnitChecks));
     runs.into_iter().map(|(attempt, run, answer)| show(attempt, run, answer)).collect()
 }
 
 /// What is run in a role, and on what.
-fn what(role: VerifyRole, unit: &Unit) -> String {
+fn describe_check(role: VerifyRole, unit: &Unit) -> String {
     if role == VerifyRole::AcceptBefore {
         return "accept on green".to_owned();
     }
@@ -45,7 +46,7 @@ fn what(role: VerifyRole, unit: &Unit) -> String {
 pub fn landings_text(view: &View<'_>, unit: &Unit) -> Vec<String> {
     own_lines(view, unit, |attempt, run, answer| {
         let reused = if answer.reused { ", known before" } else { "" };
-        let (what, outcome, key) = (what(run.role, unit), word(&answer.summary.outcome), &answer.key.0);
+        let (what, outcome, key) = (describe_check(run.role, unit), word(&answer.summary.outcome), &answer.key.0);
         let key = key.get(..12).unwrap_or(key);
         format!("attempt {attempt}: {what}: {outcome} (verification {}{reused}, snapshot {key})", run.run)
     })
@@ -69,9 +70,9 @@ pub fn landings_json(view: &View<'_>, unit: &Unit) -> Value {
 
 /// What was run in the workspace of an attempt before it queued, and how it went.
 pub fn quick_text(attempt: &Attempt) -> Option<String> {
-    let quick = attempt.quick()?;
+    let quick = attempt.quick_result()?;
     let took = span(quick.ran.1.saturating_sub(quick.ran.0));
     let twice = if quick.confirmed { ", run twice" } else { "" };
-    let why = quick.note.lines().next().map(|line| format!(": {}", short(line, 200))).unwrap_or_default();
+    let why = quick.note.lines().next().map(|line| format!(": {}", to_one_line(line, 200))).unwrap_or_default();
     Some(format!("{} in {took}{twice}{why}", word(&quick.end)))
 }

@@ -45,7 +45,7 @@ impl Fault {
     }
 
     /// What it means that the gate let it through.
-    pub fn blame(&self) -> String {
+    pub fn describe_miss(&self) -> String {
         match self {
             Self::Deleted(path) => format!(
                 "your verification does not notice a deleted test file ({path}): let it print per-test results, so that \
@@ -82,7 +82,7 @@ pub fn is_test(path: &str) -> bool {
 }
 
 /// Tracked test files that results name: by path, by file name, or by what the file's name means as a suite or test.
-pub fn reported<'t>(paths: &BTreeSet<String>, tests: impl IntoIterator<Item = &'t TestResult>) -> Vec<String> {
+pub fn reported_files<'t>(paths: &BTreeSet<String>, tests: impl IntoIterator<Item = &'t TestResult>) -> Vec<String> {
     let mut words: BTreeSet<String> = BTreeSet::new();
     for test in tests.into_iter().take(TESTS_LOOKED_AT) {
         for text in [&test.suite, &test.name] {
@@ -112,7 +112,7 @@ fn stem_of(word: &str) -> &str {
 }
 
 /// Whether a test file holds one of these tests, by its name in the text.
-pub fn holds<'t>(text: &str, tests: impl IntoIterator<Item = &'t TestResult>) -> bool {
+pub fn holds_test<'t>(text: &str, tests: impl IntoIterator<Item = &'t TestResult>) -> bool {
     tests.into_iter().take(TESTS_LOOKED_AT).any(|test| {
         let last = test.name.rsplit([':', ' ', '>', '/', '.']).find(|word| !word.is_empty()).unwrap_or_default();
         let names = [test.name.trim(), last];
@@ -131,7 +131,7 @@ pub struct Candidates {
 }
 
 /// The test files to try. `reported` are tracked files that the run's results name.
-pub fn candidates(paths: &BTreeSet<String>, reported: &[String]) -> Candidates {
+pub fn find_candidates(paths: &BTreeSet<String>, reported: &[String]) -> Candidates {
     // A file named like a test is surer than one that only stands among tests.
     if let Some(known) = reported.iter().find(|path| paths.contains(*path) && is_test(path)) {
         return Candidates { paths: vec![known.clone()], sure: true };
@@ -188,22 +188,22 @@ mod tests {
     fn a_reported_test_file_is_enough_and_documents_stay() {
         let tree =
             paths(&["README.md", "app.py", "tests/test_a.py", "tests/test_b.py", "tests/test_c.py", "tests/test_d.py"]);
-        let found = candidates(&tree, &["gone_test.py".to_owned(), "tests/test_b.py".to_owned()]);
+        let found = find_candidates(&tree, &["gone_test.py".to_owned(), "tests/test_b.py".to_owned()]);
         assert_eq!(found, Candidates { paths: vec!["tests/test_b.py".to_owned()], sure: true });
-        let found = candidates(&tree, &[]);
+        let found = find_candidates(&tree, &[]);
         assert_eq!((found.paths, found.sure), (["a", "c", "d"].map(|n| format!("tests/test_{n}.py")).to_vec(), false));
         assert_eq!(sources_broken(&tree), Some(Fault::AllBroken(vec!["app.py".to_owned()])));
         let readme = Fault::AllBroken(vec!["README.md".to_owned()]);
         assert_eq!(sources_broken(&paths(&["README.md", "BACKLOG.md"])), Some(readme));
         assert_eq!(sources_broken(&paths(&["BACKLOG.md"])), None);
-        assert_eq!(candidates(&paths(&["BACKLOG.md"]), &[]), Candidates::default());
+        assert_eq!(find_candidates(&paths(&["BACKLOG.md"]), &[]), Candidates::default());
     }
 
     #[test]
     fn a_test_is_found_in_the_text_of_its_file() {
         let test = |name: &str| TestResult::new("demo", name, TestStatus::Passed);
-        assert!(holds("func TestParse(t *testing.T)", &[test("TestParse")]));
-        assert!(holds("test('adds two numbers', …)", &[test("adds two numbers")]));
-        assert!(!holds("func TestOther(t *testing.T)", &[test("TestParse"), test("t")]));
+        assert!(holds_test("func TestParse(t *testing.T)", &[test("TestParse")]));
+        assert!(holds_test("test('adds two numbers', …)", &[test("adds two numbers")]));
+        assert!(!holds_test("func TestOther(t *testing.T)", &[test("TestParse"), test("t")]));
     }
 }

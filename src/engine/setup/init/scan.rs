@@ -7,9 +7,9 @@ use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::machine;
 use crate::config::propose::AgentLine;
+use crate::domain::detect::agents::{AGENTS, Agent, find_agent};
+use crate::domain::detect::{Files, Need, files_to_read};
 use crate::domain::handoff::PromptMode;
-use crate::domain::survey::agents::{AGENTS, Agent, known};
-use crate::domain::survey::{Files, Need, wanted};
 use crate::domain::values::CommitId;
 use crate::engine::setup::scratch::modes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,12 +24,12 @@ const LOCAL: [&str; 1] = [".env"];
 ///
 /// # Errors
 /// [`GitError`] when git fails.
-pub async fn files(source: &Git, facts: &SourceFacts, commit: &CommitId) -> Result<Files, GitError> {
+pub async fn list_files(source: &Git, facts: &SourceFacts, commit: &CommitId) -> Result<Files, GitError> {
     let modes = modes(source, commit.as_str()).await?;
     let executable = modes.iter().filter(|(_, mode)| *mode == "100755").map(|(path, _)| path.clone()).collect();
     let paths: BTreeSet<String> = modes.into_keys().collect();
     let mut texts = BTreeMap::new();
-    for path in wanted(&paths) {
+    for path in files_to_read(&paths) {
         if let Some(bytes) = source.read_file(commit, &path).await? {
             texts.insert(path, String::from_utf8_lossy(&bytes).into_owned());
         }
@@ -60,16 +60,16 @@ impl<'a> Programs<'a> {
     }
 
     /// Whether a program is there.
-    pub fn has(&self, program: &str) -> bool {
+    pub fn has_program(&self, program: &str) -> bool {
         machine::find_program(program, self.env.var("PATH").unwrap_or(OsStr::new("")), self.cwd).is_some()
     }
 
     /// The first of these that is not there.
-    pub async fn lacking(&mut self, needs: &[Need]) -> Option<Need> {
+    pub async fn find_missing(&mut self, needs: &[Need]) -> Option<Need> {
         for need in needs {
             let there = match need {
-                Need::Program(program, _) => self.has(program),
-                Need::PythonModule(module, _) => self.module(module).await,
+                Need::Program(program, _) => self.has_program(program),
+                Need::PythonModule(module, _) => self.has_python_module(module).await,
                 Need::Dependency(..) => false,
             };
             if !there {
@@ -81,7 +81,7 @@ impl<'a> Programs<'a> {
 
     /// Whether a shell line works in the environment that verifications get with these variables; away from the repository,
     /// where it could leave something.
-    pub async fn answers(&self, line: &str, names: &[String]) -> bool {
+    pub async fn can_run_line(&self, line: &str, names: &[String]) -> bool {
         let mut ask = CommandLine::new("sh").args(["-c", line]).cwd("/").env_clear();
         for (name, value) in self.env.vars().filter(|(name, _)| name.to_str().is_some_and(|n| allowed(n, names))) {
             ask = ask.env(name, value);
@@ -89,7 +89,7 @@ impl<'a> Programs<'a> {
         ask.deadline(Duration::from_secs(20)).run(&ChildGuard::none()).await.is_ok_and(|output| output.success())
     }
 
-    async fn module(&mut self, module: &'static str) -> bool {
+    async fn has_python_module(&mut self, module: &'static str) -> bool {
         if let Some(known) = self.modules.get(module) {
             return *known;
         }
@@ -104,7 +104,7 @@ impl<'a> Programs<'a> {
 }
 
 /// The agents to write, and what a person should know of them. `wish` is the name of a known one or a command line.
-pub fn agents(wish: Option<&str>, programs: &Programs<'_>) -> (Vec<AgentLine>, Vec<String>) {
+pub fn choose_agents(wish: Option<&str>, programs: &Programs<'_>) -> (Vec<AgentLine>, Vec<String>) {
     let line = |agent: &Agent| {
         let set = |name: &&&str| programs.env.var(name).is_some();
         AgentLine {
@@ -116,14 +116,14 @@ pub fn agents(wish: Option<&str>, programs: &Programs<'_>) -> (Vec<AgentLine>, V
         }
     };
     let Some(wish) = wish else {
-        return (AGENTS.iter().filter(|agent| programs.has(agent.name)).map(line).collect(), Vec::new());
+        return (AGENTS.iter().filter(|agent| programs.has_program(agent.name)).map(line).collect(), Vec::new());
     };
-    let Some(agent) = known(wish.trim()) else {
+    let Some(agent) = find_agent(wish.trim()) else {
         let (command, allows) = (wish.to_owned(), String::new());
         let own = AgentLine { command, prompt: PromptMode::Stdin, env: Vec::new(), allows, off: false };
         return (vec![own], Vec::new());
     };
-    let missing = (!programs.has(agent.name))
+    let missing = (!programs.has_program(agent.name))
         .then(|| format!("the agent {} is not on the PATH; install it: `{}`", agent.name, agent.install));
     (vec![line(agent)], missing.into_iter().collect())
 }

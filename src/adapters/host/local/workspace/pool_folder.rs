@@ -22,14 +22,14 @@ const STEADY: [u64; 8] =
 
 /// The opened folder of a pool.
 #[derive(Debug)]
-pub(super) struct Ground {
+pub(super) struct PoolFolder {
     root: PathBuf,
     known: Mutex<Identity>,
     /// Whether inodes tell folders apart here.
     pub(super) steady: bool,
 }
 
-impl Ground {
+impl PoolFolder {
     /// Opens the folder of a pool, made when absent. The way to it may have links, which are a person's; the folder itself, and
     /// that of a pool it lies in, may not be one.
     pub(super) fn open(root: &Path) -> io::Result<Self> {

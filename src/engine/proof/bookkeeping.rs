@@ -4,49 +4,49 @@ use super::case::{Case, Checked};
 use crate::domain::backlog::ItemState;
 use crate::domain::mission::{Landing, State, UnitState};
 use crate::domain::values::Tip;
-use crate::engine::tasks::bookkeeping::compose;
+use crate::engine::tasks::bookkeeping::compose_files;
 use crate::report::claims::Findings;
 use std::collections::BTreeSet;
 
 /// Checks the landing of books, in the state before it is folded.
-pub(super) async fn written(case: &mut Case<'_>, state: &State, open: &Landing, candidate: &Tip) -> Checked {
+pub(super) async fn check_landing(case: &mut Case<'_>, state: &State, open: &Landing, candidate: &Tip) -> Checked {
     let mut found = Findings::default();
-    let Some(books) = &state.books else {
-        case.claim("progress: what was written", Findings::only("no record says what it was"));
+    let Some(books) = &state.bookkeeping else {
+        case.add_claim("progress: what was written", Findings::from_broken("no record says what it was"));
         return Ok(());
     };
     let there = [&open.onto.commit, &candidate.commit];
     for commit in there {
         if case.git.resolve(commit.as_str()).await?.is_none() {
-            found.unknown(format!("{} does not exist any more", commit.short()));
+            found.add_unknown(format!("{} does not exist any more", commit.short_id()));
         }
     }
     if found.is_empty() {
-        let again = compose(&case.git, case.mission(), &open.onto.commit, books).await?;
+        let again = compose_files(&case.git, case.mission(), &open.onto.commit, books).await?;
         let changed: BTreeSet<String> =
             case.git.differing(&open.onto.commit, &candidate.commit).await?.into_iter().collect();
         if changed != again.files.iter().map(|(path, ..)| (*path).to_owned()).collect() {
-            found.broken("the commit changes other files");
+            found.add_broken("the commit changes other files");
         }
         for (path, _, text) in &again.files {
             if case.git.read_file(&candidate.commit, path).await?.as_deref() != Some(text.as_bytes()) {
-                found.broken(format!("the commit has another {path}"));
+                found.add_broken(format!("the commit has another {path}"));
             }
         }
     }
     let done = ItemState::Done.word();
     for mark in books.marks.iter().filter(|mark| mark.status.starts_with(done)) {
         if state.unit(&mark.unit).is_none_or(|unit| unit.state != UnitState::Landed) {
-            found.broken(format!("{} is marked {done} and has not landed", mark.unit));
+            found.add_broken(format!("{} is marked {done} and has not landed", mark.unit));
         }
     }
     for told in &books.session.units {
         let landed = state.unit(&told.unit).and_then(|unit| unit.landed.as_ref()).map(|tip| &tip.commit);
         if told.state == UnitState::Landed && landed != told.commit.as_ref() {
-            found.broken(format!("{} is told to have landed elsewhere", told.unit));
+            found.add_broken(format!("{} is told to have landed elsewhere", told.unit));
         }
     }
     let what = format!("progress of round {}: marks and session are what the records say", books.round);
-    case.claim(what, found);
+    case.add_claim(what, found);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Build output that may stay from one verification to the next, by the tools of the proposed stages.
 
 use super::Stage;
-use super::detect::add_new;
+use super::stages::add_new;
 
 /// What a stage's line names, and the folders its tools fill.
 const OUTPUT: [(&str, &[&str]); 12] = [
@@ -20,7 +20,7 @@ const OUTPUT: [(&str, &[&str]); 12] = [
 ];
 
 /// Globs of these folders, where each is named once; a stage that works in a folder below finds them anywhere.
-pub fn kept<'a>(stages: impl IntoIterator<Item = &'a Stage>) -> Vec<String> {
+pub fn kept_globs<'a>(stages: impl IntoIterator<Item = &'a Stage>) -> Vec<String> {
     let mut found = Vec::new();
     for stage in stages {
         let below = if stage.run.starts_with("cd ") { "**/" } else { "" };
@@ -48,9 +48,9 @@ mod tests {
             why: String::new(),
         };
         let stages = ["cargo test", "cargo clippy", "cd ./a && npm test", "make test"].map(stage);
-        let found = kept(&stages);
+        let found = kept_globs(&stages);
         assert_eq!(found, ["target", "**/node_modules/.cache"]);
         assert!(Globs::new(&found).unwrap().matches("a/node_modules/.cache/x"));
-        assert!(kept(&[]).is_empty());
+        assert!(kept_globs(&[]).is_empty());
     }
 }

@@ -9,12 +9,12 @@ use crate::domain::mission::{Record, State, Unit};
 use crate::domain::values::{MissionId, RunId, UnitId};
 use crate::engine::context::project::Project;
 use crate::engine::inspect::history::History;
-use crate::engine::inspect::views::Look;
+use crate::engine::inspect::views::MissionStatus;
 use crate::engine::inspect::{history, views};
 use crate::engine::proof::audit as checks;
-use crate::report::account::{contradiction, missing};
-use crate::report::evidence;
-use crate::report::text::plain;
+use crate::report::account::{describe_contradiction, find_missing};
+use crate::report::text::sanitize;
+use crate::report::unit_checks;
 use crate::report::{
     Left, View, lines, markdown, mission as reports, mission_json, prometheus, status as states, units as tables,
 };
@@ -30,43 +30,43 @@ pub(super) fn named(mission: Option<&str>) -> Result<Option<MissionId>, CliError
     mission.map_err(|error| CliError::usage(error.to_string(), "`mc mission list` names them"))
 }
 
-async fn look(context: &Context, mission: Option<&str>) -> Result<(Project, Look), CliError> {
+async fn read_status(context: &Context, mission: Option<&str>) -> Result<(Project, MissionStatus), CliError> {
     let mission = named(mission)?;
     let project = context.project().await?;
-    let look = views::look(&project, mission.as_ref()).await?;
+    let look = views::read_status(&project, mission.as_ref()).await?;
     Ok((project, look))
 }
 
 pub(super) async fn status(context: &Context, mission: Option<&str>) -> Result<u8, CliError> {
-    let (project, look) = look(context, mission).await?;
+    let (project, look) = read_status(context, mission).await?;
     let view = look.view();
     if context.global.json {
-        output::json(&states::json(view.as_ref(), &look.green));
+        output::write_json(&states::json(view.as_ref(), &look.green));
     } else {
         // Where green is what the journal last made of it, there is nothing to find.
         let stands = look.green.tip.as_ref().map(|tip| &tip.commit);
         if let Some(view) = view.as_ref().filter(|v| v.state.green().map(|green| &green.tip.commit) != stands) {
-            let missing = missing(view, &views::landed_units(&project, &look.green).await?);
-            if let Some(wrong) = contradiction(&missing, &look.green) {
-                output::line(&format!("WRONG: {wrong}"));
+            let missing = find_missing(view, &views::landed_units(&project, &look.green).await?);
+            if let Some(wrong) = describe_contradiction(&missing, &look.green) {
+                output::write_line(&format!("WRONG: {wrong}"));
             }
         }
-        output::put(&states::text(view.as_ref(), &look.green));
+        output::write_text(&states::text(view.as_ref(), &look.green));
     }
     Ok(0)
 }
 
 pub(super) async fn metrics(context: &Context) -> Result<u8, CliError> {
-    let (project, look) = look(context, None).await?;
-    output::put(&prometheus::text(look.view().as_ref(), &views::repository_name(&project)));
+    let (project, look) = read_status(context, None).await?;
+    output::write_text(&prometheus::text(look.view().as_ref(), &views::repository_name(&project)));
     Ok(0)
 }
 
-pub(super) async fn missions(context: &Context) -> Result<u8, CliError> {
+pub(super) async fn list_missions(context: &Context) -> Result<u8, CliError> {
     let project = context.project().await?;
     let rows = project.store()?.map_or(Ok(Vec::new()), |store| history::all(&store))?;
     // The newest mission is the one something can be done about, and the only one that may be unfinished.
-    let newest = views::look(&project, None).await?;
+    let newest = views::read_status(&project, None).await?;
     let view = |history: &'_ History| match newest.view() {
         Some(view) if view.state.mission == history.mission => states::brief(&view),
         _ => states::brief(&View {
@@ -80,45 +80,45 @@ pub(super) async fn missions(context: &Context) -> Result<u8, CliError> {
     let (lines, bodies): (Vec<_>, Vec<_>) = rows.iter().map(view).unzip();
     let tell = || {
         if rows.is_empty() {
-            output::line("no mission yet in this repository");
+            output::write_line("no mission yet in this repository");
         }
         for line in &lines {
-            output::line(line);
+            output::write_line(line);
         }
-        output::line(&format!("next: {}", newest.next()))
+        output::write_line(&format!("next: {}", newest.next_command()))
     };
     context.show(|| json!({"schema": 1, "missions": bodies}), tell)
 }
 
-fn view(look: &Look) -> Result<View<'_>, CliError> {
+fn view(look: &MissionStatus) -> Result<View<'_>, CliError> {
     look.view().ok_or_else(no_mission)
 }
 
 pub(super) async fn units(context: &Context) -> Result<u8, CliError> {
-    let (_, look) = look(context, None).await?;
+    let (_, look) = read_status(context, None).await?;
     let view = view(&look)?;
     let next = || format!("next: {}\n", states::next_action(&view, &look.green));
-    context.show(|| tables::table_json(view.state), || output::put(&(tables::table(&view) + &next())))
+    context.show(|| tables::table_json(view.state), || output::write_text(&(tables::table(&view) + &next())))
 }
 
 /// The newest mission that has a unit; said where that is not the newest of all.
-pub(super) async fn look_for(context: &Context, unit: &str) -> Result<(Project, Look), CliError> {
+pub(super) async fn read_status_of(context: &Context, unit: &str) -> Result<(Project, MissionStatus), CliError> {
     let project = context.project().await?;
-    let look = views::look_for(&project, unit).await?;
-    let missions = project.store()?.map_or(Ok(Vec::new()), |store| history::missions(&store))?;
+    let look = views::read_status_of(&project, unit).await?;
+    let missions = project.store()?.map_or(Ok(Vec::new()), |store| history::list_missions(&store))?;
     if let Some(found) = look.history.as_ref().map(|history| &history.mission)
         && missions.last() != Some(found)
     {
-        output::note(&format!("note: {} is of mission {found}, the newest that has it", plain(unit)));
+        output::write_note(&format!("note: {} is of mission {found}, the newest that has it", sanitize(unit)));
     }
     Ok((project, look))
 }
 
 pub(super) async fn unit(context: &Context, unit: &str) -> Result<u8, CliError> {
-    let (_, look) = look_for(context, unit).await?;
+    let (_, look) = read_status_of(context, unit).await?;
     let view = view(&look)?;
     let found = find(view.state, unit)?;
-    context.show(|| tables::show_json(&view, found), || output::put(&tables::show(&view, found)))
+    context.show(|| tables::show_json(&view, found), || output::write_text(&tables::show(&view, found)))
 }
 
 /// The unit that a person names.
@@ -133,7 +133,7 @@ pub(super) fn no_attempt(id: &UnitId, attempt: Option<u32>) -> CliError {
 }
 
 pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> Result<u8, CliError> {
-    let (project, look) = look_for(context, unit).await?;
+    let (project, look) = read_status_of(context, unit).await?;
     let view = view(&look)?;
     let found = find(view.state, unit)?;
     let id = &found.spec.id;
@@ -145,20 +145,24 @@ pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> 
     if context.global.json {
         let text = |bytes: Option<Vec<u8>>| bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let (mission, n, log, errors) = (view.state.mission.as_str(), wanted.n, text(log), text(errors));
-        output::json(&json!({"schema": 1, "mission": mission, "unit": id, "attempt": n, "path": path, "log": log,
-            "errors_path": errors_path, "errors": errors}));
+        output::write_json(
+            &json!({"schema": 1, "mission": mission, "unit": id, "attempt": n, "path": path, "log": log,
+            "errors_path": errors_path, "errors": errors}),
+        );
         return Ok(0);
     }
     let missing = log.is_none();
     match (log.unwrap_or_default(), errors.unwrap_or_default()) {
-        _ if missing => output::note(&format!("attempt {} of {id} has no output at {}", wanted.n, path.display())),
+        _ if missing => {
+            output::write_note(&format!("attempt {} of {id} has no output at {}", wanted.n, path.display()))
+        }
         (log, errors) if log.is_empty() && errors.is_empty() => {
-            output::note(&format!("attempt {} of {id} has printed nothing ({})", wanted.n, path.display()));
+            output::write_note(&format!("attempt {} of {id} has printed nothing ({})", wanted.n, path.display()));
         }
         (log, errors) => {
             let open = print_log(&log);
             if open && !log.is_empty() && !errors.is_empty() {
-                output::note(&format!("== {id}: attempt {}: standard error", wanted.n));
+                output::write_note(&format!("== {id}: attempt {}: standard error", wanted.n));
             }
             let _ = open && print_log(&errors);
         }
@@ -168,19 +172,19 @@ pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> 
 
 /// Prints what a program printed; to a pipe or file it goes as it is. Whether anybody still reads it.
 fn print_log(bytes: &[u8]) -> bool {
-    match output::terminal() {
-        false => output::put_bytes(bytes),
-        true => String::from_utf8_lossy(bytes).lines().all(|line| output::line(&plain(line))),
+    match output::is_terminal() {
+        false => output::write_bytes(bytes),
+        true => String::from_utf8_lossy(bytes).lines().all(|line| output::write_line(&sanitize(line))),
     }
 }
 
 /// The whole output of the stages that were run on the change of a unit.
 pub(super) async fn verification(context: &Context, unit: &str, attempt: Option<u32>) -> Result<u8, CliError> {
-    let (project, look) = look_for(context, unit).await?;
+    let (project, look) = read_status_of(context, unit).await?;
     let view = view(&look)?;
     let found = find(view.state, unit)?;
     let (id, mission) = (&found.spec.id, &view.state.mission);
-    let mut runs = evidence::verifications(&view, found, attempt);
+    let mut runs = unit_checks::verifications(&view, found, attempt);
     if attempt.is_none() {
         runs = runs.split_off(runs.len().saturating_sub(1));
     }
@@ -193,16 +197,16 @@ pub(super) async fn verification(context: &Context, unit: &str, attempt: Option<
     if context.global.json {
         let log = |(run, nth, path, bytes): &(RunId, usize, std::path::PathBuf, Vec<u8>)| json!({"verification": run, "stage": nth + 1, "path": path, "log": String::from_utf8_lossy(bytes)});
         let logs: Vec<_> = shown.iter().map(log).collect();
-        output::json(&json!({"schema": 1, "mission": mission, "unit": id, "verifications": logs}));
+        output::write_json(&json!({"schema": 1, "mission": mission, "unit": id, "verifications": logs}));
         return Ok(0);
     }
     if shown.is_empty() {
-        output::note(&format!(
+        output::write_note(&format!(
             "no verification of {id} left output here: none was run for it, or `mc clean` took it away"
         ));
     }
     for (run, nth, path, bytes) in &shown {
-        output::note(&format!("verification {run}, stage {}: {}", nth + 1, path.display()));
+        output::write_note(&format!("verification {run}, stage {}: {}", nth + 1, path.display()));
         if !print_log(bytes) {
             break;
         }
@@ -219,16 +223,16 @@ pub(super) async fn events(context: &Context, follow: bool) -> Result<u8, CliErr
         let alive = views::engine_pid(&project).is_some();
         if let Some(store) = project.store()? {
             if mission.is_none() {
-                mission = history::missions(&store)?.pop();
+                mission = history::list_missions(&store)?.pop();
             }
-            for (seq, at, record) in views::since(&store, mission.as_ref(), after)? {
+            for (seq, at, record) in views::records_since(&store, mission.as_ref(), after)? {
                 (after, ended) = (seq, matches!(record, Record::MissionEnded { .. }));
                 let Some(id) = &mission else { break };
                 let mut row = lines::json(Some(seq), at, id, &record);
-                if let Some(took) = watch.took(at, &record) {
+                if let Some(took) = watch.elapsed_since_open(at, &record) {
                     row["took_ms"] = json!(took);
                 }
-                if !output::json_line(&row) {
+                if !output::write_json_line(&row) {
                     return Ok(0);
                 }
             }
@@ -241,13 +245,13 @@ pub(super) async fn events(context: &Context, follow: bool) -> Result<u8, CliErr
 }
 
 pub(super) async fn report(context: &Context, mission: Option<&str>, format: Format) -> Result<u8, CliError> {
-    let (project, look) = look(context, mission).await?;
+    let (project, look) = read_status(context, mission).await?;
     let view = view(&look)?;
     let landed = views::landed_units(&project, &look.green).await?;
     match format {
-        Format::Md if !context.global.json => output::put(&markdown::text(&view, &look.green, &landed)),
-        Format::Text if !context.global.json => output::put(&reports::text(&view, &look.green, &landed)),
-        _ => output::json(&mission_json::json(&view, &look.green, &landed)),
+        Format::Md if !context.global.json => output::write_text(&markdown::text(&view, &look.green, &landed)),
+        Format::Text if !context.global.json => output::write_text(&reports::text(&view, &look.green, &landed)),
+        _ => output::write_json(&mission_json::json(&view, &look.green, &landed)),
     };
     Ok(0)
 }
@@ -259,15 +263,15 @@ pub(super) async fn audit(context: &Context) -> Result<u8, CliError> {
     if context.global.json {
         let mut body = json!(audit);
         (body["schema"], body["holds"]) = (json!(1), json!(broken.is_empty()));
-        output::json(&body);
+        output::write_json(&body);
     } else if broken.is_empty() {
-        output::line(&format!(
+        output::write_line(&format!(
             "all holds: {rows} journal rows, {missions} missions, {landings} landings, {pins} pins checked"
         ));
     } else {
         for what in broken {
-            output::line(&plain(what));
+            output::write_line(&sanitize(what));
         }
     }
-    super::prove::hold(broken.len())
+    super::prove::exit_code(broken.len())
 }

@@ -3,7 +3,7 @@
 use super::scenario::{Behaviour, Scenario};
 use super::tree::Content;
 use crate::domain::backlog;
-use crate::domain::mission::{BookkeepingMode, Books, MissionOutcome, State, UnitState};
+use crate::domain::mission::{Bookkeeping, BookkeepingMode, MissionOutcome, State, UnitState};
 use crate::domain::progress::{self, Session};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, UnitId};
@@ -20,21 +20,21 @@ struct Pages {
 
 /// The files of every commit.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct RecordedFiles {
     pages: BTreeMap<CommitId, Pages>,
     first: Pages,
     breaks: bool,
     on: bool,
 }
 
-impl Kept {
+impl RecordedFiles {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let on = scenario.policy.keeps != BookkeepingMode::Nothing;
         Self { pages: BTreeMap::new(), first: Pages::new(&scenario.units), breaks: scenario.books_break, on }
     }
 
     /// A commit has the files of its first parent.
-    pub(super) fn inherit(&mut self, commit: &CommitId, parent: Option<&CommitId>) {
+    pub(super) fn inherit_files(&mut self, commit: &CommitId, parent: Option<&CommitId>) {
         if self.on {
             let pages = parent.and_then(|parent| self.pages.get(parent)).unwrap_or(&self.first).clone();
             self.pages.insert(commit.clone(), pages);
@@ -42,24 +42,26 @@ impl Kept {
     }
 
     /// A person writes into the backlog of a commit.
-    pub(super) fn person(&mut self, commit: &CommitId, rng: &mut fastrand::Rng) {
+    pub(super) fn write_as_person(&mut self, commit: &CommitId, rng: &mut fastrand::Rng) {
         if let Some(pages) = self.pages.get_mut(commit)
             && let Ok(unit) = UnitId::new(&format!("u{}", rng.u8(0..24)))
         {
-            pages.person(&unit);
+            pages.set_person_status(&unit);
         }
     }
 
     /// How a tree shows that something was written on top of it.
-    pub(super) fn changed(&self, mut content: Content) -> Content {
+    pub(super) fn mark_content(&self, mut content: Content) -> Content {
         let kind = if self.breaks { Behaviour::Breaks } else { Behaviour::Good };
         let nth = content.keys().filter(|id| id.as_str().starts_with("books.")).count();
         content.extend(UnitId::new(&format!("books.{nth}")).map(|id| (id, kind)));
         content
     }
 
-    pub(super) fn write(&mut self, commit: &CommitId, books: &Books) -> Result<(), String> {
-        let Some(pages) = self.pages.get_mut(commit) else { return Err("books that nobody asked for".to_owned()) };
+    pub(super) fn write(&mut self, commit: &CommitId, books: &Bookkeeping) -> Result<(), String> {
+        let Some(pages) = self.pages.get_mut(commit) else {
+            return Err("bookkeeping that nobody asked for".to_owned());
+        };
         pages.write(books)
     }
 
@@ -79,7 +81,7 @@ impl Pages {
         Self { backlog, ..Self::default() }
     }
 
-    fn write(&mut self, books: &Books) -> Result<(), String> {
+    fn write(&mut self, books: &Bookkeeping) -> Result<(), String> {
         let marked = backlog::mark(&self.backlog, &books.marks)?;
         let title = format!("Round {} at {}", books.round, books.at);
         self.progress = progress::add(Some(&self.progress), &Session { title, ..Session::default() });
@@ -88,7 +90,7 @@ impl Pages {
     }
 
     /// A person says what became of an item, instead of whatever stands there.
-    fn person(&mut self, unit: &UnitId) {
+    fn set_person_status(&mut self, unit: &UnitId) {
         let head = format!("- id: {unit}\n");
         let Some((before, after)) = self.backlog.split_once(&head) else { return };
         let rest = after.split_once("\n\n").map_or("", |(_, rest)| rest);
@@ -128,7 +130,7 @@ impl Pages {
                 return Err(format!("P8: {unit} is marked done and is not on green"));
             }
             let landed = state.unit(unit).is_some_and(|u| u.state == UnitState::Landed);
-            if by_itself && landed && state.keeps_books() && status.state != backlog::ItemState::Done {
+            if by_itself && landed && state.has_bookkeeping() && status.state != backlog::ItemState::Done {
                 return Err(format!("{unit} landed and is marked `{status}`"));
             }
         }

@@ -7,7 +7,6 @@
 pub mod agents;
 pub mod build;
 pub mod checks;
-mod detect;
 pub mod faults;
 mod files;
 mod groups;
@@ -23,12 +22,13 @@ mod python;
 mod rust;
 pub mod sample;
 mod script;
+mod stages;
 
-pub use detect::{starts_all_at_once, survey, wanted};
 pub use files::Files;
 use model::Group;
-pub use model::{Need, Setup, Stage, Survey};
+pub use model::{Detected, Need, Setup, Stage};
+pub use stages::{detect_stages, files_to_read, starts_all_at_once};
 
 #[cfg(test)]
-#[path = "survey_tests.rs"]
+#[path = "detect_tests.rs"]
 mod tests;

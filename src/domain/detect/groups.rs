@@ -16,13 +16,13 @@ pub(super) enum Brought {
 }
 
 /// How `tool` (`uv`, `poetry`) brings a module, by the text of `pyproject.toml`.
-pub(super) fn brought(tool: &str, manifest: &str, module: &str) -> Brought {
+pub(super) fn install_source(tool: &str, manifest: &str, module: &str) -> Brought {
     let Ok(manifest) = manifest.parse::<Table>() else { return Brought::Nowhere };
     let names = |value: Option<&Value>| value.is_some_and(|value| names(value, module));
-    let poetry = at(&manifest, &["tool", "poetry"]);
+    let poetry = value_at(&manifest, &["tool", "poetry"]);
     let legacy = [["tool", "uv", "dev-dependencies"], ["tool", "poetry", "dev-dependencies"]];
-    if names(at(&manifest, &["project", "dependencies"]))
-        || legacy.iter().any(|path| names(at(&manifest, path)))
+    if names(value_at(&manifest, &["project", "dependencies"]))
+        || legacy.iter().any(|path| names(value_at(&manifest, path)))
         || names(poetry.and_then(|poetry| poetry.get("dependencies")))
     {
         return Brought::Always;
@@ -30,8 +30,10 @@ pub(super) fn brought(tool: &str, manifest: &str, module: &str) -> Brought {
     let defaults = default_groups(&manifest);
     let standard = manifest.get("dependency-groups").and_then(Value::as_table);
     let mut option = None;
-    for (group, _) in
-        standard.into_iter().flatten().filter(|(group, _)| holds(standard, group, module, &mut BTreeSet::new()))
+    for (group, _) in standard
+        .into_iter()
+        .flatten()
+        .filter(|(group, _)| group_contains(standard, group, module, &mut BTreeSet::new()))
     {
         if defaults.as_ref().is_none_or(|defaults| defaults.contains(group)) {
             return Brought::Always;
@@ -46,20 +48,20 @@ pub(super) fn brought(tool: &str, manifest: &str, module: &str) -> Brought {
             option = option.or_else(|| word("--with", group));
         }
     }
-    let extras = at(&manifest, &["project", "optional-dependencies"]).and_then(Value::as_table);
+    let extras = value_at(&manifest, &["project", "optional-dependencies"]).and_then(Value::as_table);
     let extra = extras.into_iter().flatten().find(|(_, list)| names(Some(list)));
     option = option.or_else(|| word(if tool == "poetry" { "--extras" } else { "--extra" }, extra?.0));
     option.map_or(Brought::Nowhere, Brought::With)
 }
 
-fn at<'t>(table: &'t Table, path: &[&str]) -> Option<&'t Value> {
+fn value_at<'t>(table: &'t Table, path: &[&str]) -> Option<&'t Value> {
     let (first, rest) = path.split_first()?;
     rest.iter().try_fold(table.get(*first)?, |value, key| value.get(key))
 }
 
 /// The groups uv installs unasked; `None`: all.
 fn default_groups(manifest: &Table) -> Option<BTreeSet<String>> {
-    match at(manifest, &["tool", "uv", "default-groups"]) {
+    match value_at(manifest, &["tool", "uv", "default-groups"]) {
         Some(Value::Array(groups)) => Some(groups.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
         Some(Value::String(all)) if all == "all" => None,
         _ => Some(BTreeSet::from(["dev".to_owned()])),
@@ -67,13 +69,13 @@ fn default_groups(manifest: &Table) -> Option<BTreeSet<String>> {
 }
 
 /// Whether a group holds a module, itself or by a group it includes.
-fn holds(groups: Option<&Table>, group: &str, module: &str, seen: &mut BTreeSet<String>) -> bool {
+fn group_contains(groups: Option<&Table>, group: &str, module: &str, seen: &mut BTreeSet<String>) -> bool {
     let Some(list) = groups.and_then(|groups| groups.get(group)).filter(|_| seen.insert(group.to_owned())) else {
         return false;
     };
     let included = list.as_array().into_iter().flatten().filter_map(|entry| entry.get("include-group")?.as_str());
     let included: Vec<&str> = included.collect();
-    names(list, module) || included.into_iter().any(|other| holds(groups, other, module, seen))
+    names(list, module) || included.into_iter().any(|other| group_contains(groups, other, module, seen))
 }
 
 /// Whether a list of requirements, or a table with their names as keys, has one of this name. A plugin of pytest brings pytest.
@@ -109,7 +111,7 @@ mod tests {
                         tests = [\"pytest-cov ; python_version > '3'\"]\n\"a b\" = [\"mypy\"]\n";
         let with = |option: &str| Brought::With(option.to_owned());
         let found =
-            ["attrs", "ruff", "pytest", "mypy", "bandit", "black"].map(|module| brought("uv", manifest, module));
+            ["attrs", "ruff", "pytest", "mypy", "bandit", "black"].map(|module| install_source("uv", manifest, module));
         let wanted = [
             Brought::Always,
             Brought::Always,
@@ -120,10 +122,13 @@ mod tests {
         ];
         assert_eq!(found, wanted);
         let all = format!("{manifest}[tool.uv]\ndefault-groups = \"all\"\n");
-        assert_eq!(brought("uv", &all, "pytest"), Brought::Always);
+        assert_eq!(install_source("uv", &all, "pytest"), Brought::Always);
         let poetry = "[tool.poetry.dependencies]\npython = \"3\"\n[tool.poetry.group.t]\noptional = true\n[tool.poetry.group.t.dependencies]\n\
                       pytest = \"8\"\n[tool.poetry.group.d.dependencies]\nmypy = \"1\"\n";
-        assert_eq!(["pytest", "mypy"].map(|m| brought("poetry", poetry, m)), [with("--with t"), Brought::Always]);
-        assert_eq!(brought("uv", "no toml [", "pytest"), Brought::Nowhere);
+        assert_eq!(
+            ["pytest", "mypy"].map(|m| install_source("poetry", poetry, m)),
+            [with("--with t"), Brought::Always]
+        );
+        assert_eq!(install_source("uv", "no toml [", "pytest"), Brought::Nowhere);
     }
 }

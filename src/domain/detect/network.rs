@@ -73,7 +73,7 @@ pub fn set(is_set: impl Fn(&str) -> bool) -> impl Iterator<Item = &'static str> 
 }
 
 /// What to say of those that are set and that runs with `named` do not get; nothing where there are none.
-pub fn withheld(is_set: impl Fn(&str) -> bool, named: &[String]) -> Option<String> {
+pub fn withheld_message(is_set: impl Fn(&str) -> bool, named: &[String]) -> Option<String> {
     let missing: Vec<&str> = set(is_set).filter(|name| !named.iter().any(|known| known == name)).collect();
     (!missing.is_empty()).then(|| format!("set here and not given to runs: {}", missing.join(", ")))
 }
@@ -85,8 +85,11 @@ mod tests {
     #[test]
     fn only_names_that_are_set_and_not_given_are_told() {
         let is_set = |name: &str| ["HTTPS_PROXY", "GOPROXY"].contains(&name);
-        assert_eq!(withheld(is_set, &[]).as_deref(), Some("set here and not given to runs: HTTPS_PROXY, GOPROXY"));
-        assert_eq!(withheld(is_set, &["GOPROXY".to_owned(), "HTTPS_PROXY".to_owned()]), None);
-        assert!(NAMES.iter().all(|name| !crate::domain::survey::agents::secret_sounding(name) || *name == "GOPRIVATE"));
+        assert_eq!(
+            withheld_message(is_set, &[]).as_deref(),
+            Some("set here and not given to runs: HTTPS_PROXY, GOPROXY")
+        );
+        assert_eq!(withheld_message(is_set, &["GOPROXY".to_owned(), "HTTPS_PROXY".to_owned()]), None);
+        assert!(NAMES.iter().all(|name| !crate::domain::detect::agents::secret_sounding(name) || *name == "GOPRIVATE"));
     }
 }

@@ -1,8 +1,8 @@
 //! Python: pytest or unittest, ruff, mypy, bandit; uv and poetry where their lock files are.
 
-use super::groups::{Brought, brought};
+use super::groups::{Brought, install_source};
 use super::{Files, Group, Need, Setup, Stage};
-use crate::domain::survey::places::{Place, below, is_place, passed_over};
+use crate::domain::detect::places::{Place, is_place, join_folder, passed_over};
 use crate::domain::verify::key::StageKind::{Lint, Security, Tests, Types};
 use std::collections::BTreeSet;
 
@@ -31,10 +31,10 @@ const MARKS: [&str; 6] = ["pyproject.toml", "setup.py", "setup.cfg", "tox.ini", 
 /// The table of a manifest that makes other projects members of this one.
 const UV_WORKSPACE: &str = "[tool.uv.workspace]";
 
-pub(super) fn look(place: &Place<'_>) -> Option<Group> {
+pub(super) fn detect(place: &Place<'_>) -> Option<Group> {
     let own = own_projects(place);
     let tests: Vec<&str> = place.paths().filter(|path| is_test(path)).collect();
-    let marked = MARKS.iter().any(|name| place.has(name));
+    let marked = MARKS.iter().any(|name| place.has_file(name));
     // Where all tests belong to projects below, each of these is asked by itself.
     let gathers = marked && !tests.is_empty() && tests.iter().all(|test| own.iter().any(|o| is_below(test, o)));
     // Test files below a folder that has marks of its own belong to that one.
@@ -50,19 +50,21 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
     group.fingerprints.push(("python3", "python3 --version"));
     let (starter, setup) = starter(place);
     group.setup = setup;
-    let pytest = says(place, "pytest") || place.paths().any(|p| p.ends_with("conftest.py")) || bare_functions(place);
+    let pytest =
+        mentions(place, "pytest") || place.paths().any(|p| p.ends_with("conftest.py")) || bare_functions(place);
     let path = match starter {
         Starter::Plain => source_path(place),
         Starter::Tool(..) => String::new(),
     };
     if gathers {
     } else if pytest {
-        let (run, mut needs) = starter.line(place, &mut group, ("pytest", "python3 -m pip install pytest"), "-v");
+        let (run, mut needs) =
+            starter.module_command(place, &mut group, ("pytest", "python3 -m pip install pytest"), "-v");
         // Tests are never left out for what a manifest does not say.
         needs.retain(|need| !matches!(need, Need::Dependency(..)));
         group.parts.push(Stage::new(Tests, "pytest", format!("{path}{run}"), needs, "pytest is used"));
     } else if !tests.is_empty() {
-        let from = match (place.has("tests/__init__.py"), tests.iter().all(|t| t.starts_with("tests/"))) {
+        let from = match (place.has_file("tests/__init__.py"), tests.iter().all(|t| t.starts_with("tests/"))) {
             (false, true) => " -s tests",
             _ => "",
         };
@@ -72,7 +74,7 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
         };
         group.parts.push(Stage::new(Tests, "unittest", run, vec![starter.need()], "test files for unittest"));
     }
-    linters(place, &starter, &mut group);
+    add_linters(place, &starter, &mut group);
     (!group.parts.is_empty() || group.setup.is_some() && gathers).then_some(group)
 }
 
@@ -83,7 +85,7 @@ fn own_projects<'a>(place: &Place<'a>) -> BTreeSet<&'a str> {
         let (folder, name) = path.rsplit_once('/')?;
         (MARKS.contains(&name) && is_place(folder)).then_some(folder)
     });
-    let start = below(place.folder, "");
+    let start = join_folder(place.folder, "");
     folders.filter_map(|folder| folder.strip_prefix(start.as_str())).collect()
 }
 
@@ -93,7 +95,7 @@ fn is_below(path: &str, folder: &str) -> bool {
 
 /// Whether tests are functions of their modules, which unittest does not see.
 fn bare_functions(place: &Place<'_>) -> bool {
-    let tests = || place.texts().filter(|(path, _)| is_test(path));
+    let tests = || place.texts_below().filter(|(path, _)| is_test(path));
     let function =
         |text: &str| text.lines().any(|line| line.starts_with("def test") || line.starts_with("async def test"));
     tests().any(|(_, text)| function(text)) && !tests().any(|(_, text)| text.contains("TestCase"))
@@ -107,7 +109,7 @@ fn source_path(place: &Place<'_>) -> String {
     }
     let all = place.files.paths.iter().filter_map(|path| source_folder(path));
     let all: BTreeSet<&str> = all.filter(|folder| folder.split('/').all(|part| !passed_over(part))).collect();
-    let own = below(place.folder, "src");
+    let own = join_folder(place.folder, "src");
     let up = "../".repeat(place.folder.split('/').filter(|part| !part.is_empty()).count());
     let others = all.into_iter().filter(|folder| *folder != own).take(MOST_SOURCES);
     let path: Vec<String> =
@@ -125,24 +127,27 @@ fn source_folder(path: &str) -> Option<&str> {
     (folder.matches('/').count() <= 2 && !for_tests).then_some(folder)
 }
 
-fn linters(place: &Place<'_>, starter: &Starter, group: &mut Group) {
+fn add_linters(place: &Place<'_>, starter: &Starter, group: &mut Group) {
     let project = place.text("pyproject.toml");
     let sections = format!("{}\n{}", place.text("setup.cfg"), place.text("tox.ini"));
     let mut add = |kind, module, install, args: &str, why| {
-        let (run, needs) = starter.line(place, group, (module, install), args);
+        let (run, needs) = starter.module_command(place, group, (module, install), args);
         group.parts.push(Stage::new(kind, module, run.trim_end(), needs, why));
     };
-    if place.has("ruff.toml") || place.has(".ruff.toml") || project.contains("[tool.ruff") {
+    if place.has_file("ruff.toml") || place.has_file(".ruff.toml") || project.contains("[tool.ruff") {
         let args = "check --output-format=concise";
         add(Lint, "ruff", "python3 -m pip install ruff", args, "ruff is configured");
     }
-    if place.has("mypy.ini") || place.has(".mypy.ini") || project.contains("[tool.mypy]") || sections.contains("[mypy]")
+    if place.has_file("mypy.ini")
+        || place.has_file(".mypy.ini")
+        || project.contains("[tool.mypy]")
+        || sections.contains("[mypy]")
     {
         let texts = [project, &sections, place.text("mypy.ini")];
         let named = texts.iter().any(|text| text.contains("\nfiles") || text.contains("\npackages"));
         add(Types, "mypy", "python3 -m pip install mypy", if named { "" } else { "." }, "mypy is configured");
     }
-    if place.has(".bandit") || project.contains("[tool.bandit") || sections.contains("[bandit]") {
+    if place.has_file(".bandit") || project.contains("[tool.bandit") || sections.contains("[bandit]") {
         let settings = if project.contains("[tool.bandit") { " -c pyproject.toml" } else { "" };
         let args = format!("-q -r{settings} -x ./tests,./.venv .");
         add(Security, "bandit", "python3 -m pip install bandit", &args, "bandit is configured");
@@ -159,7 +164,7 @@ impl Starter {
 
     /// The line that starts a module, and what that needs; a tool with a lock file brings the module itself, with an option where
     /// it is in a group that is not installed by default. That option goes to the setup of the group as well.
-    fn line(
+    fn module_command(
         &self,
         place: &Place<'_>,
         group: &mut Group,
@@ -170,11 +175,11 @@ impl Starter {
             return (format!("python3 -m {module} {args}"), vec![PYTHON, Need::PythonModule(module, install)]);
         };
         let mut needs = vec![need.clone()];
-        let option = match brought(tool, place.text("pyproject.toml"), module) {
+        let option = match install_source(tool, place.text("pyproject.toml"), module) {
             Brought::Always => String::new(),
             Brought::With(option) => format!(" {option}"),
             Brought::Nowhere => {
-                needs.push(Need::Dependency(module, added(tool, module)));
+                needs.push(Need::Dependency(module, add_command(tool, module)));
                 String::new()
             }
         };
@@ -188,7 +193,7 @@ impl Starter {
 }
 
 /// The command that makes a module a dependency for development.
-fn added(tool: &str, module: &str) -> &'static str {
+fn add_command(tool: &str, module: &str) -> &'static str {
     match (tool, module) {
         ("uv", "ruff") => "uv add --dev ruff",
         ("uv", "mypy") => "uv add --dev mypy",
@@ -209,14 +214,17 @@ fn starter(place: &Place<'_>) -> (Starter, Option<Setup>) {
     };
     let uv = "python3 -m pip install uv";
     let top = Place { files: place.files, folder: "" };
-    if place.has("uv.lock") {
+    if place.has_file("uv.lock") {
         // Members are tested in the one environment that all of them share.
         let all = if place.text("pyproject.toml").contains(UV_WORKSPACE) { " --all-packages" } else { "" };
         tool("uv", uv, "uv.lock", &format!("uv sync --locked{all}"))
-    } else if top.has("uv.lock") && top.text("pyproject.toml").contains(UV_WORKSPACE) && place.has("pyproject.toml") {
+    } else if top.has_file("uv.lock")
+        && top.text("pyproject.toml").contains(UV_WORKSPACE)
+        && place.has_file("pyproject.toml")
+    {
         // Prepared by what was found at the top.
         (Starter::Tool("uv", Need::Program("uv", uv)), None)
-    } else if place.has("poetry.lock") {
+    } else if place.has_file("poetry.lock") {
         tool("poetry", "python3 -m pip install poetry", "poetry.lock", "poetry install --no-interaction")
     } else {
         (Starter::Plain, None)
@@ -224,8 +232,8 @@ fn starter(place: &Place<'_>) -> (Starter, Option<Setup>) {
 }
 
 /// Whether a manifest or test of this place names the word.
-fn says(place: &Place<'_>, word: &str) -> bool {
-    place.texts().any(|(path, text)| {
+fn mentions(place: &Place<'_>, word: &str) -> bool {
+    place.texts_below().any(|(path, text)| {
         let python = [".toml", ".cfg", ".ini", ".txt", ".py"].iter().any(|ending| path.ends_with(ending));
         python && !path.ends_with("Cargo.toml") && text.contains(word)
     })

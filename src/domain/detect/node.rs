@@ -3,7 +3,7 @@
 //! A script's text only chooses among fixed command lines; names of scripts that are run are fixed words.
 
 use super::{Group, Need, Setup, Stage};
-use crate::domain::survey::places::Place;
+use crate::domain::detect::places::Place;
 use crate::domain::verify::key::StageKind::{self, Build, Lint, Security, Tests, Types};
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ impl Tool {
     }
 }
 
-fn tools() -> [Tool; 5] {
+fn package_managers() -> [Tool; 5] {
     let tool = |name, lock, install, between, start, need| Tool { name, lock, install, between, start, need };
     [
         tool("npm", "package-lock.json", "npm ci", " --", "npx --no-install", NPM),
@@ -46,20 +46,23 @@ fn tools() -> [Tool; 5] {
     ]
 }
 
-pub(super) fn look(place: &Place<'_>) -> Option<Group> {
-    if !place.has("package.json") {
+pub(super) fn detect(place: &Place<'_>) -> Option<Group> {
+    if !place.has_file("package.json") {
         return None;
     }
     let package: Value = serde_json::from_str(place.text("package.json")).unwrap_or_default();
-    let tool = tools().into_iter().find(|tool| tool.lock.is_empty() || place.has(tool.lock))?;
+    let tool = package_managers().into_iter().find(|tool| tool.lock.is_empty() || place.has_file(tool.lock))?;
     let mut group = Group::new("Node", place);
     let many = ["pnpm-workspace.yaml", "lerna.json", "nx.json", "turbo.json"];
-    group.covers = package.get("workspaces").is_some() || many.iter().any(|name| place.has(name));
+    group.covers = package.get("workspaces").is_some() || many.iter().any(|name| place.has_file(name));
     group.fingerprints.push(("node", "node --version"));
     if !tool.lock.is_empty() || !dependencies(&package).is_empty() {
         let inputs = ["package.json", tool.lock].into_iter().filter(|name| !name.is_empty()).map(str::to_owned);
-        let run =
-            if tool.name == "yarn" && place.has(".yarnrc.yml") { "yarn install --immutable" } else { tool.install };
+        let run = if tool.name == "yarn" && place.has_file(".yarnrc.yml") {
+            "yarn install --immutable"
+        } else {
+            tool.install
+        };
         group.setup = Some(Setup { run: run.to_owned(), inputs: inputs.collect(), needs: tool.needs() });
     }
     match chain(&package, &tool) {
@@ -69,7 +72,7 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
     let there: Vec<StageKind> = group.parts.iter().map(|part| part.kind).collect();
     let open = |kind: StageKind| !there.contains(&kind);
     let first = |names: &[&'static str]| names.iter().copied().find(|name| script(&package, name).is_some());
-    let format = |name, program| if begins(&package, name, program) { program } else { "auto" };
+    let format = |name, program| if starts_program(&package, name, program) { program } else { "auto" };
     let run = |name| format!("{} run {name}", tool.name);
     if let Some(name) = first(&["audit", "security"]).filter(|_| open(Security)) {
         group.parts.push(tool.stage(Security, "auto", run(name), "a script that looks for known weaknesses"));
@@ -77,13 +80,13 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
     if !open(Lint) {
     } else if script(&package, "lint").is_some() {
         group.parts.push(tool.stage(Lint, format("lint", "eslint"), run("lint"), "the script `lint`"));
-    } else if uses(&package, "eslint") {
+    } else if has_dependency(&package, "eslint") {
         group.parts.push(tool.stage(Lint, "eslint", format!("{} eslint .", tool.start), "eslint is used"));
     }
     if !open(Types) {
     } else if let Some(name) = first(&["typecheck", "type-check", "types"]) {
         group.parts.push(tool.stage(Types, format(name, "tsc"), run(name), "a script that checks types"));
-    } else if place.has("tsconfig.json") && uses(&package, "typescript") {
+    } else if place.has_file("tsconfig.json") && has_dependency(&package, "typescript") {
         let run = format!("{} tsc --noEmit --pretty false", tool.start);
         group.parts.push(tool.stage(Types, "tsc", run, "tsconfig.json"));
     }
@@ -108,7 +111,7 @@ fn members(place: &Place<'_>, package: &Value, tool: &Tool) -> Option<Stage> {
     if tool.name != "npm" || first != "npm" || !all || !words.iter().all(passed_on) {
         return None;
     }
-    let manifests = place.texts().filter(|(path, _)| path.ends_with("/package.json"));
+    let manifests = place.texts_below().filter(|(path, _)| path.ends_with("/package.json"));
     let packages = manifests.filter_map(|(_, text)| serde_json::from_str::<Value>(text).ok());
     let lines: Vec<String> = packages.filter_map(|package| script(&package, "test").map(str::to_owned)).collect();
     let starts = |name: &str| {
@@ -130,9 +133,9 @@ fn tests(package: &Value, tool: &Tool) -> Option<Stage> {
     // `CI` keeps runners from waiting for changes of files.
     let with = |args: &str| format!("CI=true {} test{} {args}", tool.name, tool.between);
     let Some(line) = script(package, "test").filter(|line| !line.contains("no test specified")) else {
-        return if uses(package, "vitest") {
+        return if has_dependency(package, "vitest") {
             part(format!("{} vitest run --reporter=verbose", tool.start), "vitest", "vitest is used")
-        } else if uses(package, "jest") {
+        } else if has_dependency(package, "jest") {
             part(format!("CI=true {} jest --verbose", tool.start), "jest", "jest is used")
         } else {
             None
@@ -219,7 +222,7 @@ fn script<'a>(package: &'a Value, name: &str) -> Option<&'a str> {
 }
 
 /// Whether a script is one command of this program: what it prints has a form that is known then.
-fn begins(package: &Value, name: &str, program: &str) -> bool {
+fn starts_program(package: &Value, name: &str, program: &str) -> bool {
     let line = script(package, name).unwrap_or_default();
     line.split_whitespace().next() == Some(program) && !line.contains(['&', '|', ';', '\n'])
 }
@@ -230,6 +233,6 @@ fn dependencies(package: &Value) -> Vec<&str> {
     tables.flat_map(|table| table.keys().map(String::as_str)).collect()
 }
 
-fn uses(package: &Value, name: &str) -> bool {
+fn has_dependency(package: &Value, name: &str) -> bool {
     dependencies(package).contains(&name)
 }

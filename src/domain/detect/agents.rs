@@ -84,13 +84,13 @@ pub const AGENTS: [Agent; 5] = [
 ];
 
 /// The known agent with this name.
-pub fn known(name: &str) -> Option<&'static Agent> {
+pub fn find_agent(name: &str) -> Option<&'static Agent> {
     AGENTS.iter().find(|agent| agent.name == name)
 }
 
 /// The known agent that a command line starts, if it starts one directly.
 pub fn started_by(command: &str) -> Option<&'static Agent> {
-    known(first_program(command)?.rsplit('/').next()?)
+    find_agent(first_program(command)?.rsplit('/').next()?)
 }
 
 /// Words of the shell itself: a line that begins with one needs no program of that name.

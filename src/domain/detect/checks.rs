@@ -46,6 +46,6 @@ impl Check {
 }
 
 /// Whether one of the checks stops a mission.
-pub fn stops(checks: &[Check]) -> bool {
+pub fn has_problem(checks: &[Check]) -> bool {
     checks.iter().any(|check| check.mark == Mark::Problem)
 }

@@ -1,14 +1,14 @@
 //! Java and Kotlin: Maven and Gradle, with their wrappers where they are committed.
 
 use super::{Group, Need, Stage};
-use crate::domain::survey::places::Place;
+use crate::domain::detect::places::Place;
 use crate::domain::verify::key::StageKind::Tests;
 
 const JAVA: Need = Need::Program("java", "apt-get install default-jdk");
 
-pub(super) fn look(place: &Place<'_>) -> Option<Group> {
-    let gradle = place.has("build.gradle") || place.has("build.gradle.kts");
-    if !gradle && !place.has("pom.xml") {
+pub(super) fn detect(place: &Place<'_>) -> Option<Group> {
+    let gradle = place.has_file("build.gradle") || place.has_file("build.gradle.kts");
+    if !gradle && !place.has_file("pom.xml") {
         return None;
     }
     let mut group = Group::new("Java", place);
@@ -18,7 +18,7 @@ pub(super) fn look(place: &Place<'_>) -> Option<Group> {
         true => ("gradlew", "gradle", "apt-get install gradle"),
         false => ("mvnw", "mvn", "apt-get install maven"),
     };
-    let (start, needs) = match place.has(wrapper) {
+    let (start, needs) = match place.has_file(wrapper) {
         true => (format!("./{wrapper}"), vec![JAVA]),
         false => (program.to_owned(), vec![JAVA, Need::Program(program, install)]),
     };

@@ -7,7 +7,7 @@ use super::case::{Case, Checked};
 use crate::domain::mission::Record;
 use crate::domain::trouble::chain;
 use crate::domain::values::Tip;
-use crate::domain::verify::delta::delta;
+use crate::domain::verify::delta::compare_snapshots;
 use crate::domain::verify::snapshot::Snapshot;
 use crate::domain::verify::{Delta, SnapshotKey};
 use crate::engine::run::verify::{VerifyOptions, verify};
@@ -29,9 +29,9 @@ pub(super) async fn check(case: &mut Case<'_>) -> Checked {
                 let Some(key) = key.take().filter(|key| seen.insert(key.clone())) else { continue };
                 let what = format!("{}: its tree verifies again as it did", source_name(source));
                 let (mut found, mut flaky) = (Findings::default(), Vec::new());
-                rerun(case, candidate, &key, &mut found, &mut flaky).await?;
+                rerun_candidate(case, candidate, &key, &mut found, &mut flaky).await?;
                 let what = if flaky.is_empty() { what } else { format!("{what}; flaky: {}", flaky.join(", ")) };
-                case.claim(what, found);
+                case.add_claim(what, found);
             }
             _ => {}
         }
@@ -39,7 +39,7 @@ pub(super) async fn check(case: &mut Case<'_>) -> Checked {
     Ok(())
 }
 
-async fn rerun(
+async fn rerun_candidate(
     case: &Case<'_>,
     candidate: &Tip,
     key: &SnapshotKey,
@@ -47,15 +47,15 @@ async fn rerun(
     flaky: &mut Vec<String>,
 ) -> Checked {
     let Some(before) = snapshot(case, key)? else {
-        found.unknown(format!("no snapshot is stored under {}", key.short()));
+        found.add_unknown(format!("no snapshot is stored under {}", key.short_id()));
         return Ok(());
     };
     let mut runs = Vec::new();
     for _ in 0..2 {
-        match once(case, candidate, key).await? {
-            Ok(run) => runs.push(worse(&before, &run)),
+        match verify_once(case, candidate, key).await? {
+            Ok(run) => runs.push(list_regressions(&before, &run)),
             Err(why) => {
-                found.unknown(why);
+                found.add_unknown(why);
                 return Ok(());
             }
         }
@@ -67,17 +67,17 @@ async fn rerun(
     flaky.extend(first.symmetric_difference(second).take(NAMES).cloned());
     let both: Vec<String> = first.intersection(second).take(NAMES).cloned().collect();
     if !both.is_empty() {
-        found.broken(format!("twice it did not: {}", both.join(", ")));
+        found.add_broken(format!("twice it did not: {}", both.join(", ")));
     }
     Ok(())
 }
 
 /// Runs the stages once on a commit; what that single run gave, or why nothing can be compared.
-async fn once(case: &Case<'_>, candidate: &Tip, key: &SnapshotKey) -> Checked<Result<Snapshot, String>> {
+async fn verify_once(case: &Case<'_>, candidate: &Tip, key: &SnapshotKey) -> Checked<Result<Snapshot, String>> {
     let options = VerifyOptions { rev: Some(candidate.commit.to_string()), base: None, fresh: true };
     // It lands with files of earlier runs at times, and is proven without.
     let key = match verify(case.project, &options, &|_: &str| ()).await {
-        Ok(Some(verified)) if verified.after.key == *key || verified.after.key.warm() == *key => verified.after.key,
+        Ok(Some(verified)) if verified.after.key == *key || verified.after.key.to_warm() == *key => verified.after.key,
         Ok(Some(_)) => return Ok(Err("stages or environment are others than when it landed".to_owned())),
         Ok(None) => return Ok(Err("it was broken off".to_owned())),
         Err(error) => return Ok(Err(chain(&error))),
@@ -93,7 +93,8 @@ fn snapshot(case: &Case<'_>, key: &SnapshotKey) -> Checked<Option<Snapshot>> {
 }
 
 /// What a run says worse than the snapshot a landing rests on, by test and stage.
-fn worse(before: &Snapshot, after: &Snapshot) -> BTreeSet<String> {
-    let Delta { broken, removed, newly_skipped, new_failing, stages_broken, not_run, .. } = delta(before, after);
+fn list_regressions(before: &Snapshot, after: &Snapshot) -> BTreeSet<String> {
+    let Delta { broken, removed, newly_skipped, new_failing, stages_broken, not_run, .. } =
+        compare_snapshots(before, after);
     [broken, removed, newly_skipped, new_failing, stages_broken, not_run].into_iter().flatten().collect()
 }

@@ -1,6 +1,6 @@
 //! What was found of a repository, and what it is found in.
 
-use crate::domain::survey::places::{Place, below};
+use crate::domain::detect::places::{Place, join_folder};
 use crate::domain::verify::key::StageKind;
 
 /// Most folders with a project of their own that are proposed.
@@ -30,7 +30,7 @@ impl Need {
     }
 
     /// The command that installs it.
-    pub fn install(&self) -> &'static str {
+    pub fn install_command(&self) -> &'static str {
         match self {
             Self::Program(_, install) | Self::PythonModule(_, install) | Self::Dependency(_, install) => install,
         }
@@ -69,7 +69,7 @@ pub struct Setup {
 
 /// Everything that is proposed for a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Survey {
+pub struct Detected {
     /// What was found, for people: `Rust`, `Python in api`.
     pub found: Vec<String>,
     /// The stages, in the order they should run.
@@ -156,14 +156,14 @@ impl Group {
     }
 
     /// The setup as seen from the top of the repository.
-    pub(super) fn placed(&self, setup: Setup) -> Setup {
-        let inputs = setup.inputs.iter().map(|input| below(&self.folder, input)).collect();
-        Setup { run: within(&self.folder, &setup.run), inputs, needs: setup.needs }
+    pub(super) fn setup_from_root(&self, setup: Setup) -> Setup {
+        let inputs = setup.inputs.iter().map(|input| join_folder(&self.folder, input)).collect();
+        Setup { run: run_in_folder(&self.folder, &setup.run), inputs, needs: setup.needs }
     }
 }
 
 /// A shell line that runs `line` in a folder; the folder's name is quoted, whatever it holds.
-pub(super) fn within(folder: &str, line: &str) -> String {
+pub(super) fn run_in_folder(folder: &str, line: &str) -> String {
     match (folder, shlex::try_quote(folder)) {
         ("", _) | (_, Err(_)) => line.to_owned(),
         // A name that begins with a dash would be an option.

@@ -56,27 +56,27 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.files.paths.contains(&below(self.folder, name))
+    pub(super) fn has_file(&self, name: &str) -> bool {
+        self.files.paths.contains(&join_folder(self.folder, name))
     }
 
     pub(super) fn text(&self, name: &str) -> &str {
-        self.files.texts.get(&below(self.folder, name)).map_or("", String::as_str)
+        self.files.texts.get(&join_folder(self.folder, name)).map_or("", String::as_str)
     }
 
     /// Paths below this place, relative to it.
     pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
-        let start = below(self.folder, "");
+        let start = join_folder(self.folder, "");
         self.files.paths.iter().filter_map(move |path| path.strip_prefix(start.as_str()))
     }
 
     /// Contents read below this place, with their paths relative to it.
-    pub(super) fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
-        let (start, texts) = (below(self.folder, ""), self.files.texts.iter());
+    pub(super) fn texts_below(&self) -> impl Iterator<Item = (&str, &str)> {
+        let (start, texts) = (join_folder(self.folder, ""), self.files.texts.iter());
         texts.filter_map(move |(path, text)| Some((path.strip_prefix(start.as_str())?, text.as_str())))
     }
 }
 
-pub(super) fn below(folder: &str, name: &str) -> String {
+pub(super) fn join_folder(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }

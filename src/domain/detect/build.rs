@@ -1,7 +1,7 @@
 //! Go, CMake and Makefiles.
 
 use super::{Group, Need, Stage};
-use crate::domain::survey::places::Place;
+use crate::domain::detect::places::Place;
 use crate::domain::verify::key::StageKind::{Build, Lint, Tests};
 use crate::domain::verify::snapshot::StageResult;
 
@@ -11,7 +11,7 @@ const CC: Need = Need::Program("cc", "apt-get install build-essential");
 const MAKE: Need = Need::Program("make", "apt-get install make");
 
 pub(super) fn go(place: &Place<'_>) -> Option<Group> {
-    if !place.has("go.mod") {
+    if !place.has_file("go.mod") {
         return None;
     }
     // A module below is no part of `./...`, so every one is proposed.
@@ -19,7 +19,7 @@ pub(super) fn go(place: &Place<'_>) -> Option<Group> {
     group.fingerprints.push(("go", "go version"));
     group.parts.push(Stage::new(Tests, "go", "go test -v ./...", vec![GO], "go.mod"));
     group.parts.push(Stage::new(Lint, "exit", "go vet ./...", vec![GO], "part of Go").named("vet"));
-    if [".golangci.yml", ".golangci.yaml", ".golangci.toml"].iter().any(|name| place.has(name)) {
+    if [".golangci.yml", ".golangci.yaml", ".golangci.toml"].iter().any(|name| place.has_file(name)) {
         let install = "go install github.com/golangci/golangci-lint/cmd/golangci-lint@latest";
         let needs = vec![GO, Need::Program("golangci-lint", install)];
         group.parts.push(Stage::new(Lint, "auto", "golangci-lint run", needs, "golangci-lint is configured"));
@@ -47,7 +47,7 @@ fn uses_gtest(place: &Place<'_>) -> bool {
 
 /// C and C++ by CMake, else a Makefile with a target that tests.
 pub(super) fn c_or_make(place: &Place<'_>) -> Option<Group> {
-    if place.has("CMakeLists.txt") {
+    if place.has_file("CMakeLists.txt") {
         let text = place.text("CMakeLists.txt");
         let mut group = Group::new("C", place);
         group.covers = true;
@@ -81,7 +81,7 @@ pub(super) fn c_or_make(place: &Place<'_>) -> Option<Group> {
         }
         return Some(group);
     }
-    let makefile = ["GNUmakefile", "makefile", "Makefile"].into_iter().find(|name| place.has(name))?;
+    let makefile = ["GNUmakefile", "makefile", "Makefile"].into_iter().find(|name| place.has_file(name))?;
     let text = place.text(makefile);
     let target = ["test", "check"].into_iter().find(|target| {
         let mut lines = text.lines().filter_map(|line| line.strip_prefix(target)?.trim_start().strip_prefix(':'));
