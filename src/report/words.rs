@@ -82,7 +82,7 @@ pub fn format_sum(state: &State) -> String {
     format_sum_by(state, UnitState::name)
 }
 
-/// The same as [`sum`] in the words that fit while nobody works on the mission.
+/// The same as [`format_sum`] in the words that fit while nobody works on the mission.
 pub fn format_shown_sum(view: &View<'_>) -> String {
     format_sum_by(view.state, |kind| display_state(view, kind))
 }

@@ -87,7 +87,7 @@ pub struct Demand {
     /// The number of a metric may not be below this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at_least: Option<Number>,
-    /// Which way the number improves; read it through [`Demand::better`].
+    /// Which way the number improves; read it through [`Demand::better_direction`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub better: Option<Better>,
     /// Whether a worse figure hurts; `None` as the queue says.

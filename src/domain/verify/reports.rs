@@ -31,7 +31,7 @@ impl ReportFile {
 }
 
 /// The text of an XML document: by its byte order mark, else by the encoding that its declaration names
-/// (<https://www.w3.org/TR/xml/#sec-guessing>), else UTF-8. Bytes that are none in it stay apart, see [`readable`].
+/// (<https://www.w3.org/TR/xml/#sec-guessing>), else UTF-8. Bytes that are none in it stay apart, see [`to_text`].
 fn decode(bytes: &[u8]) -> Result<String, String> {
     let encoding = match Encoding::for_bom(bytes) {
         Some((encoding, _)) => encoding,

@@ -27,7 +27,7 @@ pub struct StageResult {
     /// What it looks at.
     #[serde(default)]
     pub kind: StageKind,
-    /// How it ended; read it through [`StageResult::effective`].
+    /// How it ended; read it through [`StageResult::effective_outcome`].
     pub outcome: StageOutcome,
     /// Exit code, where the process left by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,7 +41,7 @@ pub struct StageResult {
     /// Per-test results, where a parser understood the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tests: Option<TestResults>,
-    /// How many tests passed that are only counted, see [`formats::counted`].
+    /// How many tests passed that are only counted, see [`formats::count_unnamed`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counted: Option<u64>,
     /// Findings, where a parser understood the output.

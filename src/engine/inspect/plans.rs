@@ -189,7 +189,7 @@ pub struct Shown {
     pub differs: bool,
 }
 
-/// The plan of the next mission: of a plan file, or of the backlog as [`offered`].
+/// The plan of the next mission: of a plan file, or of the backlog as [`read_offer`].
 ///
 /// # Errors
 /// [`EngineError`] when a file cannot be read. The inner result holds the findings.

@@ -286,7 +286,7 @@ impl State {
         }
     }
 
-    /// Takes a unit out of the derived sets; pairs with [`State::remember`].
+    /// Takes a unit out of the derived sets; pairs with [`State::index_unit`].
     pub(in crate::domain::mission) fn unindex_unit(&mut self, i: usize) {
         if self.holds_wave(i) {
             self.active -= 1;

@@ -23,7 +23,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Format {
-    /// By its structure, see [`recognise`]; else by exit code only.
+    /// By its structure, see [`detect_format`]; else by exit code only.
     #[default]
     Auto,
     /// Exit code only.
