@@ -4,6 +4,7 @@
 
 use crate::support::fence::Fence;
 use crate::support::night::{Night, unit};
+use crate::support::world::until;
 use serde_json::Value;
 
 /// Adds a test that runs this line.
@@ -131,12 +132,23 @@ fn p1_what_fails_warm_and_cold_of_the_same_is_refused_without_a_third_run() {
 #[test]
 fn p1_what_fails_warm_and_cold_is_refused_without_a_third_run_on_a_green_that_was_only_seen_warm() {
     let night = night("keep = [\"build\"]");
+    // `more` lands when `bad` waits behind it: while the queue is idle green would be asked without files of earlier runs.
+    let go = night.sh("cd .. && pwd").trim().to_owned() + "/go";
+    let command = format!("while [ -e more ] && [ ! -e '{go}' ]; do sleep 0.02; done; sh run.sh");
+    night.settings(&command, "keep = [\"build\"]\n[scheduler.parallel]\nnum_workers = 1");
     let plan = [
         unit("fine", &test("p", "mkdir -p build; touch build/x")),
         unit("more", "touch more"),
         unit("bad", &test("b", "false")),
     ];
-    night.mission(&plan.join("\n")).exits(3);
+    let plan = night.plan(&plan.join("\n"));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    until("bad to wait in the queue", || {
+        let judged = |row: &Value| row["record"]["kind"] == "attempt-judged" && row["record"]["unit"] == "bad";
+        night.events().iter().any(judged).then_some(())
+    });
+    night.write("../go", "");
+    engine.wait().exits(3);
     assert_eq!((night.unit("more"), night.unit("bad")), ("landed".to_owned(), "rejected".to_owned()));
     let of_bad = verifications(&night).split_off(3);
     let runs: Vec<&str> = of_bad.iter().map(String::as_str).filter(|run| run.starts_with("after")).collect();
