@@ -35,7 +35,7 @@ impl ProcessExit {
         }
     }
 
-    /// Reads [`Ending::number`]. A program that exits with 128 + n itself reads as ended by the signal.
+    /// Reads [`ProcessExit::number`]. A program that exits with 128 + n itself reads as ended by the signal.
     pub fn of_number(number: i32) -> Self {
         match number - SIGNALS_FROM {
             signal @ 1..=LAST_SIGNAL => Self::Signal(signal),

@@ -9,7 +9,6 @@
 use super::decision::Decision;
 use crate::domain::mission::model::outcome::{NextMove, RejectClass};
 use crate::domain::mission::model::unit_checks::could_not_run;
-use crate::domain::mission::protocol::record::Record;
 use crate::domain::mission::state::mission::State;
 use crate::domain::queue::{Landing, MergeSource, Refused, UnitCheck, VerifyRole};
 use crate::domain::verify::{StageOutcome, telling};
@@ -54,16 +53,7 @@ impl Decision<'_> {
             unit.spec.id
         );
         let next = NextMove::Hold { question: question.clone(), own_work: unit.spec.run.is_none() };
-        self.record(Record::Rejected {
-            landing: landing.id,
-            mr: landing.mr.id,
-            source: landing.mr.source.clone(),
-            at: self.now,
-            class: RejectClass::Unproven,
-            reasons: vec![question],
-            next,
-            files: Vec::new(),
-        });
+        self.record_rejection(landing, RejectClass::Unproven, vec![question], next, Vec::new());
     }
 }
 

@@ -360,6 +360,19 @@ impl Decision<'_> {
         self.refuse_change(landing, class, reasons, Vec::new());
     }
 
+    /// Records that a change leaves the queue, and what its unit does next.
+    pub(super) fn record_rejection(
+        &mut self,
+        landing: &Landing,
+        class: RejectClass,
+        reasons: Vec<String>,
+        next: NextMove,
+        files: Vec<String>,
+    ) {
+        let (id, mr, source, at) = (landing.id, landing.mr.id, landing.mr.source.clone(), self.now);
+        self.record(Record::Rejected { landing: id, mr, source, at, class, reasons, next, files });
+    }
+
     /// Refuses a change; its unit tries again as far as it has attempts left, and where that could give another change.
     pub(super) fn refuse_change(
         &mut self,
@@ -394,8 +407,7 @@ impl Decision<'_> {
                 }
             }
         };
-        let (id, mr, at) = (landing.id, landing.mr.id, self.now);
-        self.record(Record::Rejected { landing: id, mr, source: source.clone(), at, class, reasons, next, files });
+        self.record_rejection(landing, class, reasons, next, files);
         if let MergeSource::Unit { unit, .. } = source {
             self.block_dependants(&unit);
         }

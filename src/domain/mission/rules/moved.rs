@@ -30,16 +30,13 @@ impl Decision<'_> {
         };
         let Some(unit) = landing.mr.source.unit().cloned() else { return };
         let question = format!("{what} while its change was verified; look at it, then `mc unit retry {unit}`");
-        self.record(Record::Rejected {
-            landing: landing.id,
-            mr: landing.mr.id,
-            source: landing.mr.source,
-            at: self.now,
-            class: RejectClass::Meddling,
-            reasons: vec![question.clone()],
-            next: NextMove::Hold { question, own_work: false },
-            files: Vec::new(),
-        });
+        self.record_rejection(
+            &landing,
+            RejectClass::Meddling,
+            vec![question.clone()],
+            NextMove::Hold { question, own_work: false },
+            Vec::new(),
+        );
     }
 
     /// Whether landings may go on: nobody moved green, or it was judged to be no worse. Else the next step is asked for, or

@@ -130,16 +130,13 @@ impl Decision<'_> {
         if let Some(unit) = unit.filter(|unit| unit.infra + 1 > self.state.policy.max_infrastructure_retries) {
             let id = unit.spec.id.clone();
             let reason = format!("{what} failed {failures} times while other changes passed, last: {error}");
-            self.record(Record::Rejected {
-                landing: landing.id,
-                mr: landing.mr.id,
-                source: landing.mr.source,
-                at: self.now,
-                class: RejectClass::Infrastructure,
-                reasons: vec![reason.clone()],
-                next: NextMove::Fail { reason },
-                files: Vec::new(),
-            });
+            self.record_rejection(
+                &landing,
+                RejectClass::Infrastructure,
+                vec![reason.clone()],
+                NextMove::Fail { reason },
+                Vec::new(),
+            );
             return self.block_dependants(&id);
         }
         let behind = Behind { again_at, failures, own_fault: unit.is_some() };

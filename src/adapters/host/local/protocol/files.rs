@@ -253,7 +253,7 @@ pub fn parse_start(text: &str) -> Option<Start> {
 
 /// Reads the `exit` file; absent when it is empty or truncated.
 ///
-/// The program's end is the number of [`Ending::number`].
+/// The program's end is the number of [`ProcessExit::number`].
 pub fn parse_exit(text: &str) -> Option<RunExit> {
     match complete(text)?.next()?.split_once(' ') {
         Some(("code", number)) => match ProcessExit::of_number(number.parse().ok()?) {

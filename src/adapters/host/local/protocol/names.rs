@@ -36,12 +36,6 @@ pub(in crate::adapters::host) const SMALL: u64 = 4 << 20;
 /// up to five here.
 pub(in crate::adapters::host) const LARGEST_COMMAND: u64 = 32 << 20;
 
-/// Where what is said about a program goes that it did not say itself: never between the lines of an output that is kept apart.
-pub fn remarks(dir: &Path) -> PathBuf {
-    let errors = dir.join(ERRORS);
-    if errors.exists() { errors } else { dir.join(OUTPUT) }
-}
-
 /// The supervisor's script of a run directory.
 pub fn script(dir: &Path) -> PathBuf {
     dir.join("supervisor.sh")

@@ -142,7 +142,7 @@ fn onto_itself(map: &str) -> String {
 }
 
 /// Pid 1: says `ready` on standard output, waits at the gate on standard input, starts the program, reaps what is
-/// orphaned, and its end ends everything. Its code is [`Ending::number`] of the program's end.
+/// orphaned, and its end ends everything. Its code is [`ProcessExit::number`] of the program's end.
 ///
 /// It leads the session and the group that the program is in, and a signal to that group reaches the program only: what has
 /// no handler does nothing to a pid 1 (pid_namespaces(7)).

@@ -1,13 +1,19 @@
 //! The program of a run as pid 1 starts it: what is on record, nothing of ours.
 
-use crate::adapters::host::local::protocol::{BROKEN, LARGEST_COMMAND, OUTPUT, Program, parse_command, remarks};
+use crate::adapters::host::local::protocol::{BROKEN, ERRORS, LARGEST_COMMAND, OUTPUT, Program, parse_command};
 use crate::adapters::os::files::read_untrusted;
 use crate::adapters::os::nofollow;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+
+/// Where what is said about a program goes that it did not say itself: never between the lines of an output that is kept apart.
+pub(super) fn find_remarks(dir: &Path) -> PathBuf {
+    let errors = dir.join(ERRORS);
+    if errors.exists() { errors } else { dir.join(OUTPUT) }
+}
 
 /// A program that was read from the record and may be started once.
 pub(super) struct Ready {
@@ -23,7 +29,7 @@ pub(super) fn read(dir: &Path) -> Result<Ready, String> {
         let opened = nofollow::open(log, flags, Mode::RUSR | Mode::WUSR);
         opened.map(File::from).map_err(|e| format!("open {}: {e}", log.display()))
     };
-    let (output, errors) = (open(&dir.join(OUTPUT))?, open(&remarks(dir))?);
+    let (output, errors) = (open(&dir.join(OUTPUT))?, open(&find_remarks(dir))?);
     let command = read_untrusted(&dir.join("command"), LARGEST_COMMAND).as_deref().and_then(parse_command);
     let command = command.map(|command| {
         let input = File::open(command.stdin.as_deref().unwrap_or(Path::new("/dev/null")));

@@ -1,10 +1,11 @@
 //! The first stage: claims the directory, opens the gate once the run is on record, counts ticks, writes how it ended.
 
+use super::program::find_remarks;
 use super::stage::stage;
 use super::{limits, namespace};
 use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{
-    BROKEN, Identity, Limits, SMALL, Start, parse_limits, parse_settings, remarks, start_text,
+    BROKEN, Identity, Limits, SMALL, Start, parse_limits, parse_settings, start_text,
 };
 use crate::adapters::os::files::{create_new, read_untrusted};
 use crate::adapters::os::nofollow;
@@ -188,7 +189,7 @@ fn tell_of_memory(dir: &Path, killed: u64) {
     let text = format!(
         "\nmc: the kernel ended {processes} of this run, which used more memory than [sandbox] max_memory allows\n"
     );
-    let log = nofollow::open(&remarks(dir), OFlags::WRONLY | OFlags::APPEND, Mode::empty());
+    let log = nofollow::open(&find_remarks(dir), OFlags::WRONLY | OFlags::APPEND, Mode::empty());
     // What was said of it is no reason to lose the record of the end.
     let _ = log.map(File::from).and_then(|mut log| log.write_all(text.as_bytes()));
 }
