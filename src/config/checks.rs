@@ -7,8 +7,8 @@ use super::stages::Stage;
 use super::value::Value;
 use super::{FILE_NAME, Problem};
 use crate::domain::plan::globs::Globs;
-use crate::domain::verify::home::is_below_home;
-use crate::domain::verify::key::{StageSpec, Tier};
+use crate::domain::verify::model::home::is_below_home;
+use crate::domain::verify::model::key::{StageSpec, Tier};
 
 impl Layers {
     /// What is wrong with the value of a key.

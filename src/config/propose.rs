@@ -9,7 +9,7 @@ use crate::domain::detect::kept::kept_globs;
 use crate::domain::detect::{Setup, Stage};
 use crate::domain::handoff::PromptMode;
 use crate::domain::verify::formats;
-use crate::domain::verify::key::StageKind;
+use crate::domain::verify::model::key::StageKind;
 use std::fmt::Write;
 
 /// A line that is proposed, or why it is written commented out.

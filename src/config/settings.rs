@@ -10,7 +10,7 @@ pub use crate::domain::fence::{Sandbox, SandboxMode, WantedIsolation};
 pub use crate::domain::handoff::PromptMode;
 use crate::domain::links::LinkRule;
 use crate::domain::verify::Gate;
-use crate::domain::verify::key::StageSpec;
+use crate::domain::verify::model::key::StageSpec;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use super::{Problem, schema};
 use crate::domain::base::nearest::find_nearest;
 use crate::domain::plan::globs::Globs;
 use crate::domain::verify::formats::Format;
-use crate::domain::verify::key::{Demand, StageKind, StageSpec};
+use crate::domain::verify::model::key::{Demand, StageKind, StageSpec};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use toml::de::{DeTable, DeValue};

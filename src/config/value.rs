@@ -3,7 +3,7 @@
 use super::layers::Source;
 use super::{Problem, duration};
 use crate::domain::values::check_line;
-use crate::domain::verify::number::Number;
+use crate::domain::verify::model::number::Number;
 use std::fmt;
 use std::time::Duration;
 use toml::de::DeValue;

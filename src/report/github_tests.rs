@@ -3,7 +3,7 @@
 use super::super::verify::tests::{HOSTILE, against, alone, silent, stage};
 use super::*;
 use crate::domain::verify::StageOutcome;
-use crate::domain::verify::results::TestStatus::{Failed, Passed};
+use crate::domain::verify::model::results::TestStatus::{Failed, Passed};
 
 /// The commands the runner would take from the output, as it does: a line that begins with `::`, spaces aside, or holds
 /// `##[`; none between `stop-commands` and its token.

@@ -4,9 +4,10 @@ use super::text::sanitize;
 use super::verify::count_tests;
 use super::words::{span, tests};
 use crate::domain::detect::Detected;
-use crate::domain::verify::results::TestStatus;
-use crate::domain::verify::snapshot::{Snapshot, StageResult};
-use crate::domain::verify::{StageOutcome, Summary, telling};
+use crate::domain::verify::formats::telling;
+use crate::domain::verify::model::results::TestStatus;
+use crate::domain::verify::model::snapshot::{Snapshot, StageResult};
+use crate::domain::verify::{StageOutcome, Summary};
 use serde_json::{Value, json};
 
 /// Most failing tests that are named per stage.

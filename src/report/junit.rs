@@ -7,8 +7,8 @@
 use super::text::sanitize;
 use super::verify::{Verified, count_tests, describe_history};
 use super::words::{count, to_one_line};
-use crate::domain::verify::results::{TestResult, TestStatus, WHOLE_SUITE};
-use crate::domain::verify::snapshot::StageResult;
+use crate::domain::verify::model::results::{TestResult, TestStatus, WHOLE_SUITE};
+use crate::domain::verify::model::snapshot::StageResult;
 use crate::domain::verify::{Cause, StageOutcome};
 use quick_xml::escape::partial_escape;
 use std::fmt::Write;

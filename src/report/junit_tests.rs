@@ -2,7 +2,7 @@
 
 use super::super::verify::tests::{HOSTILE, against, alone, silent, stage};
 use super::*;
-use crate::domain::verify::results::TestStatus::{Failed, Passed, Skipped};
+use crate::domain::verify::model::results::TestStatus::{Failed, Passed, Skipped};
 use expect_test::expect;
 
 #[test]

@@ -11,7 +11,8 @@ use crate::domain::base::text::name_first;
 use crate::domain::mission::timeline::Phase;
 use crate::domain::mission::{MergeSource, tests_note};
 use crate::domain::values::{Millis, UnitId};
-use crate::domain::verify::{Delta, StageOutcome, telling};
+use crate::domain::verify::formats::telling;
+use crate::domain::verify::{Delta, StageOutcome};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 

@@ -6,7 +6,7 @@ use super::words::{attempt_ref, display_state, find_own_work, format_shown_sum, 
 use super::{View, unit_checks};
 use crate::domain::mission::{Attempt, MergeSource, Record, RejectClass, State, Unit};
 use crate::domain::values::RunId;
-use crate::domain::verify::telling;
+use crate::domain::verify::formats::telling;
 use serde_json::{Value, json};
 use std::fmt::Write;
 

@@ -2,9 +2,9 @@
 
 use super::verify::{Rules, Side, Verified, count_tests, list_failing};
 use super::words::stamp;
-use crate::domain::verify::history::TestHistory;
-use crate::domain::verify::results::TestStatus;
-use crate::domain::verify::snapshot::StageResult;
+use crate::domain::verify::judge::history::TestHistory;
+use crate::domain::verify::model::results::TestStatus;
+use crate::domain::verify::model::snapshot::StageResult;
 use crate::domain::verify::{Delta, StageOutcome};
 use serde_json::{Value, json};
 use std::path::PathBuf;

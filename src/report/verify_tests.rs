@@ -4,10 +4,10 @@ use super::super::verify_json::json as as_json;
 use super::*;
 use crate::domain::values::CommitId;
 use crate::domain::verify::Demands;
-use crate::domain::verify::delta::compare_snapshots;
-use crate::domain::verify::history::{Here, Others};
-use crate::domain::verify::results::{TestResult, TestResults};
-use crate::domain::verify::verdict::judge;
+use crate::domain::verify::judge::delta::compare_snapshots;
+use crate::domain::verify::judge::history::{Here, Others};
+use crate::domain::verify::judge::verdict::judge;
+use crate::domain::verify::model::results::{TestResult, TestResults};
 use expect_test::expect;
 use serde_json::{Value, json};
 

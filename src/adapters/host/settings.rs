@@ -1,7 +1,7 @@
 //! What a host is told once: everything of a mission's settings that has to do with workspaces and runs.
 
 use crate::domain::fence::{Sandbox, WantedIsolation};
-use crate::domain::verify::key::StageSpec;
+use crate::domain::verify::model::key::StageSpec;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 
 use super::{Group, Need, Stage};
 use crate::domain::detect::places::Place;
-use crate::domain::verify::key::StageKind::{Build, Lint, Tests};
-use crate::domain::verify::snapshot::StageResult;
+use crate::domain::verify::model::key::StageKind::{Build, Lint, Tests};
+use crate::domain::verify::model::snapshot::StageResult;
 
 const GO: Need = Need::Program("go", "apt-get install golang");
 const CMAKE: Need = Need::Program("cmake", "apt-get install cmake");

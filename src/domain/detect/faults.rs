@@ -3,7 +3,7 @@
 //! Promises: chosen from names alone, the same for the same tree; every fault is one a gate worth its name refuses in any
 //! language: a test file deleted, a test file broken, the sources broken.
 
-use crate::domain::verify::results::TestResult;
+use crate::domain::verify::model::results::TestResult;
 use std::collections::BTreeSet;
 
 /// Results looked at for names of files.
@@ -155,7 +155,7 @@ pub fn sources_broken(paths: &BTreeSet<String>) -> Option<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::verify::results::TestStatus;
+    use crate::domain::verify::model::results::TestStatus;
 
     fn paths(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| (*name).to_owned()).collect()

@@ -2,7 +2,7 @@
 
 use super::{Group, Need, Stage};
 use crate::domain::detect::places::Place;
-use crate::domain::verify::key::StageKind::Tests;
+use crate::domain::verify::model::key::StageKind::Tests;
 
 const JAVA: Need = Need::Program("java", "apt-get install default-jdk");
 

@@ -34,7 +34,7 @@ pub fn kept_globs<'a>(stages: impl IntoIterator<Item = &'a Stage>) -> Vec<String
 mod tests {
     use super::*;
     use crate::domain::plan::globs::Globs;
-    use crate::domain::verify::key::StageKind;
+    use crate::domain::verify::model::key::StageKind;
 
     #[test]
     fn each_tool_has_its_folders_once() {

@@ -1,7 +1,7 @@
 //! What was found of a repository, and what it is found in.
 
 use crate::domain::detect::places::{Place, join_folder};
-use crate::domain::verify::key::StageKind;
+use crate::domain::verify::model::key::StageKind;
 
 /// Most folders with a project of their own that are proposed.
 pub(super) const MOST_PLACES: usize = 8;

@@ -4,7 +4,7 @@
 
 use super::{Group, Need, Setup, Stage};
 use crate::domain::detect::places::Place;
-use crate::domain::verify::key::StageKind::{self, Build, Lint, Security, Tests, Types};
+use crate::domain::verify::model::key::StageKind::{self, Build, Lint, Security, Tests, Types};
 use serde_json::Value;
 
 const NODE: Need = Need::Program("node", "apt-get install nodejs npm");

@@ -2,7 +2,7 @@
 
 use super::{Group, Need, Stage};
 use crate::domain::detect::places::Place;
-use crate::domain::verify::key::StageKind::{Build, Tests};
+use crate::domain::verify::model::key::StageKind::{Build, Tests};
 
 const PERL: Need = Need::Program("perl", "apt-get install perl");
 const PROVE: Need = Need::Program("prove", "apt-get install perl");

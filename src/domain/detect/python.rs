@@ -3,7 +3,7 @@
 use super::groups::{Brought, install_source};
 use super::{Files, Group, Need, Setup, Stage};
 use crate::domain::detect::places::{Place, is_place, join_folder, passed_over};
-use crate::domain::verify::key::StageKind::{Lint, Security, Tests, Types};
+use crate::domain::verify::model::key::StageKind::{Lint, Security, Tests, Types};
 use std::collections::BTreeSet;
 
 /// Most other folders with sources that are named in one line.

@@ -2,7 +2,7 @@
 
 use super::{Group, Need, Stage};
 use crate::domain::detect::places::Place;
-use crate::domain::verify::key::StageKind::{Lint, Security, Tests};
+use crate::domain::verify::model::key::StageKind::{Lint, Security, Tests};
 
 const CARGO: Need = Need::Program("cargo", "curl --proto '=https' -sSf https://sh.rustup.rs | sh");
 

@@ -2,7 +2,7 @@
 
 use super::{Group, Need, Stage};
 use crate::domain::detect::places::Place;
-use crate::domain::verify::key::StageKind;
+use crate::domain::verify::model::key::StageKind;
 
 /// Where such a script lies, the likeliest first.
 pub(super) const NAMES: [&str; 28] = [

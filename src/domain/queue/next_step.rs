@@ -8,7 +8,7 @@ use super::landing::{Candidate, Evidence, Landing, Phase};
 use super::model::{After, MergeSource, UnitCheck, VerifyRole};
 use super::state::Queue;
 use crate::domain::values::Tip;
-use crate::domain::verify::verdict::judge;
+use crate::domain::verify::judge::verdict::judge;
 use crate::domain::verify::{Cause, Demands, Gate, Judgement, Refusal, SnapshotKey, StageOutcome, Summary, Verdict};
 
 /// Most runs of a tree that differs from green in nothing but what was written about the work itself.

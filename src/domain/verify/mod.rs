@@ -1,31 +1,11 @@
-//! Verification as values: stages, snapshots of one tree, the delta of two snapshots, the verdict.
+//! Verification as values: what one tree gave (`model`), how outputs of tools are read (`formats`), what changed and whether it may
+//! land (`judge`).
 
-pub mod codes;
-pub mod confirm;
-pub mod delta;
-pub mod excerpt;
 pub mod formats;
-pub mod history;
-pub mod home;
-mod identity;
-pub mod key;
-mod model;
-pub mod named;
-pub mod number;
-pub mod relative;
-pub mod reports;
-pub mod results;
-pub mod snapshot;
-pub mod telling;
-pub mod verdict;
+pub mod judge;
+pub mod model;
 
-pub use key::SnapshotKey;
-pub use model::{
+pub use model::key::SnapshotKey;
+pub use model::outcome::{
     Cause, Delta, Demands, FindingsChange, Gate, Judgement, MetricChange, Refusal, StageOutcome, Summary, Verdict,
 };
-
-#[cfg(test)]
-mod figures_tests;
-
-#[cfg(test)]
-mod red_tests;

@@ -27,7 +27,7 @@ use crate::domain::plan::globs::Globs;
 use crate::domain::trouble::{Trouble, chain};
 use crate::domain::values::TreeId;
 use crate::domain::verify::SnapshotKey;
-use crate::domain::verify::snapshot::Snapshot;
+use crate::domain::verify::model::snapshot::Snapshot;
 use crate::engine::context::project::Project;
 use crate::engine::context::redact::Redactor;
 use crate::engine::error::EngineError;

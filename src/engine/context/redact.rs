@@ -5,7 +5,7 @@ use crate::adapters::os::environment::Environment;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::SessionReport;
 use crate::domain::trouble::{Cause, Trouble};
-use crate::domain::verify::snapshot::Snapshot;
+use crate::domain::verify::model::snapshot::Snapshot;
 use std::collections::BTreeMap;
 
 /// Shorter values are words of every text (`1`, `main`, `true`), not secrets.

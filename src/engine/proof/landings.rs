@@ -10,7 +10,7 @@ use crate::domain::mission::{
     Landing, MergeSource, Mission, NextMove, Record, RejectClass, State, VerifyRole, extra_stages, rejudge,
 };
 use crate::domain::values::{Millis, Tip, TreeId, UnitId};
-use crate::domain::verify::verdict::judge;
+use crate::domain::verify::judge::verdict::judge;
 use crate::domain::verify::{SnapshotKey, StageOutcome, Verdict};
 use crate::engine::tasks::bookkeeping;
 use crate::engine::tasks::candidate::NOT_FROM_AGENTS;

@@ -8,10 +8,10 @@ use crate::domain::mission::{MergeSource, Record, State, VerificationRun, Verify
 use crate::domain::plan::globs::Globs;
 use crate::domain::values::{Millis, RunId, TreeId};
 use crate::domain::verify::SnapshotKey;
-use crate::domain::verify::confirm::confirm;
-use crate::domain::verify::delta::compare_snapshots;
-use crate::domain::verify::key::{StageSpec, Tier};
-use crate::domain::verify::snapshot::{Snapshot, Start};
+use crate::domain::verify::judge::confirm::confirm;
+use crate::domain::verify::judge::delta::compare_snapshots;
+use crate::domain::verify::model::key::{StageSpec, Tier};
+use crate::domain::verify::model::snapshot::{Snapshot, Start};
 use crate::engine::tasks::unit_checks::own_line;
 use crate::report::claims::Findings;
 use crate::report::words::tests;

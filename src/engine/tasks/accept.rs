@@ -14,7 +14,7 @@ use crate::adapters::os::files;
 use crate::domain::mission::{AcceptBefore, AttemptOrder, Unverified, VerifyRole, extra_stages, not_started};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::Tip;
-use crate::domain::verify::key::StageSpec;
+use crate::domain::verify::model::key::StageSpec;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
 use crate::engine::context::mission::MissionContext;
 use std::path::PathBuf;

@@ -14,9 +14,9 @@ use crate::domain::mission::{Noticed, Unverified, Verification, VerifyOrder, Ver
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, RunId, Tip};
 use crate::domain::verify::SnapshotKey;
-use crate::domain::verify::delta::compare_snapshots;
-use crate::domain::verify::key::StageSpec;
-use crate::domain::verify::snapshot::Start;
+use crate::domain::verify::judge::delta::compare_snapshots;
+use crate::domain::verify::model::key::StageSpec;
+use crate::domain::verify::model::snapshot::Start;
 use crate::engine::context::mission::MissionContext;
 use tokio::sync::watch;
 

@@ -28,7 +28,7 @@ use crate::domain::mission::{AttemptOrder, Claim, SessionReport};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::Millis;
 use crate::domain::verify::formats::without_sequences;
-use crate::domain::verify::key::Tier;
+use crate::domain::verify::model::key::Tier;
 use crate::engine::context::mission::MissionContext;
 use crate::report::words::span;
 use std::path::{Path, PathBuf};

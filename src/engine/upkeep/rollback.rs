@@ -14,7 +14,7 @@ use crate::adapters::store::{Row, Store};
 use crate::domain::base::nearest::{find_nearest, format_hint};
 use crate::domain::mission::{MergeSource, Record, Refusal};
 use crate::domain::values::{CommitId, Millis, MissionId, Tip, UnitId};
-use crate::domain::verify::snapshot::Snapshot;
+use crate::domain::verify::model::snapshot::Snapshot;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
 use crate::engine::context::project::Project;
 use crate::engine::context::refusal::Act;

@@ -12,7 +12,7 @@ use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{
     CommitId, HostId, LandingId, MissionId, RequestId, RunId, SessionId, Tip, TreeId, UnitId,
 };
-use mission_control::domain::verify::snapshot::{Snapshot, StageResult};
+use mission_control::domain::verify::model::snapshot::{Snapshot, StageResult};
 use mission_control::domain::verify::{SnapshotKey, StageOutcome, Verdict};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

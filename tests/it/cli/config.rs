@@ -9,7 +9,7 @@ use mission_control::config::settings::{PromptMode, WantedIsolation};
 use mission_control::config::{self, ConfigError, Inputs, Layers, Settings};
 use mission_control::domain::verify::Gate;
 use mission_control::domain::verify::formats::Format;
-use mission_control::domain::verify::key::{Better, StageKind, Tier};
+use mission_control::domain::verify::model::key::{Better, StageKind, Tier};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

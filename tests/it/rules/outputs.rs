@@ -3,7 +3,7 @@
 
 use expect_test::expect_file;
 use mission_control::domain::verify::formats::{self, Format};
-use mission_control::domain::verify::results::TestResults;
+use mission_control::domain::verify::model::results::TestResults;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

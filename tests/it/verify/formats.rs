@@ -3,7 +3,7 @@
 
 use crate::support::night::Night;
 use mission_control::domain::verify::formats::{self, Format, WORDS};
-use mission_control::domain::verify::results::{Reading, TestStatus};
+use mission_control::domain::verify::model::results::{Reading, TestStatus};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 

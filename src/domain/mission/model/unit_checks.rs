@@ -5,7 +5,7 @@ use crate::domain::base::text::name_first;
 use crate::domain::queue::VerifyRole;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::CommitId;
-use crate::domain::verify::snapshot::StageResult;
+use crate::domain::verify::model::snapshot::StageResult;
 use crate::domain::verify::{StageOutcome, Summary};
 
 /// Why a script is not run again although it has attempts left.

@@ -11,7 +11,8 @@ use crate::domain::mission::model::outcome::{NextMove, RejectClass};
 use crate::domain::mission::model::unit_checks::could_not_run;
 use crate::domain::mission::state::mission::State;
 use crate::domain::queue::{Landing, MergeSource, Refused, UnitCheck, VerifyRole};
-use crate::domain::verify::{StageOutcome, telling};
+use crate::domain::verify::StageOutcome;
+use crate::domain::verify::formats::telling;
 
 impl Decision<'_> {
     /// One line on what a landing showed beyond the gate, if anything.

@@ -8,7 +8,7 @@ use crate::domain::mission::{
 };
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
-use crate::domain::verify::snapshot::StageResult;
+use crate::domain::verify::model::snapshot::StageResult;
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
 
 fn tip(digit: char) -> Tip {

@@ -30,7 +30,7 @@ use crate::domain::queue::{
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{LandingId, RunId, Tip};
 use crate::domain::verify::SnapshotKey;
-use crate::domain::verify::verdict::judge;
+use crate::domain::verify::judge::verdict::judge;
 
 /// Pause before a landing that waits for a person's work tree is tried again.
 const CHECKED_OUT_PAUSE: u64 = 2_000;

@@ -14,7 +14,7 @@ use crate::domain::mission::protocol::record::Record;
 use crate::domain::queue::{Green, RunKind, VerifyRole};
 use crate::domain::values::RunId;
 use crate::domain::verify::StageOutcome;
-use crate::domain::verify::verdict::judge;
+use crate::domain::verify::judge::verdict::judge;
 
 impl Decision<'_> {
     /// The user's repository changed while a verification ran: everybody is told, and where only its owner may do that, the

@@ -7,7 +7,7 @@ use crate::domain::mission::model::policy::COLD_EVERY;
 use crate::domain::mission::model::round::Stage;
 use crate::domain::mission::protocol::command::VerifyOrder;
 use crate::domain::queue::{After, Unproven, VerificationRun, VerifyRole};
-use crate::domain::verify::verdict::judge;
+use crate::domain::verify::judge::verdict::judge;
 use crate::domain::verify::{Demands, StageOutcome, Summary};
 
 impl State {

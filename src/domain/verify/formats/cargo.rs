@@ -8,7 +8,7 @@
 use super::found::digits;
 use super::nextest;
 use super::report::{Report, Said, cut, parse_count};
-use crate::domain::verify::results::{Place, TestStatus};
+use crate::domain::verify::model::results::{Place, TestStatus};
 use std::collections::BTreeSet;
 
 const HINT: &str = "run `cargo test` without -q";

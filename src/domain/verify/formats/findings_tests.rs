@@ -6,10 +6,10 @@ use super::*;
 use crate::domain::base::text::floor_char_boundary;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::StageOutcome;
-use crate::domain::verify::key::tests::stage as spec;
-use crate::domain::verify::key::{StageKind, StageSpec};
-use crate::domain::verify::results::Findings;
-use crate::domain::verify::snapshot::StageResult;
+use crate::domain::verify::model::key::tests::stage as spec;
+use crate::domain::verify::model::key::{StageKind, StageSpec};
+use crate::domain::verify::model::results::Findings;
+use crate::domain::verify::model::snapshot::StageResult;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 

@@ -4,7 +4,7 @@
 //! from what was read is a problem; hostile lists are read in bounded memory.
 
 use super::{RESULTS_LIMIT, shorten_name};
-use crate::domain::verify::results::Findings;
+use crate::domain::verify::model::results::Findings;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use std::fmt;

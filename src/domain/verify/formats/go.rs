@@ -10,7 +10,7 @@ mod tests;
 use super::go_json;
 use super::report::{Report, Said};
 use crate::domain::verify::formats::go_lines::{Package, Turn, parse_package, result};
-use crate::domain::verify::results::TestStatus;
+use crate::domain::verify::model::results::TestStatus;
 use std::collections::BTreeMap;
 
 const HINT: &str = "run `go test` with -v or -json";

@@ -5,7 +5,7 @@
 
 use super::go_lines::{self, Package, Turn};
 use super::report::{Report, Said, worst_status};
-use crate::domain::verify::results::{TestResults, TestStatus};
+use crate::domain::verify::model::results::{TestResults, TestStatus};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 

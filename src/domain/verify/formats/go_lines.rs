@@ -1,7 +1,7 @@
 //! Lines of `go test`, one at a time: what a package or a test came to.
 
 use crate::domain::verify::formats::report::{Report, is_duration};
-use crate::domain::verify::results::TestStatus;
+use crate::domain::verify::model::results::TestStatus;
 use std::collections::BTreeMap;
 
 /// How a package ended.

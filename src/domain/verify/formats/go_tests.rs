@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::verify::formats::report::tests::prelude::*;
-use crate::domain::verify::results::WHOLE_SUITE;
+use crate::domain::verify::model::results::WHOLE_SUITE;
 
 const PASS: &str = include_str!("../../../../tests/data/outputs/go/pass.txt");
 const FAIL: &str = include_str!("../../../../tests/data/outputs/go/fail.txt");

@@ -4,7 +4,7 @@
 //! suite; the results are those of the `Tests:` line or the report is not whole.
 
 use super::report::{Counts, Report, Said, cut, is_duration, parse_count, without_trailing};
-use crate::domain::verify::results::TestStatus;
+use crate::domain::verify::model::results::TestStatus;
 use std::borrow::Cow;
 
 const HINT: &str = "run jest with --verbose";

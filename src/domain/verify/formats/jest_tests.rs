@@ -148,7 +148,7 @@ fn p8_tests_that_jest_counts_of_a_broken_file_are_that_suite() {
     let other = "PASS ./o.test.js\n  ✓ other (1 ms)\n\n";
     let Said::Results(both) = parse_output(&format!("{broken}{other}{}", end(1, 1, 3))) else { panic!() };
     assert_eq!((both.tests.len(), both.problem), (2, None));
-    assert_eq!(both.tests[0].name, crate::domain::verify::results::WHOLE_SUITE);
+    assert_eq!(both.tests[0].name, crate::domain::verify::model::results::WHOLE_SUITE);
     let Said::Results(alone) = parse_output(&format!("{broken}{}", end(1, 0, 2))) else { panic!() };
     assert_eq!((alone.tests.len(), alone.problem), (1, None));
     // Without a broken file a count that was not read is no whole report.

@@ -9,7 +9,7 @@
 use super::report::{Report, Said, cut};
 use super::said;
 use crate::domain::base::text::floor_char_boundary;
-use crate::domain::verify::results::{Place, TestResults, TestStatus};
+use crate::domain::verify::model::results::{Place, TestResults, TestStatus};
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_xml_entity;
 use quick_xml::events::{BytesStart, Event};

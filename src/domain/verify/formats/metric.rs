@@ -3,7 +3,7 @@
 //! Promise: it is the last line of the output that is exactly one decimal number, blanks around it and one `%` behind it
 //! aside. Other units are not taken: a tool that turns from `900 ms` to `1.2 s` would seem to improve.
 
-use crate::domain::verify::number::Number;
+use crate::domain::verify::model::number::Number;
 
 /// The number, if a line is one.
 pub fn read(output: &str) -> Option<Number> {

@@ -4,7 +4,7 @@
 //! passed; the results are those of the summary line or the report is not whole.
 
 use super::report::{Report, Said, parse_count};
-use crate::domain::verify::results::TestStatus;
+use crate::domain::verify::model::results::TestStatus;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 

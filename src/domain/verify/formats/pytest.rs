@@ -6,7 +6,7 @@
 
 use super::found::digits;
 use super::report::{Report, Said, is_duration};
-use crate::domain::verify::results::TestStatus;
+use crate::domain::verify::model::results::TestStatus;
 use std::collections::{BTreeMap, BTreeSet};
 
 const HINT: &str = "run pytest with -v or -rA, or write --junitxml";

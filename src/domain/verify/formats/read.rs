@@ -8,7 +8,7 @@ use crate::domain::verify::formats::bounds::without_sequences;
 use crate::domain::verify::formats::format::{FINDINGS, Format};
 use crate::domain::verify::formats::found::Gathered;
 use crate::domain::verify::formats::report::Said;
-use crate::domain::verify::results::{Reading, TestStatus};
+use crate::domain::verify::model::results::{Reading, TestStatus};
 use Reader::{Finder, Own, Runner};
 
 /// One format.

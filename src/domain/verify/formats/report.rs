@@ -5,7 +5,7 @@
 
 use super::{NAME_LIMIT, RESULTS_LIMIT, bounded, shorten_name};
 use crate::domain::base::text::name_first;
-use crate::domain::verify::results::{Place, TestResult, TestResults, TestStatus, WHOLE_SUITE};
+use crate::domain::verify::model::results::{Place, TestResult, TestResults, TestStatus, WHOLE_SUITE};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,17 +4,17 @@ use super::*;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::{Format, NAME_LIMIT};
-use crate::domain::verify::key::StageSpec;
-use crate::domain::verify::key::tests::stage as spec;
-use crate::domain::verify::snapshot::StageResult;
+use crate::domain::verify::model::key::StageSpec;
+use crate::domain::verify::model::key::tests::stage as spec;
+use crate::domain::verify::model::snapshot::StageResult;
 
 /// What the tests of every reader name.
 pub mod prelude {
     pub use super::{bounds, conclude, cut_off, names};
     pub use crate::domain::verify::StageOutcome;
     pub use crate::domain::verify::formats::{Format, detect_format};
-    pub use crate::domain::verify::results::TestResults;
-    pub use crate::domain::verify::results::TestStatus::{Failed, Passed, Skipped};
+    pub use crate::domain::verify::model::results::TestResults;
+    pub use crate::domain::verify::model::results::TestStatus::{Failed, Passed, Skipped};
     pub use proptest::prelude::*;
 }
 

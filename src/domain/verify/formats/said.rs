@@ -5,8 +5,8 @@
 
 use super::{Format, go_json, go_lines, jest, nextest, shorten_name, unittest};
 use crate::domain::base::text::one_line;
-use crate::domain::verify::results::{TestResult, TestStatus, WHOLE_SUITE};
-use crate::domain::verify::telling;
+use crate::domain::verify::formats::telling;
+use crate::domain::verify::model::results::{TestResult, TestStatus, WHOLE_SUITE};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most bytes that are kept of one test, and of all of one output together.

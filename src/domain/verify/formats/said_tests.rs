@@ -1,7 +1,7 @@
 //! What failing tests said, in recorded outputs and in those that once showed other tests.
 
 use crate::domain::verify::formats::{Format, read};
-use crate::domain::verify::results::TestStatus;
+use crate::domain::verify::model::results::TestStatus;
 
 /// Each failing test with the first and the last line of what it said.
 fn said(format: Format, output: &str) -> Vec<(String, String)> {

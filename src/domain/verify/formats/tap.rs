@@ -8,7 +8,7 @@ use super::found::digits;
 use super::report::Paths;
 use super::{RESULTS_LIMIT, said, shorten_name};
 use crate::domain::base::text::floor_char_boundary;
-use crate::domain::verify::results::{TestResult, TestResults, TestStatus};
+use crate::domain::verify::model::results::{TestResult, TestResults, TestStatus};
 use std::collections::BTreeMap;
 
 const DEPTH_LIMIT: usize = 16;

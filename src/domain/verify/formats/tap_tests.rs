@@ -5,9 +5,9 @@ use super::*;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::{self, Format, NAME_LIMIT, detect_format};
-use crate::domain::verify::key::StageSpec;
-use crate::domain::verify::key::tests::stage as spec;
-use crate::domain::verify::snapshot::StageResult;
+use crate::domain::verify::model::key::StageSpec;
+use crate::domain::verify::model::key::tests::stage as spec;
+use crate::domain::verify::model::snapshot::StageResult;
 use proptest::prelude::*;
 
 fn names(output: &str) -> Vec<(String, TestStatus)> {
@@ -152,7 +152,7 @@ fn nothing_is_recognised_by_words() {
         assert_eq!(detect_format(output), None, "{output}");
         assert_eq!(
             formats::read(Format::Auto, output),
-            (Format::Exit, crate::domain::verify::results::Reading::default())
+            (Format::Exit, crate::domain::verify::model::results::Reading::default())
         );
     }
     assert_eq!(detect_format("okay\n1..1\nok 1 - x\n"), Some(Format::Tap));

@@ -7,7 +7,7 @@
 
 use super::RESULTS_LIMIT;
 use super::report::{Report, Said, is_duration, parse_count};
-use crate::domain::verify::results::TestStatus;
+use crate::domain::verify::model::results::TestStatus;
 use std::collections::BTreeMap;
 
 const HINT: &str = "run unittest with -v";

@@ -7,7 +7,7 @@
 
 use super::found::digits;
 use super::report::{Counts, Report, Said, cut, is_duration};
-use crate::domain::verify::results::{Place, TestStatus};
+use crate::domain::verify::model::results::{Place, TestStatus};
 use std::collections::BTreeSet;
 
 const HINT: &str = "run vitest with --reporter=verbose, or --reporter=junit";

@@ -8,7 +8,7 @@ use crate::adapters::os::environment::Environment;
 use crate::adapters::os::python::{imports, inactive};
 use crate::domain::base::text::name_first;
 use crate::domain::detect::imports::{Import, hidden_by, needs_active};
-use crate::domain::verify::key::StageSpec;
+use crate::domain::verify::model::key::StageSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

@@ -2,7 +2,7 @@
 
 use crate::adapters::host::local::protocol::ERRORS;
 use crate::adapters::os::files::open_untrusted;
-use crate::domain::verify::excerpt::left_out;
+use crate::domain::verify::formats::excerpt::left_out;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 

@@ -5,7 +5,7 @@
 
 use crate::adapters::host::local::process::procfs::unescape;
 use crate::adapters::os::machine::may_write;
-use crate::domain::verify::home::{FILES, FOLDERS};
+use crate::domain::verify::model::home::{FILES, FOLDERS};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;

@@ -3,17 +3,19 @@
 //! Promises: a stage counts as passed only if its exit code AND its parsed results are content; not-run is
 //! never passed.
 
-use super::codes::Left;
-use super::formats::{Format, metric};
-use super::key::{Demand, StageKind, StageSpec};
-use super::number::Number;
-use super::reports::ReportFile;
-use super::results::{Findings, Reading, TestResult, TestResults, TestStatus};
-use super::{SnapshotKey, StageOutcome, Summary, formats, identity, reports, telling};
 use crate::domain::base::text::replace_control_chars;
 use crate::domain::ending::ProcessEnd;
-use crate::domain::verify::excerpt::{HEAD_TAIL_LIMIT, head_tail};
-use crate::domain::verify::relative::to_text;
+use crate::domain::verify::formats::excerpt::{HEAD_TAIL_LIMIT, head_tail};
+use crate::domain::verify::formats::relative::to_text;
+use crate::domain::verify::formats::reports::ReportFile;
+use crate::domain::verify::formats::{self, reports, telling};
+use crate::domain::verify::formats::{Format, metric};
+use crate::domain::verify::model::codes::Left;
+use crate::domain::verify::model::identity;
+use crate::domain::verify::model::key::{Demand, StageKind, StageSpec};
+use crate::domain::verify::model::number::Number;
+use crate::domain::verify::model::results::{Findings, Reading, TestResult, TestResults, TestStatus};
+use crate::domain::verify::{SnapshotKey, StageOutcome, Summary};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -151,12 +153,12 @@ impl StageResult {
     }
 
     /// Its tests, as far as they could be read.
-    pub(super) fn all_tests(&self) -> impl Iterator<Item = &TestResult> {
+    pub(in crate::domain::verify) fn all_tests(&self) -> impl Iterator<Item = &TestResult> {
         self.tests.iter().flat_map(|tests| &tests.tests)
     }
 
     /// Those of its tests that failed.
-    pub(super) fn failing(&self) -> impl Iterator<Item = &TestResult> {
+    pub(in crate::domain::verify) fn failing(&self) -> impl Iterator<Item = &TestResult> {
         self.all_tests().filter(|test| test.status == TestStatus::Failed)
     }
 
@@ -236,7 +238,7 @@ impl StageResult {
 
     /// All its findings: none where it passed without printing any. `None` where they are not the whole truth (it did not
     /// run, failed for another reason, or the snapshot is older than the readers of findings).
-    pub(super) fn known_findings(&self) -> Option<BTreeMap<&str, u64>> {
+    pub(in crate::domain::verify) fn known_findings(&self) -> Option<BTreeMap<&str, u64>> {
         let passed = self.effective_outcome() == StageOutcome::Passed;
         match &self.findings {
             Some(findings) if passed || self.is_explained() => {
@@ -386,7 +388,7 @@ impl Snapshot {
     }
 
     /// The stages by name; of two with one name the second is another one.
-    pub(super) fn by_name(&self) -> BTreeMap<(&str, usize), &StageResult> {
+    pub(in crate::domain::verify) fn by_name(&self) -> BTreeMap<(&str, usize), &StageResult> {
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         let mut stages = BTreeMap::new();
         for stage in &self.stages {

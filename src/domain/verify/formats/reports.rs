@@ -3,10 +3,10 @@
 //! Promises: the result does not depend on the order in which the files were found; a stage that should have left reports
 //! and did not, or whose reports cannot be read whole, has a problem and is never passed by them.
 
-use super::formats::{self, Format, RESULTS_LIMIT};
-use super::results::TestResults;
-use crate::domain::verify::relative::relativize_paths;
-use crate::domain::verify::relative::to_text;
+use crate::domain::verify::formats::relative::relativize_paths;
+use crate::domain::verify::formats::relative::to_text;
+use crate::domain::verify::formats::{self, Format, RESULTS_LIMIT};
+use crate::domain::verify::model::results::TestResults;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
 /// What report files are.

@@ -1,14 +1,14 @@
 //! Red bases from output and exit code to verdict: what may be older than a change, and what may not.
 
-use super::confirm::confirm;
-use super::delta::compare_snapshots;
-use super::delta::tests::snapshot;
-use super::key::{StageKind, StageSpec};
-use super::snapshot::{Snapshot, StageResult};
-use super::verdict::judge;
-use super::{Demands, Gate, Judgement, StageOutcome, Verdict};
 use crate::domain::ending::ProcessEnd;
-use crate::domain::verify::key::tests::stage as spec;
+use crate::domain::verify::judge::confirm::confirm;
+use crate::domain::verify::judge::delta::compare_snapshots;
+use crate::domain::verify::judge::delta::tests::snapshot;
+use crate::domain::verify::judge::verdict::judge;
+use crate::domain::verify::model::key::tests::stage as spec;
+use crate::domain::verify::model::key::{StageKind, StageSpec};
+use crate::domain::verify::model::snapshot::{Snapshot, StageResult};
+use crate::domain::verify::{Demands, Gate, Judgement, StageOutcome, Verdict};
 
 fn stage(kind: StageKind, output: &str, code: i32) -> StageResult {
     let spec = StageSpec { kind, ..spec("all", "./all") };

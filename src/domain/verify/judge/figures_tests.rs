@@ -1,18 +1,18 @@
 //! Findings and numbers from snapshot to verdict: the rows of the table in `verdict`, one by one.
 
-use super::StageOutcome::{Failed, NotRun, Passed};
-use super::confirm::confirm;
-use super::delta::tests::{any_snapshot, snapshot, stage};
-use super::delta::{KEPT_LIMIT, compare_snapshots};
-use super::formats::Format;
-use super::key::{Better, Demand, StageKind, StageSpec};
-use super::results::Findings;
-use super::snapshot::{Snapshot, StageResult};
-use super::verdict::judge;
-use super::{Demands, Gate, Judgement, StageOutcome, Verdict};
 use crate::domain::ending::ProcessEnd;
-use crate::domain::verify::key::tests::stage as spec;
-use crate::domain::verify::relative::relativize_paths;
+use crate::domain::verify::StageOutcome::{Failed, NotRun, Passed};
+use crate::domain::verify::formats::Format;
+use crate::domain::verify::formats::relative::relativize_paths;
+use crate::domain::verify::judge::confirm::confirm;
+use crate::domain::verify::judge::delta::tests::{any_snapshot, snapshot, stage};
+use crate::domain::verify::judge::delta::{KEPT_LIMIT, compare_snapshots};
+use crate::domain::verify::judge::verdict::judge;
+use crate::domain::verify::model::key::tests::stage as spec;
+use crate::domain::verify::model::key::{Better, Demand, StageKind, StageSpec};
+use crate::domain::verify::model::results::Findings;
+use crate::domain::verify::model::snapshot::{Snapshot, StageResult};
+use crate::domain::verify::{Demands, Gate, Judgement, StageOutcome, Verdict};
 use proptest::prelude::*;
 use std::slice::from_ref;
 
@@ -239,7 +239,7 @@ fn a_finding_has_one_name_in_every_slot() {
     let text = "\n/pool/slot-4/größe/a.js\n  1:7  error  'x' is defined  no-unused-vars\n\n✖ 1 problem (1 error, 0 warnings)\n";
     let spec = |slot: &str| {
         let output = relativize_paths(text.replace("slot-4", slot).into(), &format!("/pool/{slot}"));
-        super::formats::read(Format::Auto, &output).1.findings.unwrap()
+        crate::domain::verify::formats::read(Format::Auto, &output).1.findings.unwrap()
     };
     assert_eq!(spec("slot-4").counts.keys().collect::<Vec<_>>(), ["größe/a.js: no-unused-vars"]);
     assert_eq!(spec("slot-4"), spec("slot-5"));
@@ -257,7 +257,7 @@ fn summaries_count_findings_by_kind() {
     let text = serde_json::to_string(&whole).unwrap();
     assert_eq!(serde_json::from_str::<Snapshot>(&text).unwrap(), whole);
     let older = r#"{"outcome":"passed","passed":1,"failed":0,"skipped":0,"per_test":true}"#;
-    assert!(serde_json::from_str::<super::Summary>(older).unwrap().findings.is_empty());
+    assert!(serde_json::from_str::<crate::domain::verify::Summary>(older).unwrap().findings.is_empty());
 }
 
 #[test]

@@ -12,24 +12,24 @@
 //!
 //! Where two runs of one tree disagree about who is who, the tests say so ([`Steadiness`]) and only their number counts.
 
-use super::results::{Steadiness, Suites, TestResult, TestResults, TestStatus, WHOLE_SUITE};
+use crate::domain::verify::model::results::{Steadiness, Suites, TestResult, TestResults, TestStatus, WHOLE_SUITE};
 use TestStatus::{Failed, Passed, Skipped};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// One test of one run with how it ended.
-pub(super) type Entry<'a> = (&'a TestResult, TestStatus);
+pub(in crate::domain::verify) type Entry<'a> = (&'a TestResult, TestStatus);
 
 /// The tests of both runs that are of one suite and name and stood at one place, in the order of their reports.
 #[derive(Debug, Default)]
-pub(super) struct Alike<'a> {
-    pub(super) runs: [Vec<Entry<'a>>; 2],
+pub(in crate::domain::verify) struct Alike<'a> {
+    pub(in crate::domain::verify) runs: [Vec<Entry<'a>>; 2],
     /// Whether their places are not those of the other run: nothing says who of one run is who of the other.
-    pub(super) stray: bool,
+    pub(in crate::domain::verify) stray: bool,
 }
 
 /// Puts the tests of two runs of one stage together; a suite that could not run in one and ran in the other is a test there
 /// that passed.
-pub(super) fn match_tests<'a>(runs: [Option<&'a TestResults>; 2]) -> Vec<Alike<'a>> {
+pub(in crate::domain::verify) fn match_tests<'a>(runs: [Option<&'a TestResults>; 2]) -> Vec<Alike<'a>> {
     let mut named: BTreeMap<(&str, &str), [Vec<Entry<'a>>; 2]> = BTreeMap::new();
     for (run, results) in runs.into_iter().enumerate() {
         for test in results.into_iter().flat_map(|results| &results.tests) {
@@ -86,7 +86,7 @@ fn tells_apart(runs: &[Vec<Entry<'_>>; 2], part: usize) -> bool {
 }
 
 /// What became of one test; absent where the other run has none.
-pub(super) type Pair<'a> = [Option<Entry<'a>>; 2];
+pub(in crate::domain::verify) type Pair<'a> = [Option<Entry<'a>>; 2];
 
 /// What a test came to before and after.
 type Change = (TestStatus, TestStatus);
@@ -105,7 +105,7 @@ const HARSHLY: [[Change; 3]; 3] = [WORSE, EQUAL, BETTER];
 impl<'a> Alike<'a> {
     /// What became of each test, for judging a change: nothing that got worse is paired away by something that got better, as
     /// far as anything tells them apart.
-    pub(super) fn pairs(&self) -> Vec<Pair<'a>> {
+    pub(in crate::domain::verify) fn pairs(&self) -> Vec<Pair<'a>> {
         let shuffled = self.runs.iter().flatten().any(|(test, _)| test.steady == Steadiness::Shuffled);
         let [before, after] = &self.runs;
         match (shuffled, self.stray) {
@@ -139,7 +139,7 @@ impl<'a> Alike<'a> {
 
 /// Says of each of several tests of one suite and name what of its place tells it from the others: the host alone, the suites
 /// alone or the file alone where one of them does, else all that differ.
-pub(super) fn label(results: &mut TestResults) {
+pub(in crate::domain::verify) fn label(results: &mut TestResults) {
     let mut named: BTreeMap<(&str, &str), Vec<usize>> = BTreeMap::new();
     for (at, test) in results.tests.iter().enumerate() {
         named.entry((&test.suite, &test.name)).or_default().push(at);

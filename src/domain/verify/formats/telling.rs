@@ -1,12 +1,12 @@
 //! What is shown and kept of an output, before all others the lines that say what went wrong.
 //!
 //! Nothing is judged by them: they are found by words that runners and compilers print (`assert`, `panicked`, `error:`, …). Whose
-//! they are is not found by words: a test is only ever quoted from its own part of the output (see [`super::formats`]), and a stage
+//! they are is not found by words: a test is only ever quoted from its own part of the output (see [`crate::domain::verify::formats`]), and a stage
 //! where no test tells of it.
 
 use crate::domain::base::text::{floor_char_boundary, replace_control_chars};
-use crate::domain::verify::excerpt::head_tail;
-use crate::domain::verify::excerpt::left_out;
+use crate::domain::verify::formats::excerpt::head_tail;
+use crate::domain::verify::formats::excerpt::left_out;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -70,7 +70,7 @@ const QUOTED: usize = 4 * 1024;
 const QUOTES: usize = 10;
 
 /// Cuts what several said to the share of each, the first ones where there are too many.
-pub(super) fn make_quotes<'a>(said: impl Iterator<Item = (String, &'a str)>) -> Vec<Said> {
+pub(in crate::domain::verify) fn make_quotes<'a>(said: impl Iterator<Item = (String, &'a str)>) -> Vec<Said> {
     let said: Vec<(String, &str)> = said.filter(|(_, text)| !text.trim().is_empty()).take(QUOTES).collect();
     let share = QUOTED / said.len().max(1);
     said.into_iter().map(|(by, text)| Said { by, text: excerpt(text.trim_end(), share) }).collect()

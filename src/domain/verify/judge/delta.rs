@@ -1,18 +1,18 @@
 //! What changed between two snapshots, by identity.
 //!
-//! Promises: which test is which is said by [`super::identity`], so that two tests of one name are two and nothing that got worse
+//! Promises: which test is which is said by [`crate::domain::verify::model::identity`], so that two tests of one name are two and nothing that got worse
 //! is paired away by something that got better; what cannot be compared is said. Findings are
 //! compared by their counts per (stage, file, rule): one that moved to another file is a new one and a gone one.
 
-use super::StageOutcome::{Failed, NotRun, Passed};
-use super::formats::RESULTS_LIMIT;
-use super::identity::{self, Alike};
-use super::key::{Better, StageKind};
-use super::results::{Steadiness, TestResult, TestStatus};
-use super::snapshot::{Snapshot, StageResult};
-use super::telling::{self, Said};
-use super::{Delta, FindingsChange, MetricChange};
 use crate::domain::base::text::replace_control_chars;
+use crate::domain::verify::StageOutcome::{Failed, NotRun, Passed};
+use crate::domain::verify::formats::RESULTS_LIMIT;
+use crate::domain::verify::formats::telling::{self, Said};
+use crate::domain::verify::model::identity::{self, Alike};
+use crate::domain::verify::model::key::{Better, StageKind};
+use crate::domain::verify::model::results::{Steadiness, TestResult, TestStatus};
+use crate::domain::verify::model::snapshot::{Snapshot, StageResult};
+use crate::domain::verify::{Delta, FindingsChange, MetricChange};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -317,4 +317,4 @@ fn compare_counted(before: Option<&StageResult>, after: Option<&StageResult>, de
 
 #[cfg(test)]
 #[path = "delta_tests.rs"]
-pub(super) mod tests;
+pub(in crate::domain::verify) mod tests;

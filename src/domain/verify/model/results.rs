@@ -24,7 +24,7 @@ pub enum TestStatus {
 }
 
 /// What stands around a test in a report: where it ran. Each part counts only where it tells two tests of one suite and name
-/// apart, see [`super::identity`]: the name of a machine or a time in the name of a suite is no part of what a test is.
+/// apart, see [`crate::domain::verify::model::identity`]: the name of a machine or a time in the name of a suite is no part of what a test is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Place {
@@ -45,7 +45,7 @@ impl Place {
     }
 
     /// Its parts, always in one order: host, suites, file.
-    pub(super) fn parts(&self) -> [&str; 3] {
+    pub(in crate::domain::verify) fn parts(&self) -> [&str; 3] {
         [&self.host, &self.suites, &self.file]
     }
 }
@@ -138,23 +138,23 @@ impl TestResults {
 }
 
 /// Whether a suite is this one or inside of it: `module.Class` is inside `module`.
-pub(super) fn is_inside(suite: &str, outer: &str) -> bool {
+pub(in crate::domain::verify) fn is_inside(suite: &str, outer: &str) -> bool {
     suite.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The suites of which single tests were reported.
 #[derive(Debug, Default)]
-pub(super) struct Suites<'a>(BTreeSet<&'a str>);
+pub(in crate::domain::verify) struct Suites<'a>(BTreeSet<&'a str>);
 
 impl<'a> Suites<'a> {
     /// Those of some results, none of no results.
-    pub(super) fn of(results: Option<&'a TestResults>) -> Self {
+    pub(in crate::domain::verify) fn of(results: Option<&'a TestResults>) -> Self {
         let tests = results.into_iter().flat_map(|results| &results.tests);
         Self(tests.filter(|test| test.name != WHOLE_SUITE).map(|test| test.suite.as_str()).collect())
     }
 
     /// Whether this suite, or one inside it (`module.Class` is inside `module`), was reported: it ran.
-    pub(super) fn has_run(&self, suite: &str) -> bool {
+    pub(in crate::domain::verify) fn has_run(&self, suite: &str) -> bool {
         let inside = format!("{suite}.");
         self.0.contains(suite) || self.0.range(inside.as_str()..).next().is_some_and(|other| other.starts_with(&inside))
     }

@@ -15,7 +15,7 @@
 //! eslint: <https://eslint.org/docs/latest/use/command-line-interface>; nextest: `NextestExitCode` of nextest-metadata;
 //! tsc: `ExitStatus` of the compiler.
 
-use super::formats::Format;
+use crate::domain::verify::formats::Format;
 
 /// The code of `make` for any failure, and of many tools for their own.
 const AMBIGUOUS: i32 = 2;

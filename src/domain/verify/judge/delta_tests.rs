@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::domain::verify::StageOutcome;
-use crate::domain::verify::confirm::confirm;
-use crate::domain::verify::excerpt::HEAD_TAIL_LIMIT;
-use crate::domain::verify::excerpt::head_tail;
 use crate::domain::verify::formats::Format;
-use crate::domain::verify::key::{Demand, StageKind};
-use crate::domain::verify::results::{Findings, TestResult, TestResults, WHOLE_SUITE};
+use crate::domain::verify::formats::excerpt::HEAD_TAIL_LIMIT;
+use crate::domain::verify::formats::excerpt::head_tail;
+use crate::domain::verify::judge::confirm::confirm;
+use crate::domain::verify::model::key::{Demand, StageKind};
+use crate::domain::verify::model::results::{Findings, TestResult, TestResults, WHOLE_SUITE};
 use proptest::prelude::*;
 
 impl Delta {

@@ -4,10 +4,10 @@
 //! the same tree passed the test in another run; other trees are told apart; the order in which runs are seen does not
 //! matter.
 
-use super::results::TestStatus;
-use super::snapshot::Snapshot;
-use super::{SnapshotKey, StageOutcome};
 use crate::domain::values::Millis;
+use crate::domain::verify::model::results::TestStatus;
+use crate::domain::verify::model::snapshot::Snapshot;
+use crate::domain::verify::{SnapshotKey, StageOutcome};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most stored runs that are looked at, newest first.
@@ -131,8 +131,8 @@ fn results_by_name(wanted: &BTreeSet<String>, snapshot: &Snapshot) -> BTreeMap<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::verify::results::{TestResult, TestResults};
-    use crate::domain::verify::snapshot::StageResult;
+    use crate::domain::verify::model::results::{TestResult, TestResults};
+    use crate::domain::verify::model::snapshot::StageResult;
 
     fn run(at: Millis, key: &str, statuses: &[(&str, TestStatus)], flaky: &[&str]) -> PastRun {
         let tests = statuses.iter().map(|(name, status)| TestResult::new("", *name, *status));

@@ -1,7 +1,7 @@
 //! Values of verification: outcomes, summaries, differences, verdicts.
 
-use crate::domain::verify::key::{Better, StageKind};
-use crate::domain::verify::number::Number;
+use crate::domain::verify::model::key::{Better, StageKind};
+use crate::domain::verify::model::number::Number;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use strum::EnumString;
@@ -85,9 +85,9 @@ pub struct Delta {
     pub not_run: Vec<String>,
     /// What newly failing tests said, and stages of which no test tells why they stand in the way.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub said: Vec<crate::domain::verify::telling::Said>,
+    pub said: Vec<crate::domain::verify::formats::telling::Said>,
     /// Tests that are not in every run of the tree before under one name, so that they blame nobody; the first
-    /// [`crate::domain::verify::delta::UNSTABLE_LIMIT`] of them.
+    /// [`crate::domain::verify::judge::delta::UNSTABLE_LIMIT`] of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unstable: Vec<String>,
     /// Stages whose findings differ, or which fail because of findings; sorted by stage.
@@ -116,7 +116,7 @@ pub struct FindingsChange {
     /// Fewer of them than before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gone: Vec<String>,
-    /// There before and after, where the stage fails because of its findings: the first [`crate::domain::verify::delta::KEPT_LIMIT`] of them.
+    /// There before and after, where the stage fails because of its findings: the first [`crate::domain::verify::judge::delta::KEPT_LIMIT`] of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<String>,
     /// How many kinds of findings were there before and after, whether the list above names them or not.

@@ -1,12 +1,12 @@
 //! The gate over small deltas, and what must hold for any two snapshots.
 
-use super::super::delta::compare_snapshots;
-use super::super::delta::tests::{any_snapshot, of, snapshot, stage};
-use super::super::results::{TestResult, TestStatus};
-use super::super::snapshot::Snapshot;
-use super::super::{Demands, Gate, Judgement, Verdict};
 use super::*;
 use crate::domain::verify::StageOutcome::{Failed, NotRun, Passed};
+use crate::domain::verify::judge::delta::compare_snapshots;
+use crate::domain::verify::judge::delta::tests::{any_snapshot, of, snapshot, stage};
+use crate::domain::verify::model::results::{TestResult, TestStatus};
+use crate::domain::verify::model::snapshot::Snapshot;
+use crate::domain::verify::{Demands, Gate, Judgement, Verdict};
 use proptest::prelude::*;
 
 const fn demands(gate: Gate, ratchet: bool, allow_removed_tests: bool) -> Demands {

@@ -1,15 +1,15 @@
 //! Which test is which: at places, in order, and where nothing says so.
 
-use super::super::confirm::confirm;
-use super::super::delta::compare_snapshots;
-use super::super::delta::tests::snapshot;
-use super::super::formats::Format;
-use super::super::key::StageSpec;
-use super::super::reports::ReportFile;
-use super::super::snapshot::{Snapshot, StageResult};
-use super::super::{Delta, StageOutcome};
 use crate::domain::ending::ProcessEnd;
-use crate::domain::verify::key::tests::stage as spec;
+use crate::domain::verify::formats::Format;
+use crate::domain::verify::formats::reports::ReportFile;
+use crate::domain::verify::judge::confirm::confirm;
+use crate::domain::verify::judge::delta::compare_snapshots;
+use crate::domain::verify::judge::delta::tests::snapshot;
+use crate::domain::verify::model::key::StageSpec;
+use crate::domain::verify::model::key::tests::stage as spec;
+use crate::domain::verify::model::snapshot::{Snapshot, StageResult};
+use crate::domain::verify::{Delta, StageOutcome};
 
 type Tests<'a> = &'a [(&'a str, &'a str, char)];
 

@@ -18,17 +18,17 @@
 //! | 8 | a worse number within its limits, without ratchet | a remark | yes |
 //! | 9 | a worse number beyond its limits before and after | hurt | no |
 //! | 10 | a stage could not run | | no |
-//! | 11 | a stage failed before and fails now, and does not say why in a form that can be compared, or leaves with an exit code that does not follow from that of before (see [`super::codes`]) | | no |
+//! | 11 | a stage failed before and fails now, and does not say why in a form that can be compared, or leaves with an exit code that does not follow from that of before (see [`crate::domain::verify::model::codes`]) | | no |
 //! | 12 | a stage failed before and fails now, and its red tests, findings or number are whole | named as pre-existing | yes |
 //! | 13 | a test or stage fixed, a test added, a better number, fewer findings of a stage and none new in it | helped | yes |
 //! | 14 | under the gate `pass`: a stage does not pass | | no |
 
-use super::key::StageKind;
-use super::results::WHOLE_SUITE;
-use super::{
+use crate::domain::base::text::{floor_char_boundary, replace_control_chars};
+use crate::domain::verify::model::key::StageKind;
+use crate::domain::verify::model::results::WHOLE_SUITE;
+use crate::domain::verify::{
     Cause, Delta, Demands, FindingsChange, Gate, Judgement, MetricChange, Refusal, StageOutcome, Summary, Verdict,
 };
-use crate::domain::base::text::{floor_char_boundary, replace_control_chars};
 use std::collections::BTreeMap;
 
 /// Most names one reason lists.

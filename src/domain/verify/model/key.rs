@@ -3,11 +3,11 @@
 //! Promises: two snapshots share a key only if tree, every field of every stage and the environment
 //! fingerprint are equal; the key does not depend on host, time or memory layout.
 
-use super::formats::Format;
-use super::number::Number;
 use crate::domain::base::text::first_chars;
 use crate::domain::base::{FieldHash, digest};
 use crate::domain::values::TreeId;
+use crate::domain::verify::formats::Format;
+use crate::domain::verify::model::number::Number;
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
 
