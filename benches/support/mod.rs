@@ -61,7 +61,7 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
     Some(match command {
         Command::Preflight => Event::Preflight(Ok(Baseline { tip: tip(1), create: true, notes: Vec::new() })),
         Command::Establish { .. } => Event::Established(Ok(())),
-        Command::CheckTarget { .. } => Event::TargetChecked(Ok(None)),
+        Command::CheckTarget(_) => Event::TargetChecked(Ok(None)),
         Command::Start(order) | Command::Adopt(order) => {
             let mut report = SessionReport::from_end(ProcessEnd::Exited(0));
             report.work.head = Some(tip(*next));
@@ -71,7 +71,7 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
             Event::SessionEnded { session: order.session, report: Box::new(report) }
         }
         Command::Integrate { landing, .. } => {
-            Event::Integrated { landing, result: Ok(Integration::Candidate(tip(*next))) }
+            Event::Integrated { landing, result: Ok(Integration::Candidate(tip(*next).into())) }
         }
         Command::WriteBooks { landing, onto, .. } => Event::Integrated {
             landing,
@@ -90,7 +90,7 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
             Event::Verified { run: order.run, result: Ok(Box::new(verification)) }
         }
         Command::Land { landing, candidate, .. } => {
-            Event::LandEnded { landing, result: Ok(LandResult::Landed { now: candidate }) }
+            Event::LandEnded { landing, result: Ok(LandResult::Landed(candidate)) }
         }
         Command::CheckObjective { round, .. } => {
             Event::ObjectiveChecked { round, met: Ok(true), pins: Vec::new(), moved: None }

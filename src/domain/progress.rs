@@ -32,10 +32,8 @@ pub fn check(text: &str) -> Result<u32, Vec<Finding>> {
     for name in SECTIONS {
         match found.iter().find(|(_, heading)| heading == name) {
             Some((line, _)) if *line < after => {
-                findings.push(Finding::new(
-                    *line,
-                    format!("`## {name}` must come later: the order is {}", SECTIONS.join(", ")),
-                ));
+                let order = SECTIONS.join(", ");
+                findings.push(Finding::new(*line, format!("`## {name}` must come later: the order is {order}")));
             }
             Some((line, _)) => after = *line,
             None => findings.push(Finding::new(0, format!("there is no section `## {name}`"))),
@@ -65,10 +63,8 @@ fn sessions(lines: &[Line<'_>], findings: &mut Vec<Finding>) -> u32 {
         match (number, last) {
             (None, _) => findings.push(Finding::new(n, "a session is `<summary>Session NNN - title</summary>`")),
             (Some(number), Some(last)) if number + 1 != last => {
-                findings.push(Finding::new(
-                    n,
-                    format!("session {number} follows session {last}: newest first, without a gap"),
-                ));
+                let what = format!("session {number} follows session {last}: newest first, without a gap");
+                findings.push(Finding::new(n, what));
             }
             _ => {}
         }

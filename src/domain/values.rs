@@ -148,6 +148,12 @@ macro_rules! number_id {
             }
         }
 
+        impl Default for $name {
+            fn default() -> Self {
+                Self::FIRST
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)

@@ -6,7 +6,7 @@ use super::skipped;
 use super::words::{count, elide_middle, of_day, stamp, tests, to_one_line, word};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
-    AcceptBefore, Landing, MergeSource, MissionOutcome, NextMove, PinFault, Record, State, VerifyRole,
+    AcceptBefore, Landing, MergeSource, MissionOutcome, NextMove, PinFault, Record, State, VerificationRun, VerifyRole,
 };
 use crate::domain::values::{Millis, MissionId};
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
         Record::UnitCancelAsked { unit, .. } => format!("{unit}: to be cancelled"),
         Record::UnitCancelled { unit, reason } => format!("{unit}: cancelled, {}", to_one_line(reason, LIMIT)),
         Record::UnitRetried { unit, .. } => format!("{unit}: given a fresh start"),
-        Record::VerifyStarted { role, tip, confirms, landing, .. } => {
+        Record::VerifyStarted(VerificationRun { role, tip, confirms, landing, .. }) => {
             let again = if confirms.is_some() { ", a second time to be sure" } else { "" };
             let what = describe_verified(*role, landing.and_then(|id| state.landing_by(id)));
             format!("verifying {what} at {}{again}", tip.commit.short_id())

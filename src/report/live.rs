@@ -81,7 +81,7 @@ impl Live {
             slot: attempt.slot.number,
             since: attempt.started,
         });
-        let verifying = state.current_verification().map(|v| (v.tip.commit.short_id().to_owned(), v.started));
+        let verifying = state.current_verification().map(|v| (v.tip.commit.short_id().to_owned(), v.at));
         Self {
             head,
             needs: list_needs(state),

@@ -30,11 +30,11 @@ pub fn list_needs(view: &View<'_>) -> Vec<String> {
     }
     if state.is_over()
         && state.hold.is_none()
-        && let Some(last) = state.cold_runs().unproven_landings().last()
+        && let Some(last) = state.cold_runs().unproven.last()
     {
         lines.push(format!(
             "green's last {} passed with files of earlier runs, and nobody has asked without them: `mc verify --fresh {}`",
-            count(state.cold_runs().unproven_landings().len() as u64, "landing"),
+            count(state.cold_runs().unproven.len() as u64, "landing"),
             last.tip.commit.short_id()
         ));
     }

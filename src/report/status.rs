@@ -159,7 +159,7 @@ fn score(state: &State, round: &Round) -> Option<f64> {
 
 /// What is to land, the landing in progress first: number, whose, what is done with it.
 fn queue(state: &State) -> Vec<(RequestId, &MergeSource, &'static str)> {
-    let doing = |landing: &Landing| match landing.phase() {
+    let doing = |landing: &Landing| match &landing.phase {
         Phase::Merging => "merging",
         Phase::Proving(_) => "verifying",
         Phase::Intended(..) => "landing",
@@ -233,7 +233,7 @@ fn write_working(out: &mut String, view: &View<'_>) {
         );
     }
     if let Some(verifying) = view.state.current_verification() {
-        let age = span(view.now.saturating_sub(verifying.started));
+        let age = span(view.now.saturating_sub(verifying.at));
         let _ = writeln!(out, "  verification {} of {} for {age}", verifying.run, verifying.tip.commit.short_id());
     }
 }

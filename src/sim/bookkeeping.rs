@@ -19,7 +19,7 @@ struct Pages {
 }
 
 /// The files of every commit.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RecordedFiles {
     pages: BTreeMap<CommitId, Pages>,
     first: Pages,

@@ -1,8 +1,10 @@
 //! The promises, checked after every simulated step.
 
-use super::world::World;
+use super::world::{Counts, World};
 use crate::domain::mission::COLD_EVERY;
-use crate::domain::mission::{AttemptClass, Command, EndReason, Mission, Record, State, StopLevel, UnitState, Usd};
+use crate::domain::mission::{
+    AttemptClass, Command, EndReason, Mission, Record, State, StopLevel, UnitState, Usd, VerificationRun,
+};
 use crate::domain::values::UnitId;
 use crate::domain::verify::StageOutcome;
 use std::collections::BTreeMap;
@@ -14,7 +16,7 @@ use std::collections::BTreeMap;
 pub fn check_promises(state: &State, world: &World, journal: Option<&[Record]>) -> Result<(), String> {
     check_green_verified(state, world)?;
     check_landed_in_green(state, world)?;
-    if let Some(unit) = world.landed_unproven(|unit| state.accept_waived(unit)) {
+    if let Some(unit) = world.lines.shown_nothing(|unit| state.accept_waived(unit)) {
         return Err(format!("P8: {unit} landed although its `accept` was not seen to fail before"));
     }
     world.kept.faults(world.green.as_ref(), state, &world.green_content().into_iter().collect())?;
@@ -22,11 +24,10 @@ pub fn check_promises(state: &State, world: &World, journal: Option<&[Record]>) 
     check_caps(state, world)?;
     check_dependencies(state)?;
     check_cold_deadline(state)?;
-    check_liveness(state, world)?;
-    match journal {
-        Some(journal) => check_replay(state, journal),
-        None => Ok(()),
+    if let Some(unit) = state.ready_but_not_started(world.now) {
+        return Err(format!("P10: {unit} is ready, a slot is free, and it was not started"));
     }
+    journal.map_or(Ok(()), |journal| check_replay(state, journal))
 }
 
 /// P4: what a command does is in the journal before it is asked.
@@ -36,22 +37,18 @@ pub fn check_promises(state: &State, world: &World, journal: Option<&[Record]>) 
 pub fn check_durability(records: &[Record], commands: &[Command]) -> Result<(), String> {
     let resumed = records.iter().any(|r| matches!(r, Record::Resumed { .. }));
     for command in commands {
-        let intended = match command {
-            Command::Start(order) => records
-                .iter()
-                .any(|r| matches!(r, Record::SessionStarted { session, .. } if *session == order.session)),
-            Command::Land { landing, .. } => {
-                resumed
-                    || records.iter().any(|r| {
-                        matches!(r, Record::LandIntended { landing: t, .. } | Record::StepAsked { landing: t } if t == landing)
-                    })
-            }
-            Command::Verify(order) => {
-                resumed || records.iter().any(|r| matches!(r, Record::VerifyStarted { run, .. } if *run == order.run))
-            }
-            _ => true,
+        let intends = |record: &Record| match (command, record) {
+            (Command::Start(order), Record::SessionStarted { session, .. }) => *session == order.session,
+            (
+                Command::Land { landing, .. },
+                Record::LandIntended { landing: t, .. } | Record::StepAsked { landing: t },
+            ) => t == landing,
+            (Command::Verify(order), Record::VerifyStarted(VerificationRun { run, .. })) => *run == order.run,
+            _ => false,
         };
-        if !intended {
+        let asked_again = resumed && matches!(command, Command::Land { .. } | Command::Verify(_));
+        let needs_intent = matches!(command, Command::Start(_) | Command::Land { .. } | Command::Verify(_));
+        if needs_intent && !asked_again && !records.iter().any(intends) {
             return Err(format!("P4: no intent in the journal for {command:?}"));
         }
     }
@@ -60,9 +57,8 @@ pub fn check_durability(records: &[Record], commands: &[Command]) -> Result<(), 
 
 fn check_green_verified(state: &State, world: &World) -> Result<(), String> {
     for (tip, unit) in &world.landings {
-        match world.verified.get(&tip.tree) {
-            Some(summary) if summary.outcome != StageOutcome::NotRun => {}
-            _ => return Err(format!("P1: {unit:?} landed on a tree without a snapshot")),
+        if world.verified.get(&tip.tree).is_none_or(|summary| summary.outcome == StageOutcome::NotRun) {
+            return Err(format!("P1: {unit:?} landed on a tree without a snapshot"));
         }
     }
     if let Some(green) = state.green()
@@ -131,9 +127,9 @@ fn check_caps(state: &State, world: &World) -> Result<(), String> {
         if unit.used >= budget && unit.state == UnitState::Running {
             return Err(format!("P11: {id} runs although its {budget} attempts are used"));
         }
-        let (starts, kills) = (unit.attempts.len(), world.kills_of(id));
-        let (allowed, given) = (state.policy.max_starts.max(budget) as usize, world.fresh_starts_of(id) + 1);
-        if starts > allowed * given + kills + world.troubled_of(id) {
+        let (starts, allowed) = (unit.attempts.len(), state.policy.max_starts.max(budget) as usize);
+        let Counts { kills, fresh_starts, troubled, .. } = world.counts_of(id);
+        if starts > allowed * (fresh_starts + 1) + kills + troubled {
             return Err(format!(
                 "P11: {id} was started {starts} times; {kills} kills were asked for, {allowed} starts allowed"
             ));
@@ -175,7 +171,7 @@ fn check_dependencies(state: &State) -> Result<(), String> {
 
 /// Green's landings on warm results are few, and none when a mission ends of itself.
 fn check_cold_deadline(state: &State) -> Result<(), String> {
-    let unproven = state.cold_runs().unproven_landings().len();
+    let unproven = state.cold_runs().unproven.len();
     let killed = matches!(state.stop, Some((StopLevel::Now | StopLevel::Interrupt, _)));
     let closed = matches!(state.stop, Some((_, EndReason::WallTime)));
     if unproven > COLD_EVERY {
@@ -185,13 +181,6 @@ fn check_cold_deadline(state: &State) -> Result<(), String> {
         return Err(format!("P1: the mission ended of itself, and {unproven} landings rest on warm results"));
     }
     Ok(())
-}
-
-fn check_liveness(state: &State, world: &World) -> Result<(), String> {
-    match state.ready_but_not_started(world.now) {
-        Some(unit) => Err(format!("P10: {unit} is ready, a slot is free, and it was not started")),
-        None => Ok(()),
-    }
 }
 
 fn check_replay(state: &State, journal: &[Record]) -> Result<(), String> {

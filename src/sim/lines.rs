@@ -92,16 +92,7 @@ impl Lines {
             Stored { outcome, runs: known.map_or(0, |s| s.runs) + 1 }
         });
         self.stored.insert(key.clone(), stored);
-        let summary = Summary {
-            outcome: stored.outcome,
-            passed: 0,
-            failed: 0,
-            skipped: 0,
-            findings: Default::default(),
-            per_test: false,
-            flaky: Vec::new(),
-            note: String::new(),
-        };
+        let summary = Summary { outcome: stored.outcome, ..Summary::default() };
         Verification {
             key,
             summary,

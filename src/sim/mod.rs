@@ -86,7 +86,6 @@ struct Play<'s, W> {
 enum Cut {
     BeforeCommit,
     AfterCommit,
-    AfterCommands,
 }
 
 impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
@@ -138,10 +137,9 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                 (None, None) => {
                     return Err(self.broken_error("P10: nothing runs, nothing is due, and the mission is not over"));
                 }
-                (Some(at), wake) if wake.is_none_or(|w| at <= w) => match self.world.pop() {
-                    Some(event) => self.handle_event(event)?,
-                    None => None,
-                },
+                (Some(at), wake) if wake.is_none_or(|w| at <= w) => {
+                    self.world.pop().map_or(Ok(None), |event| self.handle_event(event))?
+                }
                 (_, wake) => {
                     let due = wake.unwrap_or(self.world.now);
                     if due <= self.world.now && self.world.idle_ticks() > 100 {
@@ -152,7 +150,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                 }
             };
             if exit.is_none() && self.rng.f64() < self.scenario.faults.crash {
-                exit = self.crash(Cut::AfterCommands)?;
+                exit = self.crash()?;
             }
         }
     }
@@ -163,7 +161,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         // What an engine sees as it starts is told once.
         if self.rng.f64() < faults.duplicate && !matches!(event, Event::Begun | Event::Resumed | Event::GreenSeen(_)) {
             let late = self.rng.u64(0..60_000);
-            self.world.redeliver(event.clone(), late);
+            self.world.answer(late, event.clone());
         }
         self.world.outside_moves(&mut self.rng, faults);
         // P10: what became ready more than a second ago must have been started by a wake-up of its own.
@@ -175,22 +173,19 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         let before = self.journal.len();
         let step = decide(&mut self.state, self.world.now, event);
         if cut == Some(Cut::BeforeCommit) && !step.records.is_empty() {
-            return self.crash(Cut::BeforeCommit);
+            return self.crash();
         }
         self.append_records(&step.records);
-        if let Err(what) = self.check_fairness(&step.records, was_paused && self.state.paused) {
-            return Err(self.broken_error(&what));
-        }
-        if let Err(what) = check::check_durability(&self.journal[before..], &step.commands) {
-            return Err(self.broken_error(&what));
-        }
+        self.check_fairness(&step.records, was_paused && self.state.paused)
+            .and_then(|()| check::check_durability(&self.journal[before..], &step.commands))
+            .map_err(|what| self.broken_error(&what))?;
         let whole = self.rng.u8(..) < 8;
         // Each check looks at every unit: of large missions only a sample of the steps is looked at.
         if self.steps.is_multiple_of(self.state.units.len() as u64 / 64 + 1) {
             self.check(whole && self.journal.len() < 20_000)?;
         }
         if cut == Some(Cut::AfterCommit) {
-            return self.crash(Cut::AfterCommit);
+            return self.crash();
         }
         let mut exit = None;
         for command in step.commands {
@@ -198,9 +193,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                 exit = Some(code);
                 continue;
             }
-            if let Err(what) = self.world.execute(command, &mut self.rng, self.scenario) {
-                return Err(self.broken_error(&what));
-            }
+            self.world.execute(command, &mut self.rng, self.scenario).map_err(|what| self.broken_error(&what))?;
         }
         Ok(exit)
     }
@@ -208,17 +201,17 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
     /// Nobody is blamed for a failure seen once, a pause starts nothing, and a kill ends soon.
     fn check_fairness(&mut self, records: &[Record], paused: bool) -> Result<(), String> {
         let lands = |record: &Record| matches!(record, Record::LandingStarted { .. } | Record::LandIntended { .. });
-        if self.state.cold_runs().search().is_some() && records.iter().any(lands) {
+        if self.state.cold_runs().search.is_some() && records.iter().any(lands) {
             return Err("P1: something lands on a green that does not hold".to_owned());
         }
         for record in records {
             self.guard.check_record(record, &self.state, &self.world)?;
             match record {
                 Record::LandingStarted { .. } => self.candidate = None,
-                Record::CandidateMade { candidate, .. } => self.candidate = Some(candidate.tree.clone()),
+                Record::CandidateMade { made, .. } => self.candidate = Some(made.tip.tree.clone()),
                 Record::Rejected { class: RejectClass::Verification, source, .. } => {
                     let Some(tree) = &self.candidate else { continue };
-                    let by_own_lines = source.unit().and_then(|unit| self.world.refusing_runs(unit, tree));
+                    let by_own_lines = source.unit().and_then(|unit| self.world.lines.refusing_runs(unit, tree));
                     let twice = by_own_lines.map_or_else(|| self.world.failed_twice(tree), |runs| runs >= 2);
                     let fails = self.world.verified.get(tree).is_some_and(|s| s.outcome != StageOutcome::Passed);
                     if (fails || by_own_lines.is_some()) && self.scenario.policy.confirm_failures && !twice {
@@ -270,7 +263,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
     }
 
     /// The engine dies and a new one takes over from the journal.
-    fn crash(&mut self, _cut: Cut) -> Result<Option<u8>, Broken> {
+    fn crash(&mut self) -> Result<Option<u8>, Broken> {
         self.crashes += 1;
         self.restart()
     }
@@ -278,10 +271,8 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
     fn restart(&mut self) -> Result<Option<u8>, Broken> {
         self.restarts += 1;
         self.world.engine_died(&mut self.rng, &self.scenario.faults);
-        self.state = match Mission::replay(self.journal.iter().cloned()) {
-            Ok(state) => state,
-            Err(e) => return Err(self.broken_error(&format!("P14: {e}"))),
-        };
+        self.state =
+            Mission::replay(self.journal.iter().cloned()).map_err(|e| self.broken_error(&format!("P14: {e}")))?;
         if self.state.is_over() {
             return Ok(Some(0));
         }
@@ -319,16 +310,16 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             self.world.restore_green();
             return self.restart();
         }
-        let held: Vec<_> =
-            self.state.units.iter().filter(|u| u.state == UnitState::Held).map(|u| u.spec.id.clone()).collect();
-        let again = code == 3 && !held.is_empty() && self.rng.f64() < 0.7;
-        if again {
-            let event = Event::RetryUnit { unit: held[0].clone(), answer: "yes".to_owned() };
-            self.world.count_fresh_start(&held[0]);
+        let held = self.state.units.iter().find(|u| u.state == UnitState::Held).map(|u| u.spec.id.clone());
+        let said = match held.filter(|_| code == 3) {
+            Some(unit) if self.rng.f64() < 0.7 => {
+                self.world.count_fresh_start(&unit);
+                Some(Event::RetryUnit { unit, answer: "yes".to_owned() })
+            }
+            _ => (code != 130).then_some(Event::Stop(StopLevel::Now)),
+        };
+        if let Some(event) = said {
             let step = decide(&mut self.state, self.world.now, event);
-            self.append_records(&step.records);
-        } else if code != 130 {
-            let step = decide(&mut self.state, self.world.now, Event::Stop(StopLevel::Now));
             self.append_records(&step.records);
         }
         self.restart()

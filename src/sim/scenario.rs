@@ -8,7 +8,7 @@ use crate::domain::values::{Millis, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A whole scenario; the same one gives the same run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Scenario {
     /// Seed of every random choice.
     pub seed: u64,
@@ -120,53 +120,39 @@ impl Faults {
     pub fn parse_faults(names: &str) -> Result<Self, String> {
         let mut faults = Self::default();
         for name in names.split(',').map(str::trim).filter(|n| !n.is_empty()) {
-            match name {
-                "crash" => faults.crash = 0.03,
-                "duplicate" => faults.duplicate = 0.05,
-                "infrastructure" => faults.infrastructure = 0.03,
-                "forward" => faults.forward = 0.01,
-                "forward-red" => faults.forward_red = 0.005,
-                "back" => faults.back = 0.002,
-                "flaky" => faults.flaky = 0.05,
-                "person" => faults.person = 0.005,
-                "checked-out" => faults.checked_out = 0.02,
-                "cancel" => faults.cancel = 0.01,
-                "forged-stop" => faults.forged_stop = 0.05,
-                "leftovers" => faults.leftovers = 0.05,
-                "all" => {
-                    let all = "crash,duplicate,infrastructure,forward,forward-red,back,flaky,person,checked-out,cancel,\
-                               forged-stop,leftovers";
-                    return Self::parse_faults(all);
-                }
-                _ => {
-                    return Err(format!(
-                        "unknown fault `{name}`: use crash, duplicate, infrastructure, forward, forward-red, back, flaky, person, \
-                         checked-out, cancel, forged-stop, leftovers or all"
-                    ));
-                }
+            let mut known = FAULTS.iter().filter(|(fault, ..)| name == "all" || name == *fault).peekable();
+            if known.peek().is_none() {
+                let names: Vec<&str> = FAULTS.iter().map(|(fault, ..)| *fault).collect();
+                return Err(format!("unknown fault `{name}`: use {} or all", names.join(", ")));
             }
+            known.for_each(|(_, field, rate)| *field(&mut faults) = *rate);
         }
         Ok(faults)
     }
 }
 
+type Rate = fn(&mut Faults) -> &mut f64;
+
+/// Each fault by its name, with its field and how often it happens when it is asked for.
+const FAULTS: [(&str, Rate, f64); 12] = [
+    ("crash", |faults| &mut faults.crash, 0.03),
+    ("duplicate", |faults| &mut faults.duplicate, 0.05),
+    ("infrastructure", |faults| &mut faults.infrastructure, 0.03),
+    ("forward", |faults| &mut faults.forward, 0.01),
+    ("forward-red", |faults| &mut faults.forward_red, 0.005),
+    ("back", |faults| &mut faults.back, 0.002),
+    ("flaky", |faults| &mut faults.flaky, 0.05),
+    ("person", |faults| &mut faults.person, 0.005),
+    ("checked-out", |faults| &mut faults.checked_out, 0.02),
+    ("cancel", |faults| &mut faults.cancel, 0.01),
+    ("forged-stop", |faults| &mut faults.forged_stop, 0.05),
+    ("leftovers", |faults| &mut faults.leftovers, 0.05),
+];
+
 impl Scenario {
     /// A scenario in which every unit does what it should.
     pub fn new_calm(units: Vec<UnitSpec>, policy: Policy, seed: u64) -> Self {
-        Self {
-            seed,
-            policy,
-            units,
-            behaviours: BTreeMap::new(),
-            conflicts: BTreeSet::new(),
-            red_together: BTreeSet::new(),
-            lines: BTreeMap::new(),
-            red_base: false,
-            books_break: false,
-            outages: Vec::new(),
-            faults: Faults::default(),
-            crash_at: None,
-        }
+        Self { seed, policy, units, ..Self::default() }
     }
 
     pub(super) fn behaviour_of(&self, unit: &UnitId, nth: usize) -> Behaviour {

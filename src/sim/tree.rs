@@ -2,7 +2,7 @@
 
 use super::scenario::Behaviour;
 use crate::domain::base::digest;
-use crate::domain::values::{CommitId, TreeId, UnitId};
+use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a tree contains: each unit's change, and whether it is a good one.
@@ -39,6 +39,11 @@ pub(super) fn tests(
     }
     fail.retain(|t| exist.contains(t));
     (exist, fail)
+}
+
+/// The commit that everything begins at.
+pub(super) fn base() -> Tip {
+    Tip { commit: hash_commit("base"), tree: hash_tree(&Content::new()) }
 }
 
 pub(super) fn hash_commit(text: &str) -> CommitId {

@@ -29,7 +29,6 @@ impl Guard {
             Record::AttemptJudged { unit, next, .. } if !matches!(next, NextMove::Queue { .. }) => {
                 self.0.remove(unit);
             }
-            Record::UnitCancelled { unit, .. } => drop(self.0.remove(unit)),
             Record::Landed { source: MergeSource::Unit { unit, .. }, .. } => {
                 self.0.remove(unit);
                 let file = world.file_of(unit);
@@ -43,7 +42,9 @@ impl Guard {
                     return Err(format!("P10: {unit} conflicts although it had its turn"));
                 }
             }
-            Record::MergeEmpty { source: MergeSource::Unit { unit, .. }, .. } => drop(self.0.remove(unit)),
+            Record::UnitCancelled { unit, .. } | Record::MergeEmpty { source: MergeSource::Unit { unit, .. }, .. } => {
+                drop(self.0.remove(unit))
+            }
             _ => {}
         }
         Ok(())

@@ -5,3 +5,8 @@ pub mod nearest;
 pub mod text;
 
 pub use hash::{FieldHash, digest, to_hex};
+
+/// Whether a value is its type's default, which records leave out.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -79,21 +79,16 @@ const RULES: &str = "## Rules
 ";
 
 fn write_place(input: &BriefInput<'_>, out: &mut String) {
-    let _ = writeln!(
-        out,
-        "Mission `{}`, attempt {}. Your workspace is `{}`, a clone of your own.",
-        input.mission, input.attempt, input.workspace
-    );
-    if input.from == input.base {
-        let _ = writeln!(out, "It stands at `{}`, the verified base.\n", first_chars(input.base, 10));
-    } else {
-        let _ = writeln!(
-            out,
-            "It stands at `{}`, the earlier work on this task; the verified base is `{}`.\n",
-            first_chars(input.from, 10),
-            first_chars(input.base, 10)
-        );
-    }
+    let BriefInput { mission, attempt, workspace, .. } = input;
+    let (from, base) = (first_chars(input.from, 10), first_chars(input.base, 10));
+    let _ =
+        writeln!(out, "Mission `{mission}`, attempt {attempt}. Your workspace is `{workspace}`, a clone of your own.");
+    let _ = match input.from == input.base {
+        true => writeln!(out, "It stands at `{base}`, the verified base.\n"),
+        false => {
+            writeln!(out, "It stands at `{from}`, the earlier work on this task; the verified base is `{base}`.\n")
+        }
+    };
 }
 
 fn write_judging(input: &BriefInput<'_>, out: &mut String) {
@@ -120,11 +115,8 @@ fn write_judging(input: &BriefInput<'_>, out: &mut String) {
         let _ = write!(out, "\nThis fails now and must pass afterwards:\n\n{}", code(accept));
     }
     if !input.protect.is_empty() {
-        let _ = writeln!(
-            out,
-            "\nA change that touches one of these is refused whatever else it does: {}.",
-            codes(input.protect)
-        );
+        let paths = codes(input.protect);
+        let _ = writeln!(out, "\nA change that touches one of these is refused whatever else it does: {paths}.");
     }
     out.push('\n');
 }
@@ -134,14 +126,12 @@ fn write_earlier(input: &BriefInput<'_>, out: &mut String) {
         return;
     }
     out.push_str("## Earlier attempts\n\n");
-    match &input.own_ref {
-        Some(own) if own.starts_with("refs/") => {
-            let _ = writeln!(out, "Earlier work on this task: `git fetch origin {own}`, then look at `FETCH_HEAD`.\n");
-        }
-        Some(own) => {
-            let _ = writeln!(out, "Earlier work on this task: `{own}`; look at it with `git log`.\n");
-        }
-        None => {}
+    if let Some(own) = &input.own_ref {
+        let look = match own.starts_with("refs/") {
+            true => format!("`git fetch origin {own}`, then look at `FETCH_HEAD`"),
+            false => format!("`{own}`; look at it with `git log`"),
+        };
+        let _ = writeln!(out, "Earlier work on this task: {look}.\n");
     }
     let skipped = input.evidence.len().saturating_sub(MAX_EVIDENCE);
     if !input.evidence.is_empty() {

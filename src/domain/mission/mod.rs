@@ -25,8 +25,7 @@ mod rules;
 mod state;
 
 pub use super::queue::{
-    After, Candidate, ColdRuns, Green, Landing, MergeRequest, MergeSource, Phase, UnitCheck, Unproven, VerificationRun,
-    VerifyRole,
+    After, Candidate, ColdRuns, Green, Landing, MergeRequest, MergeSource, Phase, Unproven, VerificationRun, VerifyRole,
 };
 pub use model::answer::{
     Baseline, Integration, LandResult, NoOffer, Noticed, PinFault, Refusal, Unverified, Verification,

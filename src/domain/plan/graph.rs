@@ -144,10 +144,8 @@ fn resolve_depends(
             let near =
                 (suggestions_left > 0).then(|| find_nearest(id.as_str(), index.keys().map(UnitId::as_str))).flatten();
             suggestions_left = suggestions_left.saturating_sub(1);
-            findings.push(Finding::new(
-                unit.line,
-                format!("`{}` depends on unknown unit `{id}`{}", unit.id, format_hint(near)),
-            ));
+            let what = format!("`{}` depends on unknown unit `{id}`{}", unit.id, format_hint(near));
+            findings.push(Finding::new(unit.line, what));
         }
         all.push(list);
     }

@@ -3,24 +3,13 @@
 /// How often a step has failed since one succeeded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Failures {
-    row: u32,
-    setup: Option<String>,
+    /// How many there were since a step succeeded.
+    pub row: u32,
+    /// What was said when the setup command failed the last step, if a step failed last and that is why.
+    pub setup: Option<String>,
 }
 
 impl Failures {
-    /// Nothing failed.
-    pub(super) const NONE: Self = Self { row: 0, setup: None };
-
-    /// How many there were since a step succeeded.
-    pub const fn row(&self) -> u32 {
-        self.row
-    }
-
-    /// What was said when the setup command failed the last step, if a step failed last and that is why.
-    pub fn setup(&self) -> Option<&str> {
-        self.setup.as_deref()
-    }
-
     /// Folds one more; `setup`: what was said, where the setup command is what failed.
     pub(super) fn add(&mut self, setup: Option<&str>) {
         self.row += 1;

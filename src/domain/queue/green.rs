@@ -63,41 +63,22 @@ pub struct Search {
     pub reasons: Vec<String>,
 }
 
-impl Search {
-    /// Whether the first position that does not hold is known.
-    pub const fn is_done(&self) -> bool {
-        self.good >= self.bad
-    }
-}
-
 /// What is known of green by cold runs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ColdRuns {
-    unproven: Vec<Unproven>,
-    proven: Option<(SnapshotKey, Summary)>,
-    search: Option<Search>,
-    found: Option<(CommitId, After)>,
+    /// Landings on warm results since the last position of green that holds, oldest first.
+    pub unproven: Vec<Unproven>,
+    /// Snapshot of that position, made without files of earlier runs.
+    pub proven: Option<(SnapshotKey, Summary)>,
+    /// How far the search for the landing is that brought what does not hold, when green's tip does not.
+    pub search: Option<Search>,
+    pub(super) found: Option<(CommitId, After)>,
 }
 
 impl ColdRuns {
-    /// Landings on warm results since the last position of green that holds, oldest first.
-    pub fn unproven_landings(&self) -> &[Unproven] {
-        &self.unproven
-    }
-
-    /// Snapshot of that position, made without files of earlier runs.
-    pub const fn proven_snapshot(&self) -> Option<&(SnapshotKey, Summary)> {
-        self.proven.as_ref()
-    }
-
-    /// How far the search for the landing is that brought what does not hold, when green's tip does not.
-    pub const fn search(&self) -> Option<&Search> {
-        self.search.as_ref()
-    }
-
     /// The first landing that does not hold, when the search has found it, with the reasons.
     pub fn culprit(&self) -> Option<(&Unproven, &[String])> {
-        let search = self.search.as_ref().filter(|search| search.is_done())?;
+        let search = self.search.as_ref().filter(|search| search.good >= search.bad)?;
         Some((self.unproven.get(search.bad)?, &search.reasons))
     }
 
@@ -122,7 +103,7 @@ impl ColdRuns {
     }
 
     /// Folds that everything is asked again.
-    fn ask_again(&mut self) {
+    pub fn ask_again(&mut self) {
         (self.search, self.found) = (None, None);
     }
 
@@ -148,65 +129,46 @@ impl ColdRuns {
 /// A move of green by somebody else, until it is judged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForeignMove {
-    good: Green,
+    /// The last green that was verified.
+    pub good: Green,
     /// What was known of that one by runs without files of earlier runs.
     cold: ColdRuns,
-    after: Option<After>,
-}
-
-impl ForeignMove {
-    /// The last green that was verified.
-    pub const fn last_verified(&self) -> &Green {
-        &self.good
-    }
-
     /// What the moved one was found to be, compared with it.
-    pub const fn comparison(&self) -> Option<&After> {
-        self.after.as_ref()
-    }
+    pub after: Option<After>,
 }
 
 /// Green with all that is known of it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct KnownGreen {
-    now: Option<Green>,
-    cold: ColdRuns,
-    foreign_move: Option<ForeignMove>,
+pub struct KnownGreen {
+    /// Where it stands, once that is known.
+    pub now: Option<Green>,
+    /// What is known of it by cold runs.
+    pub cold: ColdRuns,
+    /// A move of it by somebody else that is not judged.
+    pub foreign_move: Option<ForeignMove>,
     /// Tests that failed and passed on a tree which green had.
     flaky: BTreeSet<String>,
 }
 
 impl KnownGreen {
-    pub(super) const fn now(&self) -> Option<&Green> {
-        self.now.as_ref()
-    }
-
-    pub(super) const fn cold_runs(&self) -> &ColdRuns {
-        &self.cold
-    }
-
-    pub(super) const fn foreign_move(&self) -> Option<&ForeignMove> {
-        self.foreign_move.as_ref()
-    }
-
-    pub(super) fn with_flaky(&self, mut before: Summary) -> Summary {
+    pub fn with_flaky(&self, mut before: Summary) -> Summary {
         before.flaky.extend(self.flaky.iter().filter(|name| !before.flaky.contains(name)).cloned().collect::<Vec<_>>());
         before
     }
 
-    pub(super) fn stands_at(&self, tip: &Tip) -> bool {
+    pub fn stands_at(&self, tip: &Tip) -> bool {
         self.now.as_ref().is_some_and(|green| green.tip == *tip)
     }
 
     /// Folds that green stands where nobody has verified it.
-    pub(super) fn is_unknown(&mut self, tip: &Tip) {
+    pub fn is_unknown(&mut self, tip: &Tip) {
         self.now = Some(Green::new_unknown(tip));
         self.cold = ColdRuns::default();
         self.foreign_move = None;
     }
 
     /// Folds that somebody else moved green to `tip`: what was verified last stays what it is compared with.
-    pub(super) fn is_moved(&mut self, tip: &Tip) {
+    pub fn is_moved(&mut self, tip: &Tip) {
         let known = match self.foreign_move.take() {
             Some(open) => Some((open.good, open.cold)),
             None => self.now.take().filter(|green| green.snapshot.is_some()).map(|good| (good, self.cold.clone())),
@@ -220,13 +182,8 @@ impl KnownGreen {
         }
     }
 
-    /// Folds that a green which somebody moved was judged to be no worse.
-    pub(super) fn is_accepted(&mut self) {
-        self.foreign_move = None;
-    }
-
     /// Folds that what is known of green was seen in another environment. Landings on warm results stay to be asked.
-    pub(super) fn is_stale(&mut self) {
+    pub fn is_stale(&mut self) {
         self.cold.proven = None;
         if let Some(green) = &mut self.now {
             *green = Green::new_unknown(&green.tip);
@@ -234,7 +191,7 @@ impl KnownGreen {
     }
 
     /// Folds what a verification of green came to.
-    pub(super) fn is_verified(&mut self, found: &After) {
+    pub fn is_verified(&mut self, found: &After) {
         self.flaky.extend(found.summary.flaky.iter().cloned());
         if let Some(green) = &mut self.now {
             green.is_found(found, found.confirmed);
@@ -242,7 +199,7 @@ impl KnownGreen {
     }
 
     /// Folds what a verification of a green that somebody moved came to.
-    pub(super) fn is_verified_after_move(&mut self, found: After) {
+    pub fn is_verified_after_move(&mut self, found: After) {
         if let Some(green) = &mut self.now {
             green.is_found(&found, found.confirmed);
         }
@@ -252,7 +209,7 @@ impl KnownGreen {
     }
 
     /// Folds a second run of the last green that was verified: the moved one is compared with what is known of it now.
-    pub(super) fn good_is_verified(&mut self, tip: &Tip, found: After) {
+    pub fn good_is_verified(&mut self, tip: &Tip, found: After) {
         if let Some(open) = self.foreign_move.as_mut().filter(|open| open.good.tip == *tip) {
             open.good.snapshot = Some((found.key, found.summary));
             (open.good.twice, open.good.warm) = (found.confirmed, false);
@@ -260,13 +217,8 @@ impl KnownGreen {
         }
     }
 
-    /// Folds what a cold run of a position of green came to.
-    pub(super) fn is_found_cold(&mut self, position: CommitId, found: After) {
-        self.cold.found = Some((position, found));
-    }
-
     /// Folds the judgement of a cold run. Whether green is known better by it.
-    pub(super) fn is_judged_cold(&mut self, tip: &Tip, holds: bool, reasons: &[String]) -> bool {
+    pub fn is_judged_cold(&mut self, tip: &Tip, holds: bool, reasons: &[String]) -> bool {
         let found = self.cold.is_judged(tip, holds, reasons).filter(|_| holds);
         let (Some(found), Some(green)) = (found, self.now.as_mut().filter(|green| green.tip == *tip)) else {
             return false;
@@ -276,20 +228,15 @@ impl KnownGreen {
         true
     }
 
-    /// Folds that cold runs are made again.
-    pub(super) fn asks_cold_again(&mut self) {
-        self.cold.ask_again();
-    }
-
     /// Folds that green was taken back to where it stood before.
-    pub(super) fn is_rolled_back(&mut self, to: &Tip) {
+    pub fn is_rolled_back(&mut self, to: &Tip) {
         self.now = Some(Green::new_unknown(to));
         self.cold.roll_back_to(to);
         self.foreign_move = None;
     }
 
     /// Folds that green moved to a candidate, which was known by these runs, and now stands at `green`.
-    pub(super) fn has_landed(
+    pub fn has_landed(
         &mut self,
         source: &MergeSource,
         onto: Option<CommitId>,

@@ -11,23 +11,36 @@
 //! ```
 
 use super::failures::Failures;
-use super::model::{After, MergeRequest, UnitCheck, VerifyRole};
+use super::model::{After, MergeRequest, VerifyRole};
 use crate::domain::values::{LandingId, Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::Verdict;
+use serde::{Deserialize, Serialize};
 
 /// A merged commit, with what must be known of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The commit; pinned.
+    #[serde(rename = "candidate")]
     pub tip: Tip,
-    /// Units whose turn it is next for files that it touches.
+    /// Units with a turn for files that it touches; theirs begins when this landing is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub touches: Vec<UnitId>,
-    /// What a person should know of it. Untrusted.
+    /// What a person should know of it, one line each. Untrusted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// Files that decide how changes are verified, which it changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deciding: Vec<String>,
     /// Files with tests that were there before, which it changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tests: Vec<String>,
+}
+
+impl From<Tip> for Candidate {
+    /// A commit of which nothing must be known.
+    fn from(tip: Tip) -> Self {
+        Self { tip, touches: Vec::new(), notes: Vec::new(), deciding: Vec::new(), tests: Vec::new() }
+    }
 }
 
 /// What runs have said of a candidate.
@@ -38,9 +51,9 @@ pub struct Evidence {
     /// The last warm run, in whose place a cold one was made. It stays when what both are compared with is known better.
     pub warm: Option<After>,
     /// What the unit's `accept` said of green.
-    pub accept_before: Option<UnitCheck>,
+    pub accept_before: Option<After>,
     /// What the unit's own lines said of the candidate.
-    pub extra: Option<UnitCheck>,
+    pub extra: Option<After>,
     /// How often the candidate was verified.
     pub asked: u32,
 }
@@ -77,7 +90,7 @@ pub enum Change {
     /// What it was compared with is known better: it is verified again.
     Outdated,
     /// A run of the unit's own lines has ended.
-    Checked(VerifyRole, UnitCheck),
+    Checked(VerifyRole, Box<After>),
     /// Moving green is intended.
     Intended(Verdict),
     /// Its step is asked of git.
@@ -101,15 +114,17 @@ pub struct Landing {
     pub mr: MergeRequest,
     /// Green it is made on.
     pub onto: Tip,
-    phase: Phase,
+    /// How far it is.
+    pub phase: Phase,
     step: Step,
-    failures: Failures,
+    /// Failures of its steps since one succeeded.
+    pub failures: Failures,
 }
 
 impl Landing {
     /// A landing that begins: git merges the request onto green.
-    pub const fn begin(id: LandingId, mr: MergeRequest, onto: Tip) -> Self {
-        Self { id, mr, onto, phase: Phase::Merging, step: Step::AtWork, failures: Failures::NONE }
+    pub fn begin(id: LandingId, mr: MergeRequest, onto: Tip) -> Self {
+        Self { id, mr, onto, phase: Phase::Merging, step: Step::AtWork, failures: Failures::default() }
     }
 
     /// Folds what happens to it. The only place where a landing changes.
@@ -128,9 +143,9 @@ impl Landing {
             }
             (Phase::Proving(known) | Phase::Intended(known, _), Change::Outdated) => known.1.after = None,
             (Phase::Proving(known), Change::Checked(VerifyRole::AcceptBefore, extra)) => {
-                known.1.accept_before = Some(extra);
+                known.1.accept_before = Some(*extra);
             }
-            (Phase::Proving(known), Change::Checked(VerifyRole::UnitChecks, extra)) => known.1.extra = Some(extra),
+            (Phase::Proving(known), Change::Checked(VerifyRole::UnitChecks, extra)) => known.1.extra = Some(*extra),
             (Phase::Proving(_), Change::Intended(verdict)) => {
                 if let Phase::Proving(known) = std::mem::replace(&mut self.phase, Phase::Merging) {
                     self.phase = Phase::Intended(known, verdict);
@@ -151,16 +166,6 @@ impl Landing {
                 Change::Made(_) | Change::Verified(_) | Change::Outdated | Change::Checked(..) | Change::Intended(_),
             ) => {}
         }
-    }
-
-    /// Failures of its steps since one succeeded.
-    pub const fn failures(&self) -> &Failures {
-        &self.failures
-    }
-
-    /// How far it is.
-    pub const fn phase(&self) -> &Phase {
-        &self.phase
     }
 
     /// The candidate with what must be known of it, when it is made.
@@ -195,12 +200,12 @@ impl Landing {
     }
 
     /// What the unit's `accept` said of green, when that is known.
-    pub fn accept_before(&self) -> Option<&UnitCheck> {
+    pub fn accept_before(&self) -> Option<&After> {
         self.evidence()?.accept_before.as_ref()
     }
 
     /// What the unit's own lines said of the candidate, when that is known.
-    pub fn unit_checks_result(&self) -> Option<&UnitCheck> {
+    pub fn unit_checks_result(&self) -> Option<&After> {
         self.evidence()?.extra.as_ref()
     }
 

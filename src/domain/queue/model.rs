@@ -47,13 +47,14 @@ pub struct MergeRequest {
     /// When it entered the queue.
     pub arrived: Millis,
     place: Place,
-    again_at: Millis,
+    /// From when on it may be tried.
+    pub again_at: Millis,
     /// Failures of its steps since it came into the queue.
-    failures: u32,
+    pub failures: u32,
     /// How many requests the queue had settled when this one stepped behind the others.
-    behind: Option<u64>,
+    pub behind: Option<u64>,
     /// The attempt of another unit it has to wait for, because that has its turn for files which this touches.
-    waits_for: Option<(UnitId, u32)>,
+    pub waits_for: Option<(UnitId, u32)>,
 }
 
 impl MergeRequest {
@@ -65,36 +66,6 @@ impl MergeRequest {
     /// What decides its place among the others.
     pub(super) const fn key(&self) -> Key {
         (self.place, self.id)
-    }
-
-    /// From when on it may be tried.
-    pub const fn due_at(&self) -> Millis {
-        self.again_at
-    }
-
-    /// Failures of its steps since it came into the queue.
-    pub const fn failures(&self) -> u32 {
-        self.failures
-    }
-
-    /// How many requests the queue had settled when this one stepped behind the others, if it did.
-    pub const fn stepped_behind(&self) -> Option<u64> {
-        self.behind
-    }
-
-    /// The attempt of another unit that it has to wait for.
-    pub const fn waits_for(&self) -> Option<&(UnitId, u32)> {
-        self.waits_for.as_ref()
-    }
-
-    /// Folds that it may be tried at once.
-    pub const fn be_due(&mut self) {
-        self.again_at = 0;
-    }
-
-    /// Folds that it goes back to its place in the queue, to wait for this attempt if one is named.
-    pub fn go_back(&mut self, waits_for: Option<(UnitId, u32)>) {
-        self.waits_for = waits_for;
     }
 
     /// Folds that it steps behind the others: to this place or a later one, when `settled` requests had left the queue.
@@ -163,36 +134,27 @@ pub struct After {
     pub warm: bool,
 }
 
-/// What running lines of a unit on one tree gave.
-#[derive(Debug, Clone, PartialEq)]
-pub struct UnitCheck {
-    /// Key of their own snapshot.
-    pub key: SnapshotKey,
-    /// Summary.
-    pub summary: Summary,
-    /// Whether two runs of the tree went into it.
-    pub confirmed: bool,
-    /// Whether files of earlier runs were there.
-    pub warm: bool,
-}
-
 /// A verification in progress.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VerificationRun {
     /// Its id.
     pub run: RunId,
     /// The landing it is a step of; none where it is of green.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub landing: Option<LandingId>,
     /// Tree and commit.
     pub tip: Tip,
     /// What for.
     pub role: VerifyRole,
+    /// When it was asked.
+    pub at: Millis,
     /// Snapshot to compare with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<SnapshotKey>,
     /// Snapshot it confirms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirms: Option<SnapshotKey>,
-    /// When it was asked.
-    pub started: Millis,
     /// Whether a warm result is no answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cold: bool,
 }

@@ -5,7 +5,7 @@
 
 use super::green::Green;
 use super::landing::{Candidate, Evidence, Landing, Phase};
-use super::model::{After, MergeSource, UnitCheck, VerifyRole};
+use super::model::{After, MergeSource, VerifyRole};
 use super::state::Queue;
 use crate::domain::values::Tip;
 use crate::domain::verify::judge::verdict::judge;
@@ -64,9 +64,9 @@ pub enum Base<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Refused {
     /// Green has its change already, and its `accept` line does not pass there.
-    AcceptOnGreen(UnitCheck),
+    AcceptOnGreen(Box<After>),
     /// Its own lines do not pass on the merged tree.
-    UnitChecks(UnitCheck),
+    UnitChecks(Box<After>),
     /// The gate.
     Gate(Judgement, Box<After>),
 }
@@ -85,7 +85,7 @@ pub enum NextStep {
     /// Nothing can land on green, for this reason.
     BaseUnusable(String),
     /// Its `accept` line does not fail on green: a person decides.
-    Unproven(UnitCheck),
+    Unproven(Box<After>),
     /// It does not land.
     Refuse(Refused),
     /// It lands: moving green is recorded as intended.
@@ -96,10 +96,10 @@ pub enum NextStep {
 
 impl Terms {
     /// The run that follows one that does not say what lets a change go on; none when all was asked.
-    pub fn once_more(&self, key: &SnapshotKey, confirmed: bool, warm: bool) -> Option<RunKind> {
-        match (warm, confirmed) {
+    pub fn once_more(&self, found: &After) -> Option<RunKind> {
+        match (found.warm, found.confirmed) {
             (true, _) => Some(RunKind::Cold),
-            (false, false) if self.confirm_failures => Some(RunKind::Confirm(key.clone())),
+            (false, false) if self.confirm_failures => Some(RunKind::Confirm(found.key.clone())),
             (false, _) => None,
         }
     }
@@ -130,7 +130,7 @@ impl Queue {
     /// What `landing` needs next on `green`.
     #[must_use]
     pub fn next_step(&self, landing: &Landing, green: &Green, terms: &Terms) -> NextStep {
-        let known = match landing.phase() {
+        let known = match &landing.phase {
             Phase::Merging => return NextStep::Merge,
             Phase::Intended(..) => return NextStep::Move,
             Phase::Proving(known) => known,
@@ -143,7 +143,7 @@ impl Queue {
             match accept_on_green(landing, terms, StageOutcome::NotRun) {
                 Err(again) => return verify_accept(landing, again),
                 Ok(before) if before.summary.outcome != StageOutcome::Failed => {
-                    return NextStep::Unproven(before.clone());
+                    return NextStep::Unproven(Box::new(before.clone()));
                 }
                 Ok(_) => {}
             }
@@ -155,13 +155,13 @@ impl Queue {
         };
         let verify = |again| NextStep::Verify(candidate.tip.clone(), VerifyRole::After, Some(key.clone()), again);
         let Some(after) = &evidence.after else { return verify(RunKind::First) };
-        let before = self.with_flaky(before);
+        let before = self.green.with_flaky(before);
         let judge_run = |run: &After| judge(&before, &run.summary, &run.delta, &terms.demands);
         let judgement = judge_run(after);
         let failed = after.warm || after.summary.outcome != StageOutcome::Passed;
         let doubtful = (failed || after.delta.by_chance(terms.demands.ratchet))
             && !failed_alike(evidence, &judgement.refusals, judge_run);
-        let again = terms.once_more(&after.key, after.confirmed, after.warm).filter(|_| doubtful);
+        let again = terms.once_more(after).filter(|_| doubtful);
         // A test that chance decides about is given a second chance before green has it failing.
         let pardons = judgement.lands && after.delta.breaks_tests() && again.is_some();
         if judgement.lands && !pardons {
@@ -194,15 +194,15 @@ pub fn nothing_new(landing: &Landing, terms: &Terms) -> NextStep {
     match accept_on_green(landing, terms, StageOutcome::Failed) {
         Err(again) => verify_accept(landing, again),
         Ok(now) if now.summary.outcome == StageOutcome::Passed => NextStep::Nothing,
-        Ok(now) => NextStep::Refuse(Refused::AcceptOnGreen(now.clone())),
+        Ok(now) => NextStep::Refuse(Refused::AcceptOnGreen(Box::new(now.clone()))),
     }
 }
 
 /// What `accept` says of green, or which run of it is missing. An outcome that is `doubted` is confirmed first, as is one of no run.
-fn accept_on_green<'a>(landing: &'a Landing, terms: &Terms, doubted: StageOutcome) -> Result<&'a UnitCheck, RunKind> {
+fn accept_on_green<'a>(landing: &'a Landing, terms: &Terms, doubted: StageOutcome) -> Result<&'a After, RunKind> {
     let Some(before) = landing.accept_before() else { return Err(RunKind::First) };
     let doubtful = [StageOutcome::NotRun, doubted].contains(&before.summary.outcome);
-    match terms.once_more(&before.key, before.confirmed, before.warm) {
+    match terms.once_more(before) {
         Some(again) if doubtful => Err(again),
         _ => Ok(before),
     }
@@ -220,8 +220,8 @@ fn unit_checks(candidate: &Candidate, evidence: &Evidence, terms: &Terms) -> Opt
     let verify = |again| NextStep::Verify(candidate.tip.clone(), VerifyRole::UnitChecks, None, again);
     let Some(checks) = &evidence.extra else { return Some(verify(RunKind::First)) };
     (checks.summary.outcome != StageOutcome::Passed).then(|| {
-        let again = terms.once_more(&checks.key, checks.confirmed, checks.warm);
-        again.map_or_else(|| NextStep::Refuse(Refused::UnitChecks(checks.clone())), verify)
+        let again = terms.once_more(checks);
+        again.map_or_else(|| NextStep::Refuse(Refused::UnitChecks(Box::new(checks.clone()))), verify)
     })
 }
 

@@ -40,8 +40,9 @@ fn after(outcome: StageOutcome, confirmed: bool, warm: bool) -> After {
     After { key: key("2"), summary: summary(outcome), delta: Delta { broken, ..Delta::default() }, confirmed, warm }
 }
 
-fn check(outcome: StageOutcome, confirmed: bool) -> UnitCheck {
-    UnitCheck { key: key("3"), summary: summary(outcome), confirmed, warm: false }
+fn check(outcome: StageOutcome, confirmed: bool) -> Box<After> {
+    let (summary, delta) = (summary(outcome), Delta::default());
+    Box::new(After { key: key("3"), summary, delta, confirmed, warm: false })
 }
 
 fn landing(changes: impl IntoIterator<Item = Change>, at: &str) -> Landing {
@@ -115,7 +116,7 @@ fn what_the_request_must_show_comes_before_and_after_the_gate() {
     let own = |again| NextStep::Verify(tip("b"), VerifyRole::UnitChecks, None, again);
     assert_eq!(step(&landing(passed(), "b"), &known, changes), own(RunKind::First));
     let checked =
-        |found: UnitCheck| landing(passed().into_iter().chain([Change::Checked(VerifyRole::UnitChecks, found)]), "b");
+        |found: Box<After>| landing(passed().into_iter().chain([Change::Checked(VerifyRole::UnitChecks, found)]), "b");
     assert_eq!(step(&checked(check(Failed, false)), &known, changes), own(RunKind::Confirm(key("3"))));
     let refused = NextStep::Refuse(Refused::UnitChecks(check(Failed, true)));
     assert_eq!(step(&checked(check(Failed, true)), &known, changes), refused);

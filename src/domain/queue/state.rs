@@ -3,47 +3,33 @@
 //! Only the methods here that say "folds" change it; each names what it changes by its id, and does nothing where that is not open.
 
 use super::failures::Failures;
-use super::green::{ColdRuns, ForeignMove, Green, KnownGreen};
+use super::green::KnownGreen;
 use super::landing::{Change, Landing};
-use super::model::{After, Behind, MergeRequest, MergeSource, UnitCheck, VerificationRun, VerifyRole};
+use super::model::{After, Behind, MergeRequest, MergeSource, VerificationRun, VerifyRole};
 use super::order::{Key, Place};
 use crate::domain::values::{LandingId, Millis, RequestId, RunId, Tip, UnitId};
-use crate::domain::verify::Summary;
 use std::collections::BTreeMap;
 
 /// Requests in landing order, open landings and runs by id, and the numbers given next.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Queue {
     waiting: BTreeMap<Key, MergeRequest>,
     landings: BTreeMap<LandingId, Landing>,
     runs: BTreeMap<RunId, VerificationRun>,
-    green: KnownGreen,
+    /// Green with all that is known of it.
+    pub green: KnownGreen,
     /// Of runs that no landing waits for.
     green_failures: Failures,
     /// When green's own runs may be tried again.
-    green_due: Millis,
+    pub green_due: Millis,
     /// Requests that left because they were decided.
     settled: u64,
-    next_request: RequestId,
-    next_landing: LandingId,
-    next_run: RunId,
-}
-
-impl Default for Queue {
-    fn default() -> Self {
-        Self {
-            waiting: BTreeMap::new(),
-            landings: BTreeMap::new(),
-            runs: BTreeMap::new(),
-            green: KnownGreen::default(),
-            green_failures: Failures::NONE,
-            green_due: 0,
-            settled: 0,
-            next_request: RequestId::FIRST,
-            next_landing: LandingId::FIRST,
-            next_run: RunId::FIRST,
-        }
-    }
+    /// The number of the next request.
+    pub next_request: RequestId,
+    /// The id of the next landing.
+    pub next_landing: LandingId,
+    /// The number of the next verification.
+    pub next_run: RunId,
 }
 
 impl Queue {
@@ -82,55 +68,14 @@ impl Queue {
         self.runs.get(&id)
     }
 
-    /// Green where it stands, once that is known.
-    pub const fn green(&self) -> Option<&Green> {
-        self.green.now()
-    }
-
-    /// What is known of green without the files of earlier runs.
-    pub const fn cold_runs(&self) -> &ColdRuns {
-        self.green.cold_runs()
-    }
-
-    /// The move of green by somebody else that is not judged yet.
-    pub const fn foreign_move(&self) -> Option<&ForeignMove> {
-        self.green.foreign_move()
-    }
-
     /// Failures in a row: of the landing, or, where none is named, of runs that no landing waits for.
     pub fn failures(&self, landing: Option<LandingId>) -> &Failures {
-        landing.and_then(|id| self.landings.get(&id)).map_or(&self.green_failures, Landing::failures)
-    }
-
-    /// When green's own runs may be tried again.
-    pub const fn green_due(&self) -> Millis {
-        self.green_due
-    }
-
-    /// What a change is compared with: flaky is what any tree that green had was seen to fail and to pass. What only the change
-    /// itself, or one that was refused, made flaky pardons nobody.
-    pub fn with_flaky(&self, before: Summary) -> Summary {
-        self.green.with_flaky(before)
-    }
-
-    /// The number of the next request.
-    pub const fn next_request(&self) -> RequestId {
-        self.next_request
-    }
-
-    /// The id of the next landing.
-    pub const fn next_landing(&self) -> LandingId {
-        self.next_landing
-    }
-
-    /// The id of the next verification.
-    pub const fn next_run(&self) -> RunId {
-        self.next_run
+        landing.and_then(|id| self.landings.get(&id)).map_or(&self.green_failures, |landing| &landing.failures)
     }
 
     /// Whether the queue settled other requests since this one stepped behind them.
     pub fn has_passed(&self, request: &MergeRequest) -> bool {
-        request.stepped_behind().is_some_and(|settled| self.settled > settled)
+        request.behind.is_some_and(|settled| self.settled > settled)
     }
 
     /// Folds that a request arrives.
@@ -193,7 +138,7 @@ impl Queue {
 
     /// Folds that every waiting request may be tried at once.
     pub fn wake_requests(&mut self) {
-        self.waiting.values_mut().for_each(MergeRequest::be_due);
+        self.waiting.values_mut().for_each(|request| request.again_at = 0);
     }
 
     /// Folds that a landing is over; what it was.
@@ -212,26 +157,6 @@ impl Queue {
         landing
     }
 
-    /// Folds that green stands where nobody has verified it.
-    pub fn place_green(&mut self, tip: &Tip) {
-        self.green.is_unknown(tip);
-    }
-
-    /// Folds that somebody else moved green.
-    pub fn move_green(&mut self, tip: &Tip) {
-        self.green.is_moved(tip);
-    }
-
-    /// Folds that a green which somebody else moved was judged to be no worse.
-    pub fn accept_green(&mut self) {
-        self.green.is_accepted();
-    }
-
-    /// Folds that green was taken back.
-    pub fn roll_back_green(&mut self, to: &Tip) {
-        self.green.is_rolled_back(to);
-    }
-
     /// Folds that a run was not made because green is known by another environment.
     pub fn end_stale_run(&mut self, run: RunId) {
         self.end_run(run);
@@ -245,11 +170,6 @@ impl Queue {
             // It was compared with another snapshot.
             self.outdate_landings();
         }
-    }
-
-    /// Folds that cold runs of green are made again.
-    pub fn ask_cold_again(&mut self) {
-        self.green.asks_cold_again();
     }
 
     /// Folds that a request was decided.
@@ -297,10 +217,9 @@ impl Queue {
             }
             VerifyRole::MovedGreen => self.green.is_verified_after_move(found),
             VerifyRole::After => self.change_landing(run.landing, Change::Verified(Box::new(found))),
-            VerifyRole::Cold | VerifyRole::ColdSearch => self.green.is_found_cold(run.tip.commit, found),
+            VerifyRole::Cold | VerifyRole::ColdSearch => self.green.cold.found = Some((run.tip.commit, found)),
             role @ (VerifyRole::AcceptBefore | VerifyRole::UnitChecks) => {
-                let After { key, summary, confirmed, warm, .. } = found;
-                self.change_landing(run.landing, Change::Checked(role, UnitCheck { key, summary, confirmed, warm }));
+                self.change_landing(run.landing, Change::Checked(role, Box::new(found)));
             }
         }
         true

@@ -6,6 +6,7 @@ use crate::adapters::os::files;
 use crate::domain::mission::timeline::Timeline;
 use crate::domain::mission::{
     AttemptClass, EndReason, MergeSource, MissionOutcome, NextMove, Record, SessionReport, State, Unit, UnitState, Usd,
+    VerificationRun,
 };
 use crate::domain::values::{Millis, RunId, UnitId};
 use crate::engine::inspect::history::{History, records};
@@ -275,7 +276,7 @@ fn check_verifications(case: &mut Case<'_>) -> Checked {
     for record in records(case.history) {
         match record {
             Record::Resumed { .. } => asked_again.extend(&open),
-            Record::VerifyStarted { run, .. } => drop(open.insert(*run)),
+            Record::VerifyStarted(VerificationRun { run, .. }) => drop(open.insert(*run)),
             Record::Verified { run, reused: known, .. } if open.remove(run) => match known {
                 true => reused += 1,
                 false => {

@@ -152,8 +152,8 @@ pub(super) async fn check_verified(
     if !reused {
         match case.store.snapshot_row(&single_run_key(case, key, *run))? {
             None => found.add_unknown("its single run is not kept"),
-            Some((_, then, _)) if then + SLACK < asked.started || then > at + SLACK => {
-                found.add_broken(format!("its run was kept at {then}, outside of {} to {at}", asked.started));
+            Some((_, then, _)) if then + SLACK < asked.at || then > at + SLACK => {
+                found.add_broken(format!("its run was kept at {then}, outside of {} to {at}", asked.at));
             }
             Some(_) => {}
         }

@@ -173,7 +173,7 @@ pub fn request(kind: &str, body: &str) -> Option<Event> {
             let (id, answer) = body.split_once('\n').unwrap_or((body, ""));
             UnitId::new(id).ok().map(|unit| Event::RetryUnit { unit, answer: answer.to_owned() })
         }
-        "cancel-unit" => UnitId::new(body).ok().map(|unit| Event::CancelUnit { unit }),
+        "cancel-unit" => UnitId::new(body).ok().map(Event::CancelUnit),
         _ => None,
     }
 }

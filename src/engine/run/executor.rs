@@ -92,7 +92,7 @@ impl Executor {
             Command::Establish { tip, create } => self.spawn(Event::Established(Err(refused())), async move {
                 Event::Established(establish::establish_green(&context, &tip, create).await)
             }),
-            Command::CheckTarget { green } => self.spawn(Event::TargetChecked(Err(defect())), async move {
+            Command::CheckTarget(green) => self.spawn(Event::TargetChecked(Err(defect())), async move {
                 Event::TargetChecked(establish::find_new_target(&context, &green).await)
             }),
             Command::ReadBacklog { green, outside } => self
@@ -106,7 +106,7 @@ impl Executor {
                 let (session, news) = (order.session, self.news.0.clone());
                 let kill = self.register_cancel(JobId::Session(session));
                 self.spawn(failed_session(session, &broken()), async move {
-                    let began = Event::SessionBegan { session };
+                    let began = Event::SessionBegan(session);
                     session_event(session, session::start(&context, order, kill, || drop(news.send(began))).await)
                 });
             }
@@ -146,7 +146,7 @@ impl Executor {
                 });
             }
             Command::CheckObjective { round, green, pins } => {
-                let kill = self.register_cancel(JobId::Check { round });
+                let kill = self.register_cancel(JobId::Check(round));
                 self.spawn(
                     Event::ObjectiveChecked { round, met: Err(defect()), pins: Vec::new(), moved: None },
                     async move {

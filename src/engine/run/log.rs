@@ -6,7 +6,7 @@
 use super::observer::Observer;
 use crate::adapters::os::append::Appender;
 use crate::domain::mission::timeline::{Stopwatch, starting_phase};
-use crate::domain::mission::{MergeSource, Record, State};
+use crate::domain::mission::{MergeSource, Record, State, VerificationRun};
 use crate::domain::values::{LandingId, Millis, MissionId, RunId};
 use crate::engine::context::redact::Redactor;
 use serde_json::{Value, json};
@@ -93,7 +93,7 @@ impl LogFile {
     /// The landing that a record is a step of.
     fn landing(&mut self, record: &Record) -> Option<LandingId> {
         match record {
-            Record::VerifyStarted { run, landing, .. } => {
+            Record::VerifyStarted(VerificationRun { run, landing, .. }) => {
                 self.runs.extend(landing.map(|landing| (*run, landing)));
                 *landing
             }

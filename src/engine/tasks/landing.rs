@@ -6,9 +6,9 @@ use crate::adapters::git::green::{GreenMove, move_green};
 use crate::adapters::git::merge::Merged;
 use crate::domain::base::text::first_chars;
 use crate::domain::links::LinkRule;
-use crate::domain::mission::{Contested, Integration, LandResult, MergeSource, deciding_note, links_note};
+use crate::domain::mission::{Candidate, Contested, Integration, LandResult, MergeSource, deciding_note, links_note};
 use crate::domain::trouble::Trouble;
-use crate::domain::values::{CommitId, LandingId, Tip, UnitId};
+use crate::domain::values::{CommitId, LandingId, Tip};
 use crate::engine::context::mission::MissionContext;
 use crate::engine::tasks::candidate::{NOT_FROM_AGENTS, message, pin};
 use std::collections::BTreeSet;
@@ -50,12 +50,12 @@ pub async fn integrate(
     if *source != MergeSource::Intake {
         let paths = unit_checks::find_protected_changes(context, onto, &tip).await?;
         if !paths.is_empty() {
-            return Ok(Integration::Protected { paths });
+            return Ok(Integration::Protected(paths));
         }
     }
     let judged = with_links(context, source, onto, tip.clone()).await?;
     let judged = with_deciding(context, source, onto, judged).await?;
-    if !matches!(judged, Integration::Links { .. }) {
+    if !matches!(judged, Integration::Links(_)) {
         pin(context, id, &tip.commit).await?;
     }
     Ok(judged)
@@ -70,12 +70,12 @@ async fn with_links(
 ) -> Result<Integration, Trouble> {
     let links = context.source.leaving_links(onto, &tip).await.map_err(|e| context.to_trouble(&e))?;
     Ok(match (links.is_empty(), context.settings().queue.links, source) {
-        (true, ..) => Integration::Candidate(tip),
-        (false, LinkRule::Refuse, MergeSource::Unit { .. }) => Integration::Links { links },
+        (true, ..) => Integration::Candidate(tip.into()),
+        (false, LinkRule::Refuse, MergeSource::Unit { .. }) => Integration::Links(links),
         _ => {
             let who = source.unit().map_or_else(|| "the target branch".to_owned(), ToString::to_string);
             let notes = vec![format!("{who}: {}", links_note(&links))];
-            Integration::Noted { candidate: tip, touches: Vec::new(), notes, deciding: Vec::new(), tests: Vec::new() }
+            Integration::Candidate(Candidate { notes, ..tip.into() })
         }
     })
 }
@@ -87,20 +87,16 @@ async fn with_deciding(
     onto: &Tip,
     judged: Integration,
 ) -> Result<Integration, Trouble> {
-    let (candidate, touches, mut notes) = match (source, judged) {
-        (MergeSource::Unit { .. }, Integration::Candidate(candidate)) => (candidate, Vec::new(), Vec::new()),
-        (MergeSource::Unit { .. }, Integration::Noted { candidate, touches, notes, .. }) => (candidate, touches, notes),
-        (_, other) => return Ok(other),
+    let mut made = match judged {
+        Integration::Candidate(made) => made,
+        other => return Ok(other),
     };
-    let deciding = unit_checks::find_deciding_files(context, onto, &candidate).await?;
-    let tests = unit_checks::find_edited_tests(context, onto, &candidate).await?;
-    if deciding.is_empty() && notes.is_empty() && tests.is_empty() {
-        return Ok(Integration::Candidate(candidate));
+    if let Some(unit) = source.unit() {
+        made.deciding = unit_checks::find_deciding_files(context, onto, &made.tip).await?;
+        made.tests = unit_checks::find_edited_tests(context, onto, &made.tip).await?;
+        made.notes.extend((!made.deciding.is_empty()).then(|| format!("{unit}: {}", deciding_note(&made.deciding))));
     }
-    if let (false, Some(unit)) = (deciding.is_empty(), source.unit()) {
-        notes.push(format!("{unit}: {}", deciding_note(&deciding)));
-    }
-    Ok(Integration::Noted { candidate, touches, notes, deciding, tests })
+    Ok(Integration::Candidate(made))
 }
 
 /// Which of the files of other units' turns a candidate touches.
@@ -113,20 +109,15 @@ pub async fn with_contested(
     merged: Result<Integration, Trouble>,
     contested: &[Contested],
 ) -> Result<Integration, Trouble> {
-    let (candidate, notes, deciding, tests) = match merged? {
-        Integration::Candidate(candidate) if !contested.is_empty() => (candidate, Vec::new(), Vec::new(), Vec::new()),
-        Integration::Noted { candidate, notes, deciding, tests, .. } => (candidate, notes, deciding, tests),
+    let mut made = match merged? {
+        Integration::Candidate(made) if !contested.is_empty() => made,
         other => return Ok(other),
     };
-    let changed =
-        context.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| context.to_trouble(&e))?;
+    let changed = context.source.differing(&onto.commit, &made.tip.commit).await.map_err(|e| context.to_trouble(&e))?;
     let changed: BTreeSet<String> = changed.into_iter().collect();
     let touched = contested.iter().filter(|turn| turn.is_touched(&changed)).map(|turn| turn.unit.clone());
-    let units: Vec<UnitId> = touched.collect();
-    Ok(match units.is_empty() && notes.is_empty() && tests.is_empty() {
-        true => Integration::Candidate(candidate),
-        false => Integration::Noted { candidate, touches: units, notes, deciding, tests },
-    })
+    made.touches = touched.collect();
+    Ok(Integration::Candidate(made))
 }
 
 /// Pins green as the checkpoint of a round. A round that is worked on again after a person's retry has a later one.
@@ -158,20 +149,20 @@ pub async fn land(
         // A child of green is not in green yet; anything else has to be asked.
         let child = now.commit == *expected && context.source.grew_from(&candidate.commit, expected).await;
         if !child && context.source.is_ancestor(&candidate.commit, &now.commit).await.map_err(|e| said(&e))? {
-            return Ok(LandResult::Landed { now });
+            return Ok(LandResult::Landed(now));
         }
         if now.commit != *expected {
             return match context.source.is_ancestor(expected, &now.commit).await.map_err(|e| said(&e))? {
-                true => Ok(LandResult::Forward { now }),
+                true => Ok(LandResult::Forward(now)),
                 false => pin_moved_back(context, id, expected, Some(now.commit)).await,
             };
         }
         context.check_ownership().map_err(|e| said(&e))?;
         let moved = move_green(&context.lock, &context.source, &green_ref, &candidate.commit, Some(expected));
         match moved.await.map_err(|e| said(&e))? {
-            GreenMove::Moved => return Ok(LandResult::Landed { now: candidate.clone() }),
+            GreenMove::Moved => return Ok(LandResult::Landed(candidate.clone())),
             GreenMove::CheckedOut { worktree } => {
-                return Ok(LandResult::CheckedOut { worktree: worktree.display().to_string() });
+                return Ok(LandResult::CheckedOut(worktree.display().to_string()));
             }
             GreenMove::Raced { .. } => {}
         }
@@ -188,5 +179,5 @@ async fn pin_moved_back(
     // No unit can have this id, and with it this ref.
     let pin = format!("refs/mc/kept/{}/_green/{id}", context.mission);
     context.source.pin(&pin, expected).await.map_err(|e| context.to_trouble(&e))?;
-    Ok(LandResult::Back { now })
+    Ok(LandResult::Back(now))
 }

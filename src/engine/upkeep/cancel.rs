@@ -46,7 +46,7 @@ pub async fn cancel(project: &Project, unit: &str) -> Result<Asked, EngineError>
     let context = MissionContext::new(project, state.mission.clone(), state.objective.clone(), effective, tenure, None);
     // Its work is pinned.
     context.claim(Act::Unfinished).await.map_err(EngineError::Refused)?;
-    let mut events = VecDeque::from([Event::CancelUnit { unit: id }]);
+    let mut events = VecDeque::from([Event::CancelUnit(id)]);
     while let Some(event) = events.pop_front() {
         for command in step(&context, &mut state, clock.now(), event)? {
             match command {

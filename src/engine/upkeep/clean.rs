@@ -13,7 +13,7 @@ use crate::adapters::host::local::workspace::space::SlotInfo;
 use crate::adapters::host::order::RunKey;
 use crate::adapters::os::{clock, files};
 use crate::adapters::store::Store;
-use crate::domain::mission::Record;
+use crate::domain::mission::{Record, VerificationRun};
 use crate::domain::values::{CommitId, Millis, MissionId};
 use crate::domain::verify::SnapshotKey;
 use crate::engine::context::project::Project;
@@ -231,7 +231,7 @@ fn named_snapshots(history: &History) -> BTreeSet<SnapshotKey> {
     let mut keys = required_snapshots(history);
     for (_, _, record) in &history.records {
         match record {
-            Record::VerifyStarted { against, confirms, .. } => {
+            Record::VerifyStarted(VerificationRun { against, confirms, .. }) => {
                 keys.extend([against, confirms].into_iter().flatten().cloned());
             }
             Record::Verified { key, .. } => drop(keys.insert(key.clone())),

@@ -5,8 +5,8 @@ mod queue;
 use self::queue::files;
 use super::bookkeeping::RecordedFiles;
 use super::lines::Lines;
-use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Outage, Scenario};
-use super::tree::{Content, hash_commit, hash_tree};
+use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Scenario};
+use super::tree::{Content, base, hash_commit, hash_tree};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
     AttemptOrder, Baseline, Claim, Command, Cost, Event, JobId, SessionReport, StopLevel, Usd,
@@ -17,7 +17,7 @@ use crate::domain::verify::{SnapshotKey, Summary};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The world outside the engine.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct World {
     /// Virtual time in milliseconds.
     pub now: Millis,
@@ -34,34 +34,38 @@ pub struct World {
     commits: BTreeMap<CommitId, Content>,
     parents: BTreeMap<CommitId, Vec<CommitId>>,
     agents: BTreeMap<SessionId, Agent>,
-    started: BTreeMap<UnitId, usize>,
-    kills: BTreeMap<UnitId, usize>,
+    counts: BTreeMap<UnitId, Counts>,
     sessions: BTreeMap<SessionId, UnitId>,
-    fresh_starts: BTreeMap<UnitId, usize>,
     events: BTreeMap<(Millis, u64), Event>,
     seq: u64,
     idle: u32,
     checked_out_until: Millis,
     snapshots: BTreeMap<SnapshotKey, (BTreeSet<String>, BTreeSet<String>)>,
     twice: BTreeSet<SnapshotKey>,
-    red_base: bool,
     /// Commits with which a person broke green.
     red: BTreeSet<CommitId>,
-    red_together: BTreeSet<(UnitId, UnitId)>,
-    conflicts: BTreeSet<(UnitId, UnitId)>,
     files: BTreeMap<UnitId, String>,
     last_green: Option<CommitId>,
-    base: Tip,
     foreign: u32,
-    lines: Lines,
-    outages: Vec<Outage>,
-    troubled: BTreeMap<UnitId, usize>,
+    pub(super) lines: Lines,
     pub(super) kept: RecordedFiles,
-    warm_runs: bool,
+    scenario: Scenario,
     /// The commit of the run whose files are in the workspace of verifications.
     left: Option<CommitId>,
     /// Trees that were verified without files of earlier runs.
     colds: BTreeSet<TreeId>,
+}
+
+/// How often something happened to a unit.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    started: usize,
+    /// An attempt of it was told to be killed.
+    pub kills: usize,
+    /// A person gave it a fresh start.
+    pub fresh_starts: usize,
+    /// An attempt of it met trouble that is nobody's.
+    pub troubled: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -77,42 +81,13 @@ struct Agent {
 impl World {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let mut world = Self {
-            now: 0,
-            green: None,
-            verified: BTreeMap::new(),
-            landings: Vec::new(),
-            runs: 0,
-            failures: BTreeMap::new(),
-            commits: BTreeMap::new(),
-            parents: BTreeMap::new(),
-            agents: BTreeMap::new(),
-            started: BTreeMap::new(),
-            kills: BTreeMap::new(),
-            sessions: BTreeMap::new(),
-            fresh_starts: BTreeMap::new(),
-            events: BTreeMap::new(),
-            seq: 0,
-            idle: 0,
-            checked_out_until: 0,
-            snapshots: BTreeMap::new(),
-            twice: BTreeSet::new(),
-            red_base: scenario.red_base,
-            red: BTreeSet::new(),
-            red_together: scenario.red_together.clone(),
-            conflicts: scenario.conflicts.clone(),
             files: files(&scenario.conflicts),
-            last_green: None,
-            base: Tip { commit: hash_commit("base"), tree: hash_tree(&Content::new()) },
-            foreign: 0,
             lines: Lines::new(scenario),
-            outages: scenario.outages.clone(),
-            troubled: BTreeMap::new(),
             kept: RecordedFiles::new(scenario),
-            warm_runs: scenario.policy.warm_runs,
-            left: None,
-            colds: BTreeSet::new(),
+            scenario: scenario.clone(),
+            ..Self::default()
         };
-        let base = world.base.commit.clone();
+        let base = base().commit;
         world.commits.insert(base.clone(), Content::new());
         world.parents.insert(base, Vec::new());
         world
@@ -123,23 +98,13 @@ impl World {
         self.green.iter().filter_map(|g| self.commits.get(g)).flat_map(BTreeMap::keys).collect()
     }
 
-    /// How often attempts of a unit were told to be killed.
-    pub(super) fn kills_of(&self, unit: &UnitId) -> usize {
-        self.kills.get(unit).copied().unwrap_or(0)
-    }
-
-    /// How often an attempt of a unit met trouble that is nobody's.
-    pub(super) fn troubled_of(&self, unit: &UnitId) -> usize {
-        self.troubled.get(unit).copied().unwrap_or(0)
-    }
-
-    /// How often a person gave a unit a fresh start.
-    pub(super) fn fresh_starts_of(&self, unit: &UnitId) -> usize {
-        self.fresh_starts.get(unit).copied().unwrap_or(0)
+    /// What is counted of a unit.
+    pub(super) fn counts_of(&self, unit: &UnitId) -> Counts {
+        self.counts.get(unit).copied().unwrap_or_default()
     }
 
     pub(super) fn count_fresh_start(&mut self, unit: &UnitId) {
-        *self.fresh_starts.entry(unit.clone()).or_default() += 1;
+        self.counts.entry(unit.clone()).or_default().fresh_starts += 1;
     }
 
     /// Whether what failed on a tree was seen twice, at least once without files of earlier runs.
@@ -157,16 +122,6 @@ impl World {
             .into_iter()
             .flatten()
             .any(|(unit, kind)| *kind == Behaviour::Leans && had.is_none_or(|had| had.get(unit) != Some(kind)))
-    }
-
-    /// How often the own lines of a unit ran on a tree that they refuse.
-    pub(super) fn refusing_runs(&self, unit: &UnitId, tree: &TreeId) -> Option<u32> {
-        self.lines.refusing_runs(unit, tree)
-    }
-
-    /// A unit that landed although its `accept` was not seen to fail before.
-    pub(super) fn landed_unproven(&self, waived: impl Fn(&UnitId) -> bool) -> Option<&UnitId> {
-        self.lines.shown_nothing(waived)
     }
 
     /// Whether `ancestor` is contained in `commit`.
@@ -213,17 +168,13 @@ impl World {
         self.idle
     }
 
-    pub(super) fn redeliver(&mut self, event: Event, late: Millis) {
-        self.answer(late, event);
-    }
-
     /// What stands in the way of everything now, if something does.
     fn current_outage(&self) -> Option<Trouble> {
-        let now = self.outages.iter().find(|outage| (outage.from..outage.until).contains(&self.now))?;
+        let now = self.scenario.outages.iter().find(|outage| (outage.from..outage.until).contains(&self.now))?;
         Some(Trouble::new(now.cause.clone(), "an outage"))
     }
 
-    fn answer(&mut self, after: Millis, event: Event) {
+    pub(super) fn answer(&mut self, after: Millis, event: Event) {
         self.seq += 1;
         self.events.insert((self.now + after, self.seq), event);
     }
@@ -257,13 +208,13 @@ impl World {
                 }
                 let moved = self.commit(&format!("person {}", self.foreign), content, vec![green.clone()]);
                 self.kept.write_as_person(&moved.commit, rng);
-                if red && !self.red_base {
+                if red && !self.scenario.red_base {
                     self.red.insert(moved.commit.clone());
                 }
                 self.green = Some(moved.commit);
             }
-            if rng.f64() < faults.back && green != self.base.commit {
-                self.green = Some(self.base.commit.clone());
+            if rng.f64() < faults.back && green != base().commit {
+                self.green = Some(base().commit);
             }
         }
         if rng.f64() < faults.checked_out {
@@ -274,7 +225,7 @@ impl World {
             && rng.f64() < faults.cancel
             && let Ok(unit) = UnitId::new(&format!("u{}", rng.u8(0..24)))
         {
-            self.answer(0, Event::CancelUnit { unit });
+            self.answer(0, Event::CancelUnit(unit));
         }
         if rng.f64() < faults.person {
             let event = match rng.u8(0..14) {
@@ -316,7 +267,7 @@ impl World {
         let trouble = self.current_outage().or(random.then(full));
         match command {
             Command::Preflight => {
-                let tip = self.base.clone();
+                let tip = base();
                 self.answer(delay, Event::Preflight(Ok(Baseline { tip, create: true, notes: Vec::new() })));
             }
             Command::Establish { tip, .. } => {
@@ -324,7 +275,7 @@ impl World {
                 self.last_green.clone_from(&self.green);
                 self.answer(delay, Event::Established(Ok(())));
             }
-            Command::CheckTarget { .. } => {
+            Command::CheckTarget(_) => {
                 let result = self.current_outage().map_or(Ok(None), Err);
                 self.answer(delay, Event::TargetChecked(result));
             }
@@ -362,7 +313,7 @@ impl World {
                 };
                 self.answer(delay, Event::LandEnded { landing, result });
             }
-            Command::Cancel(JobId::Check { round }) => {
+            Command::Cancel(JobId::Check(round)) => {
                 self.events.retain(|_, e| !matches!(e, Event::ObjectiveChecked { round: r, .. } if *r == round));
                 self.answer(1, Event::ObjectiveChecked { round, met: Ok(false), pins: Vec::new(), moved: None });
             }
@@ -388,7 +339,7 @@ impl World {
         if self.agents.values().any(|a| a.unit == unit && !a.collected && a.ends > self.now) {
             return Err(format!("P4: {unit} runs twice"));
         }
-        let nth = self.started.entry(unit.clone()).or_default();
+        let nth = &mut self.counts.entry(unit.clone()).or_default().started;
         let mut behaviour = s.behaviour_of(&unit, *nth);
         if behaviour == Behaviour::Good
             && s.policy.warm_runs
@@ -404,17 +355,6 @@ impl World {
         let mut takes = rng.u64(500..LONGEST_ATTEMPT / 2);
         let mut works = |kind| content.insert(unit.clone(), kind);
         match behaviour {
-            Behaviour::Good
-            | Behaviour::Breaks
-            | Behaviour::RemovesTest
-            | Behaviour::FailsQuick
-            | Behaviour::MissesQuick
-            | Behaviour::Touches
-            | Behaviour::Leans
-            | Behaviour::Spoils => {
-                works(behaviour);
-                report.agent.claim = Some(Claim::Completed);
-            }
             Behaviour::NoOp => report.agent.claim = Some(Claim::Completed),
             Behaviour::Empty => {}
             Behaviour::Fails => {
@@ -432,7 +372,11 @@ impl World {
                 report.agent.claim = Some(Claim::Continue);
             }
             Behaviour::HostFails => {
-                report.run.end = ProcessEnd::Infrastructure(Trouble::new(Cause::Spawn, "spawn failed"))
+                report.run.end = ProcessEnd::Infrastructure(Trouble::new(Cause::Spawn, "spawn failed"));
+            }
+            makes => {
+                works(makes);
+                report.agent.claim = Some(Claim::Completed);
             }
         }
         if let Some(trouble) = self.current_outage() {
@@ -454,8 +398,8 @@ impl World {
             report.run.end = ProcessEnd::Stopped;
         }
         report.checks.quick = self.lines.run_in_workspace(&report, &unit, behaviour, &content, self.now);
-        if !self.outages.is_empty() {
-            self.answer(1, Event::SessionBegan { session: order.session });
+        if !self.scenario.outages.is_empty() {
+            self.answer(1, Event::SessionBegan(order.session));
         }
         self.schedule_end(order, takes, report)
     }
@@ -463,7 +407,7 @@ impl World {
     fn schedule_end(&mut self, order: AttemptOrder, takes: Millis, report: SessionReport) -> Result<(), String> {
         let (session, unit, n) = (order.session, order.spec.id.clone(), order.n);
         if matches!(report.run.end, ProcessEnd::Infrastructure(_)) {
-            *self.troubled.entry(unit.clone()).or_default() += 1;
+            self.counts.entry(unit.clone()).or_default().troubled += 1;
         }
         let agent =
             Agent { unit, n, slot: order.slot, ends: self.now + takes, report: report.clone(), collected: false };
@@ -483,7 +427,7 @@ impl World {
 
     fn kill(&mut self, session: SessionId) {
         if let Some(unit) = self.sessions.get(&session) {
-            *self.kills.entry(unit.clone()).or_default() += 1;
+            self.counts.entry(unit.clone()).or_default().kills += 1;
         }
         let Some(agent) = self.agents.get_mut(&session) else { return };
         if agent.ends > self.now {

@@ -2,7 +2,8 @@
 
 use super::World;
 use crate::domain::mission::{
-    Bookkeeping, Contested, Integration, LandResult, MergeSource, Noticed, Verification, VerifyOrder, VerifyRole,
+    Bookkeeping, Candidate, Contested, Integration, LandResult, MergeSource, Noticed, Verification, VerifyOrder,
+    VerifyRole,
 };
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
@@ -28,7 +29,7 @@ impl World {
         if let MergeSource::Unit { unit, .. } = source {
             let clash = |other: &UnitId| {
                 let pair = (other.clone().min(unit.clone()), other.clone().max(unit.clone()));
-                self.conflicts.iter().any(|(a, b)| (a.min(b), a.max(b)) == (&pair.0, &pair.1))
+                self.scenario.conflicts.iter().any(|(a, b)| (a.min(b), a.max(b)) == (&pair.0, &pair.1))
             };
             let lost = |other: &UnitId| !theirs.contains_key(other) && theirs.contains_key(unit) && clash(other);
             if green.keys().any(lost) {
@@ -40,7 +41,7 @@ impl World {
             let touches = |(id, kind): &(&UnitId, &Behaviour)| **kind == Behaviour::Touches && !green.contains_key(*id);
             let paths: Vec<String> = theirs.iter().filter(touches).map(|(id, _)| format!("protected/{id}")).collect();
             if !paths.is_empty() {
-                return Integration::Protected { paths };
+                return Integration::Protected(paths);
             }
         }
         let mut merged = green.clone();
@@ -50,19 +51,9 @@ impl World {
         }
         let new = merged.keys().filter(|id| !green.contains_key(*id));
         let touched: BTreeSet<String> = new.filter_map(|id| self.file_of(id).cloned()).collect();
-        let units: Vec<UnitId> =
-            contested.iter().filter(|turn| turn.is_touched(&touched)).map(|turn| turn.unit.clone()).collect();
-        let candidate = self.commit("merge", merged, vec![onto.commit.clone(), head.clone()]);
-        match units.is_empty() {
-            true => Integration::Candidate(candidate),
-            false => Integration::Noted {
-                candidate,
-                touches: units,
-                notes: Vec::new(),
-                deciding: Vec::new(),
-                tests: Vec::new(),
-            },
-        }
+        let touches = contested.iter().filter(|turn| turn.is_touched(&touched)).map(|turn| turn.unit.clone()).collect();
+        let tip = self.commit("merge", merged, vec![onto.commit.clone(), head.clone()]);
+        Integration::Candidate(Candidate { touches, ..tip.into() })
     }
 
     pub(super) fn write_books(&mut self, onto: &Tip, books: &Bookkeeping) -> Result<Integration, String> {
@@ -87,7 +78,8 @@ impl World {
         };
         let reused = known.is_some();
         let landed = |left: &&CommitId| self.contains_commit(&order.onto, left);
-        let kept = self.left.as_ref().filter(|_| self.warm_runs && !order.cold && order.confirms.is_none());
+        let kept =
+            self.left.as_ref().filter(|_| self.scenario.policy.warm_runs && !order.cold && order.confirms.is_none());
         let left = kept.filter(landed).and_then(|left| self.commits.get(left)).cloned();
         let key = known.unwrap_or_else(|| if left.is_some() { warm.clone() } else { cold });
         if !reused {
@@ -96,7 +88,7 @@ impl World {
                 self.left = Some(order.tip.commit.clone());
             }
             let content = self.commits.get(&order.tip.commit).cloned().unwrap_or_default();
-            let (exist, mut fail) = tests(&content, self.red_base, &self.red_together, left.as_ref());
+            let (exist, mut fail) = tests(&content, self.scenario.red_base, &self.scenario.red_together, left.as_ref());
             if rng.f64() < flaky {
                 fail.insert("base-1".to_owned());
             }
@@ -111,11 +103,8 @@ impl World {
             outcome: if fail.is_empty() { StageOutcome::Passed } else { StageOutcome::Failed },
             passed: (exist.len() - fail.len()) as u64,
             failed: fail.len() as u64,
-            skipped: 0,
-            findings: BTreeMap::new(),
             per_test: true,
-            flaky: Vec::new(),
-            note: String::new(),
+            ..Summary::default()
         };
         // What a cold run said is not taken back by a warm one.
         if key != warm || !self.colds.contains(&order.tip.tree) {
@@ -161,17 +150,17 @@ impl World {
         expected: &CommitId,
         source: &MergeSource,
     ) -> Result<LandResult, String> {
-        let Some(green) = self.green.clone() else { return Ok(LandResult::Back { now: None }) };
+        let Some(green) = self.green.clone() else { return Ok(LandResult::Back(None)) };
         let tip = |world: &Self, c: &CommitId| Tip {
             commit: c.clone(),
             tree: world.commits.get(c).map_or_else(|| hash_tree(&Content::new()), hash_tree),
         };
         if self.contains_commit(&green, &candidate.commit) {
-            return Ok(LandResult::Landed { now: tip(self, &green) });
+            return Ok(LandResult::Landed(tip(self, &green)));
         }
         if green == *expected {
             if self.now < self.checked_out_until {
-                return Ok(LandResult::CheckedOut { worktree: "a work tree".to_owned() });
+                return Ok(LandResult::CheckedOut("a work tree".to_owned()));
             }
             let unit = source.unit().cloned();
             if let Some(unit) = &unit
@@ -203,12 +192,12 @@ impl World {
             self.green = Some(candidate.commit.clone());
             self.last_green.clone_from(&self.green);
             self.landings.push((candidate.clone(), unit));
-            return Ok(LandResult::Landed { now: candidate.clone() });
+            return Ok(LandResult::Landed(candidate.clone()));
         }
         if self.contains_commit(&green, expected) {
-            return Ok(LandResult::Forward { now: tip(self, &green) });
+            return Ok(LandResult::Forward(tip(self, &green)));
         }
-        Ok(LandResult::Back { now: Some(green) })
+        Ok(LandResult::Back(Some(green)))
     }
 }
 

@@ -5,7 +5,8 @@ use crate::support::night::{Night, unit};
 use mission_control::adapters::store::Entry;
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::mission::{
-    AttemptClass, DecidedBy, JOURNAL_FORMAT, MergeSource, NextMove, Record, Role, SessionReport, VerifyRole,
+    AttemptClass, DecidedBy, JOURNAL_FORMAT, MergeSource, NextMove, Record, Role, SessionReport, VerificationRun,
+    VerifyRole,
 };
 use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::unit::UnitSpec;
@@ -137,15 +138,8 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
         let onto = Tip { commit: expected.clone(), tree: landing.tree.clone() };
         records.push(Record::LandingStarted { mr, landing: LandingId(mr.0), onto, at });
         let (candidate, verdict) = (landing.clone(), Verdict::Helped);
-        records.push(Record::CandidateMade {
-            landing: LandingId(mr.0),
-            candidate: candidate.clone(),
-            touches: Vec::new(),
-            notes: Vec::new(),
-            deciding: Vec::new(),
-            tests: Vec::new(),
-        });
-        records.push(Record::VerifyStarted {
+        records.push(Record::CandidateMade { landing: LandingId(mr.0), made: candidate.clone().into() });
+        records.push(Record::VerifyStarted(VerificationRun {
             run: RunId(mr.0),
             landing: Some(LandingId(mr.0)),
             tip: candidate.clone(),
@@ -154,7 +148,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
             against: Some(key.clone()),
             confirms: None,
             cold: false,
-        });
+        }));
         let stage = StageResult { name: "unit".to_owned(), outcome: StageOutcome::Passed, ..StageResult::default() };
         let snapshot = Snapshot { stages: vec![stage], ..Snapshot::default() };
         records.push(Record::Verified {

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use crate::rules::simulation::{calm, run, unit};
-use mission_control::domain::mission::{MergeSource, Mission, NextMove, Record, RejectClass, VerifyRole};
+use mission_control::domain::mission::{
+    MergeSource, Mission, NextMove, Record, RejectClass, VerificationRun, VerifyRole,
+};
 use mission_control::domain::values::{LandingId, RequestId, RunId};
 use proptest::prelude::*;
 
@@ -41,15 +43,8 @@ fn landing(state: &Mission, nth: u64, (mr, source): &(RequestId, MergeSource), e
     ];
     let mut records = vec![
         Record::LandingStarted { landing, mr: *mr, onto: tip.clone(), at },
-        Record::CandidateMade {
-            landing,
-            candidate: tip.clone(),
-            touches: Vec::new(),
-            notes: Vec::new(),
-            deciding: Vec::new(),
-            tests: Vec::new(),
-        },
-        Record::VerifyStarted {
+        Record::CandidateMade { landing, made: tip.clone().into() },
+        Record::VerifyStarted(VerificationRun {
             run,
             landing: Some(landing),
             tip,
@@ -58,7 +53,7 @@ fn landing(state: &Mission, nth: u64, (mr, source): &(RequestId, MergeSource), e
             against: None,
             confirms: None,
             cold: false,
-        },
+        }),
         Record::Verified { run, at, key, summary, delta: None, reused: false, confirmed: nth == 1, warm: false },
     ];
     records.extend(ends[end].clone());

@@ -3,7 +3,7 @@
 use crate::support::scenario::random as random_scenario;
 use mission_control::domain::mission::{
     Budget, Command, DecidedBy, Event, Integration, JobId, Mission, MissionOutcome, Policy, Record, UnitState,
-    Unverified, Usd, VerifyRole, decide,
+    Unverified, Usd, VerificationRun, VerifyRole, decide,
 };
 use mission_control::domain::trouble::Cause;
 use mission_control::domain::unit::UnitSpec;
@@ -39,7 +39,7 @@ fn until(journal: &[Record], fits: impl Fn(&Record) -> bool) -> (Vec<Record>, Mi
 }
 
 fn cancel(state: &mut Mission) -> (Vec<Record>, Vec<Command>) {
-    let step = decide(state, 1_000_000, Event::CancelUnit { unit: id("a") });
+    let step = decide(state, 1_000_000, Event::CancelUnit(id("a")));
     (step.records, step.commands)
 }
 
@@ -75,7 +75,7 @@ fn a_unit_cancelled_while_it_is_merged_leaves_the_queue_whatever_the_merge_comes
 
 #[test]
 fn a_verification_nobody_wants_any_more_is_killed_and_is_no_failure() {
-    let after = |r: &Record| matches!(r, Record::VerifyStarted { role: VerifyRole::After, .. });
+    let after = |r: &Record| matches!(r, Record::VerifyStarted(VerificationRun { role: VerifyRole::After, .. }));
     let (mut cut, mut state) = until(&journal(), after);
     let (records, commands) = cancel(&mut state);
     assert!(
@@ -97,7 +97,8 @@ fn only_a_setup_that_says_no_twice_in_the_same_words_on_the_base_ends_a_start_ea
     let journal = journal();
     // What each try comes to, and how many tries there are before the start is refused.
     let tries = |role: VerifyRole, failure: &dyn Fn(u64) -> Unverified| {
-        let (_, mut state) = until(&journal, |r| matches!(r, Record::VerifyStarted { role: of, .. } if *of == role));
+        let (_, mut state) =
+            until(&journal, |r| matches!(r, Record::VerifyStarted(VerificationRun { role: of, .. }) if *of == role));
         for (nth, now) in (1..=6).zip((1_000_000..).step_by(1_000_000)) {
             let run = state.current_verification().unwrap().run;
             let step = decide(&mut state, now, Event::Verified { run, result: Err(failure(nth)) });

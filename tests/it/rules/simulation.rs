@@ -3,7 +3,7 @@
 use crate::support::scenario::random as random_scenario;
 use mission_control::domain::mission::{
     AttemptClass, BookkeepingMode, Command, EndReason, Event, Integration, JobId, MergeSource, Mission, MissionOutcome,
-    NextMove, Policy, Record, RejectClass, StopLevel, UnitState, VerifyRole, decide,
+    NextMove, Policy, Record, RejectClass, StopLevel, UnitState, VerificationRun, VerifyRole, decide,
 };
 use mission_control::domain::trouble::{Cause, Spot};
 use mission_control::domain::{unit::UnitSpec, values::UnitId};
@@ -151,11 +151,11 @@ fn p10_one_probe_at_a_time_with_growing_pauses_while_trouble_is_common() {
         match record {
             Record::CircuitOpened { .. } => (open, at_work) = (true, 0),
             Record::CircuitClosed { .. } => open = false,
-            Record::CollectAsked { at, .. } | Record::SessionStarted { at, .. } | Record::VerifyStarted { at, .. }
-                if open =>
-            {
-                at_work += 1;
-                tries.push(*at);
+            Record::CollectAsked { at, .. }
+            | Record::SessionStarted { at, .. }
+            | Record::VerifyStarted(VerificationRun { at, .. }) => {
+                at_work += i32::from(open);
+                tries.extend(open.then_some(*at));
             }
             Record::CircuitKept { .. } => at_work = 0,
             _ => {}
@@ -246,9 +246,9 @@ fn p8_own_lines_and_quick_stages_really_take_part_in_random_missions() {
     for seed in 0..400 {
         for record in run(&random_scenario(seed)).journal {
             let what = match &record {
-                Record::VerifyStarted { role: VerifyRole::AcceptBefore, .. } => 0,
-                Record::VerifyStarted { role: VerifyRole::UnitChecks, confirms: None, .. } => 1,
-                Record::VerifyStarted { role: VerifyRole::UnitChecks, .. } => 2,
+                Record::VerifyStarted(VerificationRun { role: VerifyRole::AcceptBefore, .. }) => 0,
+                Record::VerifyStarted(VerificationRun { role: VerifyRole::UnitChecks, confirms: None, .. }) => 1,
+                Record::VerifyStarted(VerificationRun { role: VerifyRole::UnitChecks, .. }) => 2,
                 Record::LandIntended { extra: Some(_), .. } => 3,
                 Record::Rejected { class: RejectClass::Unproven, .. } => 4,
                 Record::Rejected { reasons, .. } if reasons[0].contains("protect") => 5,
@@ -412,7 +412,7 @@ fn p11_a_change_that_waits_when_the_time_is_up_is_not_landed_any_more() {
     scenario.policy.keeps = BookkeepingMode::Backlog;
     scenario.policy.max_wall_time = 10_000_000;
     let journal = run(&scenario).journal;
-    let after = |r: &Record| matches!(r, Record::VerifyStarted { role: VerifyRole::After, .. });
+    let after = |r: &Record| matches!(r, Record::VerifyStarted(VerificationRun { role: VerifyRole::After, .. }));
     let second = journal.iter().enumerate().filter(|(_, r)| after(r)).nth(1).unwrap().0;
     let mut state = Mission::begin(&journal[0]).unwrap();
     journal[1..=second].iter().for_each(|record| state.apply(record));
@@ -431,7 +431,7 @@ fn p11_a_change_that_waits_when_the_time_is_up_is_not_landed_any_more() {
 #[test]
 fn p5_a_person_ends_what_writes_the_last_books() {
     let journal = run(&cut_short()).journal;
-    let last = journal.iter().rposition(|r| matches!(r, Record::VerifyStarted { .. })).unwrap();
+    let last = journal.iter().rposition(|r| matches!(r, Record::VerifyStarted(_))).unwrap();
     let closing = || {
         let mut state = Mission::begin(&journal[0]).unwrap();
         journal[1..=last].iter().for_each(|record| state.apply(record));
@@ -488,7 +488,7 @@ fn p1_green_that_holds_only_with_leftovers_is_found_in_the_virtual_world() {
     scenario.policy.warm_runs = true;
     let outcome = run(&scenario);
     assert_eq!(outcome.state.outcome.as_ref().unwrap().2, 0);
-    let cold = |r: &&Record| matches!(r, Record::VerifyStarted { role: VerifyRole::Cold, .. });
+    let cold = |r: &&Record| matches!(r, Record::VerifyStarted(VerificationRun { role: VerifyRole::Cold, .. }));
     assert!(outcome.journal.iter().filter(cold).count() >= 2, "at the latest after ten landings");
 }
 

@@ -1,5 +1,6 @@
 //! What the world answers to the mission's commands.
 
+use crate::domain::queue::Candidate;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary};
@@ -69,20 +70,7 @@ pub struct Refusal {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Integration {
     /// A commit that may land if it verifies; pinned.
-    Candidate(Tip),
-    /// The same, with something that must be known of it.
-    Noted {
-        /// The commit; pinned.
-        candidate: Tip,
-        /// Units that have a turn for files which it touches.
-        touches: Vec<UnitId>,
-        /// What a person should know, one line each. Untrusted.
-        notes: Vec<String>,
-        /// Files that decide how changes are verified, which it changes.
-        deciding: Vec<String>,
-        /// Files with tests that were there before, which it changes.
-        tests: Vec<String>,
-    },
+    Candidate(Candidate),
     /// The merged tree is green's tree: nothing to land.
     Unchanged,
     /// Both sides changed the same text.
@@ -99,16 +87,10 @@ pub enum Integration {
         /// What was left as it is, and why, one line each.
         notes: Vec<String>,
     },
-    /// The change brings links that leave the tree; nothing was verified.
-    Links {
-        /// Path and target of each. Untrusted.
-        links: Vec<String>,
-    },
-    /// The change touches paths that must stay as they are; nothing was verified.
-    Protected {
-        /// These paths. Untrusted.
-        paths: Vec<String>,
-    },
+    /// The change brings links that leave the tree, with path and target of each; nothing was verified. Untrusted.
+    Links(Vec<String>),
+    /// The change touches these paths, which must stay as they are; nothing was verified. Untrusted.
+    Protected(Vec<String>),
 }
 
 /// What a verification came to.
@@ -134,25 +116,13 @@ pub struct Verification {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LandResult {
     /// Green is the candidate, or already contains it; green now.
-    Landed {
-        /// Where green stands now.
-        now: Tip,
-    },
-    /// Somebody moved green forward from the expected commit.
-    Forward {
-        /// Where green stands now.
-        now: Tip,
-    },
-    /// Somebody moved green away from the expected commit (or deleted it); the expected one is pinned.
-    Back {
-        /// Where green stands now.
-        now: Option<CommitId>,
-    },
-    /// Green is checked out somewhere, so moving it would change that work tree's meaning.
-    CheckedOut {
-        /// The work tree.
-        worktree: String,
-    },
+    Landed(Tip),
+    /// Somebody moved green forward from the expected commit; where it stands now.
+    Forward(Tip),
+    /// Somebody moved green away from the expected commit (or deleted it); where it stands now. The expected one is pinned.
+    Back(Option<CommitId>),
+    /// Green is checked out in this work tree, so moving it would change that work tree's meaning.
+    CheckedOut(String),
 }
 
 /// Why a verification told nothing of its tree.

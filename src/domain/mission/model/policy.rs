@@ -2,6 +2,7 @@
 
 use super::bookkeeping::BookkeepingMode;
 use super::budget::Budget;
+use crate::domain::base::is_default;
 use crate::domain::queue::Strategy;
 use crate::domain::values::{Millis, UnitId};
 use crate::domain::verify::Gate;
@@ -53,7 +54,7 @@ pub struct Policy {
     /// Time in which engines work on the mission; 0 = no cap.
     pub max_wall_time: Millis,
     /// The time at which the mission ends at the latest, whether an engine worked or not; 0 = none.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub until: Millis,
     /// First pause before something that met infrastructure is tried again; it doubles up to 60 times that.
     #[serde(default = "retry_pause")]
@@ -78,10 +79,6 @@ pub struct Policy {
     /// Whether files may stay in the workspace of verifications from one run to the next, so that results can be warm.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub warm_runs: bool,
-}
-
-fn is_zero(at: &Millis) -> bool {
-    *at == 0
 }
 
 const fn default_starts() -> u32 {

@@ -6,6 +6,7 @@
 
 use super::cost::Cost;
 use super::said::Said;
+use crate::domain::base::is_default;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::values::{Millis, Tip};
 use crate::domain::verify::{SnapshotKey, StageOutcome};
@@ -56,10 +57,10 @@ pub struct SessionReport {
     #[serde(default)]
     pub work: WorkReport,
     /// What the agent says of itself, and what it cost.
-    #[serde(default, skip_serializing_if = "AgentReport::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub agent: AgentReport,
     /// What stages said before and after it.
-    #[serde(default, skip_serializing_if = "CheckReport::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub checks: CheckReport,
     /// Why the unit must wait for a person although it ended well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,17 +126,11 @@ pub struct AgentReport {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub summary: String,
     /// What else it said of its work. Untrusted.
-    #[serde(default, skip_serializing_if = "Said::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub said: Said,
     /// What somebody measured of its cost. Never what an agent says of itself in a handoff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
-}
-
-impl AgentReport {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// What stages said before and after a session.
@@ -147,12 +142,6 @@ pub struct CheckReport {
     /// What `accept` said on green before an agent was started, or why none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept: Option<AcceptBefore>,
-}
-
-impl CheckReport {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 /// How what ran in a workspace ended.

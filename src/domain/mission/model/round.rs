@@ -14,7 +14,7 @@ pub struct RefusedTarget {
 }
 
 /// One round.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Round {
     /// Number, from 1.
     pub index: u32,

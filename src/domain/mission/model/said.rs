@@ -1,5 +1,6 @@
 //! What an agent said of its own work, kept for people: claims of somebody, never facts, and so always quoted.
 
+use crate::domain::base::is_default;
 use crate::domain::unit::UnitSpec;
 use serde::{Deserialize, Serialize};
 
@@ -16,13 +17,8 @@ pub struct Said {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lists: Vec<(String, Vec<String>)>,
     /// Entries that did not fit.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub left_out: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 impl Said {
@@ -49,11 +45,6 @@ impl Said {
             }
         }
         said
-    }
-
-    /// Whether there is nothing to tell.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
     }
 
     /// Every text in it, to be cleaned.

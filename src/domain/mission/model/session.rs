@@ -16,17 +16,11 @@ pub enum Role {
 }
 
 /// Where the sessions of a mission are found, and the id of the next one.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::domain::mission) struct Sessions {
     /// Index of its unit, and which of its attempts it is.
     places: BTreeMap<SessionId, (usize, usize)>,
     next: SessionId,
-}
-
-impl Default for Sessions {
-    fn default() -> Self {
-        Self { places: BTreeMap::new(), next: SessionId::FIRST }
-    }
 }
 
 impl Sessions {

@@ -23,11 +23,8 @@ pub enum Command {
         /// Whether to make it.
         create: bool,
     },
-    /// See whether green contains the target branch.
-    CheckTarget {
-        /// Green.
-        green: Tip,
-    },
+    /// See whether green, which stands here, contains the target branch.
+    CheckTarget(Tip),
     /// Read the backlog at green.
     ReadBacklog {
         /// Green.
@@ -101,11 +98,8 @@ pub enum JobId {
     Session(SessionId),
     /// A verification.
     Run(RunId),
-    /// The objective's check at the end of a round.
-    Check {
-        /// The round.
-        round: u32,
-    },
+    /// The objective's check at the end of this round.
+    Check(u32),
 }
 
 impl Event {
@@ -114,7 +108,7 @@ impl Event {
         match self {
             Self::SessionEnded { session, .. } | Self::NotCollected { session, .. } => Some(JobId::Session(*session)),
             Self::Verified { run, .. } => Some(JobId::Run(*run)),
-            Self::ObjectiveChecked { round, .. } => Some(JobId::Check { round: *round }),
+            Self::ObjectiveChecked { round, .. } => Some(JobId::Check(*round)),
             _ => None,
         }
     }

@@ -43,10 +43,7 @@ pub enum Event {
         answer: String,
     },
     /// A person gives one unit up: it is killed, taken out of the queue or not begun; its work stays pinned.
-    CancelUnit {
-        /// The unit.
-        unit: UnitId,
-    },
+    CancelUnit(UnitId),
     /// Answer to [`Command::Preflight`].
     Preflight(Result<Baseline, Refusal>),
     /// Answer to [`Command::Establish`].
@@ -63,10 +60,7 @@ pub enum Event {
         report: Box<SessionReport>,
     },
     /// Told while a session is at work: its workspace is prepared and its program runs.
-    SessionBegan {
-        /// The session.
-        session: SessionId,
-    },
+    SessionBegan(SessionId),
     /// The other answer to them: the session has ended, and what it made cannot be kept yet. It is asked for again by
     /// [`Command::Adopt`].
     NotCollected {

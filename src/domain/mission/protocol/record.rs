@@ -3,6 +3,7 @@
 //! Format 2. Variants and fields are only added, with defaults. The journals in `tests/data/journals` fold to the same state for ever.
 
 use crate::domain::backlog::SkippedItem;
+use crate::domain::base::is_default;
 use crate::domain::mission::model::answer::{Baseline, PinFault, Refusal};
 use crate::domain::mission::model::bookkeeping::Bookkeeping;
 use crate::domain::mission::model::circuit::Operation;
@@ -12,7 +13,7 @@ use crate::domain::mission::model::policy::Policy;
 use crate::domain::mission::model::report::SessionReport;
 use crate::domain::mission::model::session::Role;
 use crate::domain::plan::graph::Edge;
-use crate::domain::queue::{Behind, MergeSource, VerifyRole};
+use crate::domain::queue::{Behind, Candidate, MergeSource, VerificationRun};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, HostId, LandingId, Millis, MissionId, RequestId, RunId, SessionId, Tip, UnitId};
@@ -83,7 +84,7 @@ pub enum Record {
         units: Vec<Arc<UnitSpec>>,
         edges: Vec<Edge>,
         wave_of: Vec<u32>,
-        #[serde(default, skip_serializing_if = "is_zero")]
+        #[serde(default, skip_serializing_if = "is_default")]
         left_over: u32,
         /// What the backlog names and no mission takes up as it stands.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -144,37 +145,11 @@ pub enum Record {
     /// The candidate exists and is pinned.
     CandidateMade {
         landing: LandingId,
-        candidate: Tip,
-        /// Units with a turn for files that it touches; theirs begins when this landing is over.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        touches: Vec<UnitId>,
-        /// What a person should know of it. Untrusted.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        notes: Vec<String>,
-        /// Files that decide how changes are verified, which it changes.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        deciding: Vec<String>,
-        /// Files with tests that were there before, which it changes.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        tests: Vec<String>,
+        #[serde(flatten)]
+        made: Candidate,
     },
     /// Intent: a verification run.
-    VerifyStarted {
-        run: RunId,
-        /// The landing it is a step of; none where it is of green.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        landing: Option<LandingId>,
-        tip: Tip,
-        role: VerifyRole,
-        at: Millis,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        against: Option<SnapshotKey>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        confirms: Option<SnapshotKey>,
-        /// Whether a warm result is no answer.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        cold: bool,
-    },
+    VerifyStarted(VerificationRun),
     /// Outcome of a verification.
     Verified {
         run: RunId,
@@ -362,10 +337,6 @@ fn untold_cause() -> Cause {
     Cause::Unknown(String::new())
 }
 
-fn is_zero(n: &u32) -> bool {
-    *n == 0
-}
-
 fn environment() -> u8 {
     ENVIRONMENT
 }
@@ -389,20 +360,6 @@ impl Record {
         match serde_json::to_value(self) {
             Ok(value) => value["kind"].as_str().unwrap_or_default().to_owned(),
             Err(_) => String::new(),
-        }
-    }
-}
-
-impl Record {
-    /// That a candidate was made of which nothing needs to be known.
-    pub(in crate::domain::mission) fn candidate(id: LandingId, candidate: Tip) -> Self {
-        Self::CandidateMade {
-            landing: id,
-            candidate,
-            touches: Vec::new(),
-            notes: Vec::new(),
-            deciding: Vec::new(),
-            tests: Vec::new(),
         }
     }
 }

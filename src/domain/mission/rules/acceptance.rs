@@ -10,7 +10,7 @@ use super::decision::Decision;
 use crate::domain::mission::model::outcome::{NextMove, RejectClass};
 use crate::domain::mission::model::unit_checks::could_not_run;
 use crate::domain::mission::state::mission::State;
-use crate::domain::queue::{Landing, MergeSource, Refused, UnitCheck, VerifyRole};
+use crate::domain::queue::{After, Landing, MergeSource, Refused, VerifyRole};
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::formats::telling;
 
@@ -33,7 +33,7 @@ impl Decision<'_> {
 
     /// Takes a request whose `accept` does not fail on green out of the queue, for a person to decide: its change was not shown to be
     /// wrong, and another attempt would not show more.
-    pub(super) fn hold_unproven(&mut self, landing: &Landing, before: &UnitCheck) {
+    pub(super) fn hold_unproven(&mut self, landing: &Landing, before: &After) {
         let Some(unit) = self.state.unit_of(landing) else { return };
         let onto = landing.onto.commit.short_id();
         let since = match unit_base(self.state, landing) {

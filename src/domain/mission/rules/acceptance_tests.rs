@@ -6,6 +6,7 @@ use crate::domain::mission::{
     Mission, NextMove, Noticed, PreQueueCheck, Quick, QuickEnd, Record, RejectClass, SessionReport, Unit, UnitState,
     Verification, VerifyRole, decide, in_workspace, quick_end,
 };
+use crate::domain::queue::VerificationRun;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
 use crate::domain::verify::model::snapshot::StageResult;
@@ -87,7 +88,7 @@ impl Play {
     fn candidate(change: impl FnOnce(&mut UnitSpec)) -> Self {
         let mut play = Self::new(unit(change));
         play.attempt(report());
-        play.merges(Integration::Candidate(tip('c')));
+        play.merges(Integration::Candidate(tip('c').into()));
         play
     }
 
@@ -138,7 +139,7 @@ impl Play {
             panic!("no landing: {:?}", self.commands)
         };
         let (landing, now) = (*landing, candidate.clone());
-        self.event(Event::LandEnded { landing, result: Ok(LandResult::Landed { now }) });
+        self.event(Event::LandEnded { landing, result: Ok(LandResult::Landed(now)) });
         assert_eq!(self.unit().state, UnitState::Landed);
         let again = Mission::replay(self.records.iter().cloned()).unwrap();
         assert!(again.same_as(&self.state), "P14: the journal folds to the same state");
@@ -181,7 +182,12 @@ fn p1_a_gate_that_refuses_spends_nothing_on_own_lines() {
     play.says(Failed);
     play.says(Failed);
     assert_eq!(play.unit().used, 1);
-    assert!(!play.records.iter().any(|r| matches!(r, Record::VerifyStarted { role: VerifyRole::UnitChecks, .. })));
+    assert!(
+        !play
+            .records
+            .iter()
+            .any(|r| matches!(r, Record::VerifyStarted(VerificationRun { role: VerifyRole::UnitChecks, .. })))
+    );
 }
 
 #[test]
@@ -197,7 +203,7 @@ fn accept_that_passes_before_is_held_and_a_persons_retry_waives_it() {
     let [Command::Start(order)] = &play.commands[..] else { panic!("{:?}", play.commands) };
     assert_eq!(order.from, tip('b').commit, "the held work is not made again");
     play.attempt(report());
-    play.merges(Integration::Candidate(tip('c')));
+    play.merges(Integration::Candidate(tip('c').into()));
     assert_eq!(play.asked(), (tip('c'), vec![], false), "the before is waived");
     play.says(Passed);
     assert_eq!(play.asked().1, ["verify", "accept"], "the after is not");
@@ -293,8 +299,8 @@ fn protected_paths_refuse_before_anything_is_verified() {
     let mut play = Play::new(unit(|_| {}));
     play.attempt(report());
     let before = play.records.len();
-    play.merges(Integration::Protected { paths: (0..50).map(|n| format!("tests/{n}")).collect() });
-    assert!(!play.records[before..].iter().any(|r| matches!(r, Record::VerifyStarted { .. })));
+    play.merges(Integration::Protected((0..50).map(|n| format!("tests/{n}")).collect()));
+    assert!(!play.records[before..].iter().any(|r| matches!(r, Record::VerifyStarted(_))));
     let Record::Rejected { class: RejectClass::Verification, reasons, next, .. } = &play.records[before] else {
         panic!("{:?}", play.records[before])
     };

@@ -18,14 +18,8 @@ impl Decision<'_> {
         if !self.state.may_close(why) {
             return false;
         }
-        if let Some((landing, mr)) = self.state.landing().map(|landing| (landing.id, landing.mr.id)) {
-            self.record(Record::Requeued {
-                landing,
-                mr,
-                why: "the mission ends".to_owned(),
-                behind: None,
-                waits_for: None,
-            });
+        if let Some(landing) = self.state.landing().cloned() {
+            self.requeue(&landing, "the mission ends", None, None);
         }
         self.record(Record::Closing { at: self.now });
         // At once, so that nothing of the round goes on in between; unless a request waits that was made before. Either goes
@@ -41,7 +35,7 @@ impl Decision<'_> {
         }
         let Some(green) = self.state.green().map(|g| g.tip.clone()) else { return false };
         let books = Box::new(self.state.assemble_bookkeeping(&green, self.now));
-        self.record(Record::BookkeepingRequested { mr: self.state.queue.next_request(), green, books });
+        self.record(Record::BookkeepingRequested { mr: self.state.queue.next_request, green, books });
         self.make_way();
         true
     }

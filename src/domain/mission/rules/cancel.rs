@@ -47,9 +47,7 @@ impl Decision<'_> {
         for unit in settled {
             self.record(Record::UnitCancelled { unit: unit.clone(), reason: BY_PERSON.to_owned() });
             self.block_dependants(&unit);
-            if let Some(run) = self.state.unwanted_verification() {
-                self.request(Command::Cancel(JobId::Run(run)));
-            }
+            self.kill_unwanted_run();
         }
     }
 
@@ -59,8 +57,7 @@ impl Decision<'_> {
         if !self.state.cancelling.contains(unit) {
             return false;
         }
-        let why = "its unit was cancelled".to_owned();
-        self.record(Record::Requeued { landing: landing.id, mr: landing.mr.id, why, behind: None, waits_for: None });
+        self.requeue(landing, "its unit was cancelled", None, None);
         true
     }
 
@@ -68,6 +65,11 @@ impl Decision<'_> {
     pub(super) fn kill_given_up(&mut self) {
         let open: Vec<UnitId> = self.state.cancelling.iter().cloned().collect();
         open.iter().for_each(|unit| self.kill_attempt(unit));
+        self.kill_unwanted_run();
+    }
+
+    /// Ends the verification that nobody waits for any more, if there is one.
+    pub(super) fn kill_unwanted_run(&mut self) {
         if let Some(run) = self.state.unwanted_verification() {
             self.request(Command::Cancel(JobId::Run(run)));
         }

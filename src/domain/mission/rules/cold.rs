@@ -9,7 +9,6 @@
 use super::decision::Decision;
 use crate::domain::mission::model::circuit::Try;
 use crate::domain::mission::model::end::DOES_NOT_HOLD;
-use crate::domain::mission::protocol::command::{Command, JobId};
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::queue::{MergeSource, RunKind, VerifyRole};
 use crate::domain::values::Tip;
@@ -18,22 +17,17 @@ impl Decision<'_> {
     /// Asks green from nothing where that is due, and judges the answer.
     pub(super) fn advance_cold(&mut self) {
         let Some(at) = self.state.cold_next().filter(|_| self.state.current_verification().is_none()) else { return };
-        let Some(position) = self.state.cold_runs().unproven_landings().get(at).cloned() else { return };
-        let proven = self.state.cold_runs().proven_snapshot().map(|(key, _)| key.clone());
-        let role = if self.state.cold_runs().search().is_some() { VerifyRole::ColdSearch } else { VerifyRole::Cold };
+        let Some(position) = self.state.cold_runs().unproven.get(at).cloned() else { return };
+        let proven = self.state.cold_runs().proven.as_ref().map(|(key, _)| key.clone());
+        let role = if self.state.cold_runs().search.is_some() { VerifyRole::ColdSearch } else { VerifyRole::Cold };
         let Some(found) = self.state.cold_runs().cold_result(&position.tip.commit).cloned() else {
-            if self.now >= self.state.queue.green_due() && self.state.circuit_allows(Try::Queue, self.now) {
+            if self.now >= self.state.queue.green_due && self.state.circuit_allows(Try::Queue, self.now) {
                 self.verify(position.tip, role, proven, RunKind::First);
             }
             return;
         };
         let reasons = self.state.does_not_hold(&position, &found);
-        match self
-            .state
-            .green_terms()
-            .once_more(&found.key, found.confirmed, found.warm)
-            .filter(|_| !reasons.is_empty())
-        {
+        match self.state.green_terms().once_more(&found).filter(|_| !reasons.is_empty()) {
             Some(again) => self.verify(position.tip, role, proven, again),
             None => self.judge_cold(position.tip, reasons.is_empty(), reasons),
         }
@@ -59,9 +53,8 @@ impl Decision<'_> {
 
     /// Kills a cold run that only fills the idle time when something wants to land.
     pub(super) fn make_way(&mut self) {
-        let cold = self.state.current_verification().is_some_and(|v| v.role == VerifyRole::Cold);
-        if let (true, Some(run)) = (cold, self.state.unwanted_verification()) {
-            self.request(Command::Cancel(JobId::Run(run)));
+        if self.state.current_verification().is_some_and(|v| v.role == VerifyRole::Cold) {
+            self.kill_unwanted_run();
         }
     }
 }

@@ -137,7 +137,7 @@ impl Decision<'_> {
             | MissionOutcome::Budget => !self.state.units.is_empty(),
             MissionOutcome::Refused | MissionOutcome::Error => false,
         };
-        let calm = self.state.hold.is_none() && self.state.cold_runs().search().is_none();
+        let calm = self.state.hold.is_none() && self.state.cold_runs().search.is_none();
         let done = match outcome {
             // The objective says when it is enough; what else the plan source has was not asked for.
             MissionOutcome::ObjectiveMet => self.state.planned_done(),
@@ -167,18 +167,7 @@ impl Decision<'_> {
         }
         self.kill_given_up();
         self.ask_landing_again();
-        let green = self.state.green().map(|g| g.tip.clone());
-        match (self.state.stage, green) {
-            (Stage::Preflight, _) => self.request(Command::Preflight),
-            (Stage::Establishing, Some(tip)) => {
-                let create = self.state.ground.as_ref().is_some_and(|g| g.create);
-                self.request(Command::Establish { tip, create });
-            }
-            (Stage::CheckingTarget, Some(green)) => self.request(Command::CheckTarget { green }),
-            (Stage::Reading, _) => self.ask_backlog(),
-            (Stage::Evaluating, _) => self.evaluate_round(),
-            _ => {}
-        }
+        self.ask_stage();
         if self.state.is_kill_requested() {
             self.kill_running();
         }
@@ -186,12 +175,9 @@ impl Decision<'_> {
 
     pub(super) fn ask_landing_again(&mut self) {
         let Some(landing) = self.state.landing().cloned().filter(|l| l.at_work()) else { return };
-        match landing.candidate().cloned() {
-            None => self.integrate(landing.id, landing.onto, &landing.mr),
-            Some(candidate) => {
-                let (id, expected) = (landing.id, landing.onto.commit);
-                self.request(Command::Land { landing: id, candidate, expected, source: landing.mr.source });
-            }
+        match landing.candidate() {
+            None => self.integrate(landing.id, landing.onto.clone(), &landing.mr),
+            Some(_) => self.land(&landing),
         }
     }
 }

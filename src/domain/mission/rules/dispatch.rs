@@ -82,7 +82,7 @@ impl Decision<'_> {
         }
         if self.state.checking {
             let round = self.state.rounds.last().map_or(0, |r| r.index);
-            self.request(Command::Cancel(JobId::Check { round }));
+            self.request(Command::Cancel(JobId::Check(round)));
         }
     }
 }

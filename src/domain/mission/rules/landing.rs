@@ -25,10 +25,11 @@ use crate::domain::mission::model::unit_checks::{SAME_AGAIN, links_reason, prote
 use crate::domain::mission::protocol::command::Command;
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::queue::{
-    Base, Choice, Landing, MergeRequest, MergeSource, NextStep, RunKind, VerifyRole, nothing_new,
+    Base, Behind, Choice, Landing, MergeRequest, MergeSource, NextStep, RunKind, VerificationRun, VerifyRole,
+    nothing_new,
 };
 use crate::domain::trouble::Trouble;
-use crate::domain::values::{LandingId, RunId, Tip};
+use crate::domain::values::{LandingId, RunId, Tip, UnitId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::judge::verdict::judge;
 
@@ -40,7 +41,7 @@ impl Decision<'_> {
     pub(super) fn advance_baseline(&mut self) {
         if self.state.stage != Stage::Baseline
             || self.state.current_verification().is_some()
-            || self.now < self.state.queue.green_due()
+            || self.now < self.state.queue.green_due
         {
             return;
         }
@@ -54,9 +55,8 @@ impl Decision<'_> {
                 exit: 6,
             }),
             Base::Known(..) => {
-                let create = self.state.ground.as_ref().is_some_and(|g| g.create);
                 self.record(Record::BaselineAccepted { tip: green.tip.clone() });
-                self.request(Command::Establish { tip: green.tip, create });
+                self.establish(green.tip);
             }
         }
     }
@@ -74,12 +74,12 @@ impl Decision<'_> {
             RunKind::Confirm(_) => self.state.policy.warm_runs,
         };
         let confirms = if let RunKind::Confirm(key) = again { Some(key) } else { None };
-        let run = self.state.queue.next_run();
+        let (run, at) = (self.state.queue.next_run, self.now);
         let landing = self.state.landing().map(|landing| landing.id).filter(|_| role.is_of_landing());
-        self.record(Record::VerifyStarted { run, landing, tip, role, at: self.now, against, confirms, cold });
-        if let Some(order) = self.state.queue.run(run).cloned().map(|v| self.state.verify_order(v)) {
-            self.request(Command::Verify(order));
-        }
+        let asked = VerificationRun { run, landing, tip, role, at, against, confirms, cold };
+        self.record(Record::VerifyStarted(asked.clone()));
+        let order = self.state.verify_order(asked);
+        self.request(Command::Verify(order));
     }
 
     /// Starts a landing if none is in progress, or asks for the next step of the one that is.
@@ -101,7 +101,7 @@ impl Decision<'_> {
             Some(Choice::GoOn(landing)) => self.state.landing_by(landing).cloned(),
             Some(Choice::Begin(request)) => {
                 let Some(request) = self.state.queue.request(request).cloned() else { return };
-                let landing = self.state.queue.next_landing();
+                let landing = self.state.queue.next_landing;
                 self.record(Record::LandingStarted { mr: request.id, landing, onto: green.tip.clone(), at: self.now });
                 return self.integrate(landing, green.tip, &request);
             }
@@ -124,7 +124,9 @@ impl Decision<'_> {
                 self.record(Record::StepAsked { landing: id });
                 self.land(landing);
             }
-            NextStep::StandIn => self.record(Record::candidate(id, landing.onto.clone())),
+            NextStep::StandIn => {
+                self.record(Record::CandidateMade { landing: id, made: landing.onto.clone().into() });
+            }
             NextStep::Nothing => {
                 let (mr, source) = (landing.mr.id, landing.mr.source.clone());
                 self.record(Record::MergeEmpty { landing: id, mr, source, at: self.now });
@@ -137,9 +139,7 @@ impl Decision<'_> {
                 code: ENVIRONMENT,
             }),
             NextStep::Unproven(before) => self.hold_unproven(landing, &before),
-            NextStep::Refuse(refused) => {
-                self.reject_landing(landing, RejectClass::Verification, refusal_reasons(refused))
-            }
+            NextStep::Refuse(refused) => self.refuse_tree(landing, refusal_reasons(refused)),
             NextStep::Intend(key, verdict) => {
                 let Some(candidate) = landing.candidate().cloned() else { return };
                 self.record(Record::LandIntended {
@@ -162,22 +162,21 @@ impl Decision<'_> {
         self.take_step(landing, nothing_new(landing, &terms));
     }
 
-    fn land(&mut self, landing: &Landing) {
+    pub(super) fn land(&mut self, landing: &Landing) {
         let Some(candidate) = landing.candidate().cloned() else { return };
         let (expected, source) = (landing.onto.commit.clone(), landing.mr.source.clone());
         self.request(Command::Land { landing: landing.id, candidate, expected, source });
     }
 
     pub(super) fn integrate(&mut self, id: LandingId, onto: Tip, mr: &MergeRequest) {
-        let title = match &mr.source {
-            MergeSource::Unit { unit, .. } => self.state.unit(unit).map(|u| u.spec.title.clone()).unwrap_or_default(),
-            MergeSource::Intake => String::new(),
-            MergeSource::Bookkeeping { .. } => return self.write_books(id, onto),
-        };
         let (head, source) = (mr.head.commit.clone(), mr.source.clone());
-        let contested = match &source {
-            MergeSource::Unit { unit, .. } => self.state.contested_files(Some(unit)),
-            MergeSource::Intake | MergeSource::Bookkeeping { .. } => Vec::new(),
+        let (title, contested) = match &source {
+            MergeSource::Unit { unit, .. } => {
+                let title = self.state.unit(unit).map(|u| u.spec.title.clone()).unwrap_or_default();
+                (title, self.state.contested_files(unit))
+            }
+            MergeSource::Intake => (String::new(), Vec::new()),
+            MergeSource::Bookkeeping { .. } => return self.write_books(id, onto),
         };
         self.request(Command::Integrate { landing: id, onto, head, source, title, contested });
     }
@@ -200,28 +199,19 @@ impl Decision<'_> {
             return;
         }
         match result {
-            Ok(Integration::Candidate(candidate)) => {
-                self.record(Record::candidate(landing.id, candidate));
-            }
-            Ok(Integration::Noted { candidate, touches, notes, deciding, tests }) => {
-                self.handle_contested(landing, candidate, touches, notes, (deciding, tests));
-            }
-            Ok(Integration::Links { links }) => {
-                self.reject_landing(landing, RejectClass::Verification, vec![links_reason(&links)]);
-            }
+            Ok(Integration::Candidate(candidate)) => self.handle_contested(landing, candidate),
+            Ok(Integration::Links(links)) => self.refuse_tree(landing, vec![links_reason(&links)]),
             Ok(Integration::Unchanged) => self.already_there(landing),
             Ok(Integration::Bookkeeping { candidate, notes }) => {
                 if !notes.is_empty() {
                     self.record(Record::BookkeepingNoted { notes });
                 }
                 match candidate {
-                    Some(candidate) => self.record(Record::candidate(landing.id, candidate)),
+                    Some(tip) => self.record(Record::CandidateMade { landing: landing.id, made: tip.into() }),
                     None => self.already_there(landing),
                 }
             }
-            Ok(Integration::Protected { paths }) => {
-                self.reject_landing(landing, RejectClass::Verification, vec![protected_reason(&paths)]);
-            }
+            Ok(Integration::Protected(paths)) => self.refuse_tree(landing, vec![protected_reason(&paths)]),
             Ok(Integration::Conflict { files, detail }) => {
                 let reason = format!("conflicts with green in {}", files.join(", "));
                 self.refuse_change(landing, RejectClass::Conflict, vec![reason, detail], files);
@@ -261,10 +251,9 @@ impl Decision<'_> {
     /// Green is verified again, and what was made to be compared with it is made anew.
     pub(super) fn handle_stale(&mut self, run: RunId) {
         self.record(Record::GreenStale { run, at: self.now });
-        if let Some(landing) = self.state.landing().filter(|landing| landing.intended_verdict().is_none()) {
-            let (landing, mr) = (landing.id, landing.mr.id);
-            let why = "green was verified with other tags, variables or tools; it is verified again first".to_owned();
-            self.record(Record::Requeued { landing, mr, why, behind: None, waits_for: None });
+        if let Some(landing) = self.state.landing().filter(|landing| landing.intended_verdict().is_none()).cloned() {
+            let why = "green was verified with other tags, variables or tools; it is verified again first";
+            self.requeue(&landing, why, None, None);
         }
     }
 
@@ -274,7 +263,7 @@ impl Decision<'_> {
             return;
         };
         match result {
-            Ok(LandResult::Landed { now }) => {
+            Ok(LandResult::Landed(now)) => {
                 let reasons = self.reasons(&landing);
                 self.record(Record::Landed {
                     landing: landing.id,
@@ -288,18 +277,11 @@ impl Decision<'_> {
                 });
                 self.assess_success(&[Operation::Merge, Operation::Verify], self.now);
             }
-            Ok(LandResult::Forward { now }) => {
+            Ok(LandResult::Forward(now)) => {
                 self.record(Record::GreenMoved { tip: now });
-                let why = "somebody moved green forward; merged and verified again".to_owned();
-                self.record(Record::Requeued {
-                    landing: landing.id,
-                    mr: landing.mr.id,
-                    why,
-                    behind: None,
-                    waits_for: None,
-                });
+                self.requeue(&landing, "somebody moved green forward; merged and verified again", None, None);
             }
-            Ok(LandResult::Back { now }) => {
+            Ok(LandResult::Back(now)) => {
                 let expected = &landing.onto.commit;
                 let found = now.map_or("is gone".to_owned(), |c| format!("stands at {}", c.short_id()));
                 self.record(Record::QueueHeld {
@@ -312,7 +294,7 @@ impl Decision<'_> {
                     code: ENVIRONMENT,
                 });
             }
-            Ok(LandResult::CheckedOut { worktree }) => self.record(Record::LandingDelayed {
+            Ok(LandResult::CheckedOut(worktree)) => self.record(Record::LandingDelayed {
                 landing: id,
                 why: format!(
                     "landings wait: green is checked out in {worktree}; switch that work tree to another branch"
@@ -328,18 +310,16 @@ impl Decision<'_> {
     pub(super) fn green_seen(&mut self, tip: Tip) {
         let known = self.state.green().is_some_and(|g| g.tip.commit != tip.commit);
         let early = matches!(self.state.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
-        let landing = self.state.landing();
-        if !known || early || landing.is_some_and(|l| l.intended_verdict().is_some()) {
+        let landing = self.state.landing().cloned();
+        if !known || early || landing.as_ref().is_some_and(|l| l.intended_verdict().is_some()) {
             return;
         }
-        let open = landing.map(|l| (l.id, l.mr.id));
         self.record(Record::GreenMoved { tip });
-        if let Some((landing, mr)) = open {
+        if let Some(landing) = landing {
             if let Some(run) = self.state.current_verification().map(|v| v.run) {
                 self.record(Record::VerificationDropped { run, at: self.now });
             }
-            let why = "somebody moved green; merged and verified again".to_owned();
-            self.record(Record::Requeued { landing, mr, why, behind: None, waits_for: None });
+            self.requeue(&landing, "somebody moved green; merged and verified again", None, None);
         }
     }
 
@@ -356,8 +336,16 @@ impl Decision<'_> {
         reasons
     }
 
-    pub(super) fn reject_landing(&mut self, landing: &Landing, class: RejectClass, reasons: Vec<String>) {
-        self.refuse_change(landing, class, reasons, Vec::new());
+    /// Records that the request of a landing goes back to the queue.
+    pub(super) fn requeue(
+        &mut self,
+        landing: &Landing,
+        why: &str,
+        behind: Option<Behind>,
+        waits_for: Option<(UnitId, u32)>,
+    ) {
+        let (landing, mr, why) = (landing.id, landing.mr.id, why.to_owned());
+        self.record(Record::Requeued { landing, mr, why, behind, waits_for });
     }
 
     /// Records that a change leaves the queue, and what its unit does next.
@@ -371,6 +359,11 @@ impl Decision<'_> {
     ) {
         let (id, mr, source, at) = (landing.id, landing.mr.id, landing.mr.source.clone(), self.now);
         self.record(Record::Rejected { landing: id, mr, source, at, class, reasons, next, files });
+    }
+
+    /// Refuses a change for what its merged tree is.
+    fn refuse_tree(&mut self, landing: &Landing, reasons: Vec<String>) {
+        self.refuse_change(landing, RejectClass::Verification, reasons, Vec::new());
     }
 
     /// Refuses a change; its unit tries again as far as it has attempts left, and where that could give another change.

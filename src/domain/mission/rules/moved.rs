@@ -28,24 +28,19 @@ impl Decision<'_> {
         let (Some(what), Some(landing)) = (held.filter(|_| of_its_change), self.state.landing().cloned()) else {
             return;
         };
-        let Some(unit) = landing.mr.source.unit().cloned() else { return };
+        let Some(unit) = landing.mr.source.unit() else { return };
         let question = format!("{what} while its change was verified; look at it, then `mc unit retry {unit}`");
-        self.record_rejection(
-            &landing,
-            RejectClass::Meddling,
-            vec![question.clone()],
-            NextMove::Hold { question, own_work: false },
-            Vec::new(),
-        );
+        let next = NextMove::Hold { question: question.clone(), own_work: false };
+        self.record_rejection(&landing, RejectClass::Meddling, vec![question], next, Vec::new());
     }
 
     /// Whether landings may go on: nobody moved green, or it was judged to be no worse. Else the next step is asked for, or
     /// the queue is held.
     pub(super) fn judges_green(&mut self, green: &Green) -> bool {
-        let Some(open) = self.state.queue.foreign_move() else { return true };
-        let (good, after) = (open.last_verified().clone(), open.comparison().cloned());
+        let Some(open) = &self.state.queue.green.foreign_move else { return true };
+        let (good, after) = (open.good.clone(), open.after.clone());
         let Some((key, before)) = good.snapshot.clone() else { return true };
-        if self.now < self.state.queue.green_due() {
+        if self.now < self.state.queue.green_due {
             return false;
         }
         let Some(after) = after else {
@@ -60,7 +55,7 @@ impl Decision<'_> {
         }
         let doubtful =
             after.warm || after.delta.by_chance(terms.demands.ratchet) || after.summary.outcome != StageOutcome::Passed;
-        if let Some(again) = terms.once_more(&after.key, after.confirmed, after.warm).filter(|_| doubtful) {
+        if let Some(again) = terms.once_more(&after).filter(|_| doubtful) {
             self.verify(green.tip.clone(), VerifyRole::MovedGreen, Some(key), again);
             return false;
         }

@@ -46,8 +46,8 @@ impl Decision<'_> {
         next: NextMove,
         report: Box<SessionReport>,
     ) {
-        let named = self.state.attempt_by(session).map(|(unit, attempt)| (unit.spec.id.clone(), attempt.n));
-        let Some((unit, n)) = named else { return };
+        let Some((unit, attempt)) = self.state.attempt_by(session) else { return };
+        let (unit, n) = (unit.spec.id.clone(), attempt.n);
         self.record(Record::SessionEnded { session, at: self.now, report });
         self.record(Record::AttemptJudged { session, unit, n, at: self.now, class, next });
     }
@@ -95,6 +95,12 @@ impl Decision<'_> {
             NextMove::Retry { not_before: 0, own_work, because: format!("attempt {used}: {what}{said}") }
         };
         let consuming = |what: &str| failed(what, false, &said);
+        // Nobody's fault, so that what was made is gone on with.
+        let again = |not_before| NextMove::Retry {
+            not_before,
+            own_work: agent && (report.work.head.is_none() || report.work.changed),
+            because: String::new(),
+        };
         let by_itself = !matches!(
             class,
             AttemptClass::Infrastructure | AttemptClass::NeverStarted | AttemptClass::Stopped | AttemptClass::Held
@@ -104,17 +110,14 @@ impl Decision<'_> {
             return NextMove::Hold { question: question.clone(), own_work: false };
         }
         match class {
-            AttemptClass::Changed => NextMove::Queue { mr: self.state.queue.next_request() },
+            AttemptClass::Changed => NextMove::Queue { mr: self.state.queue.next_request },
             AttemptClass::NoOp => NextMove::NoOp,
-            AttemptClass::Held => match &report.checks.quick {
-                Some(quick) => {
-                    NextMove::Hold { question: missing_command_question(quick, &unit.spec), own_work: agent }
-                }
-                None => NextMove::Hold {
-                    question: report.hold.clone().unwrap_or_else(|| report.agent.summary.clone()),
-                    own_work: false,
-                },
-            },
+            AttemptClass::Held => {
+                let missing = report.checks.quick.as_ref().map(|quick| missing_command_question(quick, &unit.spec));
+                let own_work = agent && missing.is_some();
+                let question = missing.or_else(|| report.hold.clone()).unwrap_or_else(|| report.agent.summary.clone());
+                NextMove::Hold { question, own_work }
+            }
             AttemptClass::FailedQuick => failed("the quick stages refuse it", agent, &quick),
             AttemptClass::FailedWork if report.checks.quick.is_some() => {
                 failed("says that nothing needs to change, but its `accept` does not pass", false, &quick)
@@ -136,29 +139,14 @@ impl Decision<'_> {
                 NextMove::Retry { not_before: 0, own_work: agent, because: report.agent.summary.clone() }
             }
             // Nobody's budget is used for what more than one met: the circuit says when it is tried again.
-            AttemptClass::Infrastructure if self.is_nobodys(class, report) => NextMove::Retry {
-                not_before: 0,
-                own_work: agent && (report.work.head.is_none() || report.work.changed),
-                because: String::new(),
-            },
-            AttemptClass::Infrastructure if unit.infra + 1 > policy.max_infrastructure_retries => NextMove::Fail {
-                reason: format!(
-                    "infrastructure failed {} times, last: {}",
-                    unit.infra + 1,
-                    describe_end(&report.run.end)
-                ),
-            },
-            AttemptClass::Infrastructure => NextMove::Retry {
-                not_before: self.now + policy.pause(unit.infra + 1),
-                own_work: agent && (report.work.head.is_none() || report.work.changed),
-                because: String::new(),
-            },
-            AttemptClass::NeverStarted => NextMove::Retry { not_before: 0, own_work: agent, because: String::new() },
-            AttemptClass::Stopped => NextMove::Retry {
-                not_before: 0,
-                own_work: agent && (report.work.head.is_none() || report.work.changed),
-                because: String::new(),
-            },
+            AttemptClass::Infrastructure if self.is_nobodys(class, report) => again(0),
+            AttemptClass::Infrastructure if unit.infra + 1 > policy.max_infrastructure_retries => {
+                let (times, last) = (unit.infra + 1, describe_end(&report.run.end));
+                NextMove::Fail { reason: format!("infrastructure failed {times} times, last: {last}") }
+            }
+            AttemptClass::Infrastructure => again(self.now + policy.pause(unit.infra + 1)),
+            AttemptClass::NeverStarted => given_up(unit),
+            AttemptClass::Stopped => again(0),
         }
     }
 
@@ -183,11 +171,8 @@ impl Decision<'_> {
 
     pub(super) fn retry_unit(&mut self, id: &UnitId, answer: String) {
         let Some(i) = self.state.index.get(id).copied() else { return };
-        let fresh = matches!(
-            self.state.units[i].state,
-            UnitState::Held | UnitState::Failed | UnitState::Rejected | UnitState::Cancelled
-        );
-        if !fresh {
+        let state = self.state.units[i].state;
+        if !matches!(state, UnitState::Held | UnitState::Failed | UnitState::Rejected | UnitState::Cancelled) {
             return;
         }
         self.record(Record::UnitRetried { unit: id.clone(), at: self.now, answer });
@@ -218,9 +203,8 @@ pub(in crate::domain::mission) fn classify(report: &SessionReport, script: bool,
     }
     match &report.run.end {
         ProcessEnd::NeverStarted => return AttemptClass::NeverStarted,
-        ProcessEnd::Infrastructure(_) => return AttemptClass::Infrastructure,
         ProcessEnd::Stopped if stop_recorded => return AttemptClass::Stopped,
-        ProcessEnd::Stopped => return AttemptClass::Infrastructure,
+        ProcessEnd::Infrastructure(_) | ProcessEnd::Stopped => return AttemptClass::Infrastructure,
         ProcessEnd::Timeout => return AttemptClass::FailedTimeout,
         ProcessEnd::Stalled => return AttemptClass::FailedStalled,
         ProcessEnd::Exited(_) | ProcessEnd::Signaled(_) => {}

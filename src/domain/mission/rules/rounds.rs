@@ -6,6 +6,7 @@ use crate::domain::backlog::Offer;
 use crate::domain::mission::model::answer::{Baseline, NoOffer, PinFault, Refusal};
 use crate::domain::mission::model::circuit::Operation;
 use crate::domain::mission::model::round::Stage;
+use crate::domain::mission::model::unit::Unit;
 use crate::domain::mission::protocol::command::Command;
 use crate::domain::mission::protocol::record::{Intake, Record};
 use crate::domain::plan::graph;
@@ -48,7 +49,7 @@ impl Decision<'_> {
             Err(trouble) => return self.step_failed(None, "looking at the target branch", trouble),
         };
         self.assess_success(&[Operation::Plan], self.now);
-        let intake = head.map(|head| Intake { mr: self.state.queue.next_request(), head });
+        let intake = head.map(|head| Intake { mr: self.state.queue.next_request, head });
         self.record(Record::TargetSeen { intake });
         self.make_way();
     }
@@ -57,15 +58,15 @@ impl Decision<'_> {
         if self.state.stage != Stage::Reading || self.state.stage_again_at.is_some() {
             return;
         }
-        if let Err(NoOffer::Trouble(trouble)) = result {
-            return self.step_failed(None, "reading the backlog", trouble);
-        }
+        let read = match result {
+            Ok(offer) => Ok(offer),
+            Err(NoOffer::Faulty(reason)) => Err(reason),
+            Err(NoOffer::Trouble(trouble)) => return self.step_failed(None, "reading the backlog", trouble),
+        };
         self.assess_success(&[Operation::Plan], self.now);
-        let round = self.current_round();
-        match result {
+        match read {
             Ok(offer) => self.plan_round(offer),
-            Err(NoOffer::Faulty(reason)) => self.record(Record::PlanUnreadable { round, reason }),
-            Err(NoOffer::Trouble(_)) => {}
+            Err(reason) => self.record(Record::PlanUnreadable { round: self.current_round(), reason }),
         }
     }
 
@@ -95,22 +96,17 @@ impl Decision<'_> {
         let written: BTreeMap<UnitId, UnitSpec> = fresh.iter().map(|u| (u.id.clone(), u.clone())).collect();
         let mut known = done;
         known.extend(self.state.units.iter().map(|u| u.spec.id.clone()));
-        let whole = match Plan::build(fresh, &known) {
-            Ok(plan) => plan,
-            Err(findings) => {
-                let reason = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                self.record(Record::PlanUnreadable { round, reason });
-                return;
-            }
-        };
         let limit = match self.state.policy.units_per_round {
-            0 => whole.units.len(),
+            0 => usize::MAX,
             n => n as usize,
         };
-        let left_over = whole.units.len().saturating_sub(limit);
-        let plan = if left_over == 0 { Ok(whole) } else { Plan::build(first_units(&whole, limit), &known) };
-        match plan {
-            Ok(plan) => self.record(Record::RoundPlanned {
+        let planned = Plan::build(fresh, &known).and_then(|whole| {
+            let left_over = whole.units.len().saturating_sub(limit);
+            let plan = if left_over == 0 { whole } else { Plan::build(first_units(&whole, limit), &known)? };
+            Ok((plan, left_over))
+        });
+        match planned {
+            Ok((plan, left_over)) => self.record(Record::RoundPlanned {
                 round,
                 units: plan.units.into_iter().map(|u| Arc::new(written.get(&u.id).cloned().unwrap_or(u))).collect(),
                 edges: plan.edges,
@@ -121,7 +117,7 @@ impl Decision<'_> {
             }),
             Err(findings) => {
                 let reason = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                self.record(Record::PlanUnreadable { round, reason });
+                return self.record(Record::PlanUnreadable { round, reason });
             }
         }
         self.block_orphans();
@@ -142,16 +138,9 @@ impl Decision<'_> {
 
     /// Blocks pending units that depend on something that ended badly before they were planned or unblocked.
     pub(super) fn block_orphans(&mut self) {
-        let causes: Vec<UnitId> = self
-            .state
-            .units
-            .iter()
-            .filter(|u| u.state.blocks() && !u.dependants.is_empty())
-            .map(|u| u.spec.id.clone())
-            .collect();
-        for cause in causes {
-            self.block_dependants(&cause);
-        }
+        let blocks = |u: &&Unit| u.state.blocks() && !u.dependants.is_empty();
+        let causes: Vec<UnitId> = self.state.units.iter().filter(blocks).map(|u| u.spec.id.clone()).collect();
+        causes.iter().for_each(|cause| self.block_dependants(cause));
     }
 
     pub(super) fn objective_checked(
@@ -179,8 +168,7 @@ impl Decision<'_> {
         };
         if self.state.is_kill_requested() && !met {
             // A check that was killed says nothing about the objective; it is made again after a resume.
-            self.step_failed(None, "the objective's check", "killed".to_owned().into());
-            return;
+            return self.step_failed(None, "the objective's check", "killed".to_owned().into());
         }
         self.assess_success(&[Operation::Plan], self.now);
         self.close_round(self.state.policy.has_check.then_some(met));
@@ -190,13 +178,8 @@ impl Decision<'_> {
         let round = self.current_round();
         let units = self.state.units.iter().rev().take_while(|u| u.round == round).count();
         let landed = self.state.rounds.last().map_or(0, |r| r.landed);
-        self.record(Record::RoundClosed {
-            round,
-            at: self.now,
-            landed,
-            units: u32::try_from(units).unwrap_or(u32::MAX),
-            objective,
-        });
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        self.record(Record::RoundClosed { round, at: self.now, landed, units, objective });
     }
 
     /// The next step of the round, if it is due.
@@ -229,12 +212,25 @@ impl Decision<'_> {
             return;
         }
         self.record(Record::StageAsked { at: self.now });
+        self.ask_stage();
+    }
+
+    /// Asks the question of the step that the mission stands at.
+    pub(super) fn ask_stage(&mut self) {
         match (self.state.stage, self.state.green().map(|g| g.tip.clone())) {
-            (Stage::CheckingTarget, Some(green)) => self.request(Command::CheckTarget { green }),
+            (Stage::Preflight, _) => self.request(Command::Preflight),
+            (Stage::Establishing, Some(tip)) => self.establish(tip),
+            (Stage::CheckingTarget, Some(green)) => self.request(Command::CheckTarget(green)),
             (Stage::Reading, _) => self.ask_backlog(),
             (Stage::Evaluating, _) => self.evaluate_round(),
             _ => {}
         }
+    }
+
+    /// Asks for green at the verified base.
+    pub(super) fn establish(&mut self, tip: Tip) {
+        let create = self.state.ground.as_ref().is_some_and(|g| g.create);
+        self.request(Command::Establish { tip, create });
     }
 
     pub(super) fn ask_backlog(&mut self) {
@@ -245,7 +241,7 @@ impl Decision<'_> {
     }
 
     pub(super) fn next_wave(&mut self) {
-        let held = self.state.hold.is_some() || self.state.cold_runs().search().is_some();
+        let held = self.state.hold.is_some() || self.state.cold_runs().search.is_some();
         if self.state.paused || self.state.stop.is_some() || held {
             return;
         }
@@ -276,19 +272,15 @@ impl Decision<'_> {
     }
 
     pub(super) fn next_round(&mut self) {
-        let held = self.state.hold.is_some() || self.state.cold_runs().search().is_some() || self.state.moved_first();
-        if self.state.paused || held {
-            return;
-        }
-        if self.state.stop.is_some() {
+        let held = self.state.hold.is_some() || self.state.cold_runs().search.is_some() || self.state.moved_first();
+        if self.state.paused || held || self.state.stop.is_some() {
             return;
         }
         let round = self.current_round();
         if let Some((outcome, reason)) = self.state.mission_outcome() {
-            if self.state.green_pending() {
-                return;
+            if !self.state.green_pending() {
+                self.finish_mission(outcome, reason);
             }
-            self.finish_mission(outcome, reason);
             return;
         }
         let due = self.state.rounds.last().and_then(|r| r.closed).map_or(0, |at| at + self.state.policy.cooldown);
@@ -297,7 +289,7 @@ impl Decision<'_> {
         }
         let Some(green) = self.state.green().map(|g| g.tip.clone()) else { return };
         self.record(Record::RoundOpened { round: round + 1, at: self.now });
-        self.request(Command::CheckTarget { green });
+        self.request(Command::CheckTarget(green));
     }
 }
 

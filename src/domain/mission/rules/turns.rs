@@ -16,29 +16,18 @@ use super::decision::Decision;
 use crate::domain::mission::model::budget::Allowance;
 use crate::domain::mission::model::circuit::Try;
 use crate::domain::mission::protocol::record::Record;
-use crate::domain::queue::Landing;
-use crate::domain::values::{Tip, UnitId};
+use crate::domain::queue::{Candidate, Landing};
 
 impl Decision<'_> {
     /// A candidate that touches files of other units' turns: it waits for the one that holds them, or goes before all.
-    pub(super) fn handle_contested(
-        &mut self,
-        landing: &Landing,
-        candidate: Tip,
-        touches: Vec<UnitId>,
-        notes: Vec<String>,
-        (deciding, tests): (Vec<String>, Vec<String>),
-    ) {
+    pub(super) fn handle_contested(&mut self, landing: &Landing, made: Candidate) {
         let own = landing.mr.source.unit();
-        match own.and_then(|own| self.state.goes_behind(own, &touches)) {
+        match own.and_then(|own| self.state.goes_behind(own, &made.touches)) {
             Some((unit, n)) => {
                 let why = format!("{unit} has its turn for files that this touches; it waits for attempt {n} of that");
-                let waits_for = Some((unit, n));
-                self.record(Record::Requeued { landing: landing.id, mr: landing.mr.id, why, behind: None, waits_for });
+                self.requeue(landing, &why, None, Some((unit, n)));
             }
-            None => {
-                self.record(Record::CandidateMade { landing: landing.id, candidate, touches, notes, deciding, tests })
-            }
+            None => self.record(Record::CandidateMade { landing: landing.id, made }),
         }
     }
 

@@ -70,14 +70,14 @@ impl State {
                 || early
                 || intended
                 || self.hold.is_some()
-                || self.cold_runs().search().is_some()
-                || self.queue.foreign_move().is_some()
+                || self.cold_runs().search.is_some()
+                || self.queue.green.foreign_move.is_some()
                 || self.circuit.is_some())
             && (self.bookkeeping.is_some() || self.bookkeeping_due())
     }
 
     /// Folds that only the bookkeeping is left to be written. What ended the mission is no reason to think that this fails.
-    pub(in crate::domain::mission) fn apply_closing(&mut self) {
+    pub(super) fn apply_closing(&mut self) {
         self.closed = true;
         self.stop = self.stop.map(|(_, why)| (StopLevel::Drain, why));
         self.queue.forget_failures();
@@ -86,9 +86,9 @@ impl State {
     /// Whether the bookkeeping of an early end did not get on green at the first try.
     pub(in crate::domain::mission) fn closing_fails(&self, now: Millis) -> bool {
         let fails = |landing: &Landing| landing.due_at().is_some_and(|at| at > now);
-        let moved = self.queue.foreign_move().is_some()
+        let moved = self.queue.green.foreign_move.is_some()
             && self.current_verification().is_none()
-            && self.queue.green_due() > now;
+            && self.queue.green_due > now;
         self.is_closing() && (moved || self.landing().is_some_and(fails))
     }
 
@@ -141,12 +141,7 @@ impl State {
     }
 
     /// Folds the request: it waits in the queue, and its units are told of.
-    pub(in crate::domain::mission) fn apply_bookkeeping_requested(
-        &mut self,
-        mr: RequestId,
-        green: &Tip,
-        books: &Bookkeeping,
-    ) {
+    pub(super) fn apply_bookkeeping_requested(&mut self, mr: RequestId, green: &Tip, books: &Bookkeeping) {
         let source = MergeSource::Bookkeeping { round: books.round };
         self.queue.add(MergeRequest::new(mr, source, green.clone(), books.at, Place::FIRST));
         for told in &books.session.units {
@@ -158,7 +153,7 @@ impl State {
     }
 
     /// Folds that the bookkeeping is on green, if it was that.
-    pub(in crate::domain::mission) fn apply_bookkeeping_landed(&mut self, source: &MergeSource) {
+    pub(super) fn apply_bookkeeping_landed(&mut self, source: &MergeSource) {
         let MergeSource::Bookkeeping { .. } = source else { return };
         let Some(books) = self.bookkeeping.take() else { return };
         for mark in &books.marks {
@@ -169,7 +164,7 @@ impl State {
     }
 
     /// Folds that the gate refuses the books.
-    pub(in crate::domain::mission) fn apply_bookkeeping_refused(&mut self, reasons: &[String]) {
+    pub(super) fn apply_bookkeeping_refused(&mut self, reasons: &[String]) {
         self.bookkeeping = None;
         self.books_refused = true;
         let files =

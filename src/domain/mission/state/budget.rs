@@ -6,6 +6,7 @@ use crate::domain::mission::model::cost::{Cost, Usd};
 use crate::domain::mission::model::outcome::AttemptClass;
 use crate::domain::mission::model::unit::Unit;
 use crate::domain::mission::protocol::record::Record;
+use crate::domain::queue::VerificationRun;
 use crate::domain::values::Millis;
 
 impl State {
@@ -15,7 +16,7 @@ impl State {
     }
 
     /// Whether agents that are ready wait for what others have reserved.
-    pub(in crate::domain::mission) fn waits_for_money(&self) -> bool {
+    pub(super) fn waits_for_money(&self) -> bool {
         self.agent_allowance() == Allowance::Wait
     }
 
@@ -58,12 +59,7 @@ impl State {
     }
 
     /// Folds the end of an attempt into the account. One that never ran cost nothing.
-    pub(in crate::domain::mission) fn charge_attempt(
-        &mut self,
-        script: bool,
-        class: AttemptClass,
-        measured: Option<Cost>,
-    ) {
+    pub(super) fn charge_attempt(&mut self, script: bool, class: AttemptClass, measured: Option<Cost>) {
         let cost = match script || class == AttemptClass::NeverStarted {
             true => Cost::NOTHING,
             false => measured.unwrap_or_default(),
@@ -88,7 +84,7 @@ impl State {
     }
 
     /// Folds the time a record tells of.
-    pub(in crate::domain::mission) fn advance_clock(&mut self, record: &Record) {
+    pub(super) fn advance_clock(&mut self, record: &Record) {
         match record {
             Record::Suspended { at, .. } | Record::Waiting { at } | Record::MissionEnded { at, .. } => {
                 self.clock.seen = self.clock.seen.max(*at);
@@ -112,7 +108,7 @@ impl State {
             | Record::CircuitClosed { at, .. }
             | Record::StageAsked { at }
             | Record::LandingStarted { at, .. }
-            | Record::VerifyStarted { at, .. }
+            | Record::VerifyStarted(VerificationRun { at, .. })
             | Record::Verified { at, .. }
             | Record::VerificationDropped { at, .. }
             | Record::StepFailed { at, .. }

@@ -28,8 +28,8 @@ impl State {
     }
 
     /// Folds a rollback of green, which a person asks for when the mission is over.
-    pub(in crate::domain::mission) fn apply_rollback(&mut self, n: u64, to: &Tip, landings: &[CommitId]) {
-        self.queue.roll_back_green(to);
+    pub(super) fn apply_rollback(&mut self, n: u64, to: &Tip, landings: &[CommitId]) {
+        self.queue.green.is_rolled_back(to);
         self.landed = self.landed.saturating_sub(landings.len() as u64);
         let taken = |unit: &Unit| unit.landed.as_ref().is_some_and(|tip| landings.contains(&tip.commit));
         let taken: Vec<usize> = (0..self.units.len()).filter(|i| taken(&self.units[*i])).collect();
@@ -42,7 +42,7 @@ impl State {
     }
 
     /// Folds a cancellation: the unit leaves the queue and the landing that was not yet intended.
-    pub(in crate::domain::mission) fn apply_cancellation(&mut self, unit: &UnitId, reason: &str) {
+    pub(super) fn apply_cancellation(&mut self, unit: &UnitId, reason: &str) {
         self.cancelling.remove(unit);
         self.queue.remove_of(unit);
         let given_up =

@@ -36,13 +36,7 @@ impl State {
     }
 
     /// Folds that trouble is common: what was charged for it is given back.
-    pub(in crate::domain::mission) fn apply_circuit_opened(
-        &mut self,
-        cause: &Cause,
-        operation: Operation,
-        at: Millis,
-        again_at: Millis,
-    ) {
+    pub(super) fn apply_circuit_opened(&mut self, cause: &Cause, operation: Operation, at: Millis, again_at: Millis) {
         let (seen, rest): (Vec<Sighting>, Vec<Sighting>) =
             std::mem::take(&mut self.sightings).into_iter().partition(|s| s.cause == *cause);
         self.sightings = rest;
@@ -67,13 +61,7 @@ impl State {
     }
 
     /// Folds that the circuit stays open.
-    pub(in crate::domain::mission) fn apply_circuit_extended(
-        &mut self,
-        cause: &Cause,
-        operation: Operation,
-        again_at: Millis,
-        tries: u32,
-    ) {
+    pub(super) fn apply_circuit_extended(&mut self, cause: &Cause, operation: Operation, again_at: Millis, tries: u32) {
         let Some(circuit) = &mut self.circuit else { return };
         match circuit.causes.iter_mut().find(|(known, _)| known == cause) {
             Some((_, operations)) => drop(operations.insert(operation)),
@@ -83,7 +71,7 @@ impl State {
     }
 
     /// Folds that these causes are disproved.
-    pub(in crate::domain::mission) fn apply_circuit_closed(&mut self, causes: &[Cause]) {
+    pub(super) fn apply_circuit_closed(&mut self, causes: &[Cause]) {
         let Some(circuit) = &mut self.circuit else { return };
         circuit.causes.retain(|(cause, _)| !causes.contains(cause));
         if !circuit.causes.is_empty() {
@@ -95,7 +83,7 @@ impl State {
     }
 
     /// Folds one failure: whom it is charged to. Whether that is its unit.
-    pub(in crate::domain::mission) fn apply_trouble(
+    pub(super) fn apply_trouble(
         &mut self,
         cause: &Cause,
         operation: Operation,
@@ -115,7 +103,7 @@ impl State {
     }
 
     /// Folds what the end of an attempt says of trouble. Whether its unit is charged.
-    pub(in crate::domain::mission) fn apply_attempt_trouble(
+    pub(super) fn apply_attempt_trouble(
         &mut self,
         i: usize,
         n: u32,
@@ -137,7 +125,7 @@ impl State {
     }
 
     /// Whether the mission waits for the answer to a question of its round, with nothing else under way.
-    pub(in crate::domain::mission) fn awaits_round_answer(&self) -> bool {
+    pub(super) fn awaits_round_answer(&self) -> bool {
         matches!(self.stage, Stage::CheckingTarget | Stage::Reading | Stage::Evaluating) && !self.is_queue_busy()
     }
 
@@ -163,7 +151,7 @@ impl State {
     }
 
     /// Folds that a request goes back to the queue.
-    pub(in crate::domain::mission) fn apply_return(&mut self, mr: MergeRequest, behind: Option<&Behind>) {
+    pub(super) fn apply_return(&mut self, mr: MergeRequest, behind: Option<&Behind>) {
         if let (Some(Behind { own_fault: true, .. }), Some(unit)) = (behind, mr.source.unit().cloned()) {
             self.unit_to(&unit, |u| u.infra += 1);
         }
@@ -171,19 +159,19 @@ impl State {
     }
 
     /// Folds a success of operations of this kind that began at `since`: what was seen before is past.
-    pub(in crate::domain::mission) fn apply_success(&mut self, operation: Operation, since: Millis) {
+    pub(super) fn apply_success(&mut self, operation: Operation, since: Millis) {
         self.sightings.retain(|s| s.operation != operation || s.at > since);
     }
 
     /// Folds that something landed or was collected, or that a pause ended.
-    pub(in crate::domain::mission) fn apply_progress(&mut self, at: Millis) {
+    pub(super) fn apply_progress(&mut self, at: Millis) {
         if let Some(circuit) = &mut self.circuit {
             circuit.progress = circuit.progress.max(at);
         }
     }
 
     /// Folds that a new engine begins: everything may be tried at once.
-    pub(in crate::domain::mission) fn clear_trouble(&mut self) {
+    pub(super) fn clear_trouble(&mut self) {
         self.circuit = None;
         self.suspended_by = None;
         self.sightings.clear();

@@ -27,8 +27,8 @@ impl State {
     }
 
     /// Whether the mission may not end yet because green's tip is known by warm results only.
-    pub(in crate::domain::mission) fn cold_pending(&self) -> bool {
-        !self.cold_runs().unproven_landings().is_empty() && self.hold.is_none() && !self.is_closing()
+    pub(super) fn cold_pending(&self) -> bool {
+        !self.cold_runs().unproven.is_empty() && self.hold.is_none() && !self.is_closing()
     }
 
     /// Whether the verification in progress is of green, and of no change that waits.
@@ -40,24 +40,24 @@ impl State {
 
     /// Whether nothing lands before green was asked from nothing.
     pub(in crate::domain::mission) fn cold_first(&self) -> bool {
-        let many = self.landing().is_none() && self.cold_runs().unproven_landings().len() >= COLD_EVERY;
+        let many = self.landing().is_none() && self.cold_runs().unproven.len() >= COLD_EVERY;
         // No run begins any more when only the bookkeeping is left to be written.
-        self.cold_runs().search().is_some() || (!self.is_closing() && (many || self.doubts_green()))
+        self.cold_runs().search.is_some() || (!self.is_closing() && (many || self.doubts_green()))
     }
 
     /// Whether a cold run of green's tip gives way to what wants to land.
     pub(in crate::domain::mission) fn cold_can_wait(&self) -> bool {
-        self.landing().is_none() && self.cold_runs().unproven_landings().len() < COLD_EVERY
+        self.landing().is_none() && self.cold_runs().unproven.len() < COLD_EVERY
     }
 
     /// The position of green to look at next, counted in the unproven landings, if one is due.
     pub(in crate::domain::mission) fn cold_next(&self) -> Option<usize> {
-        let last = self.cold_runs().unproven_landings().len().checked_sub(1)?;
+        let last = self.cold_runs().unproven.len().checked_sub(1)?;
         let early = matches!(self.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing | Stage::Over);
         if early || !self.may_land() || self.is_closing() {
             return None;
         }
-        match self.cold_runs().search() {
+        match &self.cold_runs().search {
             Some(search) => (search.good < search.bad).then(|| usize::midpoint(search.good, search.bad)),
             None => {
                 let idle = self.landing().is_none() && self.queue.is_empty();
@@ -72,21 +72,21 @@ impl State {
         let Some(landing) = self.landing().filter(|landing| !landing.at_work()) else { return false };
         let lines =
             landing.unit_checks_result().filter(|extra| !extra.warm && extra.summary.outcome != StageOutcome::Passed);
-        if lines.is_some() && !self.cold_runs().unproven_landings().is_empty() {
+        if lines.is_some() && !self.cold_runs().unproven.is_empty() {
             return true;
         }
         let (Some(after), Some(green)) = (landing.gate_result(), self.green()) else { return false };
         let Some((_, before)) = green.snapshot.as_ref().filter(|_| green.warm && !after.warm) else { return false };
         let demands = self.demands(self.may_remove_tests(&landing.mr.source));
-        !self.cold_runs().unproven_landings().is_empty()
+        !self.cold_runs().unproven.is_empty()
             && !judge(&self.with_flaky(before.clone()), &after.summary, &after.delta, &demands).lands
     }
 
     /// Folds that a new engine takes over a mission in which nothing could land: everything is asked again, unless it only ends.
-    pub(in crate::domain::mission) fn resume_held(&mut self) {
+    pub(super) fn resume_held(&mut self) {
         let ends = matches!(self.stop, Some((StopLevel::Now, _))) && self.hold_code == DOES_NOT_HOLD;
         if !ends && self.hold.take().is_some() {
-            self.queue.ask_cold_again();
+            self.queue.green.cold.ask_again();
         }
     }
 
@@ -94,7 +94,7 @@ impl State {
     /// position that was seen without them may fail; what its landings removed is not missing, but nothing else is.
     pub(in crate::domain::mission) fn does_not_hold(&self, position: &Unproven, found: &After) -> Vec<String> {
         let demands = Demands { gate: self.policy.gate, ratchet: false, allow_removed_tests: true };
-        let Some((_, before)) = self.cold_runs().proven_snapshot() else { return Vec::new() };
+        let Some((_, before)) = self.cold_runs().proven.as_ref() else { return Vec::new() };
         let judgement = judge(&self.with_flaky(before.clone()), &found.summary, &found.delta, &demands);
         if !judgement.lands {
             return judgement.reasons;

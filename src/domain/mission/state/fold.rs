@@ -9,7 +9,7 @@ use crate::domain::mission::model::round::{RefusedTarget, Round, Stage};
 use crate::domain::mission::model::session::Role;
 use crate::domain::mission::model::unit::{Attempt, Unit, UnitState};
 use crate::domain::mission::protocol::record::Record;
-use crate::domain::queue::{After, Candidate, Change, Landing, MergeSource, VerificationRun};
+use crate::domain::queue::{After, Change, Landing, MergeSource};
 use crate::domain::values::{Millis, SlotId, UnitId};
 
 impl State {
@@ -22,7 +22,7 @@ impl State {
             Record::PreflightPassed { ground } => {
                 self.ground = Some(ground.clone());
                 self.problems.extend(ground.notes.iter().cloned());
-                self.queue.place_green(&ground.tip);
+                self.queue.green.is_unknown(&ground.tip);
                 self.stage = Stage::Baseline;
             }
             Record::BaselineAccepted { .. } => self.stage = Stage::Establishing,
@@ -30,18 +30,7 @@ impl State {
             Record::Established { .. } => self.stage = Stage::BetweenRounds,
             Record::RoundOpened { round, at } => {
                 self.stage = Stage::CheckingTarget;
-                self.rounds.push(Round {
-                    index: *round,
-                    opened: *at,
-                    closed: None,
-                    waves: Vec::new(),
-                    landed: 0,
-                    left_over: 0,
-                    objective: None,
-                    bases: Vec::new(),
-                    took_target: false,
-                    before: None,
-                });
+                self.rounds.push(Round { index: *round, opened: *at, ..Round::default() });
             }
             Record::TargetSeen { intake } => {
                 self.stage_failures = 0;
@@ -136,31 +125,14 @@ impl State {
                 }
                 self.tries_queue();
             }
-            Record::CandidateMade { landing, candidate, touches, notes, deciding, tests } => {
+            Record::CandidateMade { landing, made } => {
                 self.apply_success(Operation::Merge, Millis::MAX);
-                self.problems.extend(notes.iter().cloned());
-                let made = Candidate {
-                    tip: candidate.clone(),
-                    touches: touches.clone(),
-                    notes: notes.clone(),
-                    deciding: deciding.clone(),
-                    tests: tests.clone(),
-                };
-                self.queue.change_landing(Some(*landing), Change::Made(made));
+                self.problems.extend(made.notes.iter().cloned());
+                self.queue.change_landing(Some(*landing), Change::Made(made.clone()));
             }
-            Record::VerifyStarted { run, landing, tip, role, at, against, confirms, cold } => {
+            Record::VerifyStarted(run) => {
                 self.tries_queue();
-                let open = VerificationRun {
-                    run: *run,
-                    landing: *landing,
-                    tip: tip.clone(),
-                    role: *role,
-                    against: against.clone(),
-                    confirms: confirms.clone(),
-                    started: *at,
-                    cold: *cold,
-                };
-                self.queue.begin_run(open);
+                self.queue.begin_run(run.clone());
             }
             Record::Verified { run, key, summary, delta, reused, confirmed, warm, .. } => {
                 let found = After {
@@ -259,7 +231,7 @@ impl State {
             Record::Requeued { landing, behind, waits_for, .. } => {
                 self.queue.end_runs_of(*landing);
                 if let Some(mut landing) = self.queue.end_landing(*landing) {
-                    landing.mr.go_back(waits_for.clone());
+                    landing.mr.waits_for.clone_from(waits_for);
                     self.apply_return(landing.mr, behind.as_ref());
                 }
             }
@@ -269,8 +241,8 @@ impl State {
                 }
                 self.queue.change_landing(Some(*landing), Change::WaitsForPerson(*again_at, why.clone()));
             }
-            Record::GreenMoved { tip } => self.queue.move_green(tip),
-            Record::GreenAccepted { .. } => self.queue.accept_green(),
+            Record::GreenMoved { tip } => self.queue.green.is_moved(tip),
+            Record::GreenAccepted { .. } => self.queue.green.foreign_move = None,
             Record::ColdJudged { tip, holds, reasons, .. } => self.queue.judge_cold(tip, *holds, reasons),
             Record::QueueHeld { landing, reason, hint, code } => {
                 self.hold = Some((reason.clone(), hint.clone()));
@@ -351,7 +323,7 @@ impl State {
         }
     }
 
-    pub(in crate::domain::mission) fn unit_to(&mut self, unit: &UnitId, change: impl FnOnce(&mut Unit)) {
+    pub(super) fn unit_to(&mut self, unit: &UnitId, change: impl FnOnce(&mut Unit)) {
         if let Some(i) = self.index.get(unit).copied() {
             self.update_unit(i, change);
         }

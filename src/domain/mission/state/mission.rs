@@ -114,17 +114,17 @@ impl State {
 
     /// Green where it stands, once that is known.
     pub const fn green(&self) -> Option<&Green> {
-        self.queue.green()
+        self.queue.green.now.as_ref()
     }
 
     /// Landings on warm results, and what cold runs said of them.
     pub const fn cold_runs(&self) -> &ColdRuns {
-        self.queue.cold_runs()
+        &self.queue.green.cold
     }
 
     /// What a change is compared with: `before`, and what is known to be flaky of trees that green had.
     pub fn with_flaky(&self, before: Summary) -> Summary {
-        self.queue.with_flaky(before)
+        self.queue.green.with_flaky(before)
     }
 
     /// The landing in progress: the queue lands one request after the other.
@@ -207,13 +207,13 @@ impl State {
             times.extend(self.collects_at());
         }
         if self.stage == Stage::Baseline && self.current_verification().is_none() {
-            times.push(self.queue.green_due());
+            times.push(self.queue.green_due);
         }
         if self.stage == Stage::BetweenRounds
             && self.stop.is_none()
             && !self.paused
             && self.hold.is_none()
-            && self.cold_runs().search().is_none()
+            && self.cold_runs().search.is_none()
             && !self.moved_first()
             && !(self.green_pending() && self.mission_outcome().is_some())
             && let Some(closed) = self.rounds.last().and_then(|r| r.closed)
@@ -229,7 +229,7 @@ impl State {
 
     /// Whether new attempts may start.
     pub(in crate::domain::mission) fn may_dispatch(&self) -> bool {
-        let calm = self.hold.is_none() && self.cold_runs().search().is_none();
+        let calm = self.hold.is_none() && self.cold_runs().search.is_none();
         self.stage == Stage::Working && !self.paused && self.stop.is_none() && calm
     }
 
@@ -253,7 +253,7 @@ impl State {
         self.opened.is_some_and(|opened| (unit.round, unit.wave) <= opened)
     }
 
-    pub(in crate::domain::mission) fn is_dispatchable(&self, i: usize) -> bool {
+    pub(super) fn is_dispatchable(&self, i: usize) -> bool {
         let unit = &self.units[i];
         unit.state == UnitState::Pending && unit.unmet == 0 && unit.collect_at.is_none() && self.has_opened(unit)
     }
@@ -287,7 +287,7 @@ impl State {
     }
 
     /// Takes a unit out of the derived sets; pairs with [`State::index_unit`].
-    pub(in crate::domain::mission) fn unindex_unit(&mut self, i: usize) {
+    pub(super) fn unindex_unit(&mut self, i: usize) {
         if self.holds_wave(i) {
             self.active -= 1;
         }
@@ -300,7 +300,7 @@ impl State {
     }
 
     /// Puts a unit into the derived sets it belongs to now.
-    pub(in crate::domain::mission) fn index_unit(&mut self, i: usize) {
+    pub(super) fn index_unit(&mut self, i: usize) {
         if self.holds_wave(i) {
             self.active += 1;
         }
@@ -315,7 +315,7 @@ impl State {
     }
 
     /// The unit to start next: one whose turn it is, else by priority, then plan order, among those whose time has come.
-    pub(in crate::domain::mission) fn next_ready(&self, now: Millis) -> Option<usize> {
+    fn next_ready(&self, now: Millis) -> Option<usize> {
         if let Some(turn) = self.next_turn(now) {
             return Some(turn);
         }

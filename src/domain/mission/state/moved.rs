@@ -9,7 +9,7 @@ impl State {
     /// Whether a green that somebody moved is judged before anything else lands. What may have landed answers first.
     pub(in crate::domain::mission) fn moved_first(&self) -> bool {
         let intended = self.landing().is_some_and(|landing| landing.intended_verdict().is_some());
-        self.queue.foreign_move().is_some() && !intended
+        self.queue.green.foreign_move.is_some() && !intended
     }
 
     /// Whether the mission may not end yet because of what green is: moved by somebody, or known by warm results only.
@@ -24,7 +24,7 @@ impl State {
     }
 
     /// Folds pins that were not what the journal says.
-    pub(in crate::domain::mission) fn pins_faulty(&mut self, pins: &[PinFault]) {
+    pub(super) fn pins_faulty(&mut self, pins: &[PinFault]) {
         for fault in pins {
             let words = fault.words();
             if !self.problems.contains(&words) {
@@ -36,7 +36,7 @@ impl State {
     }
 
     /// Folds that these pins were deleted because nobody needs them any more.
-    pub(in crate::domain::mission) fn pins_cleaned(&mut self, refs: &[(String, CommitId)]) {
+    pub(super) fn pins_cleaned(&mut self, refs: &[(String, CommitId)]) {
         let folder = format!("refs/mc/attempts/{}/", self.mission);
         let gone: BTreeSet<&str> = refs.iter().filter_map(|(name, _)| name.strip_prefix(&folder)).collect();
         self.unpin(|unit, n| gone.contains(format!("{unit}/{n}").as_str()), true);
@@ -50,11 +50,7 @@ impl State {
     }
 
     /// Folds what changed in the user's repository while `whose` ran; what was told before is not told again.
-    pub(in crate::domain::mission) fn apply_notices<'a>(
-        &mut self,
-        what: impl Iterator<Item = &'a String>,
-        whose: &str,
-    ) {
+    pub(super) fn apply_notices<'a>(&mut self, what: impl Iterator<Item = &'a String>, whose: &str) {
         for what in what {
             let told = format!("{what} while ");
             if !self.repository.iter().any(|known| known.starts_with(&told)) {

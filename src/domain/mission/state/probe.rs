@@ -16,7 +16,7 @@ impl State {
     }
 
     /// Whether a step of the merge queue, or a verification, is under way.
-    pub(in crate::domain::mission) fn is_queue_busy(&self) -> bool {
+    pub(super) fn is_queue_busy(&self) -> bool {
         self.current_verification().is_some() || self.landing().is_some_and(|landing| landing.at_work())
     }
 
@@ -41,9 +41,9 @@ impl State {
     }
 
     /// When the merge queue may go on; absent when nothing in it can.
-    pub(in crate::domain::mission) fn queue_due(&self) -> Option<Millis> {
+    pub(super) fn queue_due(&self) -> Option<Millis> {
         if self.cold_next().is_some() || self.moved_first() {
-            return Some(self.queue.green_due());
+            return Some(self.queue.green_due);
         }
         if self.cold_first() {
             return None;
@@ -87,12 +87,12 @@ impl State {
         }
     }
 
-    pub(in crate::domain::mission) fn gives_up_at(&self, circuit: &Circuit) -> Millis {
+    fn gives_up_at(&self, circuit: &Circuit) -> Millis {
         circuit.progress.saturating_add(self.policy.circuit_after)
     }
 
     /// Whether nothing of the mission is under way.
-    pub(in crate::domain::mission) fn is_at_rest(&self) -> bool {
+    fn is_at_rest(&self) -> bool {
         self.is_idle() && !self.is_queue_busy() && !self.checking
     }
 
@@ -103,7 +103,7 @@ impl State {
     }
 
     /// The times at which the circuit makes something happen.
-    pub(in crate::domain::mission) fn circuit_wakes(&self) -> Vec<Millis> {
+    pub(super) fn circuit_wakes(&self) -> Vec<Millis> {
         let Some(circuit) = &self.circuit else { return Vec::new() };
         let mut times = Vec::new();
         if !self.paused && self.is_at_rest() {
@@ -117,14 +117,14 @@ impl State {
     }
 
     /// Folds that an attempt of the unit at `i` is at work.
-    pub(in crate::domain::mission) fn tries_attempt(&mut self, i: usize, what: Try) {
+    pub(super) fn tries_attempt(&mut self, i: usize, what: Try) {
         if let Some(circuit) = self.circuit.as_mut().filter(|circuit| circuit.blocks(what)) {
             circuit.probe = Some(Probe::Attempt(i));
         }
     }
 
     /// Folds that the merge queue is at work.
-    pub(in crate::domain::mission) fn tries_queue(&mut self) {
+    pub(super) fn tries_queue(&mut self) {
         if let Some(circuit) = self.circuit.as_mut().filter(|circuit| circuit.blocks(Try::Queue)) {
             circuit.probe = Some(Probe::Queue);
         }

@@ -41,7 +41,7 @@ impl State {
     }
 
     /// Folds the plan of a round.
-    pub(in crate::domain::mission) fn take_plan(
+    pub(super) fn take_plan(
         &mut self,
         round: u32,
         units: &[Arc<UnitSpec>],
@@ -94,18 +94,16 @@ impl State {
                 }
             }
         }
+        let before = self.green().and_then(|g| g.snapshot.as_ref()).map(|(_, summary)| strip_summary(summary));
         if let Some(open) = self.rounds.last_mut() {
-            open.waves = waves;
-            open.left_over = left_over;
-            open.before =
-                self.queue.green().and_then(|g| g.snapshot.as_ref()).map(|(_, summary)| strip_summary(summary));
+            (open.waves, open.left_over, open.before) = (waves, left_over, before);
         }
         self.stage = Stage::Working;
     }
 
     /// Folds which of the planned units a person had taken up again: their status is a mark to be replaced, and what was said to
     /// that is told to whoever works on them.
-    pub(in crate::domain::mission) fn take_reopened(&mut self, reopened: &[(UnitId, String)]) {
+    pub(super) fn take_reopened(&mut self, reopened: &[(UnitId, String)]) {
         for (id, status) in reopened {
             let Some(i) = self.index.get(id).copied() else { continue };
             let answer = self.policy.reopen.iter().find(|(unit, said)| unit == id && !said.is_empty());
@@ -116,7 +114,7 @@ impl State {
     }
 
     /// Folds what was seen of the target branch: what green does not have waits in the queue.
-    pub(in crate::domain::mission) fn target_seen(&mut self, intake: Option<&Intake>) {
+    pub(super) fn target_seen(&mut self, intake: Option<&Intake>) {
         self.stage = Stage::Intake;
         self.refused_target = None;
         let Some(Intake { mr, head }) = intake else { return };

@@ -28,7 +28,7 @@ impl State {
     }
 
     /// Folds that an attempt of the unit at `i` starts.
-    pub(in crate::domain::mission) fn session_started(&mut self, i: usize, attempt: Attempt) {
+    pub(super) fn session_started(&mut self, i: usize, attempt: Attempt) {
         self.sessions.insert(attempt.session, (i, self.units[i].attempts.len()));
         self.slots.take(&attempt.slot, i);
         self.update_unit(i, |u| {
@@ -49,13 +49,7 @@ impl State {
     }
 
     /// Folds what became of an attempt that has ended, and what happens to its unit next.
-    pub(in crate::domain::mission) fn attempt_judged(
-        &mut self,
-        session: SessionId,
-        at: Millis,
-        class: AttemptClass,
-        next: &NextMove,
-    ) {
+    pub(super) fn attempt_judged(&mut self, session: SessionId, at: Millis, class: AttemptClass, next: &NextMove) {
         let Some(i) = self.open_session(session) else { return };
         let Some(attempt) = self.units[i].attempts.iter().find(|a| a.session == session) else { return };
         let Some(report) = attempt.report.clone() else { return };
@@ -97,13 +91,7 @@ impl State {
     }
 
     /// Folds that what an ended session made could not be kept yet.
-    pub(in crate::domain::mission) fn collect_failed(
-        &mut self,
-        session: SessionId,
-        at: Millis,
-        again_at: Millis,
-        trouble: &Trouble,
-    ) {
+    pub(super) fn collect_failed(&mut self, session: SessionId, at: Millis, again_at: Millis, trouble: &Trouble) {
         let Some(i) = self.open_session(session) else { return };
         let charges = !self.is_kill_requested();
         let charged = self.apply_trouble(&trouble.cause, Operation::Collect, self.attempt_witness(i), at, charges);
@@ -116,7 +104,7 @@ impl State {
     }
 
     /// Folds that an ended session is collected again.
-    pub(in crate::domain::mission) fn collect_asked(&mut self, session: SessionId) {
+    pub(super) fn collect_asked(&mut self, session: SessionId) {
         let Some(i) = self.open_session(session) else { return };
         self.update_unit(i, |u| {
             u.state = UnitState::Running;

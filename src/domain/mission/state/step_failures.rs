@@ -7,7 +7,7 @@ use crate::domain::values::{LandingId, Millis, RunId};
 
 impl State {
     /// Folds that a step met trouble at the first of these times, and may be tried again from the second on.
-    pub(in crate::domain::mission) fn step_broke_off(
+    pub(super) fn step_broke_off(
         &mut self,
         (run, landing): (Option<RunId>, Option<LandingId>),
         cause: &Cause,

@@ -9,13 +9,13 @@ use std::collections::BTreeSet;
 impl State {
     /// Whether a request waits for the attempt of another unit that holds files it touches.
     pub fn waits_for_turn(&self, request: &MergeRequest) -> bool {
-        let Some((unit, n)) = request.waits_for() else { return false };
+        let Some((unit, n)) = &request.waits_for else { return false };
         self.unit(unit).is_some_and(|u| u.holds_turn() && u.attempts.last().is_some_and(|a| a.n == *n))
     }
 
     /// The files of turns of other units.
-    pub(in crate::domain::mission) fn contested_files(&self, own: Option<&UnitId>) -> Vec<Contested> {
-        let others = self.turns.iter().map(|(_, i)| &self.units[*i]).filter(|u| Some(&u.spec.id) != own);
+    pub(in crate::domain::mission) fn contested_files(&self, own: &UnitId) -> Vec<Contested> {
+        let others = self.turns.iter().map(|(_, i)| &self.units[*i]).filter(|u| u.spec.id != *own);
         others
             .filter_map(|u| Some(Contested { unit: u.spec.id.clone(), files: u.turn.as_ref()?.files.clone() }))
             .collect()
@@ -58,7 +58,7 @@ impl State {
     }
 
     /// When turns of units that wait for a time can begin, with the unit.
-    pub(in crate::domain::mission) fn turns_due(&self) -> impl Iterator<Item = (Millis, usize)> + '_ {
+    pub(super) fn turns_due(&self) -> impl Iterator<Item = (Millis, usize)> + '_ {
         let waits = |i: &usize| self.units[*i].not_before > 0 && self.is_dispatchable(*i);
         let due = self.turns.iter().map(|(_, i)| *i).filter(waits).map(|i| (self.units[i].not_before, i));
         due.filter(|(at, i)| self.next_turn(*at) == Some(*i))
@@ -72,6 +72,6 @@ impl State {
 
     /// Whether a request that waited for a turn can land now.
     fn somebody_waited(&self) -> bool {
-        self.queue().any(|request| request.waits_for().is_some() && !self.waits_for_turn(request))
+        self.queue().any(|request| request.waits_for.is_some() && !self.waits_for_turn(request))
     }
 }

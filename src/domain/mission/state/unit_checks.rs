@@ -21,7 +21,7 @@ impl State {
     }
 
     /// Folds what `accept` of the unit at `i` said before an agent was, or would have been, started.
-    pub(in crate::domain::mission) fn take_accept(&mut self, i: usize, report: &SessionReport) {
+    pub(super) fn take_accept(&mut self, i: usize, report: &SessionReport) {
         let Some(accept) = &report.checks.accept else { return };
         self.verifications_run += u64::from(accept.runs);
         self.verifications_reused += u64::from(accept.runs == 0);

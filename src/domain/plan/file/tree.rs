@@ -105,10 +105,8 @@ pub(super) fn from_json(text: &str) -> Result<Vec<Entry>, Vec<Finding>> {
         vec![Finding::new(line, format!("not valid JSON: {error}"))]
     })?;
     let Node::Table(mut entries) = root else {
-        return Err(vec![Finding::new(
-            1,
-            format!("a plan file is an object `{{\"unit\": [...]}}`, not {}", root.kind()),
-        )]);
+        let what = format!("a plan file is an object `{{\"unit\": [...]}}`, not {}", root.kind());
+        return Err(vec![Finding::new(1, what)]);
     };
     let mut lines = json_units(text).into_iter();
     for entry in &mut entries {

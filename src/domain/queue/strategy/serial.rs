@@ -13,7 +13,7 @@ pub(super) fn choose(queue: &Queue, now: Millis, waits: impl Fn(&MergeRequest) -
     match queue.landings().next() {
         Some(landing) => landing.due_at().filter(|at| *at <= now).map(|_| Choice::GoOn(landing.id)),
         None => {
-            let mut due = queue.waiting_requests().filter(|request| request.due_at() <= now && !waits(request));
+            let mut due = queue.waiting_requests().filter(|request| request.again_at <= now && !waits(request));
             due.next().map(|request| Choice::Begin(request.id))
         }
     }
@@ -23,6 +23,6 @@ pub(super) fn choose(queue: &Queue, now: Millis, waits: impl Fn(&MergeRequest) -
 pub(super) fn due_at(queue: &Queue, waits: impl Fn(&MergeRequest) -> bool) -> Option<Millis> {
     match queue.landings().next() {
         Some(landing) => landing.due_at(),
-        None => queue.waiting_requests().filter(|request| !waits(request)).map(MergeRequest::due_at).min(),
+        None => queue.waiting_requests().filter(|request| !waits(request)).map(|request| request.again_at).min(),
     }
 }

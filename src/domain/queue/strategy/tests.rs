@@ -45,7 +45,7 @@ fn one_landing_goes_on_at_a_time_and_what_steps_behind_is_last() {
     assert_eq!(choose(&queue, 5), Some(Choice::GoOn(LandingId(1))));
     queue.fail_step(None, Some(LandingId(1)), None, 7);
     assert_eq!((choose(&queue, 5), Strategy::Serial.due_at(&queue, |_| false)), (None, Some(7)));
-    assert_eq!((queue.failures(Some(LandingId(1))).row(), queue.failures(None).row()), (1, 0));
+    assert_eq!((queue.failures(Some(LandingId(1))).row, queue.failures(None).row), (1, 0));
     let mr = queue.end_landing(LandingId(1)).unwrap().mr;
     queue.return_request(mr, Some(&Behind { again_at: 8, failures: 1, own_fault: false }));
     assert_eq!(choose(&queue, 9), Some(Choice::Begin(RequestId(2))));

@@ -20,7 +20,7 @@ pub enum StageOutcome {
 }
 
 /// What a landing needs to know of one snapshot; the whole snapshot stays in the snapshot store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Failed if a stage failed, else not-run if a stage was not run, else passed.
     pub outcome: StageOutcome,

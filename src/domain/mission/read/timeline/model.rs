@@ -293,12 +293,8 @@ impl<'a> Timeline<'a> {
         for run in &self.runs {
             let kind = match (run.end, run.role) {
                 (VerificationEnd::BrokenOff, _) => 4,
-                (
-                    VerificationEnd::Open
-                    | VerificationEnd::Stale
-                    | VerificationEnd::Answered(Answer { reused: true, .. }),
-                    _,
-                ) => continue,
+                (VerificationEnd::Open | VerificationEnd::Stale, _) => continue,
+                (VerificationEnd::Answered(answer), _) if answer.reused => continue,
                 (_, VerifyRole::After) if run.of_books => 6,
                 (_, VerifyRole::Cold | VerifyRole::ColdSearch) => 7,
                 _ if run.confirms => 3,

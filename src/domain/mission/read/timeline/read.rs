@@ -6,7 +6,7 @@ use super::model::{
 };
 use crate::domain::mission::SessionReport;
 use crate::domain::mission::{NextMove, Record};
-use crate::domain::queue::{MergeSource, VerifyRole};
+use crate::domain::queue::{MergeSource, VerificationRun, VerifyRole};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{LandingId, Millis, RequestId, RunId, SessionId, UnitId};
 use crate::domain::verify::Summary;
@@ -30,7 +30,7 @@ impl<'a> Timeline<'a> {
 }
 
 /// Where a unit stands while the journal is read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 struct Cursor {
     phase: Option<Phase>,
     since: Millis,
@@ -122,23 +122,19 @@ impl<'a> Reader<'a> {
                 self.open.insert(*landing, told);
                 self.landing_to(*landing, Phase::Merge, at);
             }
-            Record::CandidateMade { landing, tests, .. } => {
+            Record::CandidateMade { landing, made } => {
                 self.landing_to(*landing, Phase::Land, at);
-                self.open.entry(*landing).and_modify(|open| open.tests = tests);
+                self.open.entry(*landing).and_modify(|open| open.tests = &made.tests);
             }
             Record::LandIntended { landing, key, .. } => {
                 self.landing_to(*landing, Phase::Land, at);
                 self.open.entry(*landing).and_modify(|open| open.key = Some(key));
             }
-            Record::VerifyStarted { run, role, landing, confirms, .. } => {
+            Record::VerifyStarted(VerificationRun { run, role, landing, confirms, .. }) => {
                 // A run of green is what every landing waits for.
                 let landings: Vec<_> = landing.map_or_else(|| self.open.keys().copied().collect(), |id| vec![id]);
-                let books = |id| {
-                    matches!(
-                        self.open.get(id),
-                        Some(LandingEntry { source: Some(MergeSource::Bookkeeping { .. }), .. })
-                    )
-                };
+                let source = |id| self.open.get(id).and_then(|open| open.source.as_ref());
+                let books = |id| matches!(source(id), Some(MergeSource::Bookkeeping { .. }));
                 self.times.runs.push(VerificationEntry {
                     run: *run,
                     role: *role,
@@ -189,14 +185,7 @@ impl<'a> Reader<'a> {
 
     fn plan(&mut self, at: Millis, round: u32, wave: u32, spec: &UnitSpec) {
         let i = self.cursors.len();
-        let mut cursor = Cursor {
-            phase: Some(Phase::Planned),
-            since: at,
-            open: false,
-            done: false,
-            unmet: 0,
-            dependants: Vec::new(),
-        };
+        let mut cursor = Cursor { phase: Some(Phase::Planned), since: at, ..Cursor::default() };
         for (nth, dependency) in spec.depends.iter().enumerate() {
             let Some(d) = self.index.get(dependency).copied() else { continue };
             if !self.cursors[d].done && !spec.depends[..nth].contains(dependency) {
@@ -208,12 +197,8 @@ impl<'a> Reader<'a> {
         self.index.insert(spec.id.clone(), i);
         self.waves.entry((round, wave)).or_default().push(i);
         let span = Span { from: at, until: None };
-        self.times.units.push(UnitTimes {
-            unit: spec.id.clone(),
-            span,
-            phases: Phases::default(),
-            attempts: Vec::new(),
-        });
+        let (unit, phases, attempts) = (spec.id.clone(), Phases::default(), Vec::new());
+        self.times.units.push(UnitTimes { unit, span, phases, attempts });
     }
 
     fn update_unit(&mut self, unit: &UnitId, act: impl FnOnce(&mut Self, usize)) {

@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::Role;
 use crate::domain::mission::{AttemptClass, MergeSource, NextMove, Record, SessionReport, VerifyRole};
+use crate::domain::queue::VerificationRun;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, HostId, LandingId, Millis, RunId, Tip, TreeId, UnitId};
 use crate::domain::values::{RequestId, SessionId};
@@ -72,7 +73,7 @@ fn ends(unit: &str, n: u32, at: Millis, ran: (Millis, Millis), next: NextMove) -
 fn verify(run: RunId, at: Millis) -> (Millis, Record) {
     (
         at,
-        Record::VerifyStarted {
+        Record::VerifyStarted(VerificationRun {
             run,
             landing: None,
             tip: tip(),
@@ -81,7 +82,7 @@ fn verify(run: RunId, at: Millis) -> (Millis, Record) {
             against: None,
             confirms: None,
             cold: false,
-        },
+        }),
     )
 }
 
@@ -143,7 +144,7 @@ fn night() -> Vec<(Millis, Record)> {
         ended,
         judged,
         (430, Record::LandingStarted { mr: RequestId(1), landing: LandingId(1), onto: tip(), at: 430 }),
-        (440, Record::candidate(LandingId(1), tip())),
+        (440, Record::CandidateMade { landing: LandingId(1), made: tip().into() }),
         verify(RunId(1), 441),
         verified(RunId(1), 541),
         landed("a", RequestId(1), 550),

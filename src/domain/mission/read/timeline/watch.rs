@@ -2,6 +2,7 @@
 
 use super::model::Phase;
 use crate::domain::mission::{NextMove, Record};
+use crate::domain::queue::VerificationRun;
 use crate::domain::values::{LandingId, Millis, RunId, SessionId};
 use std::collections::BTreeMap;
 
@@ -27,7 +28,7 @@ impl Stopwatch {
             Record::RoundOpened { round, .. } => Thing::Round(*round),
             Record::SessionStarted { session, .. } => Thing::Session(*session),
             Record::LandingStarted { landing, .. } => Thing::Landing(*landing),
-            Record::VerifyStarted { run, .. } => Thing::Run(*run),
+            Record::VerifyStarted(VerificationRun { run, .. }) => Thing::Run(*run),
             _ => return self.0.remove(&closed_thing(record)?).map(|began| at.saturating_sub(began)),
         };
         self.0.insert(opened, at);
@@ -65,7 +66,7 @@ pub fn starting_phase(record: &Record) -> Option<Phase> {
         Record::AttemptJudged { next, .. } | Record::Rejected { next, .. } => follows(next),
         Record::LandingStarted { .. } => Some(Phase::Merge),
         Record::CandidateMade { .. } | Record::Verified { .. } | Record::LandIntended { .. } => Some(Phase::Land),
-        Record::VerifyStarted { .. } => Some(Phase::Verify),
+        Record::VerifyStarted(_) => Some(Phase::Verify),
         Record::Requeued { .. } => Some(Phase::Queue),
         Record::UnitRetried { .. } | Record::UnitUnblocked { .. } => Some(Phase::Waiting),
         Record::Suspended { .. } | Record::Waiting { .. } => Some(Phase::Away),
