@@ -29,7 +29,7 @@ pub async fn integrate(
     if *source == MergeSource::Intake && context.source.is_ancestor(&onto.commit, head).await.map_err(|e| said(&e))? {
         let tree = context.source.tree_of(head).await.map_err(|e| said(&e))?;
         pin(context, id, head).await?;
-        return with_links(context, source, onto, Tip { commit: head.clone(), tree }).await;
+        return judge_candidate(context, source, onto, Tip { commit: head.clone(), tree }).await;
     }
     let merge = context.merge().await.map_err(|e| said(&e))?;
     let merged = match source {
@@ -53,54 +53,41 @@ pub async fn integrate(
             return Ok(Integration::Protected { paths });
         }
     }
-    let judged = with_links(context, source, onto, tip.clone()).await?;
-    let judged = with_deciding(context, source, onto, judged).await?;
+    let judged = judge_candidate(context, source, onto, tip.clone()).await?;
     if !matches!(judged, Integration::Links { .. }) {
         pin(context, id, &tip.commit).await?;
     }
     Ok(judged)
 }
 
-/// What the links of a candidate make of it: those of a unit's change must not leave the tree, where the settings say so.
-async fn with_links(
+/// What a candidate is, with what a person should know of it: links that leave the tree, which those of a unit's change must not
+/// where the settings say so, and what a unit's change does to what decides how changes are verified and to tests that were there.
+async fn judge_candidate(
     context: &MissionContext,
     source: &MergeSource,
     onto: &Tip,
-    tip: Tip,
+    candidate: Tip,
 ) -> Result<Integration, Trouble> {
-    let links = context.source.leaving_links(onto, &tip).await.map_err(|e| context.to_trouble(&e))?;
-    Ok(match (links.is_empty(), context.settings().queue.links, source) {
-        (true, ..) => Integration::Candidate(tip),
-        (false, LinkRule::Refuse, MergeSource::Unit { .. }) => Integration::Links { links },
-        _ => {
-            let who = source.unit().map_or_else(|| "the target branch".to_owned(), ToString::to_string);
-            let notes = vec![format!("{who}: {}", links_note(&links))];
-            Integration::Noted { candidate: tip, touches: Vec::new(), notes, deciding: Vec::new(), tests: Vec::new() }
+    let links = context.source.leaving_links(onto, &candidate).await.map_err(|e| context.to_trouble(&e))?;
+    let who = source.unit().map_or_else(|| "the target branch".to_owned(), ToString::to_string);
+    let (mut notes, mut deciding, mut tests) = (Vec::new(), Vec::new(), Vec::new());
+    if !links.is_empty() {
+        if let (LinkRule::Refuse, MergeSource::Unit { .. }) = (context.settings().queue.links, source) {
+            return Ok(Integration::Links { links });
         }
+        notes.push(format!("{who}: {}", links_note(&links)));
+    }
+    if let MergeSource::Unit { .. } = source {
+        deciding = unit_checks::find_deciding_files(context, onto, &candidate).await?;
+        tests = unit_checks::find_edited_tests(context, onto, &candidate).await?;
+        if !deciding.is_empty() {
+            notes.push(format!("{who}: {}", deciding_note(&deciding)));
+        }
+    }
+    Ok(match notes.is_empty() && tests.is_empty() {
+        true => Integration::Candidate(candidate),
+        false => Integration::Noted { candidate, touches: Vec::new(), notes, deciding, tests },
     })
-}
-
-/// Names what a unit's change does to what decides how changes are verified, and to tests that were there.
-async fn with_deciding(
-    context: &MissionContext,
-    source: &MergeSource,
-    onto: &Tip,
-    judged: Integration,
-) -> Result<Integration, Trouble> {
-    let (candidate, touches, mut notes) = match (source, judged) {
-        (MergeSource::Unit { .. }, Integration::Candidate(candidate)) => (candidate, Vec::new(), Vec::new()),
-        (MergeSource::Unit { .. }, Integration::Noted { candidate, touches, notes, .. }) => (candidate, touches, notes),
-        (_, other) => return Ok(other),
-    };
-    let deciding = unit_checks::find_deciding_files(context, onto, &candidate).await?;
-    let tests = unit_checks::find_edited_tests(context, onto, &candidate).await?;
-    if deciding.is_empty() && notes.is_empty() && tests.is_empty() {
-        return Ok(Integration::Candidate(candidate));
-    }
-    if let (false, Some(unit)) = (deciding.is_empty(), source.unit()) {
-        notes.push(format!("{unit}: {}", deciding_note(&deciding)));
-    }
-    Ok(Integration::Noted { candidate, touches, notes, deciding, tests })
 }
 
 /// Which of the files of other units' turns a candidate touches.
