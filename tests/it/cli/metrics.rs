@@ -220,7 +220,8 @@ fn p12_no_title_makes_markup_in_a_markdown_report() {
     }
     let state = Mission::replay(rows.iter().map(|(_, _, record)| record.clone())).unwrap();
     let green = GreenRef { name: "refs/heads/mc/green".to_owned(), tip: None };
-    let view = View { now: rows.last().unwrap().1, state: &state, records: &rows, engine: None, left: &Left::default() };
+    let view =
+        View { now: rows.last().unwrap().1, state: &state, records: &rows, engine: None, left: &Left::default() };
     let text = markdown::text(&view, &green, &BTreeSet::new());
     assert!(text.starts_with("**WRONG:** `"), "{text}");
     let bare = outside_of_code(&text);
