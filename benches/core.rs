@@ -103,7 +103,7 @@ fn status_of_10_000(bencher: Bencher) {
         state: &state,
         records: &records,
         engine: None,
-        left: mission_control::report::Left::default(),
+        left: &mission_control::report::Left::default(),
     };
     let green = GreenRef { name: "refs/heads/mc/green".to_owned(), tip: None };
     bencher.bench(|| {

@@ -74,7 +74,7 @@ pub(super) async fn list_missions(context: &Context) -> Result<u8, CliError> {
             state: &history.state,
             records: &[],
             engine: None,
-            left: Left::default(),
+            left: &Left::default(),
         }),
     };
     let (lines, bodies): (Vec<_>, Vec<_>) = rows.iter().map(view).unzip();

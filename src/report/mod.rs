@@ -63,16 +63,16 @@ pub struct View<'a> {
     /// Process id of the engine that works on the repository, if one does.
     pub engine: Option<u32>,
     /// What a gone engine left behind.
-    pub left: Left<'a>,
+    pub left: &'a Left,
 }
 
 /// What is left of an unfinished mission beside its journal while no engine works on it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Left<'a> {
+#[derive(Debug, Default)]
+pub struct Left {
     /// Requests that wait for the next engine, oldest first.
-    pub requests: &'a [Event],
+    pub requests: Vec<Event>,
     /// Attempts whose processes still run: unit and number.
-    pub agents: &'a [(UnitId, u32)],
+    pub agents: Vec<(UnitId, u32)>,
 }
 
 impl<'a> View<'a> {

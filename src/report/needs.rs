@@ -75,7 +75,7 @@ pub fn list_needs(view: &View<'_>) -> Vec<String> {
     } else if view.is_interrupted() && state.suspended_by.is_none() {
         lines.push("no engine works on the mission: `mc mission resume` goes on".to_owned());
     }
-    for (unit, n) in view.left.agents {
+    for (unit, n) in &view.left.agents {
         lines.push(format!(
             "attempt {n} of {unit} still runs without an engine: `mc mission resume` adopts it, `mc mission stop --now` ends it"
         ));

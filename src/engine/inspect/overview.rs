@@ -1,7 +1,7 @@
 //! `mc mission list --all`: the missions of every repository whose state directory is below the state home. Reads only.
 
 use super::history;
-use super::orphans::{self, Left};
+use super::orphans;
 use super::views::MissionStatus;
 use crate::adapters::host::local::process::lock::living_engine;
 use crate::adapters::os::clock;
@@ -10,7 +10,7 @@ use crate::adapters::store::Store;
 use crate::adapters::store::place::{KnownStateDir, known};
 use crate::domain::trouble::chain;
 use crate::engine::error::EngineError;
-use crate::report::GreenRef;
+use crate::report::{GreenRef, Left};
 use std::path::{Path, PathBuf};
 
 /// The newest mission of a repository, if it had any, and how many there are.

@@ -219,10 +219,8 @@ pub async fn preview_plan(
     }
     let later = find_unsupported(&units);
     let plan = if later.is_empty() { Plan::build(units, &satisfied) } else { Err(later) };
-    Ok(match plan {
-        Ok(plan) => Ok(Shown { plan, aside, fixed, differs }),
-        Err(findings) => Err(Faulty { path, findings }),
-    })
+    let shown = plan.map(|plan| Shown { plan, aside, fixed, differs });
+    Ok(shown.map_err(|findings| Faulty { path, findings }))
 }
 
 /// The chosen ids, each of an open unit whose dependencies are chosen too or satisfied; empty when nothing was chosen.

@@ -4,6 +4,7 @@ use super::views;
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::activity::latest_change;
 use crate::adapters::host::local::workspace::layout::work_folder;
+use crate::adapters::host::order::RunKey;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::{files, terminal};
 use crate::domain::values::{Millis, MissionId, UnitId};
@@ -45,7 +46,7 @@ impl Life {
 
     /// When an attempt last wrote output or changed a file of its workspace, as far as can be seen quickly.
     pub fn last_activity(&self, mission: &MissionId, unit: &UnitId, n: u32, slot: u32) -> Option<Millis> {
-        let run = self.runs.join(mission.as_str()).join(unit.as_str()).join(n.to_string()).join("run");
+        let run = RunKey::of_attempt(mission, unit, n).join("run").below(&self.runs);
         let printed = [OUTPUT, ERRORS].map(|log| files::changed(&run.join(log)));
         let changed = latest_change(&work_folder(&self.pool, slot), LOOKED_AT);
         printed.into_iter().fold(changed, Option::max)

@@ -3,7 +3,7 @@
 //! Nothing here changes the repository; [`prune`] alone deletes anything, and only slots that hold nothing.
 
 use super::history::{self, History};
-use super::orphans::{self, Left};
+use super::orphans;
 use crate::adapters::host::local::machine::host::verify_pool;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::lock::living_engine;
@@ -12,6 +12,7 @@ use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
 use crate::adapters::host::local::workspace::quarantine::{self, Quarantined};
 use crate::adapters::host::local::workspace::slot::Ignored;
 use crate::adapters::host::local::workspace::space::SlotInfo;
+use crate::adapters::host::order::RunKey;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::{clock, files};
 use crate::adapters::store::Store;
@@ -27,7 +28,7 @@ use crate::domain::values::{CommitId, Millis, MissionId, RunId, UnitId};
 use crate::engine::context::project::{Project, Where, read_layers};
 use crate::engine::error::EngineError;
 use crate::report::status::next_action;
-use crate::report::{GreenRef, View};
+use crate::report::{GreenRef, Left, View};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -64,7 +65,7 @@ impl MissionStatus {
     pub fn view(&self) -> Option<View<'_>> {
         let history = self.history.as_ref()?;
         let (state, records) = (&history.state, history.records.as_slice());
-        Some(View { now: self.now, state, records, engine: self.engine, left: self.left.view() })
+        Some(View { now: self.now, state, records, engine: self.engine, left: &self.left })
     }
 
     /// The command to type next.
@@ -308,12 +309,12 @@ pub fn read_log_from(path: &Path, offset: u64, limit: u64) -> Result<Vec<u8>, En
 
 /// Folder of everything one attempt leaves on this machine; its run directory is `run` in it.
 pub fn attempt_run(project: &Project, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {
-    project.state.runs().join(mission.as_str()).join(unit.as_str()).join(n.to_string())
+    RunKey::of_attempt(mission, unit, n).below(&project.state.runs())
 }
 
 /// What the engine remembers of one attempt.
 pub fn session_dir(project: &Project, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {
-    project.state.sessions().join(mission.as_str()).join(unit.as_str()).join(n.to_string())
+    RunKey::of_attempt(mission, unit, n).below(&project.state.sessions())
 }
 
 /// The folder of the workspace pool, whether it exists or not.

@@ -12,6 +12,9 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
+/// What is said of a task that panicked.
+const DEFECT: &str = "a defect of mc ended this task";
+
 /// The running tasks of an engine.
 #[derive(Debug)]
 pub struct Executor {
@@ -73,18 +76,11 @@ impl Executor {
         receive
     }
 
-    fn cancel(&self, job: &JobId) {
-        if let Some(cancel) = self.cancels.get(job) {
-            cancel.send_replace(true);
-        }
-    }
-
     /// Starts one command.
     pub fn start(&mut self, command: Command) {
         let context = Arc::clone(&self.context);
-        let broken = || "a defect of mc ended this task".to_owned();
-        let defect = || Trouble::from(broken());
-        let refused = || Refusal { reason: broken(), hint: PRINTED.to_owned(), exit: 6 };
+        let defect = || Trouble::from(DEFECT.to_owned());
+        let refused = || Refusal { reason: DEFECT.to_owned(), hint: PRINTED.to_owned(), exit: 6 };
         match command {
             Command::Preflight => self.spawn(Event::Preflight(Err(refused())), async move {
                 Event::Preflight(preflight::preflight(&context).await)
@@ -99,25 +95,26 @@ impl Executor {
                 .spawn(Event::BacklogRead(Err(NoOffer::Trouble(defect()))), async move {
                     Event::BacklogRead(establish::read_backlog(&context, &green, outside.as_ref()).await)
                 }),
-            Command::Start(order) | Command::Adopt(order) if self.is_running(order.session) => {
+            Command::Start(order) | Command::Adopt(order)
+                if self.cancels.contains_key(&JobId::Session(order.session)) =>
+            {
                 tracing::error!("attempt {} of {} was asked twice", order.n, order.spec.id);
             }
             Command::Start(order) => {
                 let (session, news) = (order.session, self.news.0.clone());
-                let kill = self.register_cancel(JobId::Session(session));
-                self.spawn(failed_session(session, &broken()), async move {
+                self.spawn_session(session, async move |kill| {
                     let began = Event::SessionBegan(session);
-                    session_event(session, session::start(&context, order, kill, || drop(news.send(began))).await)
+                    session::start(&context, order, kill, || drop(news.send(began))).await
                 });
             }
             Command::Adopt(order) => {
-                let session = order.session;
-                let kill = self.register_cancel(JobId::Session(session));
-                self.spawn(failed_session(session, &broken()), async move {
-                    session_event(session, session::adopt(&context, order, kill).await)
-                });
+                self.spawn_session(order.session, async move |kill| session::adopt(&context, order, kill).await)
             }
-            Command::Cancel(job) => self.cancel(&job),
+            Command::Cancel(job) => {
+                if let Some(cancel) = self.cancels.get(&job) {
+                    cancel.send_replace(true);
+                }
+            }
             Command::Integrate { landing, onto, head, source, title, contested } => {
                 self.spawn(Event::Integrated { landing, result: Err(defect()) }, async move {
                     let merged = landing::integrate(&context, landing, &onto, &head, &source, &title).await;
@@ -134,10 +131,8 @@ impl Executor {
                 let run = order.run;
                 let kill = self.register_cancel(JobId::Run(run));
                 self.spawn(Event::Verified { run, result: Err(defect().into()) }, async move {
-                    Event::Verified {
-                        run,
-                        result: queue_verification::verify(&context, order, kill).await.map(Box::new),
-                    }
+                    let result = queue_verification::verify(&context, order, kill).await.map(Box::new);
+                    Event::Verified { run, result }
                 });
             }
             Command::Land { landing, candidate, expected, .. } => {
@@ -147,49 +142,38 @@ impl Executor {
             }
             Command::CheckObjective { round, green, pins } => {
                 let kill = self.register_cancel(JobId::Check(round));
-                self.spawn(
-                    Event::ObjectiveChecked { round, met: Err(defect()), pins: Vec::new(), moved: None },
-                    async move {
-                        let pins = pins::restore(&context, pins).await;
-                        let moved = establish::find_advanced_green(&context, &green).await;
-                        if let Err(why) = landing::pin_checkpoint(&context, round, &green).await {
-                            tracing::warn!("pin the checkpoint of round {round}: {why}");
-                        }
-                        let Some(line) = context.settings().target.check.clone() else {
-                            return Event::ObjectiveChecked { round, met: Ok(true), pins, moved };
-                        };
-                        let met =
-                            queue_verification::check_objective(&context, &line, &green, &round.to_string(), kill)
-                                .await;
-                        if let Err(why) = &met {
-                            tracing::warn!("check the objective: {why}");
-                        }
-                        Event::ObjectiveChecked { round, met, pins, moved }
-                    },
-                );
+                let failed = Event::ObjectiveChecked { round, met: Err(defect()), pins: Vec::new(), moved: None };
+                self.spawn(failed, async move {
+                    let pins = pins::restore(&context, pins).await;
+                    let moved = establish::find_advanced_green(&context, &green).await;
+                    if let Err(why) = landing::pin_checkpoint(&context, round, &green).await {
+                        tracing::warn!("pin the checkpoint of round {round}: {why}");
+                    }
+                    let met = match &context.settings().target.check {
+                        Some(line) => queue_verification::check_objective(&context, line, &green, round, kill).await,
+                        None => Ok(true),
+                    };
+                    if let Err(why) = &met {
+                        tracing::warn!("check the objective: {why}");
+                    }
+                    Event::ObjectiveChecked { round, met, pins, moved }
+                });
             }
             Command::Exit { .. } => {}
         }
     }
 
-    fn is_running(&self, session: SessionId) -> bool {
-        self.cancels.contains_key(&JobId::Session(session))
+    fn spawn_session<F>(&mut self, session: SessionId, run: impl FnOnce(watch::Receiver<bool>) -> F)
+    where
+        F: Future<Output = Result<SessionReport, Trouble>> + Send + 'static,
+    {
+        let run = run(self.register_cancel(JobId::Session(session)));
+        let report = SessionReport::from_end(ProcessEnd::Infrastructure(DEFECT.to_owned().into()));
+        self.spawn(Event::of_session(session, Ok(report)), async move { Event::of_session(session, run.await) });
     }
 
     fn spawn(&mut self, if_it_panics: Event, task: impl Future<Output = Event> + Send + 'static) {
         let handle = self.tasks.spawn(task);
         self.if_it_panics.insert(handle.id(), if_it_panics);
     }
-}
-
-fn session_event(session: SessionId, came_to: Result<SessionReport, Trouble>) -> Event {
-    match came_to {
-        Ok(report) => Event::SessionEnded { session, report: Box::new(report) },
-        Err(trouble) => Event::NotCollected { session, trouble },
-    }
-}
-
-fn failed_session(session: SessionId, why: &str) -> Event {
-    let report = Box::new(SessionReport::from_end(ProcessEnd::Infrastructure(why.to_owned().into())));
-    Event::SessionEnded { session, report }
 }

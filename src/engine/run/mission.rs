@@ -3,8 +3,7 @@
 use super::driver::{Driver, Opening, entry};
 use super::log::LogFile;
 use super::observer::Observer;
-use crate::adapters::os::clock;
-use crate::adapters::os::clock::{EngineClock, new_mission_id};
+use crate::adapters::os::clock::{self, EngineClock, new_mission_id};
 use crate::config::Settings;
 use crate::domain::mission::{
     Budget, DecidedBy, Event, JOURNAL_FORMAT, Mission, MissionOutcome, Policy, Record, State, StopLevel, Usd,
@@ -93,7 +92,7 @@ pub async fn start(
     store.append_answering(&mission, clock.now(), &[entry(&first)?], &taken)?;
     let state =
         Mission::begin(&first).map_err(|source| EngineError::Journal { mission: mission.to_string(), source })?;
-    let mut observers = with_log(project, &state, observers);
+    let mut observers = with_log(project, &mission, &effective.settings, observers);
     for observer in &mut observers {
         observer.on_record(clock.now(), &first, &state);
     }
@@ -232,7 +231,7 @@ async fn resume_with(
     }
     let newest: Millis = history.records.last().map_or(0, |(_, at, _)| *at);
     let clock = EngineClock::start(newest);
-    let observers = with_log(project, &history.state, observers);
+    let observers = with_log(project, &history.mission, &effective.settings, observers);
     let opening = Opening { early, first: Event::Resumed, overtaken };
     let code = run_driver(project, history.state, effective, tenure, observers, clock, opening).await?;
     Ok(Some(code))
@@ -291,13 +290,14 @@ fn send_request(project: &Project, kind: &str) -> Result<bool, EngineError> {
     }
 }
 
-fn with_log(project: &Project, state: &State, mut observers: Vec<Box<dyn Observer>>) -> Vec<Box<dyn Observer>> {
-    let names = serde_json::from_value::<Effective>(state.settings.clone()).map(|effective| {
-        let Settings { agent, verification, .. } = effective.settings;
-        [agent.env, verification.env].concat()
-    });
-    let redactor = Redactor::of(&project.env, &names.unwrap_or_default());
-    match LogFile::open(&project.state.logs(), &state.mission, redactor) {
+fn with_log(
+    project: &Project,
+    mission: &MissionId,
+    settings: &Settings,
+    mut observers: Vec<Box<dyn Observer>>,
+) -> Vec<Box<dyn Observer>> {
+    let redactor = Redactor::of(&project.env, settings.agent.env.iter().chain(&settings.verification.env));
+    match LogFile::open(&project.state.logs(), mission, redactor) {
         Ok(log) => observers.push(Box::new(log)),
         Err(e) => tracing::warn!("open the mission's log: {e}"),
     }

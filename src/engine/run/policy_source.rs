@@ -55,7 +55,14 @@ pub async fn find_settings_source(
     {
         return Ok(court);
     }
-    Ok(SettingsSource { project: Project::open(place).await?, rules: None, notes: Vec::new() })
+    SettingsSource::open(place, Vec::new()).await
+}
+
+impl SettingsSource {
+    /// The settings that are in force at a place, which are nobody's of a base.
+    async fn open(place: &Where, notes: Vec<String>) -> Result<Self, EngineError> {
+        Ok(Self { project: Project::open(place).await?, rules: None, notes })
+    }
 }
 
 /// What is compared with: where the two histories parted, so that what the base gained since is not held against the
@@ -96,6 +103,10 @@ pub async fn resolve_base(
 
 /// Revision and base in the repository that the command was called in.
 struct Case<'a> {
+    env: Environment,
+    place: &'a Where,
+    /// The folder looked from.
+    start: PathBuf,
     git: Git,
     facts: SourceFacts,
     /// The revision as given, and what it names.
@@ -118,7 +129,7 @@ enum Owner {
 
 impl<'a> Case<'a> {
     /// `None` when nothing of this repository can be the judge.
-    async fn find_policy(place: &Where, rev: &'a str, base: &'a str) -> Result<Option<SettingsSource>, EngineError> {
+    async fn find_policy(place: &'a Where, rev: &'a str, base: &'a str) -> Result<Option<SettingsSource>, EngineError> {
         let env = Environment::of_process()?;
         let start = start_directory(&env, place)?;
         let git = Git::in_folder(&start, ChildGuard::none());
@@ -126,37 +137,32 @@ impl<'a> Case<'a> {
         let git = Git::in_folder(&facts.toplevel, ChildGuard::none()).with_batch(&facts.common_dir);
         let (Some(tip), Some(named)) = (git.resolve(rev).await?, git.resolve(base).await?) else { return Ok(None) };
         let fork = resolve_base(&git, &facts, (base, named.clone()), (rev, &tip)).await?.tip;
-        let case = Case { git, facts, rev: (rev, tip), base: (base, named), fork };
+        let case = Case { env, place, start, git, facts, rev: (rev, tip), base: (base, named), fork };
 
-        let paths = case.settings_paths(&env, place, &start);
-        let Some(owner) = case.find_owner(&paths, place).await? else { return Ok(None) };
+        let paths = case.settings_paths();
+        let Some(owner) = case.find_owner(&paths).await? else { return Ok(None) };
         let (path, text) = match owner {
             Owner::Base(path, text) => (path, text),
             Owner::Operator(file) => {
                 let place = Where { config: Some(file), ..place.clone() };
-                return Ok(Some(SettingsSource {
-                    project: Project::open(&place).await?,
-                    rules: None,
-                    notes: Vec::new(),
-                }));
+                return SettingsSource::open(&place, Vec::new()).await.map(Some);
             }
             Owner::Revision(path) => {
-                let project = Project::open(place).await?;
                 let note = format!(
                     "{} has no {path}: the settings are those of the work tree, which {} brings",
                     case.base.0, case.rev.0
                 );
-                return Ok(Some(SettingsSource { project, rules: None, notes: vec![note] }));
+                return SettingsSource::open(place, vec![note]).await.map(Some);
             }
         };
-        let found = case.resolve_settings(&env, place, &start, &path, text).map_err(|error| {
+        let found = case.resolve_settings(&path, text).map_err(|error| {
             EngineError::usage(
                 format!("the settings of {}, which judge: {error}", case.describe_base()),
                 "mend them there first, or give the settings with --config as a file outside the repository",
             )
         })?;
-        let theirs = case.read_settings(&env, place, &start, &paths, (rev, &case.rev.1)).await?;
-        let forked = case.read_settings(&env, place, &start, &paths, (base, &case.fork)).await?;
+        let theirs = case.read_settings(&paths, (rev, &case.rev.1)).await?;
+        let forked = case.read_settings(&paths, (base, &case.fork)).await?;
         let (judging, _, file) = &found;
         let current = Ok((judging.clone(), file.clone()));
         // What the base changed since is no change of the revision.
@@ -175,7 +181,7 @@ impl<'a> Case<'a> {
                 "{base} changed how it is verified since {rev} left it; {base}'s settings judge both sides"
             )],
         };
-        let project = Project::from_layers(env, found).await?;
+        let project = Project::from_layers(case.env, found).await?;
         if project.facts.common_dir != case.facts.common_dir {
             return Ok(None);
         }
@@ -187,36 +193,29 @@ impl<'a> Case<'a> {
         format!("{} at {}", self.base.0, self.base.1.commit.short_id())
     }
 
-    fn resolve_settings(
-        &self,
-        env: &Environment,
-        place: &Where,
-        start: &Path,
-        path: &str,
-        text: String,
-    ) -> Result<Found, EngineError> {
-        resolve(env, place, start.to_owned(), Some((self.facts.toplevel.join(path), text)))
+    fn resolve_settings(&self, path: &str, text: String) -> Result<Found, EngineError> {
+        resolve(&self.env, self.place, self.start.clone(), Some((self.facts.toplevel.join(path), text)))
     }
 
     /// Where the settings file may be within the repository, nearest first, from its root.
-    fn settings_paths(&self, env: &Environment, place: &Where, start: &Path) -> Vec<String> {
+    fn settings_paths(&self) -> Vec<String> {
         let within = |path: &Path| path.strip_prefix(&self.facts.toplevel).ok()?.to_str().map(str::to_owned);
-        match &place.config {
+        match &self.place.config {
             // By its own name, then by what a link leads to: which file a link means is not for the revision to say.
             Some(file) => {
-                let file = env.cwd().join(file);
+                let file = self.env.cwd().join(file);
                 let named = real_parent(&file);
                 let led = file.canonicalize().ok();
                 [Some(named), led].into_iter().flatten().find_map(|path| within(&path)).into_iter().collect()
             }
             None => {
-                let start = start.canonicalize().unwrap_or_else(|_| start.to_owned());
+                let start = self.start.canonicalize().unwrap_or_else(|_| self.start.clone());
                 start.ancestors().filter_map(|dir| within(&dir.join(FILE_NAME))).collect()
             }
         }
     }
 
-    async fn find_owner(&self, paths: &[String], place: &Where) -> Result<Option<Owner>, EngineError> {
+    async fn find_owner(&self, paths: &[String]) -> Result<Option<Owner>, EngineError> {
         let mut brought = None;
         for path in paths {
             if let Some(text) = self.read_text(&self.base.1.commit, path).await? {
@@ -238,7 +237,7 @@ impl<'a> Case<'a> {
         // Above the repository, whatever the revision puts in the way.
         let above = self.facts.toplevel.parent().and_then(|dir| find_settings_file(dir, Path::is_file));
         Ok(match (above, brought) {
-            (Some(file), Some(_)) if place.config.is_none() => Some(Owner::Operator(file)),
+            (Some(file), Some(_)) if self.place.config.is_none() => Some(Owner::Operator(file)),
             (_, Some(path)) => Some(Owner::Revision(path)),
             (_, None) => None,
         })
@@ -257,18 +256,11 @@ impl<'a> Case<'a> {
     }
 
     /// The settings that a commit would be verified with by itself, or why there are none.
-    async fn read_settings(
-        &self,
-        env: &Environment,
-        place: &Where,
-        start: &Path,
-        paths: &[String],
-        (asked, tip): (&str, &Tip),
-    ) -> Result<Own, EngineError> {
+    async fn read_settings(&self, paths: &[String], (asked, tip): (&str, &Tip)) -> Result<Own, EngineError> {
         for path in paths {
             let Some(text) = self.read_text(&tip.commit, path).await? else { continue };
             let Some(text) = text else { return Ok(Err(format!("{path} is no regular file in {asked}"))) };
-            return Ok(match self.resolve_settings(env, place, start, path, text) {
+            return Ok(match self.resolve_settings(path, text) {
                 Ok((layers, _, file)) => Ok((layers, file)),
                 Err(error) => Err(format!("the settings of {asked} cannot be used: {error}")),
             });

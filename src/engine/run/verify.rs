@@ -8,7 +8,7 @@
 use super::policy_source::{self, Against, SettingsSource};
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::local::process::command::ChildGuard;
-use crate::adapters::host::order::{NotFresh, NotReady, Ready, Release, RunKey, Untracked};
+use crate::adapters::host::order::{NotFresh, Ready, Release, RunKey, Untracked};
 use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::append::Appender;
 use crate::adapters::os::clock;
@@ -17,22 +17,19 @@ use crate::adapters::store::{Store, StoreError};
 use crate::domain::base::text::name_first;
 use crate::domain::mission::Unverified;
 use crate::domain::trouble::chain;
-use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::{CommitId, Millis, Tip};
 use crate::domain::verify::judge::delta::compare_snapshots;
 use crate::domain::verify::judge::history::{PastRun, RUNS_LIMIT, TestHistory, history};
 use crate::domain::verify::judge::verdict;
 use crate::domain::verify::model::key::StageSpec;
 use crate::domain::verify::model::snapshot::{Snapshot, StageResult, Start};
-use crate::domain::verify::{Demands, SnapshotKey, StageOutcome};
+use crate::domain::verify::{SnapshotKey, StageOutcome};
 use crate::engine::context::execution::ExecutionContext;
 use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
-use crate::engine::setup::scratch::run_interruptible;
-use crate::engine::tasks::prepare;
-use crate::engine::tasks::prepare::Wanted;
-use crate::engine::tasks::verification;
-use crate::engine::tasks::verification::{Examined, Extent, Question, SlotLease, gate_stages};
+use crate::engine::setup::scratch::{demands, run_interruptible};
+use crate::engine::tasks::prepare::{self, Wanted};
+use crate::engine::tasks::verification::{self, Examined, Extent, Question, SlotLease, gate_stages};
 use crate::report::verify::{Base, Side, Verified};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -120,17 +117,16 @@ struct Job<'a> {
 
 impl Job<'_> {
     async fn verify(&self, options: &VerifyOptions) -> Result<Verified, EngineError> {
-        self.execution.source.version().await?;
+        let (source, settings) = (&self.execution.source, self.execution.settings());
+        source.version().await?;
         let asked = options.rev.as_deref().unwrap_or("HEAD");
         let tip = self.resolve(asked).await?;
-        let mut notes = self.list_uncommitted(&tip).await?;
+        let mut notes = Vec::from_iter(self.describe_uncommitted(&tip).await?);
         let against = match &options.base {
             None => None,
             Some(base) => {
-                let execution = self.execution;
-                let named = (base.as_str(), self.resolve(base).await?);
-                let found =
-                    policy_source::resolve_base(&execution.source, &execution.facts, named, (asked, &tip)).await?;
+                let (facts, named) = (&self.execution.facts, (base.as_str(), self.resolve(base).await?));
+                let found = policy_source::resolve_base(source, facts, named, (asked, &tip)).await?;
                 notes.extend(found.note.clone());
                 Some(found)
             }
@@ -140,11 +136,7 @@ impl Job<'_> {
             fingerprint = self.execution.fingerprint() => drop(fingerprint?),
             _ = kill.wait_for(|told| *told) => return Err(run_error("killed".to_owned())),
         }
-        let confirm = self.execution.settings().queue.confirm_failures;
-        let queue = &self.execution.settings().queue;
-        let gate = queue.gate;
-        let demands = Demands { gate, ratchet: queue.ratchet, allow_removed_tests: false };
-
+        let (confirm, demands) = (settings.queue.confirm_failures, demands(settings));
         let landed = match options.fresh {
             true => None,
             false => self.find_warm_base(against.as_ref().map(|against| &against.tip.commit), &tip.commit).await?,
@@ -164,11 +156,9 @@ impl Job<'_> {
             notes.extend(host.shared_home);
             notes.extend(host.fenced.told());
             notes.extend(host.imports.told());
-            notes.extend(host.imports.asleep_note(&self.execution.settings().verification.stages));
+            notes.extend(host.imports.asleep_note(&settings.verification.stages));
             let failed = after.snapshot.to_summary().outcome != StageOutcome::Passed;
-            notes.extend(
-                self.execution.describe_withheld(&self.execution.settings().verification.env).filter(|_| failed),
-            );
+            notes.extend(self.execution.describe_withheld(&settings.verification.env).filter(|_| failed));
         }
         let compare = |after: &Side, base: Option<&Base>| {
             base.map(|base| {
@@ -200,7 +190,7 @@ impl Job<'_> {
         notes.extend(after.snapshot.stages.iter().filter_map(StageResult::no_test));
         let (delta, judgement) = compared.unzip();
         let history = self.read_history(&after)?;
-        Ok(Verified { gate, after, base, delta, judgement, history, rules: None, notes })
+        Ok(Verified { gate: demands.gate, after, base, delta, judgement, history, rules: None, notes })
     }
 
     async fn resolve(&self, rev: &str) -> Result<Tip, EngineError> {
@@ -214,17 +204,15 @@ impl Job<'_> {
     }
 
     /// That edits of tracked files are no part of what is verified.
-    async fn list_uncommitted(&self, tip: &Tip) -> Result<Vec<String>, EngineError> {
+    async fn describe_uncommitted(&self, tip: &Tip) -> Result<Option<String>, EngineError> {
         let source = &self.execution.source;
         let head = source.resolve("HEAD").await?;
         if self.execution.facts.bare || head.is_none_or(|head| head.commit != tip.commit) {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let dirty = source.tracked_changes().await?;
-        if dirty.is_empty() {
-            return Ok(Vec::new());
-        }
-        Ok(vec![format!("edits that are not committed are left out: {}", name_first(dirty, 5))])
+        let left_out = !dirty.is_empty();
+        Ok(left_out.then(|| format!("edits that are not committed are left out: {}", name_first(dirty, 5))))
     }
 
     /// What is known of one commit after at most one run.
@@ -240,11 +228,7 @@ impl Job<'_> {
             true => self.find_stored_key(tip).await?,
             false => None,
         };
-        let say = format!("verifying {asked} at {}", tip.commit.short_id());
-        let mut side = self.verify_tip(tip, name, &say, stored.as_ref(), landed).await.map_err(run_error)?;
-        side.asked = asked.to_owned();
-        side.runs = u32::from(!side.reused);
-        Ok(side)
+        self.verify_tip((asked, tip), name, "", stored.as_ref(), landed).await
     }
 
     /// The commit from whose runs files may be there when `tip` is verified: where green, or else the base, and it parted.
@@ -260,19 +244,15 @@ impl Job<'_> {
                 source.resolve(&green).await?.map(|green| green.commit)
             }
         };
-        match landed {
-            Some(landed) => Ok(source.merge_base(&landed, tip).await?),
-            None => Ok(None),
-        }
+        let Some(landed) = landed else { return Ok(None) };
+        Ok(source.merge_base(&landed, tip).await?)
     }
 
     /// Runs the same tree without files of earlier runs, which decides in the place of a run with some.
     async fn verify_cold(&self, side: Side, name: &str) -> Result<Side, EngineError> {
-        let say =
-            format!("verifying {} at {} again, without files of earlier runs", side.asked, side.tip.commit.short_id());
-        let mut cold = self.verify_tip(&side.tip, name, &say, None, None).await.map_err(run_error)?;
-        cold.runs = side.runs + u32::from(!cold.reused);
-        cold.asked = side.asked;
+        let how = " again, without files of earlier runs";
+        let mut cold = self.verify_tip((&side.asked, &side.tip), name, how, None, None).await?;
+        cold.runs += side.runs;
         Ok(cold)
     }
 
@@ -285,8 +265,8 @@ impl Job<'_> {
 
     /// Runs the same tree once more and takes both runs together.
     async fn confirm_side(&self, side: &mut Side, name: &str) -> Result<(), EngineError> {
-        let say = format!("verifying {} at {} a second time, to be sure", side.asked, side.tip.commit.short_id());
-        let joined = self.verify_tip(&side.tip, name, &say, Some(&side.key), None).await.map_err(run_error)?;
+        let (subject, how) = ((side.asked.as_str(), &side.tip), " a second time, to be sure");
+        let joined = self.verify_tip(subject, name, how, Some(&side.key), None).await?;
         side.logs.extend(joined.logs);
         side.snapshot = joined.snapshot;
         side.runs += 1;
@@ -295,41 +275,43 @@ impl Job<'_> {
         Ok(())
     }
 
+    /// `how` is what is said of a run that is not the first one.
     async fn verify_tip(
         &self,
-        tip: &Tip,
+        (asked, tip): (&str, &Tip),
         name: &str,
-        say: &str,
+        how: &str,
         confirms: Option<&SnapshotKey>,
         landed: Option<&CommitId>,
-    ) -> Result<Side, Trouble> {
+    ) -> Result<Side, EngineError> {
         let label = format!("{}-{name}", self.id);
         let user = RunKey::of_verifications().join(&label);
         let run = format!("verify-{label}");
         let (extent, stages) = (Extent::Narrowed, self.stages.as_slice());
         let question = Question { tip, extent, stages, user: &user, run: &run, confirms, landed };
-        let (_, Filtered { tree, removed }) = verification::key(self.execution, &tip.tree, &self.stages).await?;
+        let (_, Filtered { tree, removed }) =
+            verification::key(self.execution, &tip.tree, &self.stages).await.map_err(run_error)?;
         let lease = async |filtered: Filtered, landed: Option<CommitId>| {
-            (self.say)(say);
+            (self.say)(&format!("verifying {asked} at {}{how}", tip.commit.short_id()));
             let beside = &landed.map_or(Untracked::Nothing, Untracked::OfLanded);
             let (base, without) = (&tip.commit, Some(&filtered));
             let wanted = Wanted { slot: 0, user: &user, base, without, beside, session: false };
-            self.lease(wanted, confirms.is_some()).await.map_err(Unverified::from)
+            self.lease(wanted, confirms.is_some()).await
         };
         let Examined { key, snapshot, reused } =
             match verification::verify_tree(self.execution, question, lease, self.kill.clone()).await {
                 Ok(examined) => examined,
                 Err(why) => {
                     self.give_back(user.as_str()).await;
-                    return Err(why.into());
+                    return Err(run_error(why));
                 }
             };
         let (stored, logs) = match reused {
-            true => self.stored_runs(&key).map_err(|e| self.execution.to_trouble(&e))?,
+            true => self.stored_runs(&key).map_err(|e| run_error(chain(&e)))?,
             false => (None, self.stage_logs(&user.below(&self.execution.state.runs()))),
         };
         Ok(Side {
-            asked: String::new(),
+            asked: asked.to_owned(),
             tip: tip.clone(),
             tree,
             removed: removed.len(),
@@ -337,7 +319,7 @@ impl Job<'_> {
             snapshot,
             reused,
             stored,
-            runs: 0,
+            runs: u32::from(!reused),
             logs,
         })
     }
@@ -367,7 +349,7 @@ impl Job<'_> {
     }
 
     /// The first slot that nobody uses; confirming runs take slots that others do not, so that they start clean.
-    async fn lease(&self, wanted: Wanted<'_>, confirming: bool) -> Result<SlotLease, Trouble> {
+    async fn lease(&self, wanted: Wanted<'_>, confirming: bool) -> Result<SlotLease, Unverified> {
         let mut slot = u32::from(confirming);
         while slot < SLOTS {
             let wanted = Wanted { slot, ..wanted };
@@ -375,15 +357,7 @@ impl Job<'_> {
                 Ok(Ready { workspace, warm, .. }) => return Ok(SlotLease { slot, workspace, adopted: false, warm }),
                 Err(NotFresh::Dirty(old)) if self.execution.host.discard(slot, &old).await? => {}
                 Err(NotFresh::Dirty(_) | NotFresh::Busy) => slot += 2,
-                Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned().into()),
-                // It quotes what setup said.
-                Err(NotFresh::NotReady(NotReady::Failed(mut trouble))) => {
-                    self.execution.redactor().clean_trouble(&mut trouble);
-                    return Err(trouble);
-                }
-                Err(NotFresh::NotReady(NotReady::Setup { why, .. })) => {
-                    return Err(Trouble::new(Cause::Setup, self.execution.redactor().clean(&why)));
-                }
+                Err(NotFresh::NotReady(not)) => return Err(prepare::describe_not_ready(self.execution, not)),
             }
         }
         Err("all workspaces for verifications are in use".to_owned().into())

@@ -4,15 +4,14 @@
 //! as green's tree stays; the line runs in a slot of its own, where nothing of any unit is, and nothing it leaves becomes part
 //! of the work.
 
-use super::prepare;
-use super::prepare::Wanted;
+use super::prepare::{self, Wanted};
 use super::unit_checks::own_line;
 use super::verification::{Examined, Extent, Question, SlotLease, verify_tree};
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::order::{NotFresh, NotReady, Ready, RunKey, Untracked};
 use crate::adapters::os::files;
 use crate::domain::mission::{AcceptBefore, AttemptOrder, Unverified, VerifyRole, extra_stages, not_started};
-use crate::domain::trouble::{Cause, Trouble};
+use crate::domain::trouble::Trouble;
 use crate::domain::values::Tip;
 use crate::domain::verify::model::key::StageSpec;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
@@ -112,11 +111,7 @@ async fn lease(
             Ok(Ready { workspace, warm, .. }) => return Ok(SlotLease { slot, workspace, adopted: false, warm }),
             Err(NotFresh::Busy) => slot += 1,
             Err(NotFresh::Dirty(old)) => context.host.recover(slot, &old, &green.commit).await?,
-            Err(NotFresh::NotReady(NotReady::Killed)) => return Err("killed".to_owned().into()),
-            Err(NotFresh::NotReady(NotReady::Failed(trouble))) => return Err(trouble.into()),
-            Err(NotFresh::NotReady(NotReady::Setup { why, code })) => {
-                return Err(Unverified { why, cause: Cause::Setup, setup: Some(code), stale: false });
-            }
+            Err(NotFresh::NotReady(not)) => return Err(prepare::describe_not_ready(context, not)),
         }
     }
     Err("all workspaces for `accept` lines are in use".to_owned().into())

@@ -9,8 +9,7 @@ use crate::domain::plan::Finding;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, Tip, UnitId};
 use crate::engine::context::mission::MissionContext;
-use crate::engine::context::refusal::Act;
-use crate::engine::context::refusal::{environment, git_refusal, usage};
+use crate::engine::context::refusal::{Act, environment, git_refusal, usage};
 use crate::engine::inspect::history::History;
 
 /// Claims the repository and makes green at the verified tip, or finds it still there.
@@ -31,10 +30,8 @@ pub async fn establish_green(context: &MissionContext, tip: &Tip, create: bool) 
     match (now, create) {
         (Some(now), _) if now == tip.commit => Ok(()),
         (None, true) => {
-            match move_green(&context.lock, &context.source, &green_ref, &tip.commit, None)
-                .await
-                .map_err(git_refusal)?
-            {
+            let made = move_green(&context.lock, &context.source, &green_ref, &tip.commit, None).await;
+            match made.map_err(git_refusal)? {
                 GreenMove::Moved => Ok(()),
                 GreenMove::Raced { now } => Err(moved(now.as_ref())),
                 GreenMove::CheckedOut { worktree } => Err(usage(

@@ -29,7 +29,7 @@ pub async fn integrate(
     if *source == MergeSource::Intake && context.source.is_ancestor(&onto.commit, head).await.map_err(|e| said(&e))? {
         let tree = context.source.tree_of(head).await.map_err(|e| said(&e))?;
         pin(context, id, head).await?;
-        return with_links(context, source, onto, Tip { commit: head.clone(), tree }).await;
+        return judge_candidate(context, source, onto, Tip { commit: head.clone(), tree }).await;
     }
     let merge = context.merge().await.map_err(|e| said(&e))?;
     let merged = match source {
@@ -53,50 +53,38 @@ pub async fn integrate(
             return Ok(Integration::Protected(paths));
         }
     }
-    let judged = with_links(context, source, onto, tip.clone()).await?;
-    let judged = with_deciding(context, source, onto, judged).await?;
+    let judged = judge_candidate(context, source, onto, tip.clone()).await?;
     if !matches!(judged, Integration::Links(_)) {
         pin(context, id, &tip.commit).await?;
     }
     Ok(judged)
 }
 
-/// What the links of a candidate make of it: those of a unit's change must not leave the tree, where the settings say so.
-async fn with_links(
+/// What a candidate is, with what a person should know of it: links that leave the tree, which those of a unit's change must not
+/// where the settings say so, and what a unit's change does to what decides how changes are verified and to tests that were there.
+async fn judge_candidate(
     context: &MissionContext,
     source: &MergeSource,
     onto: &Tip,
     tip: Tip,
 ) -> Result<Integration, Trouble> {
     let links = context.source.leaving_links(onto, &tip).await.map_err(|e| context.to_trouble(&e))?;
-    Ok(match (links.is_empty(), context.settings().queue.links, source) {
-        (true, ..) => Integration::Candidate(tip.into()),
-        (false, LinkRule::Refuse, MergeSource::Unit { .. }) => Integration::Links(links),
-        _ => {
-            let who = source.unit().map_or_else(|| "the target branch".to_owned(), ToString::to_string);
-            let notes = vec![format!("{who}: {}", links_note(&links))];
-            Integration::Candidate(Candidate { notes, ..tip.into() })
+    let who = source.unit().map_or_else(|| "the target branch".to_owned(), ToString::to_string);
+    let mut candidate = Candidate::from(tip);
+    if !links.is_empty() {
+        if let (LinkRule::Refuse, MergeSource::Unit { .. }) = (context.settings().queue.links, source) {
+            return Ok(Integration::Links(links));
         }
-    })
-}
-
-/// Names what a unit's change does to what decides how changes are verified, and to tests that were there.
-async fn with_deciding(
-    context: &MissionContext,
-    source: &MergeSource,
-    onto: &Tip,
-    judged: Integration,
-) -> Result<Integration, Trouble> {
-    let mut made = match judged {
-        Integration::Candidate(made) => made,
-        other => return Ok(other),
-    };
-    if let Some(unit) = source.unit() {
-        made.deciding = unit_checks::find_deciding_files(context, onto, &made.tip).await?;
-        made.tests = unit_checks::find_edited_tests(context, onto, &made.tip).await?;
-        made.notes.extend((!made.deciding.is_empty()).then(|| format!("{unit}: {}", deciding_note(&made.deciding))));
+        candidate.notes.push(format!("{who}: {}", links_note(&links)));
     }
-    Ok(Integration::Candidate(made))
+    if let MergeSource::Unit { .. } = source {
+        candidate.deciding = unit_checks::find_deciding_files(context, onto, &candidate.tip).await?;
+        candidate.tests = unit_checks::find_edited_tests(context, onto, &candidate.tip).await?;
+        if !candidate.deciding.is_empty() {
+            candidate.notes.push(format!("{who}: {}", deciding_note(&candidate.deciding)));
+        }
+    }
+    Ok(Integration::Candidate(candidate))
 }
 
 /// Which of the files of other units' turns a candidate touches.

@@ -2,7 +2,8 @@
 
 use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::order::{Home, NotFresh, NotReady, PrepareOrder, Ready, RunKey, Untracked};
-use crate::domain::trouble::Trouble;
+use crate::domain::mission::Unverified;
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::CommitId;
 use crate::engine::context::execution::ExecutionContext;
 use crate::engine::context::mission::MissionContext;
@@ -56,6 +57,21 @@ pub async fn prepare_fresh(
         session: session.then(|| user.clone()),
     };
     execution.host.prepare(&order, kill).await
+}
+
+/// Why nothing is known of what should be verified in a workspace; it quotes what setup said.
+pub fn describe_not_ready(execution: &ExecutionContext, not: NotReady) -> Unverified {
+    let redactor = execution.redactor();
+    match not {
+        NotReady::Killed => "killed".to_owned().into(),
+        NotReady::Failed(mut trouble) => {
+            redactor.clean_trouble(&mut trouble);
+            trouble.into()
+        }
+        NotReady::Setup { code, why } => {
+            Unverified { why: redactor.clean(&why), cause: Cause::Setup, setup: Some(code), stale: false }
+        }
+    }
 }
 
 /// Prepares a slot for a mission. What an attempt left in the slot is pinned first.

@@ -6,12 +6,10 @@ use super::repository;
 use super::unit_checks;
 use super::verification::{Examined, Extent, Question, SlotLease, verify_tree};
 use crate::adapters::git::filter::Filtered;
-use crate::adapters::host::order::{
-    Home, NotReady, Ready, Release, RunKey, RunOrder, RunState, Start as Begin, Untracked,
-};
+use crate::adapters::host::order::{Home, Ready, Release, RunKey, RunOrder, RunState, Start as Begin, Untracked};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{Noticed, Unverified, Verification, VerifyOrder, VerifyRole};
-use crate::domain::trouble::{Cause, Trouble};
+use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, RunId, Tip};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::judge::delta::compare_snapshots;
@@ -32,12 +30,10 @@ pub async fn verify(
     let (stages, extent) = unit_checks::stages(context, &order);
     let before = match &order.against {
         None => None,
-        Some(key) => Some(
-            context
-                .snapshot(key)
-                .map_err(|e| context.to_trouble(&e))?
-                .ok_or_else(|| Trouble::from(format!("the snapshot {} is not stored", key.0)))?,
-        ),
+        Some(key) => {
+            let stored = context.snapshot(key).map_err(|e| context.to_trouble(&e))?;
+            Some(stored.ok_or_else(|| Trouble::from(format!("the snapshot {} is not stored", key.0)))?)
+        }
     };
     // An engine that takes over may find other tags, variables or tools: what they change is no change of the candidate's.
     let now = context.fingerprint().await.map_err(|e| context.to_trouble(&e))?;
@@ -63,12 +59,10 @@ pub async fn verify(
     let Examined { key, snapshot, reused } = examined;
     let delta = before.map(|before| compare_snapshots(&before, &snapshot));
     let of_a_change = matches!(order.role, VerifyRole::After | VerifyRole::UnitChecks);
+    let change = Some(&order.tip.commit).filter(|_| of_a_change);
     let noticed = match reused {
         true => Noticed::default(),
-        false => {
-            repository::compare_after_verification(context, &seen, Some(&order.tip.commit).filter(|_| of_a_change))
-                .await
-        }
+        false => repository::compare_after_verification(context, &seen, change).await,
     };
     Ok(Verification {
         key,
@@ -155,21 +149,8 @@ async fn prepare_slot(
     if let Some(stale) = stale {
         context.host.recover(wanted.slot, &stale.label, wanted.base).await?;
     }
-    match prepare::prepare_workspace(context, wanted, kill).await {
-        Ok(ready) => Ok(ready),
-        Err(NotReady::Killed) => Err("killed".to_owned().into()),
-        // It quotes what setup said.
-        Err(NotReady::Failed(mut trouble)) => {
-            context.redactor().clean_trouble(&mut trouble);
-            Err(trouble.into())
-        }
-        Err(NotReady::Setup { code, why }) => Err(Unverified {
-            why: context.redactor().clean(&why),
-            cause: Cause::Setup,
-            setup: Some(code),
-            stale: false,
-        }),
-    }
+    let ready = prepare::prepare_workspace(context, wanted, kill).await;
+    ready.map_err(|not| prepare::describe_not_ready(context, not))
 }
 
 /// Runs one shell line in a prepared slot at `tip` (the objective's check); true when it exits with 0.
@@ -180,10 +161,10 @@ pub async fn check_objective(
     context: &MissionContext,
     line: &str,
     tip: &Tip,
-    name: &str,
+    round: u32,
     kill: watch::Receiver<bool>,
 ) -> Result<bool, Trouble> {
-    let user = RunKey::of_mission(&context.mission).join(".check").join(name);
+    let user = RunKey::of_mission(&context.mission).join(".check").join(round);
     let slot = slot_number(context, false);
     let run = find_usable_run(context, &user).await?;
     if context.host.adoptable(slot, user.as_str(), &run).await?.is_none() {

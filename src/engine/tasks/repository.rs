@@ -118,13 +118,12 @@ pub async fn compare_after_verification(
             true => before.refs.clone(),
             false => read_refs(context).await?.0,
         };
-        Ok::<_, GitError>((local, files, refs))
+        Ok::<_, GitError>(Seen { refs, files, local })
     };
-    let (local, files, refs) = match looked.await {
-        Ok(looked) => looked,
+    let after = match looked.await {
+        Ok(after) => after,
         Err(error) => return Noticed { held: None, named: vec![describe_compare_error(&error)] },
     };
-    let after = Seen { refs, files, local };
     let mut noticed = compare_states(&before.local, &after.local);
     let green = context.green_ref();
     for (name, now) in changed_refs(before, &after) {

@@ -264,49 +264,21 @@ async fn finish_session(
     let quiet = ended.end == ProcessEnd::Exited(0) && !ended.overstayed;
     report.agent.summary = summarize_session(handoff.as_ref(), log.filter(|_| !quiet));
     report.agent.said = handoff.as_ref().map(Handoff::to_details).unwrap_or_default();
-    match collect(context, order, handoff.as_ref()).await {
+    let found = match collect(context, order, handoff.as_ref()).await {
+        Ok(CollectOutcome::Pinned(found)) => Some(found),
         Ok(CollectOutcome::Gone) => {
             report.run.end = ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "its workspace is gone"));
-            report.work.unpinned = true;
-            report_foreign_changes(context, order, &place.repository_notes(), None, &mut report).await;
-            return Ok(save_and_release(context, order, place, report).await);
+            None
         }
         Ok(CollectOutcome::SetAside { place: at, why }) => {
             let at = at.display();
-            report.work.unpinned = true;
             report.notes.push(format!("its work could not be collected, its workspace is in {at}: {why}"));
             report.hold = Some(format!(
                 "its work could not be collected and is not pinned ({why}); its workspace is in {at}: look at it, then \
                  `mc unit retry {}`",
                 order.spec.id
             ));
-            report_foreign_changes(context, order, &place.repository_notes(), None, &mut report).await;
-            return Ok(save_and_release(context, order, place, report).await);
-        }
-        Ok(CollectOutcome::Pinned(found)) => {
-            if ended.end == ProcessEnd::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
-                report.run.end = ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "its run directory is gone"));
-            }
-            if !script && !found.changed && handoff.is_none() && matches!(ended.end, ProcessEnd::Exited(126 | 127)) {
-                // Nobody worked: that is the machine's or the settings' fault, and no other attempt would do better.
-                let command = context.settings().agent.command.clone().unwrap_or_default();
-                let why = format!("the agent could not be run (agent.command = `{command}`): {}", report.agent.summary);
-                report.run.end =
-                    ProcessEnd::Infrastructure(Trouble::new(Cause::from_message("the agent could not be run"), why));
-            }
-            report.work.changed = found.changed && has_own_changes(context, &found, &mut report.notes).await;
-            report.work.half_merge = found.half_merge;
-            report.notes.extend(found.told());
-            if let Some(handoff) = &handoff {
-                claims::compare(context, order, handoff, &found.head.commit, &mut report).await;
-            }
-            claims::check_declared_files(context, order, &found.head.commit, &mut report).await;
-            report.hold = found.question(&order.spec.id);
-            report_foreign_changes(context, order, &place.repository_notes(), Some(&found), &mut report).await;
-            report_left_out(order, &found, &mut report);
-            report_setup_leftovers(context, &found, &mut report);
-            report_stray_work(order, &found, &kept_ref(&context.mission, &order.spec.id, order.n), &mut report);
-            report.work.head = Some(found.head);
+            None
         }
         Err(trouble) => {
             // The slot keeps its marker: nothing is reset before it is pinned.
@@ -314,7 +286,35 @@ async fn finish_session(
             context.redactor().clean_trouble(&mut trouble);
             return Err(trouble);
         }
+    };
+    let Some(found) = found else {
+        report.work.unpinned = true;
+        report_foreign_changes(context, order, &place.repository_notes(), None, &mut report).await;
+        return Ok(save_and_release(context, order, place, report).await);
+    };
+    if ended.end == ProcessEnd::NeverStarted && (found.changed || found.commits > 0 || found.kept > 0) {
+        report.run.end = ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "its run directory is gone"));
     }
+    if !script && !found.changed && handoff.is_none() && matches!(ended.end, ProcessEnd::Exited(126 | 127)) {
+        // Nobody worked: that is the machine's or the settings' fault, and no other attempt would do better.
+        let command = context.settings().agent.command.clone().unwrap_or_default();
+        let why = format!("the agent could not be run (agent.command = `{command}`): {}", report.agent.summary);
+        report.run.end =
+            ProcessEnd::Infrastructure(Trouble::new(Cause::from_message("the agent could not be run"), why));
+    }
+    report.work.changed = found.changed && has_own_changes(context, &found, &mut report.notes).await;
+    report.work.half_merge = found.half_merge;
+    report.notes.extend(found.told());
+    if let Some(handoff) = &handoff {
+        claims::compare(context, order, handoff, &found.head.commit, &mut report).await;
+    }
+    claims::check_declared_files(context, order, &found.head.commit, &mut report).await;
+    report.hold = found.question(&order.spec.id);
+    report_foreign_changes(context, order, &place.repository_notes(), Some(&found), &mut report).await;
+    report_left_out(order, &found, &mut report);
+    report_setup_leftovers(context, &found, &mut report);
+    report_stray_work(order, &found, &kept_ref(&context.mission, &order.spec.id, order.n), &mut report);
+    report.work.head = Some(found.head);
     if report.agent.claim == Some(Claim::Blocked) {
         report.hold = Some(report.agent.summary.clone());
     }

@@ -59,6 +59,7 @@ pub async fn find_protected_changes(
     onto: &Tip,
     candidate: &Tip,
 ) -> Result<Vec<String>, Trouble> {
+    let failed = |e: GitError| context.to_trouble(&e);
     let protect = &context.settings().verification.protect;
     if protect.is_empty() {
         return Ok(Vec::new());
@@ -67,18 +68,13 @@ pub async fn find_protected_changes(
     // Most name a file or folder of the root: then no git has to be asked.
     let plain = |glob: &String| !glob.contains(['*', '?', '[', '{', '\\']);
     if protect.iter().all(plain) {
-        let roots = context
-            .source
-            .differing_at_root(&onto.commit, &candidate.commit)
-            .await
-            .map_err(|e| context.to_trouble(&e))?;
+        let roots = context.source.differing_at_root(&onto.commit, &candidate.commit).await.map_err(failed)?;
         let first = |glob: &String| glob.trim_start_matches("./").split('/').next().map(str::to_owned);
         if !protect.iter().filter_map(first).any(|first| roots.contains(&first)) {
             return Ok(Vec::new());
         }
     }
-    let changed =
-        context.source.differing(&onto.commit, &candidate.commit).await.map_err(|e| context.to_trouble(&e))?;
+    let changed = context.source.differing(&onto.commit, &candidate.commit).await.map_err(failed)?;
     Ok(globs.filter_matching(&changed))
 }
 

@@ -54,17 +54,12 @@ pub async fn cancel(project: &Project, unit: &str) -> Result<Asked, EngineError>
                     let unit = state.attempt_by(session).map(|(unit, _)| unit.spec.id.clone());
                     let Some(order) = unit.and_then(|unit| state.attempt_order(&unit)) else { continue };
                     let (_keep, kill) = watch::channel(true);
-                    events.push_back(match session::adopt(&context, order, kill).await {
-                        Ok(report) => Event::SessionEnded { session, report: Box::new(report) },
-                        Err(trouble) => Event::NotCollected { session, trouble },
-                    });
+                    events.push_back(Event::of_session(session, session::adopt(&context, order, kill).await));
                 }
                 Command::Cancel(JobId::Run(run)) => {
-                    queue_verification::end_abandoned(&context, run).await.map_err(|what| EngineError::Broken {
-                        what,
-                        hint: "the unit is cancelled; `mc mission resume` or `mc mission stop --now` tries again"
-                            .to_owned(),
-                    })?;
+                    let hint = "the unit is cancelled; `mc mission resume` or `mc mission stop --now` tries again";
+                    let ended = queue_verification::end_abandoned(&context, run).await;
+                    ended.map_err(|what| EngineError::broken(what, hint))?;
                     events.push_back(Event::Verified { run, result: Err("killed".to_owned().into()) });
                 }
                 // All else is asked again by the next engine.

@@ -182,13 +182,10 @@ async fn collect_rubbish(
         }
     }
     let slots = views::list_slots(project).await?;
-    for folder in list_verifications(project, &slots, before) {
-        rubbish.verify_bytes += files::size(&folder).unwrap_or(0);
-        rubbish.verifications.push(folder);
-    }
+    rubbish.verifications = list_verifications(project, &slots, before);
+    rubbish.verify_bytes = rubbish.verifications.iter().filter_map(|folder| files::size(folder)).sum();
     if at_rest {
-        let idle = slots.into_iter().filter(|slot| !slot.in_use && slot.dirty.is_none());
-        for slot in idle {
+        for slot in slots.iter().filter(|slot| !slot.in_use && slot.dirty.is_none()) {
             rubbish.slot_bytes += slot.bytes;
             rubbish.slots.push(slot.slot);
         }

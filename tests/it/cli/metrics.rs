@@ -149,7 +149,7 @@ fn the_metrics_page_is_well_formed_and_true() {
             let part = &rows[..end.max(1)];
             let state = Mission::replay(part.iter().map(|(_, _, record)| record.clone())).unwrap();
             let now = part.last().unwrap().1 + 2_500;
-            let view = View { now, state: &state, records: part, engine: Some(1), left: Left::default() };
+            let view = View { now, state: &state, records: part, engine: Some(1), left: &Left::default() };
             let (kinds, samples) = parse(&prometheus::text(Some(&view), name));
             assert!(samples.iter().all(|(_, labels, _)| labels[0] == ("repository".to_owned(), name.to_owned())));
             let of = |name: &str, label| value(&samples, name, label).unwrap_or_else(|| panic!("no {name}"));
@@ -220,7 +220,8 @@ fn p12_no_title_makes_markup_in_a_markdown_report() {
     }
     let state = Mission::replay(rows.iter().map(|(_, _, record)| record.clone())).unwrap();
     let green = GreenRef { name: "refs/heads/mc/green".to_owned(), tip: None };
-    let view = View { now: rows.last().unwrap().1, state: &state, records: &rows, engine: None, left: Left::default() };
+    let view =
+        View { now: rows.last().unwrap().1, state: &state, records: &rows, engine: None, left: &Left::default() };
     let text = markdown::text(&view, &green, &BTreeSet::new());
     assert!(text.starts_with("**WRONG:** `"), "{text}");
     let bare = outside_of_code(&text);

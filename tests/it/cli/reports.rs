@@ -18,6 +18,9 @@ fn id(text: &str) -> UnitId {
     UnitId::new(text).unwrap()
 }
 
+/// What a gone engine left behind: nothing.
+static NOTHING_LEFT: Left = Left { requests: Vec::new(), agents: Vec::new() };
+
 type Journal = Vec<(u64, Millis, Record)>;
 
 /// Journal of a mission: `api` lands, `docs` breaks a test until it is rejected, `ui` depends on it, `ask` asks.
@@ -45,7 +48,7 @@ fn green(state: &Mission) -> GreenRef {
 }
 
 fn view<'a>(journal: &'a [(u64, Millis, Record)], state: &'a Mission, engine: Option<u32>) -> View<'a> {
-    View { now: journal.last().unwrap().1 + 5_000, state, records: journal, engine, left: Left::default() }
+    View { now: journal.last().unwrap().1 + 5_000, state, records: journal, engine, left: &NOTHING_LEFT }
 }
 
 /// Cuts a journal after the first record that `last` accepts.

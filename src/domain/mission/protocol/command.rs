@@ -3,9 +3,11 @@
 use super::event::Event;
 use super::record::Record;
 use crate::domain::mission::model::bookkeeping::Bookkeeping;
+use crate::domain::mission::model::report::SessionReport;
 use crate::domain::mission::model::turn::Contested;
 use crate::domain::mission::model::unit_checks::UnitCheckStage;
 use crate::domain::queue::{MergeSource, VerifyRole};
+use crate::domain::trouble::Trouble;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, LandingId, RunId, SessionId, SlotId, Tip, UnitId};
 use crate::domain::verify::SnapshotKey;
@@ -103,6 +105,14 @@ pub enum JobId {
 }
 
 impl Event {
+    /// What a session came to: its report, or why what it made could not be collected.
+    pub fn of_session(session: SessionId, came_to: Result<SessionReport, Trouble>) -> Self {
+        match came_to {
+            Ok(report) => Self::SessionEnded { session, report: Box::new(report) },
+            Err(trouble) => Self::NotCollected { session, trouble },
+        }
+    }
+
     /// The job that ends with it, if one does.
     pub fn ended_job(&self) -> Option<JobId> {
         match self {
