@@ -1,7 +1,10 @@
-//! What every rule may use and nothing else decides: texts cut and cleaned, hashes as text, the nearest of some names.
+//! What every rule may use and nothing else decides: texts cut and cleaned, hashes as text, the nearest of some names, what is
+//! wrong with a value.
 
 mod hash;
+mod invalid;
 pub mod nearest;
 pub mod text;
 
 pub use hash::{FieldHash, digest, to_hex};
+pub use invalid::Invalid;
