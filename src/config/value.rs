@@ -123,7 +123,7 @@ impl Kind {
             Self::Text | Self::Line if text.contains('\0') => {
                 Err(Refusal::Wrong("contains a NUL character".to_owned()))
             }
-            Self::Line => check_line(text).map(|()| Value::Text(text.to_owned())).map_err(Refusal::Wrong),
+            Self::Line => check_line(text).map(|()| Value::Text(text.to_owned())).map_err(|e| Refusal::Wrong(e.0)),
             Self::Text => Ok(Value::Text(text.to_owned())),
             Self::Count(least, most) => {
                 let number = text.trim().parse().ok().filter(|number| (least..=most).contains(number));

@@ -1,5 +1,6 @@
 //! Identifiers and small values shared by every rule. A value of one of these types is valid by construction.
 
+use crate::domain::base::Invalid;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -16,13 +17,13 @@ pub const LONGEST_LINE: usize = LONGEST_ARGUMENT - 71;
 ///
 /// # Errors
 /// A fragment that says how long it is and what to do.
-pub fn check_line(line: &str) -> Result<(), String> {
+pub fn check_line(line: &str) -> Result<(), Invalid> {
     match line.len() {
         0..=LONGEST_LINE => Ok(()),
-        long => Err(format!(
+        long => Err(Invalid(format!(
             "has {long} bytes, and the system starts no shell line of more than {LONGEST_LINE}; put it into a script file \
              of the repository and run that"
-        )),
+        ))),
     }
 }
 

@@ -82,7 +82,7 @@ impl Pages {
     }
 
     fn write(&mut self, books: &Bookkeeping) -> Result<(), String> {
-        let marked = backlog::mark(&self.backlog, &books.marks)?;
+        let marked = backlog::mark(&self.backlog, &books.marks).map_err(|e| e.to_string())?;
         let title = format!("Round {} at {}", books.round, books.at);
         self.progress = progress::add(Some(&self.progress), &Session { title, ..Session::default() });
         self.backlog = marked.text;

@@ -41,7 +41,7 @@ fn marks_well(text: &str) -> Result<usize, String> {
     let backlog = parse(text).map_err(|findings| format!("{findings:?}"))?;
     let mark_of = |unit: &UnitSpec| Mark { unit: unit.id.clone(), status: STATUS.to_owned(), was: None };
     let marks: Vec<Mark> = backlog.units.iter().map(mark_of).collect();
-    let told = mark(text, &marks)?;
+    let told = mark(text, &marks).map_err(|e| e.0)?;
     only_marks_are_added(text, &told.text)?;
     let again = parse(&told.text).map_err(|findings| format!("{findings:?}\n{}", told.text))?;
     let held = again.statuses.values().filter(|status| status.to_string() == STATUS).count();

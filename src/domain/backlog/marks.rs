@@ -7,6 +7,7 @@
 use super::parse::{Place, parse, unit_places};
 use super::status::{ItemState, ItemStatus};
 use super::{Backlog, Heading};
+use crate::domain::base::Invalid;
 use crate::domain::markdown::{bullet, indent};
 use crate::domain::plan::keys::Key;
 use crate::domain::unit::UnitSpec;
@@ -39,7 +40,7 @@ pub struct Marked {
 ///
 /// # Errors
 /// The text is no backlog: its first fault.
-pub fn mark(text: &str, marks: &[Mark]) -> Result<Marked, String> {
+pub fn mark(text: &str, marks: &[Mark]) -> Result<Marked, Invalid> {
     let backlog = read(text)?;
     let mut kept = Vec::new();
     let mut wanted: Vec<(&UnitId, &str)> = Vec::new();
@@ -63,8 +64,8 @@ pub fn mark(text: &str, marks: &[Mark]) -> Result<Marked, String> {
     Ok(Marked { text, kept })
 }
 
-fn read(text: &str) -> Result<Backlog, String> {
-    parse(text).map_err(|findings| findings.first().map(ToString::to_string).unwrap_or_default())
+fn read(text: &str) -> Result<Backlog, Invalid> {
+    parse(text).map_err(|findings| findings.first().map(ToString::to_string).unwrap_or_default().into())
 }
 
 /// The text with these statuses, and the items whose status cannot be written without changing what the file means.

@@ -109,7 +109,7 @@ fn a_mark_that_would_change_the_meaning_of_the_file_is_not_written() {
     let told = mark(odd, &marks(&[("a", "done"), ("b", "done")])).unwrap();
     assert!(told.text.starts_with("## A\n- status: todo (soon,\n  later)\n## B\n- status: done"), "{}", told.text);
     assert_eq!(told.kept.len(), 1);
-    assert!(mark("## A\n## A\n", &marks(&[("a", "done")])).unwrap_err().contains("duplicate id"));
+    assert!(mark("## A\n## A\n", &marks(&[("a", "done")])).unwrap_err().0.contains("duplicate id"));
 }
 
 #[test]
@@ -192,7 +192,7 @@ proptest! {
         if last { text.push_str(end); }
         let Ok(backlog) = parse(&text) else { return Ok(()) };
         let list: Vec<Mark> = backlog.units.iter().map(|unit| Mark { unit: unit.id.clone(), status: "blocked (2026-11-20, x)".into(), was: None }).collect();
-        let told = mark(&text, &list).map_err(TestCaseError::fail)?;
+        let told = mark(&text, &list).map_err(|e| TestCaseError::fail(e.0))?;
         // Every old line is still there in its order, but for statuses.
         let mut new = told.text.lines();
         for old in text.lines().filter(|line| !line.to_lowercase().contains("status")) {

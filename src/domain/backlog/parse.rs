@@ -6,6 +6,7 @@ use super::sections::{Section, report_oddities, split_sections};
 use super::status::{ItemState, Said};
 use super::{Backlog, Heading, HeadingKind, metadata, status, title};
 use crate::domain::backlog::node::Node;
+use crate::domain::base::Invalid;
 use crate::domain::markdown;
 use crate::domain::plan::keys::{Key, Value};
 use crate::domain::plan::names::numbered_title;
@@ -209,7 +210,7 @@ fn take(draft: &mut Draft, entry: &Entry, findings: &mut Vec<Finding>) {
             }
         }),
         Key::Id => single_value(entry)
-            .and_then(|text| UnitId::new(&text).map_err(|invalid| invalid.to_string()))
+            .and_then(|text| UnitId::new(&text).map_err(|invalid| invalid.to_string().into()))
             .map(|id| draft.spec.id = id),
         Key::Gate if entry.items.is_empty() && means_nothing(&entry.text) => Ok(()),
         Key::Gate if !entry.items.is_empty() => {
@@ -230,10 +231,10 @@ fn take(draft: &mut Draft, entry: &Entry, findings: &mut Vec<Finding>) {
     }
 }
 
-fn single_value(entry: &Entry) -> Result<String, String> {
+fn single_value(entry: &Entry) -> Result<String, Invalid> {
     match (entry.items.is_empty(), strip_quotes(&entry.text)) {
-        (false, _) => Err("it takes one value, not a list".to_owned()),
-        (true, "") => Err("it has no value".to_owned()),
+        (false, _) => Err("it takes one value, not a list".into()),
+        (true, "") => Err("it has no value".into()),
         (true, text) => Ok(text.to_owned()),
     }
 }

@@ -1,5 +1,6 @@
 //! The `status` of a backlog item, as people write it and as `mc` writes it back.
 
+use crate::domain::base::Invalid;
 use crate::domain::values::UnitId;
 use std::fmt;
 use strum::{EnumString, IntoStaticStr};
@@ -76,7 +77,7 @@ pub(super) enum Said {
 }
 
 /// Reads the value of a `status` key.
-pub(super) fn parse(text: &str) -> Result<Said, String> {
+pub(super) fn parse(text: &str) -> Result<Said, Invalid> {
     let text = text.trim();
     let (word, detail) = match text.split_once('(') {
         Some((word, rest)) => (word, rest.trim_end().strip_suffix(')').unwrap_or(rest)),
@@ -88,9 +89,9 @@ pub(super) fn parse(text: &str) -> Result<Said, String> {
     }
     match word.parse() {
         Ok(state) => Ok(Said::Status(ItemStatus { state, detail: detail.trim().to_owned() })),
-        Err(_) => Err(format!(
+        Err(_) => Err(Invalid(format!(
             "`{text}` is not a status; use todo, note, done, no-op, skipped, failed, blocked or held, with a remark in parentheses"
-        )),
+        ))),
     }
 }
 

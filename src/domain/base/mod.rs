@@ -1,6 +1,8 @@
-//! What every rule may use and nothing else decides: texts cut and cleaned, hashes as text, the nearest of some names.
+//! What every rule may use and nothing else decides: texts cut and cleaned, hashes as text, the nearest of some names, what is
+//! wrong with a value.
 
 mod hash;
+mod invalid;
 pub mod nearest;
 pub mod text;
 
@@ -10,3 +12,4 @@ pub use hash::{FieldHash, digest, to_hex};
 pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
+pub use invalid::Invalid;

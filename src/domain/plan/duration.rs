@@ -1,5 +1,6 @@
 //! Durations as people write them: `"30m"`, `"1h30m"`, `"90"` (seconds).
 
+use crate::domain::base::Invalid;
 use std::time::Duration;
 
 /// Units from the longest to the shortest, in milliseconds.
@@ -13,8 +14,8 @@ const LONGEST_MS: u64 = 10_000 * 86_400_000;
 ///
 /// # Errors
 /// A fragment that says what is accepted.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let refuse = || format!("`{text}` is not a duration; write it like \"30m\", \"1h30m\" or as seconds");
+pub fn parse_duration(text: &str) -> Result<Duration, Invalid> {
+    let refuse = || Invalid(format!("`{text}` is not a duration; write it like \"30m\", \"1h30m\" or as seconds"));
     let mut rest = text.trim();
     let mut total: u64 = 0;
     let mut smallest = u64::MAX;

@@ -89,7 +89,7 @@ fn unit(line: u32, node: Node, findings: &mut Vec<Finding>) -> Option<(UnitSpec,
         }
         let outcome = node.value().and_then(|value| match key {
             Key::Id => keys::parse_text(value)
-                .and_then(|text| UnitId::new(&text).map_err(|invalid| invalid.to_string()))
+                .and_then(|text| UnitId::new(&text).map_err(|invalid| invalid.to_string().into()))
                 .map(|valid| id = Some(valid)),
             Key::Depends => keys::parse_list(value).map(|names| wanted = (line, names)),
             _ => keys::set(&mut unit, key, value),

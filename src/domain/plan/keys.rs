@@ -3,7 +3,7 @@
 //! One table for `BACKLOG.md` and plan files, so that a key means the same in both.
 
 use super::duration::parse_duration;
-use crate::domain::base::nearest;
+use crate::domain::base::{Invalid, nearest};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::check_line;
 use strum::{EnumMessage, EnumString, IntoStaticStr, VariantArray};
@@ -99,7 +99,7 @@ fn fold(word: &str) -> String {
 ///
 /// # Errors
 /// A fragment that lists what is accepted.
-pub fn parse_priority(text: &str) -> Result<u32, String> {
+pub fn parse_priority(text: &str) -> Result<u32, Invalid> {
     let word = text.trim().to_ascii_lowercase();
     if let Some((level, _)) = (0..).zip(["critical", "high", "medium", "low"]).find(|(_, known)| *known == word) {
         return Ok(level);
@@ -107,7 +107,7 @@ pub fn parse_priority(text: &str) -> Result<u32, String> {
     let digits = word.strip_prefix('p').unwrap_or(&word);
     let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
     digits.parse().ok().filter(|_| plain).ok_or_else(|| {
-        format!("`{text}` is not a priority; use a number (0 is the highest), critical, high, medium or low")
+        format!("`{text}` is not a priority; use a number (0 is the highest), critical, high, medium or low").into()
     })
 }
 
@@ -116,7 +116,7 @@ pub fn parse_priority(text: &str) -> Result<u32, String> {
 ///
 /// # Errors
 /// A fragment that says what the key takes; the field is then unchanged.
-pub fn set(unit: &mut UnitSpec, key: Key, value: Value) -> Result<(), String> {
+pub fn set(unit: &mut UnitSpec, key: Key, value: Value) -> Result<(), Invalid> {
     match key {
         Key::Id | Key::Depends | Key::Status => {}
         Key::Title => unit.title = parse_text(value)?,
@@ -132,7 +132,7 @@ pub fn set(unit: &mut UnitSpec, key: Key, value: Value) -> Result<(), String> {
         Key::Timeout => {
             let span = parse_duration(&parse_scalar(value)?)?;
             if span.as_secs() == 0 {
-                return Err("it must be at least one second".to_owned());
+                return Err("it must be at least one second".into());
             }
             unit.timeout = Some(span.as_secs());
         }
@@ -157,17 +157,17 @@ pub fn set(unit: &mut UnitSpec, key: Key, value: Value) -> Result<(), String> {
 ///
 /// # Errors
 /// A fragment that says what is wrong with it.
-pub fn parse_text(value: Value) -> Result<String, String> {
+pub fn parse_text(value: Value) -> Result<String, Invalid> {
     match value {
-        Value::Text(words) if words.contains('\0') => Err("a NUL character is not allowed".to_owned()),
-        Value::Text(words) if words.trim().is_empty() => Err("it has no value".to_owned()),
+        Value::Text(words) if words.contains('\0') => Err("a NUL character is not allowed".into()),
+        Value::Text(words) if words.trim().is_empty() => Err("it has no value".into()),
         Value::Text(words) => Ok(words),
-        _ => Err("it takes a text".to_owned()),
+        _ => Err("it takes a text".into()),
     }
 }
 
 /// A text that a shell can be given.
-fn parse_line(value: Value) -> Result<String, String> {
+fn parse_line(value: Value) -> Result<String, Invalid> {
     let line = parse_text(value)?;
     check_line(&line).map_err(|problem| format!("it {problem}"))?;
     Ok(line)
@@ -177,36 +177,37 @@ fn parse_line(value: Value) -> Result<String, String> {
 ///
 /// # Errors
 /// A fragment that says what is wrong with it.
-pub fn parse_list(value: Value) -> Result<Vec<String>, String> {
+pub fn parse_list(value: Value) -> Result<Vec<String>, Invalid> {
     match value {
         Value::List(items) => items.into_iter().map(|item| parse_text(Value::Text(item))).collect(),
         Value::Text(item) => Ok(vec![parse_text(Value::Text(item))?]),
-        _ => Err("it takes a list of texts".to_owned()),
+        _ => Err("it takes a list of texts".into()),
     }
 }
 
-fn parse_scalar(value: Value) -> Result<String, String> {
+fn parse_scalar(value: Value) -> Result<String, Invalid> {
     match value {
         Value::Number(number) => Ok(number.to_string()),
-        other => parse_text(other).map_err(|problem| problem.replace("a text", "a number or a text")),
+        Value::Text(_) => parse_text(value),
+        _ => Err("it takes a number or a text".into()),
     }
 }
 
-fn parse_flag(value: Value) -> Result<bool, String> {
+fn parse_flag(value: Value) -> Result<bool, Invalid> {
     match value {
         Value::Flag(flag) => Ok(flag),
         Value::Text(word) => match word.trim().to_ascii_lowercase().as_str() {
             "true" | "yes" => Ok(true),
             "false" | "no" => Ok(false),
-            _ => Err(format!("`{word}` is neither true nor false")),
+            _ => Err(format!("`{word}` is neither true nor false").into()),
         },
-        _ => Err("it takes true or false".to_owned()),
+        _ => Err("it takes true or false".into()),
     }
 }
 
-fn parse_glob(text: String) -> Result<String, String> {
+fn parse_glob(text: String) -> Result<String, Invalid> {
     if text.starts_with('/') {
-        return Err(format!("`{text}` is absolute; globs start at the root of the repository"));
+        return Err(format!("`{text}` is absolute; globs start at the root of the repository").into());
     }
     Ok(text)
 }

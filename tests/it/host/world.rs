@@ -113,7 +113,7 @@ pub async fn isolations() -> Vec<Isolation> {
     let mut found = Vec::new();
     for flavour in flavours {
         // Inside of a fence of root util-linux mounts no /proc (docs/security.md).
-        match works(*flavour, &program()).await.unwrap() {
+        match works(*flavour, &program()).await {
             Ok(()) => found.push(Isolation::PidNamespace(*flavour)),
             Err(why) => {
                 cannot_run(&format!("no {} here: {why}", Isolation::PidNamespace(*flavour).word()));

@@ -2,6 +2,7 @@
 //! recursively is safe.
 
 use super::Value;
+use crate::domain::base::Invalid;
 use crate::domain::plan::Finding;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -41,7 +42,7 @@ impl Node {
     }
 
     /// The value a key may take.
-    pub(super) fn value(self) -> Result<Value, String> {
+    pub(super) fn value(self) -> Result<Value, Invalid> {
         match self {
             Self::Text(text) => Ok(Value::Text(text)),
             Self::Number(number) => Ok(Value::Number(number)),
@@ -50,11 +51,11 @@ impl Node {
                 .into_iter()
                 .map(|(_, item)| match item {
                     Self::Text(text) => Ok(text),
-                    other => Err(format!("the list holds {}, but takes texts only", other.kind())),
+                    other => Err(format!("the list holds {}, but takes texts only", other.kind()).into()),
                 })
                 .collect::<Result<_, _>>()
                 .map(Value::List),
-            other => Err(format!("it cannot be {}", other.kind())),
+            other => Err(format!("it cannot be {}", other.kind()).into()),
         }
     }
 }

@@ -8,6 +8,7 @@
 
 use super::report::{Report, Said, cut};
 use super::said;
+use crate::domain::base::Invalid;
 use crate::domain::base::text::floor_char_boundary;
 use crate::domain::verify::model::results::{Place, TestResults, TestStatus};
 use quick_xml::XmlVersion;
@@ -27,7 +28,7 @@ pub fn matches_output(output: &str) -> bool {
 pub fn read(text: &str) -> TestResults {
     let Some(document) = document(text) else { return Said::Nothing.into_test_results("JUnit XML") };
     let mut parser = Parser::default();
-    if let Err(why) = parser.document(document) {
+    if let Err(Invalid(why)) = parser.document(document) {
         parser.report.fail(why);
     }
     parser.report.into_results()
@@ -124,7 +125,7 @@ struct Parser {
 }
 
 impl Parser {
-    fn document(&mut self, document: &str) -> Result<(), String> {
+    fn document(&mut self, document: &str) -> Result<(), Invalid> {
         let mut reader = Reader::from_str(document);
         loop {
             match reader.read_event() {
@@ -142,22 +143,22 @@ impl Parser {
                         &c.map_or_else(|| resolve_xml_entity(&name).unwrap_or_default().to_owned(), String::from),
                     );
                 }
-                Ok(Event::DocType(_)) => return Err("a document type declaration is not read".to_owned()),
+                Ok(Event::DocType(_)) => return Err("a document type declaration is not read".into()),
                 Ok(Event::Eof) if self.suites.is_empty() => return Ok(()),
-                Ok(Event::Eof) => return Err("the report ends before its last element".to_owned()),
+                Ok(Event::Eof) => return Err("the report ends before its last element".into()),
                 // Behind a whole document anything may follow, but not another half of one.
                 Err(_) if self.suites.is_empty() => {
                     let at = usize::try_from(reader.error_position()).unwrap_or(usize::MAX);
                     let rest = document.get(at..).unwrap_or_default();
-                    return if rest.contains("<testsuite") { Err("not well-formed XML".to_owned()) } else { Ok(()) };
+                    return if rest.contains("<testsuite") { Err("not well-formed XML".into()) } else { Ok(()) };
                 }
-                Err(why) => return Err(format!("not well-formed XML: {why}")),
+                Err(why) => return Err(format!("not well-formed XML: {why}").into()),
                 Ok(_) => {}
             }
         }
     }
 
-    fn start_element(&mut self, element: &BytesStart<'_>) -> Result<(), String> {
+    fn start_element(&mut self, element: &BytesStart<'_>) -> Result<(), Invalid> {
         if let Some(case) = &mut self.case {
             if self.inside == 0 {
                 case.child(element)?;
@@ -171,7 +172,7 @@ impl Parser {
         match element.local_name().as_ref() {
             "testsuites" | "testsuite" => {
                 if self.suites.len() >= DEPTH_LIMIT {
-                    return Err(format!("suites nested deeper than {DEPTH_LIMIT}"));
+                    return Err(format!("suites nested deeper than {DEPTH_LIMIT}").into());
                 }
                 self.child();
                 let root = element.local_name().as_ref() == "testsuites";
@@ -304,7 +305,7 @@ const FAILED: [&str; 4] = ["fail", "failed", "failure", "error"];
 const JEST_BROKEN: &str = "Test suite failed to run";
 
 impl Case {
-    fn child(&mut self, element: &BytesStart<'_>) -> Result<(), String> {
+    fn child(&mut self, element: &BytesStart<'_>) -> Result<(), Invalid> {
         match element.local_name().as_ref() {
             "failure" | "error" => {
                 self.bad = true;
@@ -350,7 +351,7 @@ impl Case {
 }
 
 /// The attributes of an element by name, empty where there is none.
-fn attributes(element: &BytesStart<'_>) -> Result<impl FnMut(&str) -> String, String> {
+fn attributes(element: &BytesStart<'_>) -> Result<impl FnMut(&str) -> String, Invalid> {
     let mut found = Vec::new();
     for attribute in element.attributes().with_checks(false) {
         let attribute = attribute.map_err(|why| format!("not well-formed XML: {why}"))?;

@@ -3,6 +3,7 @@
 //! Promises: the result does not depend on the order in which the files were found; a stage that should have left reports
 //! and did not, or whose reports cannot be read whole, has a problem and is never passed by them.
 
+use crate::domain::base::Invalid;
 use crate::domain::verify::formats::relative::relativize_paths;
 use crate::domain::verify::formats::relative::to_text;
 use crate::domain::verify::formats::{self, Format, RESULTS_LIMIT};
@@ -18,12 +19,12 @@ pub struct ReportFile {
     /// Its path from the root of the work tree.
     pub path: String,
     /// Its text, or why it could not be had.
-    pub text: Result<String, String>,
+    pub text: Result<String, Invalid>,
 }
 
 impl ReportFile {
     /// A file of these bytes, in the encoding that they declare. The paths of the workspace become relative in it.
-    pub fn from_bytes(path: String, bytes: Result<Vec<u8>, String>, workspace: &str) -> Self {
+    pub fn from_bytes(path: String, bytes: Result<Vec<u8>, Invalid>, workspace: &str) -> Self {
         let text =
             bytes.and_then(|bytes| decode(&bytes)).map(|text| relativize_paths(text.into(), workspace).into_owned());
         Self { path, text }
@@ -32,7 +33,7 @@ impl ReportFile {
 
 /// The text of an XML document: by its byte order mark, else by the encoding that its declaration names
 /// (<https://www.w3.org/TR/xml/#sec-guessing>), else UTF-8. Bytes that are none in it stay apart, see [`to_text`].
-fn decode(bytes: &[u8]) -> Result<String, String> {
+fn decode(bytes: &[u8]) -> Result<String, Invalid> {
     let encoding = match Encoding::for_bom(bytes) {
         Some((encoding, _)) => encoding,
         None => declared_encoding(bytes)?,
@@ -42,12 +43,12 @@ fn decode(bytes: &[u8]) -> Result<String, String> {
     }
     let (text, encoding, malformed) = encoding.decode(bytes);
     match malformed {
-        true => Err(format!("it is not in the encoding that it declares, {}", encoding.name())),
+        true => Err(format!("it is not in the encoding that it declares, {}", encoding.name()).into()),
         false => Ok(text.into_owned()),
     }
 }
 
-fn declared_encoding(bytes: &[u8]) -> Result<&'static Encoding, String> {
+fn declared_encoding(bytes: &[u8]) -> Result<&'static Encoding, Invalid> {
     let wide = match bytes {
         [b'<', 0, b'?', 0, ..] => Some(UTF_16LE),
         [0, b'<', 0, b'?', ..] => Some(UTF_16BE),
@@ -63,8 +64,9 @@ fn declared_encoding(bytes: &[u8]) -> Result<&'static Encoding, String> {
     };
     let value = after.trim_start().trim_start_matches('=').trim_start();
     let label = value.get(1..).and_then(|rest| rest.split(['"', '\'']).next()).unwrap_or_default();
-    Encoding::for_label(label.as_bytes())
-        .ok_or_else(|| format!("it declares the encoding {label}, which is not known here; let the runner write UTF-8"))
+    Encoding::for_label(label.as_bytes()).ok_or_else(|| {
+        format!("it declares the encoding {label}, which is not known here; let the runner write UTF-8").into()
+    })
 }
 
 /// Reads all reports of one run of a stage.
@@ -77,8 +79,8 @@ pub fn read(globs: &[String], files: &[ReportFile]) -> TestResults {
     sorted.sort_by(|a, b| a.path.cmp(&b.path));
     for file in sorted {
         let read = file.text.as_ref().map(|text| formats::read(FORMAT, text).1.tests.unwrap_or_default());
-        let broken = |why: String| TestResults { tests: Vec::new(), problem: Some(why) };
-        let TestResults { tests, problem } = read.unwrap_or_else(|why| broken(why.clone()));
+        let broken = |why: &Invalid| TestResults { tests: Vec::new(), problem: Some(why.to_string()) };
+        let TestResults { tests, problem } = read.unwrap_or_else(broken);
         let problem = problem.map(|why| format!("report {}: {why}", file.path));
         all.problem = all.problem.or(problem);
         for mut test in tests {

@@ -121,7 +121,7 @@ fn p8_encodings_are_those_that_reports_declare() {
     }
     assert!(file(b"").unwrap().contains(r"pr\xfcft \xe4"));
     assert_eq!(
-        file(b"<?xml version='1.0' encoding='klingon'?>").unwrap_err(),
+        file(b"<?xml version='1.0' encoding='klingon'?>").unwrap_err().0,
         "it declares the encoding klingon, which is not known here; let the runner write UTF-8"
     );
     let wide = |order: fn(u16) -> [u8; 2], mark: &str| {

@@ -7,6 +7,7 @@ use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::machine::Scratch;
 use crate::config::Settings;
 use crate::domain::detect::checks::Check;
+use crate::domain::trouble::chain;
 use crate::engine::context::execution::host_settings;
 use crate::engine::context::project::Project;
 
@@ -35,7 +36,7 @@ pub async fn check_fence(
             ),
             (Some(told), _) => Check::warning("fence", told, HELP),
         },
-        Err(why) => Check::warning("fence", format!("whether a fence holds here cannot be said: {why}"), HELP),
+        Err(e) => Check::warning("fence", format!("whether a fence holds here cannot be said: {}", chain(&e)), HELP),
     });
     if let Err(e) = left {
         checks.push(Check::warning("fence", format!("remove {}: {e}", parents[0].display()), "remove it by hand"));

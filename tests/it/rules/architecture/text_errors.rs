@@ -1,46 +1,53 @@
-//! Below the engine an error is a value that says what it is, not a text: whoever gets one can decide by it. The functions of
-//! today that give a text are counted by file, and the counts can only get smaller. Code of tests does not count.
+//! Below the engine an error is a value that says what it is, not a text: whoever gets one can decide by it. Code of tests does
+//! not count.
 
-use super::{Source, tree};
-use std::collections::BTreeMap;
+use super::lexer::{Kind, Lexed};
+use super::{Source, finds, holds};
 
-/// Files with such functions, and how many lines of each name one.
-const KNOWN: &str = include_str!("text_errors.txt");
-
-fn text_errors(file: &Source) -> usize {
-    let below = ["src/domain/", "src/adapters/"].iter().any(|ring| file.path.starts_with(ring));
-    if !below || file.path.ends_with("_tests.rs") {
-        return 0;
+fn text_errors(files: &[Source]) -> Vec<String> {
+    let below = |file: &&Source| ["src/domain/", "src/adapters/"].iter().any(|ring| file.path.starts_with(ring));
+    let mut wrong = Vec::new();
+    for file in files.iter().filter(below).filter(|file| !file.path.ends_with("_tests.rs")) {
+        let lexed = Lexed::of(&file.text).without_tests();
+        for (at, (line, _)) in lexed.code.iter().enumerate() {
+            if lexed.word(at) == Some("Result") && is_text(&lexed, at + 1) {
+                wrong.push(format!("{}:{line}: has a text as its error", file.path));
+            }
+        }
     }
-    let code = file.text.split("\n#[cfg(test)]\n").next().unwrap_or_default();
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-    lines.filter(|line| line.split_once("Result<").is_some_and(|(_, rest)| rest.contains(", String>"))).count()
+    wrong
 }
 
-fn known() -> BTreeMap<&'static str, usize> {
-    let row = |line: &'static str| {
-        let (count, path) = line.split_once(' ').expect("a count and a path");
-        (path, count.parse().expect("a count"))
-    };
-    KNOWN.lines().map(row).collect()
+/// Whether the second of the arguments in angle brackets, which open at that token, is a text.
+fn is_text(lexed: &Lexed, open: usize) -> bool {
+    let (mut depth, mut second) = (0_usize, false);
+    for at in open..lexed.code.len() {
+        match &lexed.code[at].1 {
+            Kind::Sign('<' | '(' | '[') => depth += 1,
+            // The end of an arrow closes nothing.
+            Kind::Sign('>') if lexed.code[at - 1].1 == Kind::Sign('-') => {}
+            Kind::Sign('>' | ')' | ']') if depth > 1 => depth -= 1,
+            Kind::Sign('>') if depth == 1 => return second && matches!(lexed.word(at - 1), Some("String" | "str")),
+            Kind::Sign(',') if depth == 1 => second = true,
+            _ if depth == 0 => return false,
+            _ => {}
+        }
+    }
+    false
 }
 
 #[test]
-fn no_more_errors_are_texts_below_the_engine() {
-    let files = tree();
-    let found = files.iter().map(|file| (file.path.as_str(), text_errors(file))).filter(|(_, count)| *count > 0);
-    let found: BTreeMap<&str, usize> = found.collect();
-    let today: String = found.iter().map(|(path, count)| format!("{count} {path}\n")).collect();
-    assert!(found == known(), "text_errors.txt would be:\n{today}");
-}
-
-#[test]
-fn a_text_as_an_error_is_found() {
-    let count = |path: &str, text: &str| text_errors(&Source::new(path, text));
-    assert_eq!(count("src/adapters/a.rs", "fn a() -> Result<u8, String> {\n/// Result<u8, String>\n"), 1);
-    assert_eq!(
-        count("src/adapters/a.rs", "fn a() -> Result<String, Error> {\n#[cfg(test)]\nfn b() -> Result<(), String>"),
-        0
+fn no_error_is_a_text_below_the_engine() {
+    let planted = "fn a() ->\n Result<impl Fn(&str) -> u8, String> {}\n/// Result<u8, String>\nfn b() -> Result<(), &'static str> {}";
+    finds(
+        text_errors,
+        "src/adapters/a.rs",
+        planted,
+        &["src/adapters/a.rs:2: has a text as its error", "src/adapters/a.rs:4: has a text as its error"],
     );
-    assert_eq!(count("src/engine/a.rs", "fn a() -> Result<u8, String> {"), 0);
+    let fine =
+        "fn a() -> Result<BTreeMap<u8, String>, Error> {}\n#[cfg(test)]\nmod tests { fn b() -> Result<(), String> {} }";
+    finds(text_errors, "src/domain/a.rs", fine, &[]);
+    finds(text_errors, "src/engine/a.rs", planted, &[]);
+    holds(text_errors);
 }

@@ -1,6 +1,6 @@
 //! What a run in a slot sees of this machine: HOME, temporary folder, mounts and fence.
 
-use super::fence::{Machine, there};
+use super::fence::{Machine, find_containment, there};
 use super::fenced::Reach;
 use super::homes::layers;
 use super::host::LocalHost;
@@ -10,21 +10,17 @@ use crate::adapters::host::local::workspace::home::{LONGEST, shorten};
 use crate::adapters::host::local::workspace::layout::{home_folder, slot_of, temporary_folder};
 use crate::adapters::host::order::Home;
 use crate::adapters::host::settings::HOME;
-use crate::domain::trouble::chain;
+use crate::domain::trouble::Trouble;
 use std::ffi::OsString;
 use std::path::Path;
 
 /// The fence of a job in the slot whose clone is `cwd`; absent where there is none. What has the user's HOME, because the settings
 /// want it, writes what agents write; and where a folder of tools cannot be covered, it is the user's own that is written.
-///
-/// # Errors
-/// A sentence about infrastructure.
-async fn fence_around(host: &LocalHost, cwd: &Path, home: Home, reach: &Reach) -> Result<Option<Fence>, String> {
+async fn fence_around(host: &LocalHost, cwd: &Path, home: Home, reach: &Reach) -> Result<Option<Fence>, Trouble> {
     if !host.fenced().await?.holds() {
         return Ok(None);
     }
-    let isolation = host.isolation().await.map_err(|e| chain(&e))?;
-    let pool = host.pool().await.map_err(|e| chain(&e))?.root().to_owned();
+    let (isolation, pool) = find_containment(host).await?;
     let machine = Machine::of(host, isolation, &pool);
     let (mut home, mut reach) = (home, reach.clone());
     match host.homes().await? {
@@ -53,14 +49,14 @@ pub struct Around {
 /// wrote there has to stay as it is.
 ///
 /// # Errors
-/// A sentence about infrastructure.
+/// [`Trouble`] with what was tried.
 pub async fn around(
     host: &LocalHost,
     cwd: &Path,
     home: Home,
     reach: &Reach,
     given: &[(OsString, OsString)],
-) -> Result<Around, String> {
+) -> Result<Around, Trouble> {
     let mut around = Around::default();
     if slot_of(cwd) == cwd {
         return Ok(around);
@@ -69,7 +65,7 @@ pub async fn around(
     around
         .env
         .extend(host.imports().path(&host.facts, &host.places.pool, cwd, given).map(|path| (PYTHONPATH.into(), path)));
-    let mounting = host.isolation().await.map_err(|e| chain(&e))?.is_ours();
+    let mounting = host.isolation().await.map_err(|e| host.trouble(&e))?.is_ours();
     around.fence = fence_around(host, cwd, home, reach).await?;
     let temporary = temporary_folder(cwd);
     let mut seen = temporary.clone();

@@ -9,19 +9,20 @@ use super::host::LocalHost;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::host::local::protocol::{
-    CONFINE, Caps, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunExit, RunSpec, parse_exit, trial_text,
+    CONFINE, Caps, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunError, RunExit, RunSpec, parse_exit,
+    trial_text,
 };
 use crate::adapters::host::local::rundir::prepare;
 use crate::adapters::host::order::Home;
 use crate::adapters::host::settings::HostSettings;
 use crate::adapters::os::clock;
 use crate::adapters::os::environment::Environment;
-use crate::adapters::os::files;
+use crate::adapters::os::files::{self, At, FileError};
 use crate::adapters::os::machine::{Scratch, find_program, known_home, user};
 use crate::domain::fence::{
     BUILT, DEVICES, DOWNLOADED, MEMORY, SOCKET_VARIABLES, SOCKETS, TEMPORARY, is_made, socket_paths,
 };
-use crate::domain::trouble::chain;
+use crate::domain::trouble::Trouble;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,24 +40,27 @@ impl LocalHost {
     /// Whether runs are fenced on this machine.
     ///
     /// # Errors
-    /// A sentence about infrastructure.
-    pub async fn fenced(&self) -> Result<&Fenced, String> {
+    /// [`Trouble`] with what was tried.
+    pub async fn fenced(&self) -> Result<&Fenced, Trouble> {
         self.fenced.get_or_try_init(|| find(self)).await
     }
 }
 
+/// How runs are contained here, and the folder of their workspaces.
+pub(super) async fn find_containment(host: &LocalHost) -> Result<(Isolation, PathBuf), Trouble> {
+    let isolation = host.isolation().await.map_err(|e| host.trouble(&e))?;
+    let pool = host.pool().await.map_err(|e| host.trouble(&e))?.root().to_owned();
+    Ok((isolation, pool))
+}
+
 /// Raises one fence and looks whether it holds. Folders that runs may write and that are not there yet are made before.
-///
-/// # Errors
-/// A sentence about infrastructure.
-async fn find(host: &LocalHost) -> Result<Fenced, String> {
-    let isolation = host.isolation().await.map_err(|e| chain(&e))?;
-    let pool = host.pool().await.map_err(|e| chain(&e))?.root().to_owned();
-    let failed = |e: std::io::Error| format!("use {}: {e}", pool.display());
+async fn find(host: &LocalHost) -> Result<Fenced, Trouble> {
+    let (isolation, pool) = find_containment(host).await?;
+    let failed = |e: std::io::Error| host.trouble(&FileError::new(&pool, e));
     let scratch = Scratch::below(&pool).map_err(failed)?;
     let machine = Machine::of(host, isolation, &pool);
     machine.make_writable();
-    let fenced = machine.try_out(scratch.path()).await?;
+    let fenced = machine.try_out(scratch.path()).await.map_err(|e| host.trouble(&e))?;
     scratch.remove(&[]).map_err(failed)?;
     Ok(fenced)
 }
@@ -65,17 +69,16 @@ async fn find(host: &LocalHost) -> Result<Fenced, String> {
 /// a fence, nothing that it may write but temporary files. It ends with whoever asks.
 ///
 /// # Errors
-/// A sentence that reads on after what was asked.
-pub async fn ask_machine(host: &LocalHost, line: &str, env: Vec<(OsString, OsString)>) -> Result<Vec<u8>, String> {
+/// [`Trouble`] whose words read on after what was asked.
+pub async fn ask_machine(host: &LocalHost, line: &str, env: Vec<(OsString, OsString)>) -> Result<Vec<u8>, Trouble> {
     if !host.fenced().await?.holds() {
         let command = CommandLine::new("sh").arg("-c").arg(line).cwd(&host.facts.toplevel).env_clear();
         let output = command.envs(env).run(&host.guard).await.map_err(|e| e.to_string())?;
         let how = output.ending.map_or_else(String::new, |how| format!(" ({how})"));
-        return if output.success() { Ok(output.stdout) } else { Err(format!("it failed{how}")) };
+        return if output.success() { Ok(output.stdout) } else { Err(format!("it failed{how}").into()) };
     }
-    let isolation = host.isolation().await.map_err(|e| chain(&e))?;
-    let pool = host.pool().await.map_err(|e| chain(&e))?.root().to_owned();
-    let failed = |e: std::io::Error| format!("use {}: {e}", pool.display());
+    let (isolation, pool) = find_containment(host).await?;
+    let failed = |e: std::io::Error| host.trouble(&FileError::new(&pool, e));
     let scratch = Scratch::below(&pool).map_err(failed)?;
     let (slot, dir) = (scratch.path().join("slot"), scratch.path().join("run"));
     let temporary = slot.join("tmp");
@@ -106,24 +109,24 @@ pub async fn ask_machine(host: &LocalHost, line: &str, env: Vec<(OsString, OsStr
         fence: Some(fence),
     };
     // Our own child, so that it is not left alone as a run would be.
-    let exit = answered(&spec, &host.guard).await?;
+    let exit = answered(host, &spec).await?;
     let said = files::read_if_there(&out).ok().flatten().unwrap_or_default();
     let why = files::read_untrusted(&spec.dir.join("out.log"), LONGEST_REASON).unwrap_or_default();
     scratch.remove(&[]).map_err(failed)?;
     let why = why.lines().next().map(|line| format!(": {line}")).unwrap_or_default();
     match exit {
         Some(0) => Ok(said),
-        Some(code) => Err(format!("it failed (exit code {code}){why}")),
-        None => Err(format!("it was ended{why}")),
+        Some(code) => Err(format!("it failed (exit code {code}){why}").into()),
+        None => Err(format!("it was ended{why}").into()),
     }
 }
 
 /// Runs a program with its fence as a child of this one; its exit code, if it had one.
-async fn answered(spec: &RunSpec, guard: &ChildGuard) -> Result<Option<i32>, String> {
-    let dir = prepare(spec).map_err(|e| chain(&e))?;
+async fn answered(host: &LocalHost, spec: &RunSpec) -> Result<Option<i32>, Trouble> {
+    let dir = prepare(spec).map_err(|e| host.trouble(&e))?;
     let command = CommandLine::new(OURSELVES).arg(FLAG).deadline(LONGEST_ANSWER).env_clear().cwd(&spec.cwd);
     if spec.isolation.is_ours() {
-        command.arg(&dir).arg("run").run(guard).await.map_err(|e| chain(&e))?;
+        command.arg(&dir).arg("run").run(&host.guard).await.map_err(|e| host.trouble(&e))?;
         let exit = files::read_untrusted(&dir.join("exit"), LONGEST_REASON);
         return Ok(exit.as_deref().and_then(parse_exit).and_then(|exit| match exit {
             RunExit::Code(code) => Some(code),
@@ -131,8 +134,8 @@ async fn answered(spec: &RunSpec, guard: &ChildGuard) -> Result<Option<i32>, Str
         }));
     }
     let command = command.arg(dir.join("run")).arg(CONFINE).args(&spec.argv).envs(spec.env.iter().cloned());
-    let output = command.run(guard).await.map_err(|e| chain(&e))?;
-    files::write_private(&dir.join("out.log"), &output.stderr).map_err(|e| e.to_string())?;
+    let output = command.run(&host.guard).await.map_err(|e| host.trouble(&e))?;
+    files::write_private(&dir.join("out.log"), &output.stderr).map_err(|e| host.trouble(&e))?;
     Ok(output.code())
 }
 
@@ -159,21 +162,19 @@ impl<'a> Machine<'a> {
     /// Raises a fence around nothing; `scratch` is an empty folder where slots are.
     ///
     /// # Errors
-    /// A sentence about infrastructure.
-    pub async fn try_out(&self, scratch: &Path) -> Result<Fenced, String> {
+    /// [`RunError`] when it could not be tried.
+    pub async fn try_out(&self, scratch: &Path) -> Result<Fenced, RunError> {
         if !self.settings.sandbox.is_on() {
             return Ok(Fenced::Off);
         }
-        let failed = |e: std::io::Error| format!("use {}: {e}", scratch.display());
         let (slot, file) = (scratch.join("slot"), scratch.join("run"));
-        files::make_private_dir(&slot).map_err(failed)?;
+        files::make_private_dir(&slot).at(scratch)?;
         let fence = self.fence(&slot, &slot, Home::Users, &Reach::default());
-        let text = trial_text(self.isolation, &[], Some(&fence)).map_err(|e| e.to_string())?;
-        files::write_private(&file, text.as_bytes()).map_err(failed)?;
+        let text = trial_text(self.isolation, &[], Some(&fence))?;
+        files::write_private(&file, text.as_bytes()).at(scratch)?;
         let ours = self.isolation.is_ours();
         let command = CommandLine::new(OURSELVES).arg(FLAG).arg(&file).arg(if ours { "try" } else { CONFINE });
-        let output = command.env("LC_ALL", "C").deadline(PATIENCE).run(&ChildGuard::none()).await;
-        let output = output.map_err(|e| chain(&e))?;
+        let output = command.env("LC_ALL", "C").deadline(PATIENCE).run(&ChildGuard::none()).await?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut said: Vec<String> = said.lines().map(str::to_owned).collect();
         if !ours && output.success() {

@@ -5,6 +5,7 @@ use super::fenced::Fenced;
 use super::host::LocalHost;
 use crate::adapters::host::order::HostError;
 use crate::domain::base::FieldHash;
+use crate::domain::trouble::Trouble;
 use std::os::unix::ffi::OsStrExt;
 
 impl LocalHost {
@@ -32,7 +33,7 @@ async fn make(host: &LocalHost) -> Result<String, HostError> {
         settings.home.iter().for_each(|name| field(name.as_bytes()));
     }
     let sandbox = &settings.sandbox;
-    let unknown = |what| HostError::Broken { what, hint: "`mc doctor` looks at this machine".to_owned() };
+    let unknown = |trouble: Trouble| HostError::broken(trouble.why, "`mc doctor` looks at this machine");
     let fenced = host.fenced().await.map_err(unknown)?;
     if fenced.holds() {
         field(if matches!(fenced, Fenced::Mounts(_)) { b"a fence" } else { b"a fence of rules" });

@@ -4,7 +4,7 @@
 //! in its workspace) has the HOME of the user; verifications have one of their own, made anew with each preparation, in which
 //! what `setup` wrote is there as long as its result is kept.
 
-use super::fence::expand;
+use super::fence::{expand, find_containment};
 use super::host::LocalHost;
 use crate::adapters::host::local::process::procfs::boot_id;
 use crate::adapters::host::local::protocol::{Isolation, OURSELVES};
@@ -16,15 +16,15 @@ use crate::adapters::os::environment::Environment;
 use crate::adapters::os::machine::Scratch;
 use crate::domain::base::FieldHash;
 use crate::domain::base::text::name_first;
-use crate::domain::trouble::chain;
+use crate::domain::trouble::Trouble;
 use std::path::{Path, PathBuf};
 
 impl LocalHost {
     /// What the HOME of verifications is made of here; absent where they have the user's, because the settings want it.
     ///
     /// # Errors
-    /// A sentence about infrastructure.
-    pub async fn homes(&self) -> Result<Option<&Homes>, String> {
+    /// [`Trouble`] with what was tried.
+    pub async fn homes(&self) -> Result<Option<&Homes>, Trouble> {
         if !self.settings.have_own_home() {
             return Ok(None);
         }
@@ -33,15 +33,11 @@ impl LocalHost {
 }
 
 /// Finds out what the HOME of verifications is made of on this machine.
-///
-/// # Errors
-/// A sentence about infrastructure.
-async fn find(host: &LocalHost) -> Result<Homes, String> {
+async fn find(host: &LocalHost) -> Result<Homes, Trouble> {
     // Folders of tools are made for the fence.
     host.fenced().await?;
-    let isolation = host.isolation().await.map_err(|e| chain(&e))?;
-    let pool = host.pool().await.map_err(|e| chain(&e))?.root().to_owned();
-    let failed = |e: std::io::Error| format!("use the folder of workspaces: {e}");
+    let (isolation, pool) = find_containment(host).await?;
+    let failed = |e: std::io::Error| host.trouble_at("use the folder of workspaces", &e);
     let scratch = Scratch::below(&pool).map_err(failed)?;
     let apart = [host.places.root.clone(), pool, host.facts.common_dir.clone()];
     let homes = find_homes(&apart, &host.env, &host.settings, isolation, scratch.path()).await;
@@ -76,8 +72,8 @@ fn is_kept(part: &Part, home: &Path, settings: &HostSettings) -> bool {
 /// Makes the HOME of a slot that was just prepared, with nothing in it of earlier runs but what `setup` made.
 ///
 /// # Errors
-/// A sentence about infrastructure.
-pub async fn furnish(host: &LocalHost, work: &Path) -> Result<(), String> {
+/// [`Trouble`] with what was tried.
+pub async fn furnish(host: &LocalHost, work: &Path) -> Result<(), Trouble> {
     let Some(homes) = host.homes().await? else { return Ok(()) };
     let (folder, layers) = (home_folder(work), layers(work));
     let made = || {
@@ -88,12 +84,13 @@ pub async fn furnish(host: &LocalHost, work: &Path) -> Result<(), String> {
             (false, false) => layers.remove(),
         }
     };
-    made().map_err(|e| format!("make the HOME of verifications in {}: {e}", folder.display()))
+    made().map_err(|e| host.trouble_at(&format!("make the HOME of verifications in {}", folder.display()), &e))
 }
 
 /// The HOME in which `setup` runs.
 #[derive(Debug)]
 pub struct SetupHome<'a> {
+    host: &'a LocalHost,
     homes: &'a Homes,
     folder: PathBuf,
     layers: Layers,
@@ -104,13 +101,14 @@ impl<'a> SetupHome<'a> {
     /// That of a slot; absent when `setup` has the user's.
     ///
     /// # Errors
-    /// A sentence about infrastructure.
-    pub async fn of(host: &'a LocalHost, work: &Path, home: Home) -> Result<Option<Self>, String> {
+    /// [`Trouble`] with what was tried.
+    pub async fn of(host: &'a LocalHost, work: &Path, home: Home) -> Result<Option<Self>, Trouble> {
         let homes = match home {
             Home::Users => None,
             Home::Slots => host.homes().await?,
         };
         Ok(homes.map(|homes| Self {
+            host,
             homes,
             folder: home_folder(work),
             layers: layers(work),
@@ -134,8 +132,8 @@ impl<'a> SetupHome<'a> {
     /// Before `setup` runs: drops what it made before.
     ///
     /// # Errors
-    /// A sentence about infrastructure.
-    pub fn begin(&mut self) -> Result<(), String> {
+    /// [`Trouble`] with what was tried.
+    pub fn begin(&mut self) -> Result<(), Trouble> {
         self.layers.forget().map_err(|e| self.failed(&e))?;
         if !self.homes.is_mounted() {
             self.before = census(&self.folder).map_err(|e| self.failed(&e))?;
@@ -147,16 +145,16 @@ impl<'a> SetupHome<'a> {
     /// only a folder.
     ///
     /// # Errors
-    /// A sentence about infrastructure.
-    pub fn end(&self) -> Result<bool, String> {
+    /// [`Trouble`] with what was tried.
+    pub fn end(&self) -> Result<bool, Trouble> {
         if self.homes.is_mounted() {
             return self.layers.keep(self.homes).map(|()| true).map_err(|e| self.failed(&e));
         }
         Ok(census(&self.folder).map_err(|e| self.failed(&e))? == self.before)
     }
 
-    fn failed(&self, e: &std::io::Error) -> String {
-        format!("keep what target.setup wrote into {}: {e}", self.folder.display())
+    fn failed(&self, e: &std::io::Error) -> Trouble {
+        self.host.trouble_at(&format!("keep what target.setup wrote into {}", self.folder.display()), e)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::adapters::host::local::workspace::pool::PoolError;
 use crate::adapters::host::order::{HostError, HostFacts};
 use crate::adapters::os::machine::tells_processes;
 use crate::adapters::trouble::{ROOM, is_full, limit_of};
-use crate::domain::trouble::chain;
+use crate::domain::trouble::{Trouble, chain};
 
 impl LocalHost {
     /// Tries out what runs here need: a pool, containment, HOME and fence.
@@ -17,7 +17,7 @@ impl LocalHost {
     pub async fn probe(&self) -> Result<HostFacts, HostError> {
         self.pool().await.map_err(|e| incomplete(&e))?;
         let isolation = self.isolation().await.map_err(|e| not_contained(&e))?;
-        let odd = |what| HostError::Broken { what, hint: "`mc doctor` looks at this machine".to_owned() };
+        let odd = |trouble: Trouble| HostError::broken(trouble.why, "`mc doctor` looks at this machine");
         let shared_home = self.homes().await.map_err(odd)?.and_then(shared);
         let fenced = self.fenced().await.map_err(odd)?.clone();
         Ok(HostFacts { isolation, shared_home, fenced, imports: self.imports().clone() })

@@ -13,18 +13,13 @@ use crate::adapters::host::order::{Home, NotFresh, NotReady, PrepareOrder, Ready
 use crate::adapters::os::files;
 use crate::domain::base::FieldHash;
 use crate::domain::ending::ProcessEnd;
-use crate::domain::trouble::{Cause, Trouble, chain};
+use crate::domain::trouble::{Cause, Trouble};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Bytes of a failed setup's output that are quoted.
 const SAID: u64 = 2_000;
-
-/// Infrastructure that is known by what is said of it only.
-fn odd(why: String) -> NotReady {
-    NotReady::Failed(why.into())
-}
 
 /// Whether a slot was made ready for this user before, who has not run anything in it.
 fn was_prepared(host: &LocalHost, pool: &Pool, slot: u32, label: &str, setup: &RunKey) -> bool {
@@ -42,27 +37,29 @@ async fn within_disk(host: &LocalHost, pool: &Arc<Pool>, slot: u32) -> Result<()
         return Ok(());
     }
     let pool = Arc::clone(pool);
-    let looked = tokio::task::spawn_blocking(move || -> Result<u64, String> {
+    let looked = tokio::task::spawn_blocking(move || -> Result<u64, PoolError> {
         let used = |slots: &[SlotInfo]| slots.iter().map(|s| s.bytes).sum::<u64>();
-        let seen = pool.used().map_err(|e| chain(&e))?;
+        let seen = pool.used()?;
         if seen <= cap {
             return Ok(seen);
         }
-        let slots = pool.list().map_err(|e| chain(&e))?;
+        let slots = pool.list()?;
         for idle in slots.iter().filter(|s| s.dirty.is_none() && !s.in_use) {
             // One that another task has taken meanwhile is left to it.
             let _ = pool.discard_idle(idle.slot);
         }
         let aside: u64 = pool.quarantined().iter().flatten().map(|entry| entry.bytes).sum();
-        Ok(aside + used(&pool.list().map_err(|e| chain(&e))?))
+        Ok(aside + used(&pool.list()?))
     });
-    let used = looked.await.map_err(|e| odd(e.to_string()))?.map_err(odd)?;
+    let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(host.trouble(e));
+    let used = looked.await.map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
     if used <= cap {
         return Ok(());
     }
-    Err(odd(format!(
+    let why = format!(
         "prepare slot {slot}: workspaces use {used} bytes of {cap} (scheduler.parallel.max_disk; `mc pool list` shows them)"
-    )))
+    );
+    Err(NotReady::Failed(why.into()))
 }
 
 async fn run_setup(
@@ -171,10 +168,10 @@ impl LocalHost {
         }
         let home = beside.home();
         if home == Home::Slots {
-            homes::furnish(host, &workspace).await.map_err(|e| NotReady::Failed(e.into()))?;
+            homes::furnish(host, &workspace).await.map_err(NotReady::Failed)?;
         }
         if let Some(line) = &host.settings.setup {
-            let mut own = SetupHome::of(host, &workspace, home).await.map_err(|e| NotReady::Failed(e.into()))?;
+            let mut own = SetupHome::of(host, &workspace, home).await.map_err(NotReady::Failed)?;
             let inputs = inputs(host, line, environment, &workspace);
             let mut inputs = inputs.map_err(|e| NotReady::Failed(host.trouble_at("read setup inputs", &e)))?;
             inputs += &own.as_ref().map(SetupHome::stamp).unwrap_or_default();
@@ -186,10 +183,10 @@ impl LocalHost {
                     warm = pool.drop_made(slot, &globs).await.map_err(|e| failed(&e))?;
                 }
                 if let Some(own) = &mut own {
-                    own.begin().map_err(|e| NotReady::Failed(e.into()))?;
+                    own.begin().map_err(NotReady::Failed)?;
                 }
                 run_setup(host, line, (slot, home), setup, kill).await?;
-                if own.as_ref().map_or(Ok(true), SetupHome::end).map_err(|e| NotReady::Failed(e.into()))? {
+                if own.as_ref().map_or(Ok(true), SetupHome::end).map_err(NotReady::Failed)? {
                     pool.note_setup(slot, inputs, keeping.is_some()).await.map_err(|e| failed(&e))?;
                 }
             }

@@ -178,7 +178,7 @@ async fn begin(host: &LocalHost, job: &Job<'_>) -> Result<Run, RunError> {
     let failed = |reason| RunError::NotStarted { dir: job.dir.clone(), reason };
     let isolation = host.isolation().await.map_err(|e| failed(e.to_string()))?;
     let cookie = clock::new_cookie();
-    let around = around(host, &job.cwd, order.home, &reach, &env).await.map_err(failed)?;
+    let around = around(host, &job.cwd, order.home, &reach, &env).await.map_err(|trouble| failed(trouble.why))?;
     let given = |name: &OsString| around.env.iter().any(|(own, _)| own == name);
     env.retain(|(name, _)| !given(name));
     env.extend(around.env.iter().cloned());

@@ -36,7 +36,7 @@ pub(super) async fn read(work: &Path, order: Option<&ReportOrder>, old: Before) 
     found.extend(link.map(|link| {
         let why =
             "it is a symbolic link, and none is followed; let the stage copy its reports to a folder of the workspace";
-        (link, Err(why.to_owned()))
+        (link, Err(why.into()))
     }));
     Ok(found)
 }

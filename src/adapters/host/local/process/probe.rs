@@ -32,9 +32,10 @@ pub async fn probe(wanted: WantedIsolation, program: &Path) -> Result<Isolation,
     }
     let mut reason = String::new();
     for flavour in Flavour::ALL {
-        match works(flavour, program).await? {
+        match works(flavour, program).await {
             Ok(()) => return Ok(Isolation::PidNamespace(flavour)),
-            Err(said) => reason = said,
+            Err(ProbeError::Refused { reason: said }) => reason = said,
+            Err(e) => return Err(e),
         }
     }
     match wanted {
@@ -43,11 +44,11 @@ pub async fn probe(wanted: WantedIsolation, program: &Path) -> Result<Isolation,
     }
 }
 
-/// Whether a namespace of that flavour can be made here, or what was said against it.
+/// That a namespace of that flavour can be made here.
 ///
 /// # Errors
-/// [`CommandError`] when the probing command could not be run at all.
-pub async fn works(flavour: Flavour, program: &Path) -> Result<Result<(), String>, CommandError> {
+/// [`ProbeError::Refused`] with what was said against it.
+pub async fn works(flavour: Flavour, program: &Path) -> Result<(), ProbeError> {
     let isolation = Isolation::PidNamespace(flavour);
     let command = match isolation.is_ours() {
         true => CommandLine::new(program).args([FLAG, isolation.word(), "probe"]),
@@ -56,7 +57,8 @@ pub async fn works(flavour: Flavour, program: &Path) -> Result<Result<(), String
     let output = command.env("LC_ALL", "C").deadline(Duration::from_secs(10)).run(&ChildGuard::none()).await?;
     let says_so = !isolation.is_ours() || String::from_utf8_lossy(&output.stdout).trim_end() == WORKS;
     if output.success() && says_so {
-        return Ok(Ok(()));
+        return Ok(());
     }
-    Ok(Err(String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("no reason given").to_owned()))
+    let told = String::from_utf8_lossy(&output.stderr);
+    Err(ProbeError::Refused { reason: told.lines().next().unwrap_or("no reason given").to_owned() })
 }

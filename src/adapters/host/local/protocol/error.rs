@@ -1,5 +1,6 @@
 //! Why a run could not be started or its directory not be used.
 
+use crate::adapters::host::local::process::command::CommandError;
 use crate::adapters::os::files::FileError;
 use std::path::PathBuf;
 
@@ -41,6 +42,9 @@ pub enum RunError {
         /// The last line of its log.
         reason: String,
     },
+    /// It was to be tried only, and could not be run to its end.
+    #[error(transparent)]
+    Command(#[from] CommandError),
     /// A file cannot be written or read, or the supervisor cannot be started.
     #[error(transparent)]
     Io(#[from] FileError),

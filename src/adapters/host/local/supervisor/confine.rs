@@ -4,6 +4,7 @@
 //! Rules only ever allow, for a folder with all that is in it. What is hidden is therefore what nothing beside it reaches: every
 //! folder on the way to it is allowed entry by entry. A name made later beside something hidden cannot be opened.
 
+use super::error::StageError;
 use super::limits;
 use super::stage::settings;
 use crate::adapters::host::local::protocol::{ERRORS, Fence, OUTPUT};
@@ -124,7 +125,7 @@ impl Rules {
 }
 
 /// Gives this process the fence of a run file, with the logs beside that file, and becomes the program; without one it only tries.
-pub(super) fn confine(file: &Path, argv: &[&OsStr]) -> Result<u8, String> {
+pub(super) fn confine(file: &Path, argv: &[&OsStr]) -> Result<u8, StageError> {
     let fence = settings(file)?.fence.ok_or("the run file has no fence")?;
     let mut rules = Rules::of(&fence);
     // `/dev/stdout` is opened anew by whoever names it.
@@ -137,29 +138,28 @@ pub(super) fn confine(file: &Path, argv: &[&OsStr]) -> Result<u8, String> {
     let gaps = limits::take_alone(&fence.caps);
     let Some((program, args)) = argv.split_first() else {
         let mut out = std::io::stdout();
-        let said = gaps.iter().try_for_each(|gap| writeln!(out, "{gap}"));
-        return said.map(|()| 0).map_err(|e| e.to_string());
+        gaps.iter().try_for_each(|gap| writeln!(out, "{gap}"))?;
+        return Ok(0);
     };
     let failed = Command::new(program).args(args).exec();
     let _ = writeln!(std::io::stderr(), "mc: {}: {failed}", program.display());
     Ok(if failed.kind() == ErrorKind::NotFound { 127 } else { 126 })
 }
 
-fn restrict(rules: &Rules) -> Result<(), String> {
-    let failed = |e: landlock::RulesetError| format!("restrict a run by Landlock: {e}");
+fn restrict(rules: &Rules) -> Result<(), StageError> {
     let read = AccessFs::from_read(OLDEST);
     // A device of one's own would lead around everything.
     let write = AccessFs::from_all(OLDEST) & !(AccessFs::MakeBlock | AccessFs::MakeChar);
     let list: BitFlags<AccessFs> = AccessFs::ReadDir.into();
     let ruleset = Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
-    let ruleset = ruleset.handle_access(AccessFs::from_all(OLDEST)).map_err(failed)?;
-    let ruleset = ruleset.set_compatibility(CompatLevel::BestEffort).scope(Scope::from_all(SCOPES)).map_err(failed)?;
-    let created = ruleset.create().map_err(failed)?;
-    let created = created.add_rules(path_beneath_rules(["/"], list)).map_err(failed)?;
-    let created = created.add_rules(path_beneath_rules(&rules.read, read)).map_err(failed)?;
-    let created = created.add_rules(path_beneath_rules(&rules.write, write)).map_err(failed)?;
-    match created.restrict_self().map_err(failed)?.ruleset {
-        RulesetStatus::NotEnforced => Err("restrict a run by Landlock: this kernel has none".to_owned()),
+    let ruleset = ruleset.handle_access(AccessFs::from_all(OLDEST))?;
+    let ruleset = ruleset.set_compatibility(CompatLevel::BestEffort).scope(Scope::from_all(SCOPES))?;
+    let created = ruleset.create()?;
+    let created = created.add_rules(path_beneath_rules(["/"], list))?;
+    let created = created.add_rules(path_beneath_rules(&rules.read, read))?;
+    let created = created.add_rules(path_beneath_rules(&rules.write, write))?;
+    match created.restrict_self()?.ruleset {
+        RulesetStatus::NotEnforced => Err("restrict a run by Landlock: this kernel has none".into()),
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
     }
 }

@@ -4,6 +4,7 @@
 //! put there; then keys and sockets are covered. Nothing is held open afterwards: a run may look at its pid 1, and through a
 //! descriptor it would come around the fence.
 
+use super::error::{StageError, Trying};
 use super::mounts::through;
 use crate::adapters::host::local::process::procfs::unescape;
 use crate::adapters::host::local::protocol::{Fence, Mount};
@@ -68,7 +69,7 @@ impl Step<'_> {
 }
 
 /// Raises the fence around what `mounts` has mounted before.
-pub(super) fn raise(fence: &Fence, mounts: &[Mount]) -> Result<(), String> {
+pub(super) fn raise(fence: &Fence, mounts: &[Mount]) -> Result<(), StageError> {
     let mounted = mounts.iter().map(|made| match made {
         Mount::Overlay { target, .. } => target,
         Mount::Bind { to, .. } => to,
@@ -95,7 +96,7 @@ pub(super) fn raise(fence: &Fence, mounts: &[Mount]) -> Result<(), String> {
         match step {
             Step::Memory(path) => {
                 let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
-                made.map_err(|e| format!("make {}: {e}", path.display()))?;
+                made.trying(format_args!("make {}", path.display()))?;
                 empty(path, SHARED)?;
             }
             Step::Close(path) => close(path)?,
@@ -123,40 +124,40 @@ fn terminals() {
 
 /// Makes read-only what of `/proc` root could change the machine with. For any other `/proc` the kernel wants one to be seen whole
 /// (mount_namespaces(7)): there is one that is read-only, and so is whatever is mounted because of it.
-pub(super) fn protect_machine() -> Result<(), String> {
+pub(super) fn protect_machine() -> Result<(), StageError> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
     if Path::new(WHOLE).exists() {
-        mount("proc", WHOLE, "proc", flags, None).map_err(|e| format!("mount {WHOLE}: {e}"))?;
+        mount("proc", WHOLE, "proc", flags, None).trying(format_args!("mount {WHOLE}"))?;
     }
     let there = OF_THE_MACHINE.map(Path::new).into_iter().filter(|path| path.exists());
     for path in there {
         put(copy(path, path)?)?;
-        remount(path, MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC).map_err(|(_, what)| what)?;
+        remount(path, MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC)?;
     }
     Ok(())
 }
 
 /// A detached copy of what is mounted at and below a path, to be seen at `place`.
-fn copy(path: &Path, place: &Path) -> Result<Tree, String> {
+fn copy(path: &Path, place: &Path) -> Result<Tree, StageError> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let failed = |e: Errno| format!("open {}: {e}", path.display());
-    let it = openat(CWD, path, flags, Mode::empty()).map_err(failed)?;
-    let folder = FileType::from_raw_mode(fstat(&it).map_err(failed)?.st_mode).is_dir();
+    let opened = openat(CWD, path, flags, Mode::empty()).and_then(|it| Ok((fstat(&it)?, it)));
+    let (stat, it) = opened.trying(format_args!("open {}", path.display()))?;
+    let folder = FileType::from_raw_mode(stat.st_mode).is_dir();
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     let tree = open_tree(it.as_fd(), "", flags | OpenTreeFlags::AT_RECURSIVE);
-    let tree = tree.map_err(|e| format!("copy the mount of {}: {e}", path.display()))?;
+    let tree = tree.trying(format_args!("copy the mount of {}", path.display()))?;
     Ok(Tree { place: place.to_owned(), tree, folder })
 }
 
 /// Puts a copy where it is to be seen.
-fn put(Tree { place, tree, .. }: Tree) -> Result<(), String> {
+fn put(Tree { place, tree, .. }: Tree) -> Result<(), StageError> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    move_mount(tree.as_fd(), "", CWD, &place, flags).map_err(|e| format!("mount {}: {e}", place.display()))
+    move_mount(tree.as_fd(), "", CWD, &place, flags).trying(format_args!("mount {}", place.display()))
 }
 
 /// Makes every mount read-only but `/proc`, which is the run's own.
-fn seal() -> Result<(), String> {
-    let table = fs::read("/proc/self/mountinfo").map_err(|e| format!("read the table of mounts: {e}"))?;
+fn seal() -> Result<(), StageError> {
+    let table = fs::read("/proc/self/mountinfo").trying("read the table of mounts")?;
     for (place, options) in topmost(&table) {
         let options: Vec<&[u8]> = options.split(|byte| *byte == b',').collect();
         if place == Path::new("/proc") || options.contains(&&b"ro"[..]) {
@@ -182,58 +183,59 @@ fn topmost<'t>(table: &'t [u8]) -> BTreeMap<PathBuf, &'t [u8]> {
     lines.filter_map(entry).collect()
 }
 
-fn remount(place: &Path, keeps: MountFlags) -> Result<(), (Errno, String)> {
+fn remount(place: &Path, keeps: MountFlags) -> Result<(), StageError> {
     let flags = MountFlags::BIND | MountFlags::RDONLY | keeps;
-    mount_remount(place, flags, "").map_err(|e| (e, format!("make {} read-only: {e}", place.display())))
+    mount_remount(place, flags, "").trying(format_args!("make {} read-only", place.display()))
 }
 
 /// What cannot be reached by its path, a run cannot reach either.
-fn skip_absent((e, what): (Errno, String)) -> Result<(), String> {
-    match e {
-        Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::INVAL => Ok(()),
-        _ => Err(what),
+fn skip_absent(e: StageError) -> Result<(), StageError> {
+    let errno = if let StageError::System { source, .. } = &e { Errno::from_io_error(source) } else { None };
+    match errno {
+        Some(Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::INVAL) => Ok(()),
+        _ => Err(e),
     }
 }
 
 /// Lets nothing be seen of a folder.
-fn close(path: &Path) -> Result<(), String> {
+fn close(path: &Path) -> Result<(), StageError> {
     empty(path, CLOSED)?;
     if path == Path::new(DEVICES) {
-        let made = DirBuilder::new().mode(0o755).create(WHOLE);
-        made.map_err(|e| format!("make {WHOLE}: {e}"))?;
+        DirBuilder::new().mode(0o755).create(WHOLE).trying(format_args!("make {WHOLE}"))?;
         for (name, target) in LINKS {
-            symlink(target, path.join(name)).map_err(|e| format!("make {name} in {}: {e}", path.display()))?;
+            symlink(target, path.join(name)).trying(format_args!("make {name} in {}", path.display()))?;
         }
     }
     Ok(())
 }
 
 /// Mounts an empty folder in memory over one; one that is not there, or is in what is covered already, needs nothing.
-fn empty(path: &Path, options: &CStr) -> Result<(), String> {
+fn empty(path: &Path, options: &CStr) -> Result<(), StageError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let failed = |e: Errno| format!("cover {}: {e}", path.display());
-    let folder = match openat(CWD, path, flags, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(()),
-        opened => opened.map_err(failed)?,
+    let covered = match openat(CWD, path, flags, Mode::empty()) {
+        Err(Errno::NOENT) => Ok(()),
+        opened => opened.and_then(|folder| {
+            mount("tmpfs", through(&folder), "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options)
+        }),
     };
-    mount("tmpfs", through(&folder), "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options).map_err(failed)
+    covered.trying(format_args!("cover {}", path.display()))
 }
 
 /// Makes what a tree is mounted on, where that is not there: in something private or closed.
-fn make_place(tree: &Tree) -> Result<(), String> {
+fn make_place(tree: &Tree) -> Result<(), StageError> {
     if fs::symlink_metadata(&tree.place).is_ok() {
         return Ok(());
     }
-    let failed = |e: std::io::Error| format!("make {}: {e}", tree.place.display());
     let folder = if tree.folder { Some(tree.place.as_path()) } else { tree.place.parent() };
-    if let Some(folder) = folder {
-        DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(failed)?;
+    let mut made = folder.map_or(Ok(()), |folder| DirBuilder::new().recursive(true).mode(0o755).create(folder));
+    if !tree.folder {
+        made = made.and_then(|()| fs::File::create_new(&tree.place).map(drop));
     }
-    if tree.folder { Ok(()) } else { fs::File::create_new(&tree.place).map(drop).map_err(failed) }
+    made.trying(format_args!("make {}", tree.place.display()))
 }
 
 /// Covers a file or a socket by nothing; one that is not there needs nothing.
-fn hide(path: &Path) -> Result<(), String> {
+fn hide(path: &Path) -> Result<(), StageError> {
     match fs::symlink_metadata(path) {
         Ok(meta) if !meta.is_dir() && !meta.is_symlink() => put(copy(Path::new("/dev/null"), path)?),
         _ => Ok(()),

@@ -6,6 +6,7 @@
 //! neither enter a user namespace nor fork into a new pid namespace and go on.
 
 mod confine;
+mod error;
 mod fence;
 mod limits;
 mod mounts;
@@ -39,7 +40,7 @@ pub fn main(args: &[OsString]) -> Option<u8> {
         [file, stage] if *stage == "try" => trial::try_out(Path::new(file)),
         [file, stage] if *stage == "tried" => trial::tried(Path::new(file)),
         [file, stage, argv @ ..] if *stage == CONFINE => confine::confine(Path::new(file), argv),
-        _ => Err("a stage of a supervisor, started by mc alone; see mc --help".to_owned()),
+        _ => Err("a stage of a supervisor, started by mc alone; see mc --help".into()),
     };
     Some(done.unwrap_or_else(|reason| {
         let _ = writeln!(std::io::stderr(), "{reason}");

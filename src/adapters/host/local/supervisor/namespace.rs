@@ -1,5 +1,6 @@
 //! The pid namespace of a run: entering it, and its pid 1.
 
+use super::error::{StageError, Trying};
 use super::stage::{settings, stage};
 use super::{fence, limits, mounts, program};
 use crate::adapters::host::local::protocol::{BROKEN, Flavour, Isolation, Settings, WORKS};
@@ -26,7 +27,7 @@ const TO_MOUNT: [CapabilitySet; 5] = [
 ];
 
 /// From now on children of this process are in a new pid namespace; the first of them is its pid 1.
-pub(super) fn enter(flavour: Flavour) -> Result<(), String> {
+pub(super) fn enter(flavour: Flavour) -> Result<(), StageError> {
     match flavour {
         Flavour::Root => leave(UnshareFlags::NEWPID, "make a pid namespace"),
         Flavour::User => {
@@ -37,13 +38,13 @@ pub(super) fn enter(flavour: Flavour) -> Result<(), String> {
             write("/proc/self/uid_map", &format!("{user} {user} 1"))?;
             write("/proc/self/gid_map", &format!("{group} {group} 1"))?;
             // Pid 1 mounts its own /proc and is a program anew, which would cost it the right to.
-            let failed = |e| format!("pass on the right to mount: {e}");
-            let sets = capabilities(None).map_err(failed)?;
+            let doing = "pass on the right to mount";
+            let sets = capabilities(None).trying(doing)?;
             let inheritable = TO_MOUNT.iter().fold(sets.inheritable, |sum, right| sum | *right);
-            set_capabilities(None, CapabilitySets { inheritable, ..sets }).map_err(failed)?;
-            TO_MOUNT.iter().try_for_each(|right| configure_capability_in_ambient_set(*right, true)).map_err(failed)
+            set_capabilities(None, CapabilitySets { inheritable, ..sets }).trying(doing)?;
+            TO_MOUNT.iter().try_for_each(|right| configure_capability_in_ambient_set(*right, true)).trying(doing)
         }
-        Flavour::UnshareRoot | Flavour::UnshareUser => Err("this namespace is made by `unshare`".to_owned()),
+        Flavour::UnshareRoot | Flavour::UnshareUser => Err("this namespace is made by `unshare`".into()),
     }
 }
 
@@ -51,40 +52,40 @@ pub(super) fn enter(flavour: Flavour) -> Result<(), String> {
     deprecated,
     reason = "its successor is an unsafe fn, which this crate forbids; what it warns of is file tables of threads, and there is one thread and no new table"
 )]
-fn leave(what: UnshareFlags, doing: &str) -> Result<(), String> {
-    rustix::thread::unshare(what).map_err(|e| format!("{doing}: {e}"))
+fn leave(what: UnshareFlags, doing: &str) -> Result<(), StageError> {
+    rustix::thread::unshare(what).trying(doing)
 }
 
-fn write(path: &str, text: &str) -> Result<(), String> {
-    std::fs::write(path, text).map_err(|e| format!("write {path}: {e}"))
+fn write(path: &str, text: &str) -> Result<(), StageError> {
+    std::fs::write(path, text).trying(format_args!("write {path}"))
 }
 
 /// As pid 1: ends with its parent, sees only its own processes in `/proc` and what `mounts` mounts, and gives back what it
 /// only had for that.
-pub(super) fn settle(mounts: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| format!("tie pid 1 to its supervisor: {e}"))?;
+pub(super) fn settle(mounts: impl FnOnce() -> Result<(), StageError>) -> Result<(), StageError> {
+    set_parent_process_death_signal(Some(Signal::KILL)).trying("tie pid 1 to its supervisor")?;
     leave(UnshareFlags::NEWNS, "make a mount namespace")?;
-    let failed = |e| format!("mount /proc: {e}");
+    let doing = "mount /proc";
     let own = |more| {
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | more;
         mount("proc", "/proc", "proc", flags, None)
     };
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change("/", private).map_err(failed)?;
+    mount_change("/", private).trying(doing)?;
     // Inside of a fence of root only one that is read-only may be had.
     own(MountFlags::empty())
         .or_else(|e| if e == Errno::PERM { own(MountFlags::RDONLY) } else { Err(e) })
-        .map_err(failed)?;
+        .trying(doing)?;
     mounts()?;
     // Kernels before 4.3 have no such set, and no run of ours then.
-    clear_ambient_capability_set().map_err(|e| format!("give the right to mount back: {e}"))?;
-    let sets = capabilities(None).map_err(|e| format!("read capabilities: {e}"))?;
+    clear_ambient_capability_set().trying("give the right to mount back")?;
+    let sets = capabilities(None).trying("read capabilities")?;
     let inheritable = CapabilitySet::empty();
-    set_capabilities(None, CapabilitySets { inheritable, ..sets }).map_err(|e| format!("drop capabilities: {e}"))
+    set_capabilities(None, CapabilitySets { inheritable, ..sets }).trying("drop capabilities")
 }
 
 /// Raises the fence of a run, if it has one; what of its limits does not hold.
-pub(super) fn raise(settings: &Settings) -> Result<Vec<String>, String> {
+pub(super) fn raise(settings: &Settings) -> Result<Vec<String>, StageError> {
     let Some(fence) = &settings.fence else { return Ok(Vec::new()) };
     let gaps = limits::take(&fence.caps, &settings.cookie);
     if fence.caps.memory.is_some() || fence.caps.processes.is_some() {
@@ -106,26 +107,26 @@ const UNMAPPED: &str = "unmapped\n";
 
 /// As root: goes into one more user namespace, where root is root and can undo no mount that was made before
 /// (mount_namespaces(7)). Only somebody outside may map more than one user: the supervisor does.
-pub(super) fn lock(settings: &Settings) -> Result<(), String> {
+pub(super) fn lock(settings: &Settings) -> Result<(), StageError> {
     if !is_roots(settings) {
         return Ok(());
     }
     leave(UnshareFlags::NEWUSER | UnshareFlags::NEWNS, "lock the fence in a user namespace")?;
     let mut out = std::io::stdout();
-    out.write_all(UNMAPPED.as_bytes()).and_then(|()| out.flush()).map_err(|e| format!("ask for a map: {e}"))?;
-    std::io::stdin().read_exact(&mut [0]).map_err(|e| format!("wait for a map of users: {e}"))
+    out.write_all(UNMAPPED.as_bytes()).and_then(|()| out.flush()).trying("ask for a map")?;
+    std::io::stdin().read_exact(&mut [0]).trying("wait for a map of users")
 }
 
 /// As the supervisor: reads what pid 1 says, and maps users and groups of its user namespace to themselves when it asks.
-pub(super) fn answer(pid: u32, said: &mut impl BufRead, gate: &mut impl Write) -> Result<String, String> {
+pub(super) fn answer(pid: u32, said: &mut impl BufRead, gate: &mut impl Write) -> Result<String, StageError> {
     let mut line = String::new();
     let _ = said.read_line(&mut line);
     if line == UNMAPPED {
         for kind in ["uid_map", "gid_map"] {
-            let own = std::fs::read_to_string(format!("/proc/self/{kind}")).map_err(|e| format!("read {kind}: {e}"))?;
+            let own = std::fs::read_to_string(format!("/proc/self/{kind}")).trying(format_args!("read {kind}"))?;
             write(&format!("/proc/{pid}/{kind}"), &onto_itself(&own))?;
         }
-        gate.write_all(b"\n").map_err(|e| format!("tell pid 1 of its map: {e}"))?;
+        gate.write_all(b"\n").trying("tell pid 1 of its map")?;
         line.clear();
         let _ = said.read_line(&mut line);
     }
@@ -146,14 +147,14 @@ fn onto_itself(map: &str) -> String {
 ///
 /// It leads the session and the group that the program is in, and a signal to that group reaches the program only: what has
 /// no handler does nothing to a pid 1 (pid_namespaces(7)).
-pub(super) fn init(dir: &Path) -> Result<u8, String> {
+pub(super) fn init(dir: &Path) -> Result<u8, StageError> {
     let settings = settings(&dir.join("run"))?;
     let program = program::read(dir)?;
-    settle(|| mounts::make_all(&settings.mounts).and_then(|()| raise(&settings).map(drop)))?;
+    settle(|| settings.mounts.iter().try_for_each(mounts::make).and_then(|()| raise(&settings).map(drop)))?;
     lock(&settings)?;
-    setsid().map_err(|e| format!("make a session: {e}"))?;
+    setsid().trying("make a session")?;
     let mut out = std::io::stdout();
-    out.write_all(b"ready\n").and_then(|()| out.flush()).map_err(|e| format!("say ready: {e}"))?;
+    out.write_all(b"ready\n").and_then(|()| out.flush()).trying("say ready")?;
     if std::io::stdin().read_exact(&mut [0]).is_err() {
         // The supervisor is gone: nothing of this run was put on record.
         return Ok(BROKEN);
@@ -175,26 +176,26 @@ pub(super) fn init(dir: &Path) -> Result<u8, String> {
                 return Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN));
             }
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(e) => return Err(format!("wait for the program: {e}")),
+            Err(e) => return Err(e).trying("wait for the program"),
         }
     }
 }
 
 /// Whether such a namespace works here: says [`WORKS`] when it does.
-pub(super) fn probe(word: &OsStr) -> Result<u8, String> {
+pub(super) fn probe(word: &OsStr) -> Result<u8, StageError> {
     let isolation = word.to_str().and_then(Isolation::from_word).ok_or("no such isolation")?;
     enter(isolation.flavour().ok_or("no pid namespace")?)?;
-    let status = stage(word, "probed").status().map_err(|e| format!("start pid 1: {e}"))?;
+    let status = stage(word, "probed").status().trying("start pid 1")?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN))
 }
 
 /// As the pid 1 of a probe.
-pub(super) fn probed() -> Result<u8, String> {
+pub(super) fn probed() -> Result<u8, StageError> {
     settle(|| Ok(()))?;
-    let itself = std::fs::read_link("/proc/self").map_err(|e| format!("read /proc/self: {e}"))?;
+    let itself = std::fs::read_link("/proc/self").trying("read /proc/self")?;
     if std::process::id() != 1 || itself != Path::new("1") {
-        return Err("the new namespace is not what it should be".to_owned());
+        return Err("the new namespace is not what it should be".into());
     }
-    writeln!(std::io::stdout(), "{WORKS}").map_err(|e| e.to_string())?;
+    writeln!(std::io::stdout(), "{WORKS}")?;
     Ok(0)
 }

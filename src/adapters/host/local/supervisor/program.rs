@@ -1,5 +1,6 @@
 //! The program of a run as pid 1 starts it: what is on record, nothing of ours.
 
+use super::error::{StageError, Trying};
 use crate::adapters::host::local::protocol::{BROKEN, ERRORS, LARGEST_COMMAND, OUTPUT, Program, parse_command};
 use crate::adapters::os::files::read_untrusted;
 use crate::adapters::os::nofollow;
@@ -23,11 +24,11 @@ pub(super) struct Ready {
 }
 
 /// Reads what is to be run, opens its logs and its input: a fence hides them.
-pub(super) fn read(dir: &Path) -> Result<Ready, String> {
+pub(super) fn read(dir: &Path) -> Result<Ready, StageError> {
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
     let open = |log: &Path| {
         let opened = nofollow::open(log, flags, Mode::RUSR | Mode::WUSR);
-        opened.map(File::from).map_err(|e| format!("open {}: {e}", log.display()))
+        opened.map(File::from).trying(format_args!("open {}", log.display()))
     };
     let (output, errors) = (open(&dir.join(OUTPUT))?, open(&find_remarks(dir))?);
     let command = read_untrusted(&dir.join("command"), LARGEST_COMMAND).as_deref().and_then(parse_command);

@@ -1,7 +1,8 @@
 //! The first stage: claims the directory, opens the gate once the run is on record, counts ticks, writes how it ended.
 
+use super::error::{StageError, Trying};
 use super::program::find_remarks;
-use super::stage::stage;
+use super::stage::start;
 use super::{limits, namespace};
 use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{
@@ -15,7 +16,7 @@ use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, setsid};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{BufReader, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -26,7 +27,7 @@ use std::time::Duration;
 const RETRIES: u32 = 50;
 
 /// The whole life of a supervisor; 0 when it has written how the run ended, or somebody else has the directory.
-pub(super) fn run(dir: &Path) -> Result<u8, String> {
+pub(super) fn run(dir: &Path) -> Result<u8, StageError> {
     // Whoever starts it by hand may have put it into a group of its own; then that is its session's affair.
     let _ = setsid();
     let mut out = std::io::stdout();
@@ -42,7 +43,7 @@ pub(super) fn run(dir: &Path) -> Result<u8, String> {
             return Ok(BROKEN);
         }
     }
-    std::env::set_current_dir("/").map_err(|e| format!("leave the working folder: {e}"))?;
+    std::env::set_current_dir("/").trying("leave the working folder")?;
     let done = supervise(dir, &mut out);
     // Whatever became of the run, its secrets do not stay.
     let _ = std::fs::remove_file(dir.join("command"));
@@ -50,27 +51,23 @@ pub(super) fn run(dir: &Path) -> Result<u8, String> {
 }
 
 /// The supervisor of a directory that is ours.
-fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, String> {
+fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, StageError> {
     let text = read_untrusted(&dir.join("run"), SMALL).ok_or("the run file cannot be read")?;
     let limits = parse_limits(&text).ok_or("the run file is incomplete")?;
     let settings = parse_settings(&text).ok_or("the run file is incomplete")?;
     let own = Identity::of(std::process::id()).ok_or("/proc cannot be read")?;
-    let (ready, says) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
-    let (waits, mut gate) = std::io::pipe().map_err(|e| format!("make a pipe: {e}"))?;
     namespace::enter(settings.isolation.flavour().ok_or("the run file names no pid namespace")?)?;
-    let mut init = stage(dir.as_os_str(), "init");
-    let child = init.stdin(waits).stdout(says).spawn().map_err(|e| format!("start pid 1: {e}"))?;
-    // It holds our copies of the ends that are the children's.
-    drop(init);
-    let said = namespace::answer(child.id(), &mut BufReader::new(ready), &mut gate)?;
+    let (child, mut ready, mut gate) = start(dir.as_os_str(), "init")?;
+    let said = namespace::answer(child.id(), &mut ready, &mut gate)?;
+    drop(ready);
     if said != "ready\n" {
-        return Err("the run ended before its program was ready".to_owned());
+        return Err("the run ended before its program was ready".into());
     }
     let mut watched = Watched::new(dir, child, limits)?;
     watched.record(own)?;
     // Read whole by the stage that waits at the gate; it may hold secrets.
     let _ = std::fs::remove_file(dir.join("command"));
-    gate.write_all(b"\n").map_err(|e| format!("open the gate: {e}"))?;
+    gate.write_all(b"\n").trying("open the gate")?;
     drop(gate);
     // An engine killed in the meantime leaves nobody to read it.
     let _ = writeln!(out, "started");
@@ -111,15 +108,15 @@ struct Watched<'a> {
 }
 
 impl<'a> Watched<'a> {
-    fn new(dir: &'a Path, child: Child, limits: Limits) -> Result<Self, String> {
+    fn new(dir: &'a Path, child: Child, limits: Limits) -> Result<Self, StageError> {
         let gone = "the run ended before it was on record";
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(gone)?;
-        let ended = pidfd_open(pid, PidfdFlags::empty()).map_err(|e| format!("watch pid 1: {e}"))?;
+        let ended = pidfd_open(pid, PidfdFlags::empty()).trying("watch pid 1")?;
         let init = Identity::of(child.id()).ok_or(gone)?;
         Ok(Self { dir, child, ended, init, limits })
     }
 
-    fn record(&mut self, own: Identity) -> Result<(), String> {
+    fn record(&mut self, own: Identity) -> Result<(), StageError> {
         let space = procfs::pid_namespace(self.init.pid).ok_or("the namespace of the run cannot be read")?;
         // Pid 1 leads the group that the program will be in.
         let start =
@@ -129,11 +126,11 @@ impl<'a> Watched<'a> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
         let file = nofollow::open(&aside, flags, Mode::RUSR | Mode::WUSR).map(File::from);
         let written = file.and_then(|mut file| file.write_all(start_text(&start).as_bytes()));
-        written.and_then(|()| std::fs::rename(&aside, &path)).map_err(|e| format!("write start: {e}"))
+        written.and_then(|()| std::fs::rename(&aside, &path)).trying("write start")
     }
 
     /// Counts ticks until pid 1 has ended; at a limit ends it.
-    fn until_the_end(&mut self) -> Result<(ExitStatus, Option<&'static str>), String> {
+    fn until_the_end(&mut self) -> Result<(ExitStatus, Option<&'static str>), StageError> {
         let (mut ticks, mut idle, mut last) = (0, 0, self.lease());
         loop {
             if let Some(status) = self.wait(self.limits.tick)? {
@@ -153,7 +150,7 @@ impl<'a> Watched<'a> {
     }
 
     /// TERM to the program's group, grace, then KILL of pid 1 until it is seen to have ended.
-    fn stop(&mut self, reason: &'static str) -> Result<(ExitStatus, Option<&'static str>), String> {
+    fn stop(&mut self, reason: &'static str) -> Result<(ExitStatus, Option<&'static str>), StageError> {
         // Whoever was first has said why.
         let _ = create_new(&self.dir.join("reason"), format!("{reason}\n").as_bytes());
         self.init.signal_group(Signal::TERM);
@@ -175,11 +172,11 @@ impl<'a> Watched<'a> {
     }
 
     /// How pid 1 ended, within that time.
-    fn wait(&mut self, time: Duration) -> Result<Option<ExitStatus>, String> {
+    fn wait(&mut self, time: Duration) -> Result<Option<ExitStatus>, StageError> {
         let limit =
             Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() };
         let _ = poll(&mut [PollFd::new(&self.ended, PollFlags::IN)], Some(&limit));
-        self.child.try_wait().map_err(|e| format!("wait for pid 1: {e}"))
+        self.child.try_wait().trying("wait for pid 1")
     }
 }
 
@@ -195,6 +192,6 @@ fn tell_of_memory(dir: &Path, killed: u64) {
 }
 
 /// It is there whole or not at all, and nothing is written through a link that somebody put there.
-fn replace(dir: &Path, name: &str, text: &str) -> Result<(), String> {
-    nofollow::replace(&dir.join(name), text.as_bytes(), false).map_err(|e| format!("write {name}: {e}"))
+fn replace(dir: &Path, name: &str, text: &str) -> Result<(), StageError> {
+    nofollow::replace(&dir.join(name), text.as_bytes(), false).trying(format_args!("write {name}"))
 }

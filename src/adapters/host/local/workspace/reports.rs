@@ -7,6 +7,7 @@
 
 use super::disk::remove_any;
 use crate::adapters::os::files::{Stamp, is_own_dir, open_untrusted, stamp};
+use crate::domain::base::Invalid;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -35,7 +36,7 @@ pub struct Before {
 }
 
 /// A report: its path from the root of the workspace, and its bytes or why there are none.
-pub type Found = (String, Result<Vec<u8>, String>);
+pub type Found = (String, Result<Vec<u8>, Invalid>);
 
 /// Removes what matches, so that nothing of an earlier run is taken for a report of the next one, and a build that
 /// thinks it is up to date writes its reports again. Tracked files belong to the tree: they stay, and are remembered. With
@@ -85,16 +86,16 @@ pub fn read(root: &Path, matches: impl Fn(&str) -> bool, before: &Before) -> Vec
         room = room.saturating_sub(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64));
         let text = bytes.and_then(|bytes| match before.contents.get::<Content>(&Sha256::digest(&bytes).into()) {
             None => Ok(bytes),
-            Some(tracked) => Err(format!(
+            Some(tracked) => Err(Invalid(format!(
                 "it is what the tree has as {}, which tells nothing of this run: take that file out of git, or narrow \
                  `reports`",
                 tracked.display()
-            )),
+            ))),
         });
         files.push((path.to_string_lossy().into_owned(), text));
     }
     if !whole {
-        files.push(("…".to_owned(), Err(format!("more than {FILES} report files or {ENTRIES} files in all"))));
+        files.push(("…".to_owned(), Err(format!("more than {FILES} report files or {ENTRIES} files in all").into())));
     }
     files
 }
@@ -113,12 +114,12 @@ pub fn link_in_the_way<'g>(root: &Path, globs: impl IntoIterator<Item = &'g Stri
     })
 }
 
-fn bytes(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+fn bytes(path: &Path, limit: u64) -> Result<Vec<u8>, Invalid> {
     let mut bytes = Vec::new();
     let read = open_untrusted(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
     match read {
-        Err(error) => Err(error.to_string()),
-        Ok(_) if bytes.len() as u64 > limit => Err(format!("it is longer than {limit} bytes")),
+        Err(error) => Err(error.to_string().into()),
+        Ok(_) if bytes.len() as u64 > limit => Err(format!("it is longer than {limit} bytes").into()),
         Ok(_) => Ok(bytes),
     }
 }
@@ -194,7 +195,7 @@ mod tests {
         let found = read(root, xml, &old);
         assert_eq!(found.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>(), ["copy.xml", "stale.xml"]);
         for (path, text) in found {
-            assert!(text.unwrap_err().starts_with("it is what the tree has as stale.xml"), "{path}");
+            assert!(text.unwrap_err().0.starts_with("it is what the tree has as stale.xml"), "{path}");
         }
         fs::remove_file(root.join("stale.xml")).unwrap();
         fs::write(root.join("stale.xml"), "green").unwrap();

@@ -2,9 +2,10 @@
 
 use super::parts::{LARGEST_FILE, Part, Parts};
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
-use crate::adapters::host::local::protocol::{FLAG, Isolation, MOUNTED, Mount, trial_text};
+use crate::adapters::host::local::protocol::{FLAG, Isolation, MOUNTED, Mount, RunError, trial_text};
 use crate::adapters::host::local::workspace::disk::remove_any;
-use crate::adapters::os::files::{if_there, inside, make_private_dir};
+use crate::adapters::os::files::{At, if_there, inside, make_private_dir};
+use crate::domain::trouble::chain;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -35,16 +36,17 @@ impl Homes {
         let Parts { folders, links, files } = parts;
         let mut homes = Self { overlaid: folders, linked: links, files, mounts: true, trouble: None };
         let refused = match isolation.is_ours() {
-            true => homes.tried(isolation, program, scratch).await,
-            false => Err(format!("{} makes no mount namespace", isolation.word())),
+            true => homes.tried(isolation, program, scratch).await.unwrap_or_else(|e| vec![Some(chain(&e))]),
+            false => vec![Some(format!("{} makes no mount namespace", isolation.word()))],
         };
-        match refused {
-            Err(why) => {
+        let mut refused = refused.into_iter();
+        match refused.next().flatten() {
+            Some(why) => {
                 homes.mounts = false;
                 homes.linked.append(&mut homes.overlaid);
                 homes.trouble = Some(why);
             }
-            Ok(refused) => {
+            None => {
                 for (part, why) in std::mem::take(&mut homes.overlaid).into_iter().zip(refused) {
                     let list = if why.is_none() { &mut homes.overlaid } else { &mut homes.linked };
                     list.push(part);
@@ -55,30 +57,29 @@ impl Homes {
         homes
     }
 
-    /// What was said against the mounts of the folders; what was said against that of HOME is the error.
-    async fn tried(&self, isolation: Isolation, program: &Path, scratch: &Path) -> Result<Vec<Option<String>>, String> {
+    /// What was said against the mount of HOME, and then against those of the folders unless HOME's was refused.
+    async fn tried(
+        &self,
+        isolation: Isolation,
+        program: &Path,
+        scratch: &Path,
+    ) -> Result<Vec<Option<String>>, RunError> {
         let home = scratch.join("home");
         let layers = Layers::at(scratch.join("layers"));
-        let failed = |e: io::Error| format!("use {}: {e}", scratch.display());
-        DirBuilder::new().mode(0o700).create(&home).map_err(failed)?;
-        layers.renew(self).map_err(failed)?;
+        DirBuilder::new().mode(0o700).create(&home).at(scratch)?;
+        layers.renew(self).at(scratch)?;
         let mounts = self.mounts(Some(&home), &layers);
         let file = scratch.join("run");
-        let text = trial_text(isolation, &mounts, None).map_err(|e| e.to_string())?;
-        fs::write(&file, text).map_err(failed)?;
+        fs::write(&file, trial_text(isolation, &mounts, None)?).at(scratch)?;
         let command = CommandLine::new(program).arg(FLAG).arg(&file).arg("try");
-        let output = command.env("LC_ALL", "C").deadline(Duration::from_secs(20)).run(&ChildGuard::none()).await;
-        let output = output.map_err(|e| e.to_string())?;
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut said = said.lines().map(|line| (line != MOUNTED).then(|| line.to_owned()));
-        let (home, folders) = (said.next(), said.collect::<Vec<_>>());
-        match home.filter(|_| output.success() && folders.len() + 1 == mounts.len()) {
-            Some(home) => home.map_or(Ok(folders), Err),
-            None => {
-                let told = String::from_utf8_lossy(&output.stderr);
-                Err(told.lines().next().unwrap_or("trying a mount ended without a word").to_owned())
-            }
+        let output = command.env("LC_ALL", "C").deadline(Duration::from_secs(20)).run(&ChildGuard::none()).await?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let said: Vec<_> = said.lines().map(|line| (line != MOUNTED).then(|| line.to_owned())).collect();
+        if output.success() && said.len() == mounts.len() {
+            return Ok(said);
         }
+        let told = String::from_utf8_lossy(&output.stderr);
+        Ok(vec![Some(told.lines().next().unwrap_or("trying a mount ended without a word").to_owned())])
     }
 
     /// Whether HOME can be mounted, so that what setup leaves in it can be kept and what follows cannot change that.
