@@ -60,11 +60,16 @@ pub async fn serve(
     let mut tasks = JoinSet::new();
     let kills: Arc<Mutex<HashMap<u64, watch::Sender<bool>>>> = Arc::default();
     loop {
-        let received = tokio::select! {
-            received = receive::<Numbered<Request>>(&mut from) => received?,
-            // Nobody hears the answers any more.
-            _ = &mut writer => return Ok(()),
-            Some(_) = tasks.join_next() => continue,
+        // Half of a message may be read when something else happens: the same read goes on.
+        let reading = receive::<Numbered<Request>>(&mut from);
+        tokio::pin!(reading);
+        let received = loop {
+            tokio::select! {
+                received = &mut reading => break received?,
+                // Nobody hears the answers any more.
+                _ = &mut writer => return Ok(()),
+                Some(_) = tasks.join_next() => {}
+            }
         };
         let Some((Numbered { id, body }, bytes)) = received else { return Ok(()) };
         match body {
