@@ -187,6 +187,6 @@ impl Host {
     /// # Errors
     /// It cannot be moved, or something of it cannot be ended.
     pub async fn put_aside(&self, key: &RunKey) -> Result<(), Trouble> {
-        ask!(self, put_aside(key), Request::PutAside(key.clone()))
+        on!(self, host.put_aside(key).await)
     }
 }

@@ -8,15 +8,16 @@ use super::transport::{Moment, Transport};
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::host::local::operations::facts::incomplete;
+use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::lfs::LargeFiles;
 use crate::adapters::host::local::workspace::pool::refuse_incomplete;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::order::{
-    CollectOrder, CollectOutcome, Ended, HostError, HostFacts, NotFresh, NotReady, PrepareOrder, Ready, RunOrder,
-    Start, Untracked, UsedSlot, attempt_of, is_killed,
+    CollectOrder, CollectOutcome, Ended, HostError, HostFacts, NotFresh, NotReady, PrepareOrder, Ready, RunKey,
+    RunOrder, Start, Untracked, UsedSlot, attempt_of, is_killed,
 };
 use crate::adapters::host::settings::{HostSettings, PoolKind};
-use crate::adapters::os::files;
+use crate::adapters::os::files::{self, if_there};
 use crate::adapters::trouble::{Places, cause_of};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble, chain};
@@ -263,14 +264,18 @@ impl RemoteHost {
         let request = Request::Run(Box::new(order.clone()), start);
         let answer = {
             let asked = self.ask::<(Ended, Vec<u64>)>(request, &[], None, kill, &mut progress);
-            tokio::pin!(asked);
-            let mut looks = tokio::time::interval(LOOK);
-            looks.tick().await;
-            loop {
-                tokio::select! {
-                    answer = &mut asked => break answer,
-                    _ = looks.tick() => self.bring_logs(&order.key, order.session.is_some()).await,
+            // The run is asked about while output is on its way: it may be told to end.
+            let follow = async {
+                loop {
+                    tokio::time::sleep(LOOK).await;
+                    if let Err(trouble) = self.bring_logs(&order.key, order.session.is_some()).await {
+                        tracing::debug!("bring output of a run here: {trouble}");
+                    }
                 }
+            };
+            tokio::select! {
+                answer = asked => answer,
+                () = follow => Err(odd()),
             }
         };
         let (mut ended, lengths, bytes) = match answer {
@@ -289,10 +294,29 @@ impl RemoteHost {
             rest = others;
         }
         if ended.log.is_some() {
-            self.bring_logs(&order.key, order.session.is_some()).await;
+            // What is judged is all of it, however long a host cannot be reached.
+            while let Err(trouble) = self.bring_logs(&order.key, order.session.is_some()).await {
+                if trouble.cause != Cause::Unreachable {
+                    ended.end = ProcessEnd::Infrastructure(trouble);
+                    break;
+                }
+            }
             ended.log = Some(self.log_file(&order.key));
         }
         ended
+    }
+
+    /// As [`super::super::any::Host::put_aside`]. What was brought here of that run is the host's to keep: the next one's output begins anew.
+    ///
+    /// # Errors
+    /// It cannot be moved, or something of it cannot be ended.
+    pub async fn put_aside(&self, key: &RunKey) -> Result<(), Trouble> {
+        self.question::<Result<(), Trouble>>(Request::PutAside(key.clone())).await??;
+        for name in [OUTPUT, ERRORS] {
+            let gone = if_there(std::fs::remove_file(self.log_file(key).with_file_name(name)));
+            gone.map_err(|e| self.trouble(&e))?;
+        }
+        Ok(())
     }
 
     /// The work of an attempt; what is pinned there is pinned here before this returns.

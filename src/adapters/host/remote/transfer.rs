@@ -169,26 +169,27 @@ impl RemoteHost {
         key.below(&self.engine.runs).join(OUTPUT)
     }
 
-    /// Brings what is new of the output of a run here. What cannot be had now comes with the next look.
-    pub(super) async fn bring_logs(&self, key: &RunKey, apart: bool) {
-        self.bring_log(RemoteFile::Output(key.clone()), &self.log_file(key)).await;
+    /// Brings what is new of the output of a run here.
+    ///
+    /// # Errors
+    /// Not all of it could be had, or kept.
+    pub(super) async fn bring_logs(&self, key: &RunKey, apart: bool) -> Result<(), Trouble> {
+        self.bring_log(RemoteFile::Output(key.clone()), &self.log_file(key)).await?;
         if apart {
-            self.bring_log(RemoteFile::Errors(key.clone()), &self.log_file(key).with_file_name(ERRORS)).await;
+            self.bring_log(RemoteFile::Errors(key.clone()), &self.log_file(key).with_file_name(ERRORS)).await?;
         }
+        Ok(())
     }
 
-    async fn bring_log(&self, file: RemoteFile, path: &Path) {
+    async fn bring_log(&self, file: RemoteFile, path: &Path) -> Result<(), Trouble> {
         loop {
             let offset = std::fs::metadata(path).map_or(0, |meta| meta.len());
-            let Ok(bytes) = self.read_there(file.clone(), offset).await else { return };
+            let bytes = self.read_there(file.clone(), offset).await?;
             let folder = path.parent().unwrap_or(path);
             let kept = files::make_own_dir(&self.engine.root, folder).and_then(|()| append(path, offset, &bytes));
-            if let Err(e) = kept {
-                tracing::warn!("keep {}: {e}", path.display());
-                return;
-            }
+            kept.map_err(|e| self.trouble(&e).while_trying(&format!("keep {}", path.display())))?;
             if (bytes.len() as u64) < PART {
-                return;
+                return Ok(());
             }
         }
     }
