@@ -7,9 +7,9 @@ pub mod nearest;
 pub mod text;
 
 pub use hash::{FieldHash, digest, to_hex};
+pub use invalid::Invalid;
 
 /// Whether a value is its type's default, which records leave out.
 pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
-pub use invalid::Invalid;

@@ -16,14 +16,27 @@ use mission_control::domain::fence::{Sandbox, WantedIsolation};
 use mission_control::domain::handoff::PromptMode;
 use mission_control::domain::trouble::{Cause, Trouble};
 use mission_control::domain::values::{CommitId, MissionId, UnitId};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// The nth one holds a lock as long as it lives, which is as long as there is a file that says so.
+const SETUP: &str = "echo made > made; echo more >> ~/setups; n=$(wc -l < ~/setups); exec 9> ~/setup.$n; flock 9
+    while test -e ~/hold.$n; do sleep 0.05; done";
+
+/// Whether the nth setup lives.
+fn sets_up(world: &World, n: u32) -> bool {
+    let lock = std::fs::File::open(world.home().join(format!("setup.{n}")));
+    lock.is_ok_and(|lock| lock.try_lock().is_err())
+}
 
 fn settings() -> HostSettings {
     HostSettings {
         kind: PoolKind::Missions,
-        setup: Some("echo made > made; echo more >> ../../../setups".to_owned()),
+        setup: Some(SETUP.to_owned()),
         setup_inputs: Vec::new(),
         copy: vec!["local".to_owned()],
         stages: Vec::new(),
@@ -266,5 +279,94 @@ fn p12_a_run_on_a_host_is_killed_when_that_is_asked_for() {
             .await;
         assert_eq!(ended.end, ProcessEnd::Stopped);
         assert!(ended.proof.unwrap().holds());
+    });
+}
+
+#[test]
+fn p12_a_setup_that_outlived_its_worker_is_ended_before_the_workspace_is_made_anew() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        std::fs::write(world.home().join("hold.1"), "").unwrap();
+        let first = host(&world, 1, program(), PATIENCE, Cuts::default()).await;
+        let order = prepare(&base);
+        let begun = async {
+            while !sets_up(&world, 1) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            done = first.prepare(&order, alive()) => panic!("it waits: {done:?}"),
+            () = begun => {}
+        }
+        drop(first);
+        let next = host(&world, 2, program(), PATIENCE, Cuts::default()).await;
+        next.prepare(&prepare(&base), alive()).await.unwrap();
+        assert!(!sets_up(&world, 1), "two of them would work in one folder");
+        // Where more than that has run, it is somebody's work.
+        let ended = next.run(&run(), Start::IfNew, alive(), || ()).await;
+        assert_eq!(ended.end, ProcessEnd::Exited(3));
+        let refused = next.prepare(&prepare(&base), alive()).await.unwrap_err();
+        assert!(matches!(refused, NotFresh::Busy | NotFresh::Dirty(_)), "{refused:?}");
+        assert_eq!(next.look_up(&key().join("run")).await.unwrap(), RunState::Started);
+    });
+}
+
+#[test]
+fn p1_a_run_is_not_begun_in_a_workspace_that_somebody_else_has_by_now() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        let host = host(&world, 1, program(), PATIENCE, Cuts::default()).await;
+        host.prepare(&prepare(&base), alive()).await.unwrap();
+        assert!(host.discard(1, key().as_str()).await.unwrap());
+        let others = RunKey::new("m1/u/12").unwrap();
+        let order = PrepareOrder { label: others.to_string(), session: Some(others), ..prepare(&base) };
+        host.prepare(&order, alive()).await.unwrap();
+        match host.run(&run(), Start::IfNew, alive(), || ()).await.end {
+            ProcessEnd::Infrastructure(trouble) => assert_eq!(trouble.cause, Cause::LostRun, "{trouble}"),
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+#[test]
+fn p1_the_output_of_a_run_that_was_put_aside_is_no_part_of_the_next_one() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        let host = host(&world, 1, program(), PATIENCE, Cuts::default()).await;
+        host.prepare(&prepare(&base), alive()).await.unwrap();
+        for line in ["echo a long line; echo apart >&2", "echo short"] {
+            let order = RunOrder { program: Program::Shell(line.to_owned()), ..run() };
+            let log = host.run(&order, Start::IfNew, alive(), || ()).await.log.unwrap();
+            let said = line.strip_prefix("echo ").unwrap().split(';').next().unwrap();
+            assert_eq!(std::fs::read_to_string(&log).unwrap(), format!("{said}\n"));
+            host.put_aside(&order.key).await.unwrap();
+            assert!(!log.exists() && !log.with_file_name("err.log").exists());
+        }
+    });
+}
+
+#[test]
+fn p12_messages_that_arrive_in_pieces_while_others_are_answered_are_whole() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let slow = world.home().join("slow-mc");
+        std::fs::write(&slow, format!("#!/bin/sh\ndd bs=1 status=none | {} \"$@\"\n", program().display())).unwrap();
+        std::fs::set_permissions(&slow, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let host = Arc::new(host(&world, 1, slow, PATIENCE, Cuts::default()).await);
+        let mut asked = JoinSet::new();
+        for _ in 0..8 {
+            let host = Arc::clone(&host);
+            asked.spawn(async move {
+                for _ in 0..50 {
+                    assert!(host.used_slots().await.unwrap().is_empty());
+                }
+            });
+        }
+        while let Some(done) = asked.join_next().await {
+            done.unwrap();
+        }
     });
 }

@@ -135,9 +135,6 @@ impl LocalHost {
         let PrepareOrder { slot, label, base, without, beside, copies, environment, setup, session } = order;
         let slot = *slot;
         let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(host.trouble(e));
-        if let Some(session) = session {
-            files::make_new_own_dir(host.root(), &host.run_dir(session)).map_err(|e| failed(&e))?;
-        }
         let pool = host.pool().await.map_err(|e| failed(&e))?;
         within_disk(host, pool, slot).await?;
         let globs = host.kept().map_err(|e| failed(&e))?;
@@ -151,6 +148,10 @@ impl LocalHost {
             // The answer to an earlier asking was lost. Nothing but `setup` has run there.
             host.end_runs(setup).await.map_err(NotReady::Failed)?;
             pool.hold(slot).and_then(|()| pool.release(slot)).map_err(|e| failed(&e))?;
+        }
+        if let Some(session) = session.as_ref().filter(|_| !is_used_by(pool, slot, label)) {
+            // One that somebody made in advance gives way; that of a user who still has the slot, and its runs, do not.
+            files::make_new_own_dir(host.root(), &host.run_dir(session)).map_err(|e| failed(&e))?;
         }
         let Prepared { workspace, made, mut warm } = match pool.prepare_keeping(slot, label, base, keeping).await {
             Err(PoolError::Dirty { label: old, .. }) => return Err(NotFresh::Dirty(old)),

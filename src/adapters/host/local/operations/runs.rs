@@ -121,12 +121,13 @@ async fn until_the_end(
     watch(host, job, run, &mut kill).await
 }
 
-/// Whether what stands in the place of the workspace is not what was prepared.
+/// Whether what stands in the place of the workspace is not what was prepared for whoever this run belongs to.
 async fn replaced(host: &LocalHost, job: &Job<'_>) -> bool {
-    match host.pool().await {
-        Ok(pool) => pool.check_work(&job.cwd).is_err(),
-        Err(_) => false,
-    }
+    let Ok(pool) = host.pool().await else { return false };
+    let RunOrder { key, slot, .. } = job.order;
+    let own = |label: &str| key.as_str().strip_prefix(label).is_some_and(|rest| rest.starts_with('/'));
+    let is_ours = |(used, label): &(u32, String)| used == slot && own(label);
+    !pool.dirty_slots().is_ok_and(|used| used.iter().any(is_ours)) || pool.check_work(&job.cwd).is_err()
 }
 
 fn lost(why: &str) -> ProcessEnd {
