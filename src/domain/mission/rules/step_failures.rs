@@ -34,19 +34,18 @@ impl Decision<'_> {
             self.record_failure((Some(run), landing), "verification", &not, self.now);
             return self.judge_cold(tip, false, vec![not.why]);
         }
-        self.failed_at((Some(run), landing), "verification", Operation::Verify, &not);
+        self.failed_at((Some(run), landing), "verification", &not);
     }
 
     /// A step that runs nothing met trouble: one of this landing, or, without, what the round asks.
     pub(super) fn step_failed(&mut self, landing: Option<LandingId>, what: &str, trouble: Trouble) {
-        self.failed_at((None, landing), what, self.state.operation_of_step(), &trouble.into());
+        self.failed_at((None, landing), what, &trouble.into());
     }
 
     pub(super) fn failed_at(
         &mut self,
         (run, landing): (Option<RunId>, Option<LandingId>),
         what: &str,
-        operation: Operation,
         not: &Unverified,
     ) {
         let (at, Unverified { why, cause, .. }) = (self.now, not);
@@ -67,10 +66,11 @@ impl Decision<'_> {
             }
             return;
         }
-        self.assess_failure(cause, operation, &self.state.queue_witness());
+        let operation = Operation::of_step(run, landing);
+        self.assess_failure(cause, operation, &self.state.step_witness(run, landing));
         let all = failures + landing.and_then(|id| self.state.landing_by(id)).map_or(0, |landing| landing.mr.failures);
         // All others wait for what green is found to be.
-        let of_green = self.state.asks_green();
+        let of_green = self.state.asks_green(run);
         let alone = of_green || self.state.queue().all(|request| self.state.waits_for_turn(request));
         if self.state.circuit().is_none() && all >= MAX_STEP_FAILURES && alone {
             // No other request tells whether it is this one's fault; what green is found to be is nobody's.
