@@ -408,3 +408,20 @@ fn p4_an_engine_killed_before_it_told_what_accept_said_is_followed_by_one_that_t
     night.mc(&["mission", "resume"]).exits(3).says(&["a: held, `accept` passes on green at"]);
     assert_eq!((told(), night.reason("a")), (report, reason));
 }
+
+#[test]
+fn p9_no_round_is_told_to_have_landed_more_than_it_planned() {
+    let night = night(GATE);
+    let units = [
+        agent(&night, "a", "touch a", "accept = 'true'"),
+        agent(&night, "b", "touch ~/begun; until [ -e ~/go ]; do sleep 0.02; done; touch b", ""),
+    ];
+    let plan = night.plan(&units.join("\n"));
+    let mission = night.begin(&["mission", "start", "--plan", &plan, "--units-per-round", "1", "--workers", "2"]);
+    night.until("[ -e ~/begun ]");
+    night.mc(&["unit", "retry", "a"]).exits(0);
+    night.until("git cat-file -e mc/green:a");
+    night.sh("touch ~/go");
+    mission.wait().exits(0).says(&["round 1 is over: 0 of 1 unit landed", "round 2 is over: 1 of 1 unit landed"]);
+    night.audit();
+}
