@@ -16,7 +16,7 @@ impl State {
     pub(in crate::domain::mission) fn verify_order(&self, v: VerificationRun) -> VerifyOrder {
         let landing = v.landing.and_then(|id| self.landing_by(id));
         let onto = landing.map_or(&v.tip.commit, |landing| &landing.onto.commit).clone();
-        let extra = self.unit_check_stages(v.role);
+        let extra = self.unit_check_stages(landing, v.role);
         let VerificationRun { run, tip, role, against, confirms, cold, .. } = v;
         VerifyOrder { run, tip, against, confirms, extra, role, onto, cold }
     }
