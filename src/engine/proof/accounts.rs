@@ -242,7 +242,7 @@ fn check_rounds(case: &mut Case<'_>) {
                 *planned.entry(*round).or_default() += units.len() as u64;
                 round_of.extend(units.iter().map(|unit| (&unit.id, *round)));
             }
-            // Whatever round is open: one that a person had held for long lands in the round that planned it.
+            // Whatever round is open: one that a person had held for long counts in the round that planned it.
             Record::Landed { source: MergeSource::Unit { unit, .. }, .. } => {
                 *landed.entry(round_of.get(unit).copied().unwrap_or(0)).or_default() += 1;
             }
@@ -461,7 +461,7 @@ fn check_ending(case: &mut Case<'_>) {
     let asked = |why: EndReason| {
         records(history).any(|record| matches!(record, Record::StopRequested { why: found, .. } if *found == why))
     };
-    let last = |n: usize| state.rounds.iter().rev().take(n).all(|round| round.landed == 0);
+    let last = |n: usize| state.rounds.iter().rev().take(n).all(|round| !round.progress);
     let follows = match outcome {
         MissionOutcome::ObjectiveMet => met == Some(true),
         MissionOutcome::Stopped => asked(EndReason::Person),

@@ -28,7 +28,7 @@ const AGAIN: &str = "again";
 const SAID: &str = "said.json";
 
 /// Asks `accept` on green where the order wants it; the question for a person when no agent is to be started. What cannot run
-/// is asked twice. The answer is kept for [`told`].
+/// is asked twice. The answer is kept for [`read_result`] before anything follows from it.
 ///
 /// # Errors
 /// [`NotReady`]: nothing is known of it.
@@ -62,13 +62,15 @@ pub async fn check_on_green(
         |e: &(dyn std::error::Error + 'static)| NotReady::Failed(context.to_trouble_at("keep what `accept` said", e));
     let dir = dir(context, order);
     files::make_own_dir(context.state.root(), &dir).map_err(|e| failed(&e))?;
-    let text = serde_json::to_vec(&before).map_err(|e| failed(&e))?;
+    let question = not_started(&order.spec, &order.green, &summary);
+    let text = serde_json::to_vec(&(before, &question)).map_err(|e| failed(&e))?;
     files::replace_own(&dir.join(SAID), &text).map_err(|e| failed(&e))?;
-    Ok(not_started(&order.spec, &order.green, &summary))
+    Ok(question)
 }
 
-/// What `accept` said before the attempt of this order, also to an engine that takes it over.
-pub fn read_result(context: &MissionContext, order: &AttemptOrder) -> Option<AcceptBefore> {
+/// What `accept` said before the attempt of this order, and the question for a person if no agent is started for it; also to an
+/// engine that takes it over.
+pub fn read_result(context: &MissionContext, order: &AttemptOrder) -> Option<(AcceptBefore, Option<String>)> {
     let kept = files::read_own(&dir(context, order).join(SAID)).ok()??;
     serde_json::from_slice(&kept).ok()
 }

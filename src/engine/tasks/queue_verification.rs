@@ -153,7 +153,8 @@ async fn prepare_slot(
     ready.map_err(|not| prepare::describe_not_ready(context, not))
 }
 
-/// Runs one shell line in a prepared slot at `tip` (the objective's check); true when it exits with 0.
+/// Runs one shell line in a prepared slot at `tip` (the objective's check); true when it exits with 0. A run that was lost or ended
+/// by us has measured nothing.
 ///
 /// # Errors
 /// A sentence about infrastructure.
@@ -177,7 +178,15 @@ pub async fn check_objective(
     let ended = context.host.run(&order, Begin::IfNew, kill, || ()).await;
     let whole = Some(tip.commit.clone()).filter(|_| matches!(ended.end, ProcessEnd::Exited(_)));
     context.host.release(slot, user.as_str(), &Release::Verified(whole)).await?;
-    Ok(ended.end == ProcessEnd::Exited(0))
+    let trouble = match ended.end {
+        ProcessEnd::Exited(code) => return Ok(code == 0),
+        ProcessEnd::Signaled(_) | ProcessEnd::Timeout | ProcessEnd::Stalled => return Ok(false),
+        ProcessEnd::Infrastructure(trouble) => trouble,
+        end @ (ProcessEnd::Stopped | ProcessEnd::NeverStarted) => end.to_string().into(),
+    };
+    // It says nothing of the objective: whoever asks again gets another run, and not this one.
+    context.host.put_aside(&order.key).await?;
+    Err(trouble)
 }
 
 /// The first numbered run of a check that says, or may yet say, something: not one that was killed.

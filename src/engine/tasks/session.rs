@@ -101,9 +101,10 @@ pub async fn adopt(
     let mut ended = host.run(&build_run_order(context, &order, String::new()), Start::Never, kill.clone(), || ()).await;
     if ended.end == ProcessEnd::NeverStarted {
         if !has_slot(context, &order).await? {
-            return Ok(
-                save_and_release(context, &order, &place, SessionReport::from_end(ProcessEnd::NeverStarted)).await
-            );
+            // An engine that died after `accept` was answered may not have told the question that this came to.
+            let question = accept::read_result(context, &order).and_then(|(_, question)| question);
+            let report = question.map_or(SessionReport::from_end(ProcessEnd::NeverStarted), SessionReport::not_started);
+            return Ok(save_and_release(context, &order, &place, report).await);
         }
         // A run whose directory is gone looks the same: what lives of it ends, and what it made is kept.
         ended.proof = Some(host.end_traceless(&run, order.slot.number).await?);
@@ -422,7 +423,7 @@ async fn save_and_release(
     place: &Folder,
     mut report: SessionReport,
 ) -> SessionReport {
-    report.checks.accept = accept::read_result(context, order);
+    report.checks.accept = accept::read_result(context, order).map(|(said, _)| said);
     context.redactor().clean_report(&mut report);
     if let Err(e) = place.save_report(&place.report(), &report) {
         tracing::warn!("keep the report of {} {}: {e}", order.spec.id, order.n);

@@ -368,7 +368,7 @@ fn p3_beside_an_unfinished_mission_or_a_person_green_stays() {
 }
 
 /// Cuts the last rows of kinds off the journal, as if `mc` had been killed before it wrote them.
-fn unwritten(night: &Night, kind: &str) {
+pub fn unwritten(night: &Night, kind: &str) {
     let cut = format!("(SELECT min(seq) FROM journal WHERE kind = '{kind}')");
     let db = rusqlite::Connection::open(night.state().join("mc.db")).unwrap();
     db.execute_batch(&format!(

@@ -2,6 +2,7 @@
 //! pins that the audit looks for.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use crate::cli::control::unwritten;
 use crate::support::night::{Night, unit};
 
 /// A repository whose agent does what `~/agent/UNIT` says, after noting that it started; two attempts per unit.
@@ -392,5 +393,35 @@ fn p9_a_unit_that_lands_after_its_round_was_over_counts_where_it_was_planned() {
     night.mc(&["mission", "start"]).exits(3).says(&["round 2", "mc unit retry known"]);
     night.mc(&["unit", "retry", "known"]).exits(0);
     night.mc(&["mission", "resume"]).exits(0).says(&["known: landed"]);
+    night.audit();
+}
+
+#[test]
+fn p4_an_engine_killed_before_it_told_what_accept_said_is_followed_by_one_that_tells_the_same() {
+    let night = night(GATE);
+    let told = || night.sql("SELECT json_extract(body, '$.report') FROM journal WHERE kind = 'session-ended'");
+    night.mission(&agent(&night, "a", "touch a", "accept = 'true'")).exits(3);
+    let (report, reason) = (told(), night.reason("a"));
+    assert!(reason.contains("no agent was started"), "{reason}");
+    unwritten(&night, "session-ended");
+    night.sh(&format!("rm {}/sessions/*/a/1/report.json", night.state().display()));
+    night.mc(&["mission", "resume"]).exits(3).says(&["a: held, `accept` passes on green at"]);
+    assert_eq!((told(), night.reason("a")), (report, reason));
+}
+
+#[test]
+fn p9_no_round_is_told_to_have_landed_more_than_it_planned() {
+    let night = night(GATE);
+    let units = [
+        agent(&night, "a", "touch a", "accept = 'true'"),
+        agent(&night, "b", "touch ~/begun; until [ -e ~/go ]; do sleep 0.02; done; touch b", ""),
+    ];
+    let plan = night.plan(&units.join("\n"));
+    let mission = night.begin(&["mission", "start", "--plan", &plan, "--units-per-round", "1", "--workers", "2"]);
+    night.until("[ -e ~/begun ]");
+    night.mc(&["unit", "retry", "a"]).exits(0);
+    night.until("git cat-file -e mc/green:a");
+    night.sh("touch ~/go");
+    mission.wait().exits(0).says(&["round 1 is over: 0 of 1 unit landed", "round 2 is over: 1 of 1 unit landed"]);
     night.audit();
 }

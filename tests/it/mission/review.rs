@@ -90,6 +90,22 @@ fn p4_an_interrupted_check_of_the_objective_is_made_again() {
     });
 }
 
+#[test]
+fn p4_a_check_of_the_objective_that_was_lost_has_measured_nothing_and_is_made_again() {
+    within(60, || {
+        let world = checked_by("touch ~/checking; while [ ! -e ~/go ]; do sleep 0.05; done");
+        let _engine = world.spawn_mission(&world.plan(&[crate::support::world::unit("a", "touch a")]));
+        until("the check", || world.home().join("checking").exists().then_some(()));
+        world.power_loss();
+        File::create(world.home().join("go")).unwrap();
+        world.resume().exits(0);
+        assert_eq!(world.status()["mission"]["outcome"], "objective-met");
+        let closed: Vec<bool> =
+            world.kinds("round-closed").iter().filter_map(|row| row.body["objective"].as_bool()).collect();
+        assert_eq!(closed, [true]);
+    });
+}
+
 /// Kills the engine of a mission while its unit waits for `~/go`.
 fn killed_in_the_middle(night: &Night, script: &str) {
     let script = format!("{script}\ntouch ~/begun; while [ ! -e ~/go ]; do sleep 0.05; done; touch a");

@@ -6,5 +6,6 @@ pub mod documents;
 pub mod golden;
 pub mod lessons;
 pub mod outputs;
+pub mod questions;
 pub mod simulation;
 pub mod simulation_turns;

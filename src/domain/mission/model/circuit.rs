@@ -1,7 +1,7 @@
 //! A cause of trouble that is common, who met it, and what is tried while it lasts.
 
 use crate::domain::trouble::Cause;
-use crate::domain::values::{Millis, SlotId, UnitId};
+use crate::domain::values::{LandingId, Millis, RunId, SlotId, UnitId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -19,6 +19,17 @@ pub enum Operation {
     Verify,
     /// Reading what a round is made of.
     Plan,
+}
+
+impl Operation {
+    /// What a step is that ended with this run, or belongs to this landing; without either it is a question of the round.
+    pub(in crate::domain::mission) const fn of_step(run: Option<RunId>, landing: Option<LandingId>) -> Self {
+        match (run, landing) {
+            (Some(_), _) => Self::Verify,
+            (None, Some(_)) => Self::Merge,
+            (None, None) => Self::Plan,
+        }
+    }
 }
 
 /// Who met trouble.

@@ -24,8 +24,10 @@ pub struct Round {
     pub closed: Option<Millis>,
     /// Its waves as indices into [`State::units`].
     pub waves: Vec<Vec<usize>>,
-    /// Units landed in it.
+    /// Units of its plan that landed, whenever that was.
     pub landed: u32,
+    /// Whether any unit landed while it was open.
+    pub progress: bool,
     /// Units of the plan source left for later rounds.
     pub left_over: u32,
     /// Whether the objective's check passed at its end.

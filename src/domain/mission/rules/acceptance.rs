@@ -24,7 +24,7 @@ impl Decision<'_> {
         };
         let lines: Vec<String> = self
             .state
-            .unit_check_stages(VerifyRole::UnitChecks)
+            .unit_check_stages(Some(landing), VerifyRole::UnitChecks)
             .iter()
             .map(|stage| format!("`{}`{}", stage.name, if stage.name == "accept" { before } else { "" }))
             .collect();

@@ -47,7 +47,7 @@ impl Decision<'_> {
         for unit in settled {
             self.record(Record::UnitCancelled { unit: unit.clone(), reason: BY_PERSON.to_owned() });
             self.block_dependants(&unit);
-            self.kill_unwanted_run();
+            self.kill_unwanted_runs();
         }
     }
 
@@ -65,12 +65,13 @@ impl Decision<'_> {
     pub(super) fn kill_given_up(&mut self) {
         let open: Vec<UnitId> = self.state.cancelling.iter().cloned().collect();
         open.iter().for_each(|unit| self.kill_attempt(unit));
-        self.kill_unwanted_run();
+        self.kill_unwanted_runs();
     }
 
-    /// Ends the verification that nobody waits for any more, if there is one.
-    pub(super) fn kill_unwanted_run(&mut self) {
-        if let Some(run) = self.state.unwanted_verification() {
+    /// Ends the verifications that nobody waits for any more.
+    pub(super) fn kill_unwanted_runs(&mut self) {
+        let unwanted = self.state.queue.runs().filter(|run| self.state.is_unwanted(run));
+        for run in unwanted.map(|run| run.run).collect::<Vec<_>>() {
             self.request(Command::Cancel(JobId::Run(run)));
         }
     }

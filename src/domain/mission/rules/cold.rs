@@ -22,13 +22,13 @@ impl Decision<'_> {
         let role = if self.state.cold_runs().search.is_some() { VerifyRole::ColdSearch } else { VerifyRole::Cold };
         let Some(found) = self.state.cold_runs().cold_result(&position.tip.commit).cloned() else {
             if self.now >= self.state.queue.green_due && self.state.circuit_allows(Try::Queue, self.now) {
-                self.verify(position.tip, role, proven, RunKind::First);
+                self.verify(None, position.tip, role, proven, RunKind::First);
             }
             return;
         };
         let reasons = self.state.does_not_hold(&position, &found);
         match self.state.green_terms().once_more(&found).filter(|_| !reasons.is_empty()) {
-            Some(again) => self.verify(position.tip, role, proven, again),
+            Some(again) => self.verify(None, position.tip, role, proven, again),
             None => self.judge_cold(position.tip, reasons.is_empty(), reasons),
         }
     }
@@ -54,7 +54,7 @@ impl Decision<'_> {
     /// Kills a cold run that only fills the idle time when something wants to land.
     pub(super) fn make_way(&mut self) {
         if self.state.current_verification().is_some_and(|v| v.role == VerifyRole::Cold) {
-            self.kill_unwanted_run();
+            self.kill_unwanted_runs();
         }
     }
 }

@@ -47,7 +47,7 @@ impl Decision<'_> {
         }
         let Some(green) = self.state.green().cloned() else { return };
         match green.base(self.state.policy.gate, self.state.policy.confirm_failures) {
-            Base::Missing(again) => self.verify(green.tip.clone(), VerifyRole::Baseline, None, again),
+            Base::Missing(again) => self.verify(None, green.tip.clone(), VerifyRole::Baseline, None, again),
             Base::Unusable(reason) => self.refuse_mission(Refusal {
                 reason: format!("the untouched base {} does not verify: {reason}", green.tip.commit.short_id()),
                 hint: "run the verification command in a fresh clone, mend it or the configuration, then start again"
@@ -67,7 +67,15 @@ impl Decision<'_> {
         self.end(MissionOutcome::Refused, reason, code);
     }
 
-    pub(super) fn verify(&mut self, tip: Tip, role: VerifyRole, against: Option<SnapshotKey>, again: RunKind) {
+    /// Asks for a run: a step of this landing, if its role is one, or one of green.
+    pub(super) fn verify(
+        &mut self,
+        landing: Option<LandingId>,
+        tip: Tip,
+        role: VerifyRole,
+        against: Option<SnapshotKey>,
+        again: RunKind,
+    ) {
         let cold = match again {
             RunKind::First => self.state.starts_cold(role),
             RunKind::Cold => true,
@@ -75,7 +83,7 @@ impl Decision<'_> {
         };
         let confirms = if let RunKind::Confirm(key) = again { Some(key) } else { None };
         let (run, at) = (self.state.queue.next_run, self.now);
-        let landing = self.state.landing().map(|landing| landing.id).filter(|_| role.is_of_landing());
+        let landing = landing.filter(|_| role.is_of_landing());
         let asked = VerificationRun { run, landing, tip, role, at, against, confirms, cold };
         self.record(Record::VerifyStarted(asked.clone()));
         let order = self.state.verify_order(asked);
@@ -131,7 +139,7 @@ impl Decision<'_> {
                 let (mr, source) = (landing.mr.id, landing.mr.source.clone());
                 self.record(Record::MergeEmpty { landing: id, mr, source, at: self.now });
             }
-            NextStep::Verify(tip, role, against, again) => self.verify(tip, role, against, again),
+            NextStep::Verify(tip, role, against, again) => self.verify(Some(id), tip, role, against, again),
             NextStep::BaseUnusable(reason) => self.record(Record::QueueHeld {
                 landing: Some(id),
                 reason: format!("green at {} does not verify: {reason}", landing.onto.commit.short_id()),
@@ -221,7 +229,7 @@ impl Decision<'_> {
     }
 
     pub(super) fn handle_verification(&mut self, run: RunId, result: Result<Box<Verification>, Unverified>) {
-        let Some(role) = self.state.run_by(run).map(|run| run.role) else { return };
+        let Some(open) = self.state.run_by(run).cloned() else { return };
         match result {
             Ok(v) => {
                 let (ran, noticed) = (!v.reused, v.noticed);
@@ -238,9 +246,9 @@ impl Decision<'_> {
                 if ran {
                     self.assess_success(&[Operation::Verify], self.now);
                 }
-                self.repository_changed(run, role, noticed);
+                self.repository_changed(&open, noticed);
             }
-            Err(_) if self.state.unwanted_verification().is_some() => {
+            Err(_) if self.state.is_unwanted(&open) => {
                 self.record(Record::VerificationDropped { run, at: self.now });
             }
             Err(not) if not.stale => self.handle_stale(run),
@@ -250,8 +258,10 @@ impl Decision<'_> {
 
     /// Green is verified again, and what was made to be compared with it is made anew.
     pub(super) fn handle_stale(&mut self, run: RunId) {
+        let waits = self.state.waiting_landing(run);
         self.record(Record::GreenStale { run, at: self.now });
-        if let Some(landing) = self.state.landing().filter(|landing| landing.intended_verdict().is_none()).cloned() {
+        let landing = waits.and_then(|id| self.state.landing_by(id));
+        if let Some(landing) = landing.filter(|landing| landing.intended_verdict().is_none()).cloned() {
             let why = "green was verified with other tags, variables or tools; it is verified again first";
             self.requeue(&landing, why, None, None);
         }

@@ -11,23 +11,20 @@ use crate::domain::mission::model::answer::Noticed;
 use crate::domain::mission::model::end::ENVIRONMENT;
 use crate::domain::mission::model::outcome::{NextMove, RejectClass};
 use crate::domain::mission::protocol::record::Record;
-use crate::domain::queue::{Green, RunKind, VerifyRole};
-use crate::domain::values::RunId;
+use crate::domain::queue::{Green, RunKind, VerificationRun, VerifyRole};
 use crate::domain::verify::StageOutcome;
 use crate::domain::verify::judge::verdict::judge;
 
 impl Decision<'_> {
     /// The user's repository changed while a verification ran: everybody is told, and where only its owner may do that, the
     /// unit whose change was verified waits for a person.
-    pub(super) fn repository_changed(&mut self, run: RunId, role: VerifyRole, Noticed { held, named }: Noticed) {
+    pub(super) fn repository_changed(&mut self, run: &VerificationRun, Noticed { held, named }: Noticed) {
         if held.is_none() && named.is_empty() {
             return;
         }
-        self.record(Record::RepositoryChanged { run, at: self.now, held: held.clone(), named });
-        let of_its_change = role.is_of_landing();
-        let (Some(what), Some(landing)) = (held.filter(|_| of_its_change), self.state.landing().cloned()) else {
-            return;
-        };
+        self.record(Record::RepositoryChanged { run: run.run, at: self.now, held: held.clone(), named });
+        let landing = run.landing.and_then(|id| self.state.landing_by(id)).cloned();
+        let (Some(what), Some(landing)) = (held, landing) else { return };
         let Some(unit) = landing.mr.source.unit() else { return };
         let question = format!("{what} while its change was verified; look at it, then `mc unit retry {unit}`");
         let next = NextMove::Hold { question: question.clone(), own_work: false };
@@ -44,7 +41,7 @@ impl Decision<'_> {
             return false;
         }
         let Some(after) = after else {
-            self.verify(green.tip.clone(), VerifyRole::MovedGreen, Some(key), RunKind::First);
+            self.verify(None, green.tip.clone(), VerifyRole::MovedGreen, Some(key), RunKind::First);
             return false;
         };
         let terms = self.state.green_terms();
@@ -56,11 +53,11 @@ impl Decision<'_> {
         let doubtful =
             after.warm || after.delta.by_chance(terms.demands.ratchet) || after.summary.outcome != StageOutcome::Passed;
         if let Some(again) = terms.once_more(&after).filter(|_| doubtful) {
-            self.verify(green.tip.clone(), VerifyRole::MovedGreen, Some(key), again);
+            self.verify(None, green.tip.clone(), VerifyRole::MovedGreen, Some(key), again);
             return false;
         }
         if terms.doubts_names(&good, &after) {
-            self.verify(good.tip, VerifyRole::Before, None, RunKind::Confirm(key));
+            self.verify(None, good.tip, VerifyRole::Before, None, RunKind::Confirm(key));
             return false;
         }
         let (now, then) = (green.tip.commit.short_id(), &good.tip.commit);

@@ -15,7 +15,7 @@ use crate::domain::values::{LandingId, Millis, RunId};
 impl Decision<'_> {
     /// A setup command that says no twice in the same words on the base is no trouble of the host that passes.
     pub(super) fn handle_unverified(&mut self, run: RunId, not: Unverified) {
-        let landing = self.state.landing().map(|landing| landing.id);
+        let landing = self.state.waiting_landing(run);
         let before = self.state.queue.failures(landing);
         let again = not.setup.is_some()
             && before.setup.as_ref().is_some_and(|said| strip_numbers(said) == strip_numbers(&not.why));
@@ -34,19 +34,18 @@ impl Decision<'_> {
             self.record_failure((Some(run), landing), "verification", &not, self.now);
             return self.judge_cold(tip, false, vec![not.why]);
         }
-        self.failed_at((Some(run), landing), "verification", Operation::Verify, &not);
+        self.failed_at((Some(run), landing), "verification", &not);
     }
 
     /// A step that runs nothing met trouble: one of this landing, or, without, what the round asks.
     pub(super) fn step_failed(&mut self, landing: Option<LandingId>, what: &str, trouble: Trouble) {
-        self.failed_at((None, landing), what, self.state.operation_of_step(), &trouble.into());
+        self.failed_at((None, landing), what, &trouble.into());
     }
 
     pub(super) fn failed_at(
         &mut self,
         (run, landing): (Option<RunId>, Option<LandingId>),
         what: &str,
-        operation: Operation,
         not: &Unverified,
     ) {
         let (at, Unverified { why, cause, .. }) = (self.now, not);
@@ -67,21 +66,22 @@ impl Decision<'_> {
             }
             return;
         }
-        self.assess_failure(cause, operation, &self.state.queue_witness());
+        let operation = Operation::of_step(run, landing);
+        self.assess_failure(cause, operation, &self.state.step_witness(run, landing));
         let all = failures + landing.and_then(|id| self.state.landing_by(id)).map_or(0, |landing| landing.mr.failures);
         // All others wait for what green is found to be.
-        let of_green = self.state.asks_green();
+        let of_green = self.state.asks_green(run);
         let alone = of_green || self.state.queue().all(|request| self.state.waits_for_turn(request));
         if self.state.circuit().is_none() && all >= MAX_STEP_FAILURES && alone {
             // No other request tells whether it is this one's fault; what green is found to be is nobody's.
-            if of_green || !self.state.others_passed() {
+            if of_green || !landing.is_some_and(|id| self.state.others_passed(id)) {
                 self.open_circuit(cause, operation);
             }
         }
         let again_at = if self.state.circuit().is_some() { at } else { at + self.state.policy.pause(all) };
         self.record_failure((run, landing), what, not, again_at);
-        if failures >= STEPS_BEHIND_AFTER && landing.is_some() && !of_green {
-            self.step_behind(what, why, all, again_at);
+        if let Some(landing) = landing.filter(|_| failures >= STEPS_BEHIND_AFTER && !of_green) {
+            self.step_behind(landing, what, why, all, again_at);
         }
     }
 
@@ -107,9 +107,10 @@ impl Decision<'_> {
 
     /// Lets the other requests go first: the candidate of this one may be what is broken (pruned, for one), and is made
     /// again. If others passed since it stepped behind before, the failure is its unit's own.
-    pub(super) fn step_behind(&mut self, what: &str, error: &str, failures: u32, again_at: Millis) {
-        let Some(landing) = self.state.landing().cloned().filter(|l| l.intended_verdict().is_none()) else { return };
-        let own = self.state.circuit().is_none() && self.state.others_passed();
+    pub(super) fn step_behind(&mut self, id: LandingId, what: &str, error: &str, failures: u32, again_at: Millis) {
+        let open = self.state.landing_by(id).filter(|l| l.intended_verdict().is_none());
+        let Some(landing) = open.cloned() else { return };
+        let own = self.state.circuit().is_none() && self.state.others_passed(id);
         let unit = landing.mr.source.unit().and_then(|unit| self.state.unit(unit)).filter(|_| own);
         if let Some(unit) = unit.filter(|unit| unit.infra + 1 > self.state.policy.max_infrastructure_retries) {
             let id = unit.spec.id.clone();

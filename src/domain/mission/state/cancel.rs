@@ -3,13 +3,13 @@
 use super::mission::State;
 use crate::domain::mission::model::unit::{Unit, UnitState};
 use crate::domain::queue::{Landing, MergeSource, VerificationRun, VerifyRole};
-use crate::domain::values::{CommitId, RunId, Tip, UnitId};
+use crate::domain::values::{CommitId, Tip, UnitId};
 
 impl State {
-    /// The landing in progress, if it is this unit's.
+    /// The open landing of this unit's change.
     pub(in crate::domain::mission) fn landing_of(&self, id: &UnitId) -> Option<&Landing> {
         let own = |l: &&Landing| matches!(&l.mr.source, MergeSource::Unit { unit, .. } if unit == id);
-        self.landing().filter(own)
+        self.queue.landings().find(own)
     }
 
     /// Whether moving green to this unit's change is already intended, so that it may have happened.
@@ -17,14 +17,12 @@ impl State {
         self.landing_of(id).is_some_and(|landing| landing.intended_verdict().is_some())
     }
 
-    /// The verification in progress, if the landing it was for is given up, or something wants to land that goes before it.
-    pub(in crate::domain::mission) fn unwanted_verification(&self) -> Option<RunId> {
-        // No other landing begins before it has ended.
-        let unwanted = |run: &&VerificationRun| match run.landing {
+    /// Whether the landing that a verification was for is given up, or something wants to land that goes before it.
+    pub(in crate::domain::mission) fn is_unwanted(&self, run: &VerificationRun) -> bool {
+        match run.landing {
             Some(landing) => self.queue.landing(landing).is_none(),
             None => run.role == VerifyRole::Cold && self.cold_can_wait() && !self.queue.is_empty(),
-        };
-        self.queue.runs().find(unwanted).map(|run| run.run)
+        }
     }
 
     /// Folds a rollback of green, which a person asks for when the mission is over.

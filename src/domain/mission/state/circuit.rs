@@ -5,10 +5,9 @@ use crate::domain::mission::model::circuit::{Circuit, Operation, Sighting, Witne
 use crate::domain::mission::model::outcome::AttemptClass;
 use crate::domain::mission::model::outcome::{cause_of, is_collected};
 use crate::domain::mission::model::report::SessionReport;
-use crate::domain::mission::model::round::Stage;
 use crate::domain::queue::{Behind, MergeRequest};
 use crate::domain::trouble::Cause;
-use crate::domain::values::{Millis, UnitId};
+use crate::domain::values::{LandingId, Millis, RunId, UnitId};
 use std::collections::BTreeSet;
 
 impl State {
@@ -124,29 +123,15 @@ impl State {
         false
     }
 
-    /// Whether the mission waits for the answer to a question of its round, with nothing else under way.
-    pub(super) fn awaits_round_answer(&self) -> bool {
-        matches!(self.stage, Stage::CheckingTarget | Stage::Reading | Stage::Evaluating) && !self.is_queue_busy()
-    }
-
-    /// What the step that has just failed was.
-    pub(in crate::domain::mission) fn operation_of_step(&self) -> Operation {
-        match self.current_verification().is_some() {
-            true => Operation::Verify,
-            false if self.awaits_round_answer() => Operation::Plan,
-            false => Operation::Merge,
-        }
-    }
-
     /// The attempt of the unit at this index, as a witness.
     pub(in crate::domain::mission) fn attempt_witness(&self, i: usize) -> Witness {
         let unit = &self.units[i];
         Witness { unit: Some(unit.spec.id.clone()), slot: unit.attempts.last().map(|a| a.slot.clone()) }
     }
 
-    /// The merge queue with what it works on, as a witness.
-    pub(in crate::domain::mission) fn queue_witness(&self) -> Witness {
-        let landing = self.landing().filter(|_| !self.asks_green());
+    /// The merge queue with the landing that a step of it failed for, as a witness; whatever green is found to be is nobody's.
+    pub(in crate::domain::mission) fn step_witness(&self, run: Option<RunId>, landing: Option<LandingId>) -> Witness {
+        let landing = landing.filter(|_| !self.asks_green(run)).and_then(|id| self.landing_by(id));
         Witness { unit: landing.and_then(|l| l.mr.source.unit()).cloned(), slot: None }
     }
 

@@ -7,6 +7,7 @@ use crate::domain::mission::model::policy::COLD_EVERY;
 use crate::domain::mission::model::round::Stage;
 use crate::domain::mission::protocol::command::VerifyOrder;
 use crate::domain::queue::{After, Unproven, VerificationRun, VerifyRole};
+use crate::domain::values::RunId;
 use crate::domain::verify::judge::verdict::judge;
 use crate::domain::verify::{Demands, StageOutcome, Summary};
 
@@ -15,7 +16,7 @@ impl State {
     pub(in crate::domain::mission) fn verify_order(&self, v: VerificationRun) -> VerifyOrder {
         let landing = v.landing.and_then(|id| self.landing_by(id));
         let onto = landing.map_or(&v.tip.commit, |landing| &landing.onto.commit).clone();
-        let extra = self.unit_check_stages(v.role);
+        let extra = self.unit_check_stages(landing, v.role);
         let VerificationRun { run, tip, role, against, confirms, cold, .. } = v;
         VerifyOrder { run, tip, against, confirms, extra, role, onto, cold }
     }
@@ -31,11 +32,11 @@ impl State {
         !self.cold_runs().unproven.is_empty() && self.hold.is_none() && !self.is_closing()
     }
 
-    /// Whether the verification in progress is of green, and of no change that waits.
-    pub(in crate::domain::mission) fn asks_green(&self) -> bool {
+    /// Whether a verification is of green, and of no change that waits.
+    pub(in crate::domain::mission) fn asks_green(&self, run: Option<RunId>) -> bool {
         let of_green =
             |v: &VerificationRun| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::MovedGreen);
-        self.current_verification().is_some_and(of_green)
+        run.and_then(|run| self.run_by(run)).is_some_and(of_green)
     }
 
     /// Whether nothing lands before green was asked from nothing.

@@ -177,9 +177,7 @@ impl State {
                 self.decided.extend(made.map(|made| (source.clone(), candidate.commit.clone(), made.deciding.clone())));
                 self.apply_bookkeeping_landed(source);
                 if let MergeSource::Unit { unit, .. } = source {
-                    if let Some(round) = self.rounds.last_mut() {
-                        round.landed += 1;
-                    }
+                    self.landed_in_round(unit);
                     self.unit_to(unit, |u| {
                         u.state = UnitState::Landed;
                         u.turn = None;

@@ -3,6 +3,7 @@
 use super::mission::State;
 use crate::domain::mission::model::unit_checks::extra_stages;
 use crate::domain::queue::{Accept, Landing, MergeSource, Terms, VerifyRole};
+use crate::domain::values::{LandingId, RunId};
 use crate::domain::verify::Demands;
 
 impl State {
@@ -22,6 +23,11 @@ impl State {
         let demands = self.demands(self.may_remove_tests(&landing.mr.source));
         let unit_checks = unit.is_some_and(|unit| !extra_stages(VerifyRole::UnitChecks, &unit.spec).is_empty());
         Terms { demands, confirm_failures: self.policy.confirm_failures, accept, unit_checks }
+    }
+
+    /// The landing that waits for what an open run says: the one it is a step of, or the one in progress where it is of green.
+    pub(in crate::domain::mission) fn waiting_landing(&self, run: RunId) -> Option<LandingId> {
+        self.run_by(run)?.landing.or_else(|| self.landing().map(|landing| landing.id))
     }
 
     /// What is asked of green itself, where nobody brings a change.

@@ -4,7 +4,7 @@ use super::mission::State;
 use crate::domain::mission::model::circuit::{Circuit, Probe, Try};
 use crate::domain::mission::model::policy::STRATEGY;
 use crate::domain::mission::model::unit::{Attempt, Unit, UnitState};
-use crate::domain::values::Millis;
+use crate::domain::values::{LandingId, Millis};
 
 impl State {
     /// The probe that is under way.
@@ -51,9 +51,9 @@ impl State {
         STRATEGY.due_at(&self.queue, |request| self.waits_for_turn(request))
     }
 
-    /// Whether the queue settled other requests since the one that is being landed stepped behind them.
-    pub(in crate::domain::mission) fn others_passed(&self) -> bool {
-        self.landing().is_some_and(|landing| self.queue.has_passed(&landing.mr))
+    /// Whether the queue settled other requests since the one of this landing stepped behind them.
+    pub(in crate::domain::mission) fn others_passed(&self, landing: LandingId) -> bool {
+        self.landing_by(landing).is_some_and(|landing| self.queue.has_passed(&landing.mr))
     }
 
     /// When the next unit may start, by its own pause and by what money allows.

@@ -34,10 +34,21 @@ impl State {
             });
         }
         let k = self.policy.stall_threshold as usize;
-        if k > 0 && self.rounds.len() >= k && self.rounds.iter().rev().take(k).all(|r| r.landed == 0) {
+        if k > 0 && self.rounds.len() >= k && self.rounds.iter().rev().take(k).all(|r| !r.progress) {
             return Some((MissionOutcome::Stalled, format!("{k} rounds without a landing")));
         }
         None
+    }
+
+    /// Folds that a unit lands: one of the round that planned it, however long a person had held it, while the last one is open.
+    pub(in crate::domain::mission) fn landed_in_round(&mut self, unit: &UnitId) {
+        let planned = self.unit(unit).map(|unit| unit.round);
+        if let Some(round) = self.rounds.iter_mut().find(|round| Some(round.index) == planned) {
+            round.landed += 1;
+        }
+        if let Some(open) = self.rounds.last_mut() {
+            open.progress = true;
+        }
     }
 
     /// Folds the plan of a round.

@@ -1,6 +1,7 @@
 //! Failures of steps of landings and verifications.
 
 use super::mission::State;
+use crate::domain::mission::model::circuit::Operation;
 use crate::domain::mission::model::round::Stage;
 use crate::domain::trouble::Cause;
 use crate::domain::values::{LandingId, Millis, RunId};
@@ -14,14 +15,14 @@ impl State {
         setup: Option<&str>,
         (at, again_at): (Millis, Millis),
     ) {
+        let operation = Operation::of_step(run, landing);
         if self.stage != Stage::Baseline && !self.is_kill_requested() {
-            self.apply_trouble(cause, self.operation_of_step(), self.queue_witness(), at, false);
+            self.apply_trouble(cause, operation, self.step_witness(run, landing), at, false);
         }
-        if self.awaits_round_answer() {
+        if operation == Operation::Plan {
+            // Whatever the queue does meanwhile: an idle run of green may be open.
             self.stage_again_at = Some(again_at);
-        }
-        self.checking = false;
-        if run.is_none() && landing.is_none() {
+            self.checking = false;
             self.stage_failures += 1;
         } else if self.queue.fail_step(run, landing, setup, again_at) {
             self.verifications_run += 1;

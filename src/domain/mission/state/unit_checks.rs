@@ -14,9 +14,13 @@ impl State {
         }
     }
 
-    /// The stages of a verification of this role in the landing in progress.
-    pub(in crate::domain::mission) fn unit_check_stages(&self, role: VerifyRole) -> Vec<UnitCheckStage> {
-        let unit = self.landing().and_then(|l| self.unit_of(l));
+    /// The stages of a verification of this role for a landing.
+    pub(in crate::domain::mission) fn unit_check_stages(
+        &self,
+        landing: Option<&Landing>,
+        role: VerifyRole,
+    ) -> Vec<UnitCheckStage> {
+        let unit = landing.and_then(|l| self.unit_of(l));
         unit.map(|u| extra_stages(role, &u.spec)).unwrap_or_default()
     }
 
