@@ -241,6 +241,20 @@ fn lies_about_outcomes(told: &Told) {
         rows.remove(at);
     });
     told.is_found("a run left out", "are stored and not reported");
+
+    told.rewrite(|rows| {
+        let at = rows.iter().position(|row| row.kind == "verified" && row.body["confirmed"] == true).unwrap();
+        rows.remove(at);
+        let end = rows.len() - 1;
+        let mut begun = rows.iter().find(|row| row.kind == "verify-started").unwrap().clone();
+        begun.at = rows[end].at;
+        begun.body["run"] = json!(999);
+        begun.body["at"] = json!(begun.at);
+        let mut dropped = Row { kind: "verification-dropped".to_owned(), ..begun.clone() };
+        dropped.body = json!({"kind": dropped.kind, "run": 999, "at": dropped.at});
+        rows.splice(end..end, [begun, dropped]);
+    });
+    told.is_found("a run left out beside one that was broken off", "are stored and not reported");
 }
 
 fn lies_about_commits(told: &Told) {
