@@ -440,14 +440,9 @@ fn check_tests(case: &mut Case<'_>) {
 fn check_ending(case: &mut Case<'_>) {
     let history = case.history;
     let state = &history.state;
+    // Of one that is not over there is nothing to say.
+    let Some((outcome, _, code)) = &state.outcome else { return };
     let mut found = Findings::default();
-    let Some((outcome, _, code)) = &state.outcome else {
-        if let Some((_, _, Record::MissionEnded { .. })) = history.records.last() {
-            found.add_broken("its last record ends it");
-        }
-        case.add_claim("the mission is not over", found).cover_places(["/exit_code"]);
-        return;
-    };
     let met = state.rounds.last().and_then(|round| round.objective);
     // What a person took back later was done when the mission ended.
     let done = |state: UnitState| state.is_satisfied() || state == UnitState::RolledBack;
@@ -475,7 +470,7 @@ fn check_ending(case: &mut Case<'_>) {
         MissionOutcome::Stalled => last(state.policy.stall_threshold as usize),
         MissionOutcome::Refused => records(history).any(|record| matches!(record, Record::Refused { .. })),
         MissionOutcome::BacklogDone => state.rounds.last().is_some_and(|round| round.left_over == 0),
-        MissionOutcome::Error => true,
+        MissionOutcome::Error => records(history).any(|record| matches!(record, Record::PlanUnreadable { .. })),
     };
     if !follows {
         found.add_broken("no record leads to that outcome");

@@ -154,6 +154,9 @@ fn lies_about_outcomes(told: &Told) {
     told.rewrite(|rows| find(rows, "mission-ended", "").body["outcome"] = json!("wall-time"));
     told.is_found("the outcome", "no record leads to that outcome");
 
+    told.rewrite(|rows| find(rows, "mission-ended", "").body["outcome"] = json!("error"));
+    told.is_found("an error without a cause", "no record leads to that outcome");
+
     told.rewrite(|rows| find(rows, "round-closed", "").body["landed"] = json!(5));
     told.is_found("landings of a round", "round 1 says 5 of 6 landed");
 
