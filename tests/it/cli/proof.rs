@@ -394,6 +394,23 @@ fn p9_what_a_unit_had_to_show_of_its_own_cannot_be_left_out_of_a_journal() {
 }
 
 #[test]
+fn what_landed_is_verified_again_against_what_its_own_landing_rests_on() {
+    let night = Night::new();
+    night.mission(&unit("good", "echo true > tests/good.sh")).exits(0);
+    let told = Told::of(night);
+    told.rewrite(|rows| {
+        let at = rows.iter().position(|row| row.kind == "land-intended").unwrap();
+        let mut other = rows[at].clone();
+        other.body["landing"] = json!(999);
+        other.body["key"] = json!("0".repeat(64));
+        rows.insert(at + 1, other);
+    });
+    let said = told.night.mc(&["report", "--verify", "--rerun"]).exits(4);
+    said.says(&["holds              good: its tree verifies again as it did"]);
+    told.put_back();
+}
+
+#[test]
 fn a_journal_that_is_none_any_more_is_said_to_be_none() {
     let told = Told::new();
     told.rewrite(|rows| drop(rows.remove(0)));
