@@ -272,10 +272,11 @@ fn check_verifications(case: &mut Case<'_>) -> Checked {
     let state = &case.history.state;
     let mut found = Findings::default();
     let (mut ran, mut before, mut reused, mut broken_off) = (BTreeSet::new(), 0, 0, 0);
-    let (mut open, mut asked_again) = (BTreeSet::new(), BTreeSet::<RunId>::new());
+    // A run is kept before it is told. Its engine may have been killed in between, which asks it again, or it was broken off.
+    let (mut open, mut untold) = (BTreeSet::new(), BTreeSet::<RunId>::new());
     for record in records(case.history) {
         match record {
-            Record::Resumed { .. } => asked_again.extend(&open),
+            Record::Resumed { .. } => untold.extend(&open),
             Record::VerifyStarted(VerificationRun { run, .. }) => drop(open.insert(*run)),
             Record::Verified { run, reused: known, .. } if open.remove(run) => match known {
                 true => reused += 1,
@@ -292,8 +293,9 @@ fn check_verifications(case: &mut Case<'_>) -> Checked {
             }
             // Nothing was run.
             Record::GreenStale { run, .. } => drop(open.remove(run)),
-            Record::StepFailed { run: Some(run), .. } | Record::VerificationDropped { run, .. } => {
-                broken_off += u64::from(open.remove(run));
+            Record::StepFailed { run: Some(run), .. } | Record::VerificationDropped { run, .. } if open.remove(run) => {
+                untold.insert(*run);
+                broken_off += 1;
             }
             _ => {}
         }
@@ -315,10 +317,12 @@ fn check_verifications(case: &mut Case<'_>) -> Checked {
         .iter()
         .filter_map(|key| key.0.split_once(&mark)?.1.parse().ok().map(RunId))
         .collect();
-    // A run may have been kept by an engine that was killed before it could say so; then it was asked again.
-    let hidden = kept.difference(&ran).filter(|run| !asked_again.contains(*run));
+    if state.outcome.is_none() {
+        untold.append(&mut open);
+    }
+    let hidden = kept.difference(&ran).filter(|run| !untold.contains(*run));
     let hidden: Vec<String> = hidden.map(ToString::to_string).collect();
-    if !hidden.is_empty() && broken_off == 0 {
+    if !hidden.is_empty() {
         found.add_broken(format!("the results of runs {} are stored and not reported", hidden.join(", ")));
     }
     let lost = ran.difference(&kept).count();
@@ -436,14 +440,9 @@ fn check_tests(case: &mut Case<'_>) {
 fn check_ending(case: &mut Case<'_>) {
     let history = case.history;
     let state = &history.state;
+    // Of one that is not over there is nothing to say.
+    let Some((outcome, _, code)) = &state.outcome else { return };
     let mut found = Findings::default();
-    let Some((outcome, _, code)) = &state.outcome else {
-        if let Some((_, _, Record::MissionEnded { .. })) = history.records.last() {
-            found.add_broken("its last record ends it");
-        }
-        case.add_claim("the mission is not over", found).cover_places(["/exit_code"]);
-        return;
-    };
     let met = state.rounds.last().and_then(|round| round.objective);
     // What a person took back later was done when the mission ended.
     let done = |state: UnitState| state.is_satisfied() || state == UnitState::RolledBack;
@@ -471,7 +470,7 @@ fn check_ending(case: &mut Case<'_>) {
         MissionOutcome::Stalled => last(state.policy.stall_threshold as usize),
         MissionOutcome::Refused => records(history).any(|record| matches!(record, Record::Refused { .. })),
         MissionOutcome::BacklogDone => state.rounds.last().is_some_and(|round| round.left_over == 0),
-        MissionOutcome::Error => true,
+        MissionOutcome::Error => records(history).any(|record| matches!(record, Record::PlanUnreadable { .. })),
     };
     if !follows {
         found.add_broken("no record leads to that outcome");

@@ -6,9 +6,8 @@ use super::snapshots::{Bodies, check_key, filter_tree, load_snapshot};
 use crate::engine::inspect::history::records;
 
 use crate::adapters::git::merge::{MergeRepo, Merged};
-use crate::domain::mission::{
-    Landing, MergeSource, Mission, NextMove, Record, RejectClass, State, VerifyRole, extra_stages, rejudge,
-};
+use crate::domain::mission::{Landing, MergeSource, Mission, NextMove, Record, RejectClass, State, rejudge};
+use crate::domain::queue::Accept;
 use crate::domain::values::{Millis, Tip, TreeId, UnitId};
 use crate::domain::verify::judge::verdict::judge;
 use crate::domain::verify::{SnapshotKey, StageOutcome, Verdict};
@@ -17,6 +16,18 @@ use crate::engine::tasks::candidate::NOT_FROM_AGENTS;
 use crate::report::claims::Findings;
 use crate::report::lines::source_name;
 use crate::report::words::{attempt_ref, word};
+
+/// Checks that moving green had to be intended just like that, in the state before the record is folded: its verdict, and what it
+/// rests on, a unit's own lines before and after as well.
+pub(super) fn check_intended(case: &mut Case<'_>, state: &Mission, at: Millis, record: &Record) {
+    let Record::LandIntended { landing, candidate, .. } = record else { return };
+    let mut found = Findings::default();
+    if rejudge::find_decision(state, at).as_ref() != Some(record) {
+        rules_of(state).report_decision("what is known does not let it land, or not like that", &mut found);
+    }
+    let name = state.landing_by(*landing).map_or_else(String::new, |open| source_name(&open.mr.source) + ": ");
+    case.add_claim(format!("{name}it follows that {} lands", candidate.commit.short_id()), found);
+}
 
 /// How far a commit's date may be from the rows around it: git writes whole seconds.
 const SLACK: Millis = 2_000;
@@ -65,7 +76,7 @@ pub(super) async fn check_landed(
     }
     if !whole {
         if let Some(intent) = case.intents.get(landing).filter(|_| stands) {
-            let found = check_snapshots(case, intent, &candidate.tree).await?;
+            let found = check_snapshots(case, state, open, intent, &candidate.tree).await?;
             case.add_claim(format!("{name}: rests on what is stored"), found);
         }
         return Ok(());
@@ -84,7 +95,13 @@ pub(super) async fn check_landed(
 
 /// Whether the snapshots that an intent names are stored, and say what must be said for it: every run of theirs is a claim of
 /// its own in a report.
-async fn check_snapshots(case: &Case<'_>, intent: &Record, tree: &TreeId) -> Checked<Findings> {
+async fn check_snapshots(
+    case: &Case<'_>,
+    state: &State,
+    open: &Landing,
+    intent: &Record,
+    tree: &TreeId,
+) -> Checked<Findings> {
     let Record::LandIntended { key, accept_before, extra, .. } = intent else { return Ok(Findings::default()) };
     let mut found = Findings::default();
     match load_snapshot(case, key)? {
@@ -101,12 +118,18 @@ async fn check_snapshots(case: &Case<'_>, intent: &Record, tree: &TreeId) -> Che
             check_key(case, &tree, Vec::new(), key, &snapshot, &mut found);
         }
     }
+    let terms = state.landing_terms(open);
     let own = [
-        (accept_before, StageOutcome::Failed, "its `accept` on green before it"),
-        (extra, StageOutcome::Passed, "its own lines on its tree"),
+        (accept_before, terms.accept == Accept::Changes, StageOutcome::Failed, "its `accept` on green before it"),
+        (extra, terms.unit_checks, StageOutcome::Passed, "its own lines on its tree"),
     ];
-    for (key, wanted, what) in own {
-        let Some(key) = key else { continue };
+    for (key, asked, wanted, what) in own {
+        let Some(key) = key else {
+            if asked {
+                rules_of(state).report_decision(format!("{what}: it names no snapshot"), &mut found);
+            }
+            continue;
+        };
         match load_snapshot(case, key)? {
             Err(why) => found.add_broken(format!("{what}: {why}")),
             // A line that later passed on the same tree is flaky; the snapshot says so and keeps both.
@@ -291,13 +314,6 @@ fn check_verdict(
     if open.intended_verdict().is_some_and(|intended| intended != verdict) {
         found.add_broken("its intent had another verdict");
     }
-    if let MergeSource::Unit { unit, .. } = &open.mr.source
-        && let Some(unit) = state.unit(unit)
-        && !extra_stages(VerifyRole::UnitChecks, &unit.spec).is_empty()
-        && open.unit_checks_result().is_none_or(|extra| extra.summary.outcome != StageOutcome::Passed)
-    {
-        found.add_broken("its own lines did not pass");
-    }
     let mut environments = Vec::new();
     for (what, key) in [("before", before_key), ("after", &after.key)] {
         let now = bodies.current_body(case, key)?;
@@ -335,15 +351,20 @@ pub(super) async fn check_rejected(case: &mut Case<'_>, state: &Mission, at: Mil
     };
     let mut found = Findings::default();
     match class {
-        RejectClass::Verification | RejectClass::Unproven => match rejudge::find_refusal(state, at) {
+        RejectClass::Verification | RejectClass::Unproven => match rejudge::find_decision(state, at) {
             Some(again) if again == *record => {}
             Some(Record::Rejected { class: decided, next: follows, .. })
                 if decided == *class && follows.is_same(next) =>
             {
                 rules_of(state).report_wording("the snapshots give other reasons", &mut found);
             }
-            Some(_) => rules_of(state).report_decision("the snapshots give another refusal", &mut found),
-            None => found.add_unknown("merging told that it touches protected paths"),
+            Some(Record::Rejected { .. }) => {
+                rules_of(state).report_decision("the snapshots give another refusal", &mut found);
+            }
+            None if open.candidate().is_none() && *class == RejectClass::Verification => {
+                found.add_unknown("merging told that it touches protected paths");
+            }
+            _ => rules_of(state).report_decision("nothing known refuses it", &mut found),
         },
         RejectClass::Infrastructure => found.add_unknown("what the machine did is not made again"),
         RejectClass::Meddling => {

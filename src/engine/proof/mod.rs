@@ -4,7 +4,7 @@
 //! | claims about | file |
 //! |---|---|
 //! | the chain of the journal*; its rows, times and log | `journal` |
-//! | landings on green*, their trailers*, what they rest on*, dates, work, verdicts; refusals; rollbacks* | `landings` |
+//! | landings on green*, their trailers*, what they rest on*, dates, work, what they follow from; refusals; rollbacks* | `landings` |
 //! | attempts; their pins* | `attempts` |
 //! | verifications | `snapshots` |
 //! | what a mission wrote about itself | `books` |

@@ -4,7 +4,7 @@
 //! | claims about | file |
 //! |---|---|
 //! | the chain of the journal*; its rows, times and log | `journal` |
-//! | landings on green*, their trailers*, what they rest on*, dates, work, verdicts; refusals; rollbacks* | `landings` |
+//! | landings on green*, their trailers*, what they rest on*, dates, work, what they follow from; refusals; rollbacks* | `landings` |
 //! | attempts; their pins* | `attempts` |
 //! | verifications | `snapshots` |
 //! | what a mission wrote about itself | `books` |
@@ -93,7 +93,12 @@ impl Case<'_> {
                 Record::Verified { .. } if whole => {
                     super::snapshots::check_verified(self, &mut bodies, &state, record).await?
                 }
-                Record::LandIntended { landing, .. } => drop(self.intents.insert(*landing, record)),
+                Record::LandIntended { landing, .. } => {
+                    self.intents.insert(*landing, record);
+                    if whole {
+                        super::landings::check_intended(self, &state, *at, record);
+                    }
+                }
                 Record::Landed { .. } => super::landings::check_landed(self, &mut bodies, &mut state, record).await?,
                 Record::Rejected { .. } if whole => super::landings::check_rejected(self, &state, *at, record).await?,
                 Record::RolledBack { .. } if !whole => super::landings::check_rolled_back(self, record).await?,

@@ -10,6 +10,7 @@ use crate::domain::values::Tip;
 use crate::domain::verify::judge::delta::compare_snapshots;
 use crate::domain::verify::model::snapshot::Snapshot;
 use crate::domain::verify::{Delta, SnapshotKey};
+use crate::engine::inspect::history::records;
 use crate::engine::run::verify::{VerifyOptions, verify};
 use crate::report::claims::Findings;
 use crate::report::lines::source_name;
@@ -21,20 +22,18 @@ const NAMES: usize = 10;
 /// Verifies each landed tree again.
 pub(super) async fn check(case: &mut Case<'_>) -> Checked {
     let history = case.history;
-    let (mut key, mut seen) = (None, BTreeSet::new());
-    for (_, _, record) in &history.records {
-        match record {
-            Record::LandIntended { key: of, .. } => key = Some(of.clone()),
-            Record::Landed { source, candidate, .. } => {
-                let Some(key) = key.take().filter(|key| seen.insert(key.clone())) else { continue };
-                let what = format!("{}: its tree verifies again as it did", source_name(source));
-                let (mut found, mut flaky) = (Findings::default(), Vec::new());
-                rerun_candidate(case, candidate, &key, &mut found, &mut flaky).await?;
-                let what = if flaky.is_empty() { what } else { format!("{what}; flaky: {}", flaky.join(", ")) };
-                case.add_claim(what, found);
-            }
-            _ => {}
+    let mut seen = BTreeSet::new();
+    for record in records(history) {
+        let Record::Landed { landing, source, candidate, .. } = record else { continue };
+        let Some(Record::LandIntended { key, .. }) = case.intents.get(landing).copied() else { continue };
+        if !seen.insert(key) {
+            continue;
         }
+        let what = format!("{}: its tree verifies again as it did", source_name(source));
+        let (mut found, mut flaky) = (Findings::default(), Vec::new());
+        rerun_candidate(case, candidate, key, &mut found, &mut flaky).await?;
+        let what = if flaky.is_empty() { what } else { format!("{what}; flaky: {}", flaky.join(", ")) };
+        case.add_claim(what, found);
     }
     Ok(())
 }

@@ -154,6 +154,9 @@ fn lies_about_outcomes(told: &Told) {
     told.rewrite(|rows| find(rows, "mission-ended", "").body["outcome"] = json!("wall-time"));
     told.is_found("the outcome", "no record leads to that outcome");
 
+    told.rewrite(|rows| find(rows, "mission-ended", "").body["outcome"] = json!("error"));
+    told.is_found("an error without a cause", "no record leads to that outcome");
+
     told.rewrite(|rows| find(rows, "round-closed", "").body["landed"] = json!(5));
     told.is_found("landings of a round", "round 1 says 5 of 6 landed");
 
@@ -168,6 +171,21 @@ fn lies_about_outcomes(told: &Told) {
 
     told.rewrite(|rows| swap(find(rows, "rejected", "breaks"), "passed before", "was slow before"));
     told.is_found("reasons of a refusal", "the snapshots give other reasons");
+
+    told.rewrite(|rows| {
+        let landed = rows.iter().position(|row| row.kind == "landed" && row.body["source"]["unit"]["unit"] == "more");
+        let landed = rows.remove(landed.unwrap()).body;
+        let mut refused = find(rows, "rejected", "breaks").clone();
+        let intended =
+            rows.iter_mut().find(|row| row.kind == "land-intended" && row.body["landing"] == landed["landing"]);
+        let intended = intended.unwrap();
+        for key in ["landing", "mr", "source"] {
+            refused.body[key] = landed[key].clone();
+        }
+        refused.body["at"] = json!(intended.at);
+        *intended = Row { at: intended.at, ..refused };
+    });
+    told.is_found("a refusal of what could land", "more attempt 1: refused (verification): nothing known refuses it");
 
     // What another version of the rules decided, or told in its words, is not called broken.
     for (by, words) in [
@@ -226,6 +244,20 @@ fn lies_about_outcomes(told: &Told) {
         rows.remove(at);
     });
     told.is_found("a run left out", "are stored and not reported");
+
+    told.rewrite(|rows| {
+        let at = rows.iter().position(|row| row.kind == "verified" && row.body["confirmed"] == true).unwrap();
+        rows.remove(at);
+        let end = rows.len() - 1;
+        let mut begun = rows.iter().find(|row| row.kind == "verify-started").unwrap().clone();
+        begun.at = rows[end].at;
+        begun.body["run"] = json!(999);
+        begun.body["at"] = json!(begun.at);
+        let mut dropped = Row { kind: "verification-dropped".to_owned(), ..begun.clone() };
+        dropped.body = json!({"kind": dropped.kind, "run": 999, "at": dropped.at});
+        rows.splice(end..end, [begun, dropped]);
+    });
+    told.is_found("a run left out beside one that was broken off", "are stored and not reported");
 }
 
 fn lies_about_commits(told: &Told) {
@@ -323,6 +355,59 @@ fn what_landed_is_verified_again_and_a_test_that_says_otherwise_is_named() {
     // Another run of a tree is knowledge, and takes nothing from what was reported.
     night.mc(&["report", "--verify"]).exits(0);
     night.mc(&["report", "--rerun"]).exits(2);
+}
+
+#[test]
+fn p9_what_a_unit_had_to_show_of_its_own_cannot_be_left_out_of_a_journal() {
+    let night = Night::new();
+    let line = "verify = 'true'\naccept = 'test -e shown'\n";
+    night.mission(&[unit("shown", "echo > shown"), line.to_owned()].concat()).exits(0);
+    let told = Told::of(night);
+    let (code, proof) = told.proof();
+    assert_eq!((code, &proof["counts"]["broken"]), (0, &json!(0)), "{proof:#}");
+    let does_not_follow = "what is known does not let it land, or not like that";
+    let said = |rows: &mut Vec<Row>, role: &str| {
+        let run = rows.iter().find(|row| row.kind == "verify-started" && row.body["role"] == role).unwrap().body["run"]
+            .clone();
+        rows.iter().position(|row| row.kind == "verified" && row.body["run"] == run).unwrap()
+    };
+
+    told.rewrite(|rows| {
+        let at = said(rows, "accept-before");
+        rows[at].body["summary"]["outcome"] = json!("passed");
+    });
+    told.is_found("an `accept` that passed before", does_not_follow);
+
+    told.rewrite(|rows| {
+        let at = said(rows, "accept-before");
+        rows.drain(at - 1..=at);
+        find(rows, "land-intended", "accept_before").body.as_object_mut().unwrap().remove("accept_before");
+    });
+    told.is_found("an `accept` that was never asked before", does_not_follow);
+
+    for (key, what) in [("accept_before", "its `accept` on green before it"), ("extra", "its own lines on its tree")] {
+        told.rewrite(|rows| drop(find(rows, "land-intended", key).body.as_object_mut().unwrap().remove(key)));
+        let why = format!("shown: rests on what is stored: {what}: it names no snapshot");
+        told.night.mc(&["audit"]).exits(4).says(&[&why]);
+        told.is_found(key, does_not_follow);
+    }
+}
+
+#[test]
+fn what_landed_is_verified_again_against_what_its_own_landing_rests_on() {
+    let night = Night::new();
+    night.mission(&unit("good", "echo true > tests/good.sh")).exits(0);
+    let told = Told::of(night);
+    told.rewrite(|rows| {
+        let at = rows.iter().position(|row| row.kind == "land-intended").unwrap();
+        let mut other = rows[at].clone();
+        other.body["landing"] = json!(999);
+        other.body["key"] = json!("0".repeat(64));
+        rows.insert(at + 1, other);
+    });
+    let said = told.night.mc(&["report", "--verify", "--rerun"]).exits(4);
+    said.says(&["holds              good: its tree verifies again as it did"]);
+    told.put_back();
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use crate::host::world::{Runs, ended, isolations, program, until, within};
 use mission_control::adapters::host::local::process::kill::Method;
 use mission_control::adapters::host::local::process::procfs::Identity;
-use mission_control::adapters::host::local::protocol::{Isolation, RunExit};
+use mission_control::adapters::host::local::protocol::{Isolation, KillReason, RunExit};
 use mission_control::adapters::host::local::rundir::{Found, Run, find, launch};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
@@ -51,11 +51,12 @@ async fn p5_end_leaves_nothing() {
         let run = runs.launch(isolation, &kept(MENAGERIE, "TAG 300")).await;
         runs.until_written("ready").await;
         until("the menagerie is there", || runs.living() >= 7).await;
-        let proof = within(run.end(Duration::from_millis(200))).await;
+        let why = if isolation.is_ours() { KillReason::Stalled } else { KillReason::Overstayed };
+        let (proof, exit) = within(run.end_for(why, Duration::from_millis(200))).await;
         assert!(proof.holds() && proof.killed >= 5, "{isolation:?}: {proof:?}");
         assert_eq!((proof.method, runs.living()), (proves(isolation), 0), "{isolation:?}");
-        assert_eq!(ended(&run).await, RunExit::Killed, "{isolation:?}");
-        assert!(matches!(find(run.dir()).await, Found::Ended(RunExit::Killed)));
+        assert_eq!((exit, ended(&run).await), (RunExit::Killed(why), RunExit::Killed(why)), "{isolation:?}");
+        assert!(matches!(find(run.dir()).await, Found::Ended(found) if found == exit));
     }
 }
 

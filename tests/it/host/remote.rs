@@ -370,3 +370,43 @@ fn p12_messages_that_arrive_in_pieces_while_others_are_answered_are_whole() {
         }
     });
 }
+
+#[test]
+fn p4_a_run_that_its_host_ended_is_told_alike_when_the_answer_was_lost() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        let said = "echo '{\"status\":\"completed\"}' > $MC_RESULT";
+        let short = Some(Duration::from_millis(200));
+        let cases = [
+            (format!("{said}; sleep 1000"), None, short, ProcessEnd::Exited(0), true),
+            ("sleep 1000".to_owned(), short, None, ProcessEnd::Stalled, false),
+        ];
+        for (epoch, (line, idle, grace_after_result, end, overstayed)) in (1..).step_by(2).zip(cases) {
+            let order = RunOrder {
+                key: key().join(epoch),
+                program: Program::Shell(line.clone()),
+                idle,
+                grace_after_result,
+                ..run()
+            };
+            // The worker is gone after the end and before its answer.
+            let cuts = Cuts::default();
+            cuts.once("Run", Moment::After);
+            let first = host(&world, epoch, program(), PATIENCE, cuts.clone()).await;
+            first.prepare(&prepare(&base), alive()).await.unwrap();
+            let told = first.run(&order, Start::IfNew, alive(), || ()).await;
+            assert_eq!(cuts.done(), 1);
+            drop(first);
+            // Here it is the engine.
+            let next = host(&world, epoch + 1, program(), PATIENCE, Cuts::default()).await;
+            let again = next.run(&order, Start::Never, alive(), || ()).await;
+            for ended in [told, again] {
+                assert_eq!((&ended.end, ended.overstayed), (&end, overstayed), "{line}");
+                assert_eq!(ended.result.is_some(), line.starts_with("echo"), "{line}");
+            }
+            assert_eq!(next.look_up(&order.key).await.unwrap(), RunState::Started);
+            next.discard(1, key().as_str()).await.unwrap();
+        }
+    });
+}

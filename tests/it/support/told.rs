@@ -55,7 +55,12 @@ fn copy(from: &Path, to: &Path) {
 
 impl Told {
     pub fn new() -> Self {
-        let told = Self { night: night(), kept: tempfile::tempdir().unwrap() };
+        Self::of(night())
+    }
+
+    /// Of a mission that is told already.
+    pub fn of(night: Night) -> Self {
+        let told = Self { night, kept: tempfile::tempdir().unwrap() };
         // One file is easier to put back than three.
         Connection::open(told.db()).unwrap().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
         for (path, name) in told.places() {

@@ -33,10 +33,10 @@ pub fn list_reasons(state: &mut Mission, landing: &Landing) -> Vec<String> {
     Decision { state, now: 0, step: Step::default() }.reasons(landing)
 }
 
-/// The refusal that follows from what is known of the landing in progress; absent when nothing known refuses it, as with a
-/// conflict or a protected path, which merging told.
-pub fn find_refusal(state: &Mission, at: Millis) -> Option<Record> {
+/// What follows from what is known of the landing in progress: a refusal, or the intent to move green; absent when nothing known
+/// decides it, as with a conflict or a protected path, which merging told.
+pub fn find_decision(state: &Mission, at: Millis) -> Option<Record> {
     let mut state = state.clone();
     let step = decide(&mut state, at, Event::Tick);
-    step.records.into_iter().find(|record| matches!(record, Record::Rejected { .. }))
+    step.records.into_iter().find(|record| matches!(record, Record::Rejected { .. } | Record::LandIntended { .. }))
 }

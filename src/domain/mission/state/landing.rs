@@ -13,7 +13,7 @@ impl State {
     }
 
     /// What is asked of the change of a landing.
-    pub(in crate::domain::mission) fn landing_terms(&self, landing: &Landing) -> Terms {
+    pub fn landing_terms(&self, landing: &Landing) -> Terms {
         let unit = self.unit_of(landing);
         let accept = match unit.filter(|unit| unit.spec.accept.is_some()) {
             Some(unit) if unit.wants_failure_before() => Accept::Changes,

@@ -6,7 +6,7 @@
 use super::runs::GRACE;
 use crate::adapters::host::local::machine::host::LocalHost;
 use crate::adapters::host::local::process::kill::{KillProof, end_traceless};
-use crate::adapters::host::local::protocol::RunExit;
+use crate::adapters::host::local::protocol::{KillReason, RunExit};
 use crate::adapters::host::local::rundir::{Found, Run, find, put_aside, runs_below};
 use crate::adapters::host::local::workspace::collect::{Attempt, CollectError, collect};
 use crate::adapters::host::local::workspace::leftovers::Ran;
@@ -280,7 +280,7 @@ impl LocalHost {
         }
         Ok(match find(&dir).await {
             Found::NeverStarted => RunState::NeverStarted,
-            Found::Ended(RunExit::Killed) => RunState::Killed,
+            Found::Ended(RunExit::Killed(KillReason::Wanted)) => RunState::Killed,
             Found::Starting(_) | Found::Running(_) | Found::Ended(_) | Found::HalfDead(_) | Found::Gone => {
                 RunState::Started
             }

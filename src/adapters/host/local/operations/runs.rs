@@ -7,7 +7,7 @@ use crate::adapters::host::local::machine::around::{around, leave};
 use crate::adapters::host::local::machine::fenced::Reach;
 use crate::adapters::host::local::machine::host::LocalHost;
 use crate::adapters::host::local::process::kill::KillProof;
-use crate::adapters::host::local::protocol::{OURSELVES, OUTPUT, RunError, RunExit, RunSpec};
+use crate::adapters::host::local::protocol::{KillReason, OURSELVES, OUTPUT, RunError, RunExit, RunSpec};
 use crate::adapters::host::local::rundir::{Found, Run, claim_ourselves, find, launch, put_aside, ran_for};
 use crate::adapters::host::local::workspace::activity::changed_since;
 use crate::adapters::host::local::workspace::layout::slot_of;
@@ -250,20 +250,17 @@ async fn watch(host: &LocalHost, job: &Job<'_>, run: Run, kill: &mut watch::Rece
             changed = is_killed(kill), if !told => {
                 told = true;
                 if changed {
-                    let proof = run.end(GRACE).await;
-                    return ended(ProcessEnd::Stopped, job, Some(proof));
+                    return end_for(KillReason::Wanted, job, &run).await;
                 }
             }
             _ = done.tick(), if job.grace().is_some() => {
                 if overstays(job, &mut result) {
-                    let proof = run.end(GRACE).await;
-                    return Ended { overstayed: true, ..ended(ProcessEnd::Exited(0), job, Some(proof)) };
+                    return end_for(KillReason::Overstayed, job, &run).await;
                 }
             }
             () = &mut look => {
                 if stalled(job, &run, now()).await {
-                    let proof = run.end(GRACE).await;
-                    return ended(ProcessEnd::Stalled, job, Some(proof));
+                    return end_for(KillReason::Stalled, job, &run).await;
                 }
                 look = Box::pin(tokio::time::sleep(next_look(job, &run, now())));
             }
@@ -316,15 +313,28 @@ async fn finished(job: &Job<'_>, exit: RunExit, run: Option<&Run>) -> Ended {
         Some(run) => Some(run.end(Duration::ZERO).await),
         None => None,
     };
+    Ended { ran: ran_for(&job.dir, run.is_some()), ..told(exit, job, proof) }
+}
+
+/// Ends a run of which we found that it must not go on.
+async fn end_for(why: KillReason, job: &Job<'_>, run: &Run) -> Ended {
+    let (proof, exit) = run.end_for(why, GRACE).await;
+    told(exit, job, Some(proof))
+}
+
+/// What the record of its end says of a run, to whoever ended it and to whoever asks again.
+fn told(exit: RunExit, job: &Job<'_>, proof: Option<KillProof>) -> Ended {
     let end = match exit {
         RunExit::Code(code) => ProcessEnd::Exited(code),
         RunExit::Signal(signal) => ProcessEnd::Signaled(signal),
         RunExit::Timeout => ProcessEnd::Timeout,
         RunExit::LeaseExpired => lost("its lease expired: no engine renewed it in time"),
-        RunExit::Killed => ProcessEnd::Stopped,
+        RunExit::Killed(KillReason::Wanted) => ProcessEnd::Stopped,
+        RunExit::Killed(KillReason::Stalled) => ProcessEnd::Stalled,
+        RunExit::Killed(KillReason::Overstayed) => ProcessEnd::Exited(0),
         RunExit::Lost => lost("its supervisor died without a record"),
     };
-    Ended { ran: ran_for(&job.dir, run.is_some()), ..ended(end, job, proof) }
+    Ended { overstayed: exit == RunExit::Killed(KillReason::Overstayed), ..ended(end, job, proof) }
 }
 
 fn ended(end: ProcessEnd, job: &Job<'_>, proof: Option<KillProof>) -> Ended {

@@ -9,7 +9,7 @@ use super::identity::Identity;
 use super::isolation::Isolation;
 use super::mounts::Mount;
 use super::names::{CONFINE, FLAG};
-use super::run::{RunExit, RunSpec};
+use super::run::{KillReason, RunExit, RunSpec};
 use super::text::{decode, encode};
 use crate::domain::ending::ProcessExit;
 use std::collections::HashMap;
@@ -264,8 +264,7 @@ pub fn parse_exit(text: &str) -> Option<RunExit> {
         None => match text.lines().next()? {
             "timeout" => Some(RunExit::Timeout),
             "lease" => Some(RunExit::LeaseExpired),
-            "killed" => Some(RunExit::Killed),
-            _ => None,
+            word => KillReason::of_word(word).map(RunExit::Killed),
         },
     }
 }
@@ -368,7 +367,9 @@ mod tests {
         assert_eq!(parse_exit("code 255\nend\n"), Some(RunExit::Code(255)));
         assert_eq!(parse_exit("code 137\nend\n"), Some(RunExit::Signal(9)));
         assert_eq!(parse_exit("lease\nend\n"), Some(RunExit::LeaseExpired));
-        assert_eq!(parse_exit("killed\nend\n"), Some(RunExit::Killed));
+        for reason in [KillReason::Wanted, KillReason::Stalled, KillReason::Overstayed] {
+            assert_eq!(parse_exit(&format!("{}\nend\n", reason.word())), Some(RunExit::Killed(reason)));
+        }
         assert_eq!(parse_exit("nonsense\nend\n"), None);
         assert_eq!(parse_exit(""), None);
     }

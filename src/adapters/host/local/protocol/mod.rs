@@ -22,4 +22,4 @@ pub use isolation::{Flavour, Isolation};
 pub use mounts::Mount;
 pub use names::{BROKEN, CONFINE, ERRORS, FLAG, MOUNTED, OURSELVES, OUTPUT, SUPERVISOR, WORKS, script};
 pub(in crate::adapters::host) use names::{LARGEST_COMMAND, SMALL};
-pub use run::{RunExit, RunSpec};
+pub use run::{KillReason, RunExit, RunSpec};

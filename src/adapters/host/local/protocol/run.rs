@@ -56,7 +56,34 @@ pub enum RunExit {
     /// Nobody renewed its lease.
     LeaseExpired,
     /// [`end`](super::super::rundir::Run::end) ended it.
-    Killed,
+    Killed(KillReason),
     /// The supervisor went away without a record.
     Lost,
+}
+
+/// Why its host ended a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KillReason {
+    /// Somebody wanted that, or nobody wanted the run any more.
+    Wanted,
+    /// It gave no sign of life.
+    Stalled,
+    /// It had given its result and did not leave.
+    Overstayed,
+}
+
+impl KillReason {
+    /// Its word in the files `reason` and `exit`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Wanted => "killed",
+            Self::Stalled => "stalled",
+            Self::Overstayed => "overstayed",
+        }
+    }
+
+    /// The reason of a word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        [Self::Wanted, Self::Stalled, Self::Overstayed].into_iter().find(|reason| reason.word() == word)
+    }
 }

@@ -1,8 +1,9 @@
 //! Ending a run and proving that nothing of it is left, whatever state its directory is in.
 
+use super::records::read_exit;
 use super::run::Run;
 use crate::adapters::host::local::process::kill::{KillProof, Method, PATIENCE, end_namespace, search_and_kill};
-use crate::adapters::host::local::protocol::Start;
+use crate::adapters::host::local::protocol::{KillReason, RunExit, Start};
 use crate::adapters::host::local::supervisor;
 use rustix::process::Signal;
 use std::time::Duration;
@@ -11,8 +12,14 @@ impl Run {
     /// Ends the run, whatever state it is in, and proves it. Also to be called after the program ended by itself: what
     /// it left behind is killed without grace. Takes `grace` plus at most some seconds.
     pub async fn end(&self, grace: Duration) -> KillProof {
+        self.end_for(KillReason::Wanted, grace).await.0
+    }
+
+    /// As [`end`](Self::end), for this reason. How the run ended is what its files say, which whoever asks later reads as well: it may
+    /// have ended first, for a reason of its own.
+    pub async fn end_for(&self, why: KillReason, grace: Duration) -> (KillProof, RunExit) {
         let run = self.reread();
-        run.note_killed();
+        run.note_killed(why);
         if let Some(start) = run.start()
             && start.agent.signal_group(Signal::TERM)
         {
@@ -21,7 +28,8 @@ impl Run {
         let supposed: Vec<u32> = run.supervisor().map(|s| s.pid).into_iter().collect();
         let ended = tokio::task::spawn_blocking(move || end_blocking(&run)).await;
         // Without a look there is no proof: what may live is named.
-        ended.unwrap_or(KillProof { method: Method::Search, survivors: supposed, killed: 0 })
+        let proof = ended.unwrap_or(KillProof { method: Method::Search, survivors: supposed, killed: 0 });
+        (proof, read_exit(self.dir()).unwrap_or(RunExit::Killed(why)))
     }
 
     /// Removes what limited it, where its supervisor had no time to: before it recorded the end.

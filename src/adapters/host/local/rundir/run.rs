@@ -5,7 +5,7 @@ use crate::adapters::host::local::process::contain::{self, Sought};
 use crate::adapters::host::local::process::kill;
 use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{
-    ERRORS, Identity, OUTPUT, RunError, RunExit, SMALL, Settings, Start, parse_settings, parse_start,
+    ERRORS, Identity, KillReason, OUTPUT, RunError, RunExit, SMALL, Settings, Start, parse_settings, parse_start,
 };
 use crate::adapters::os::files::{At, read_untrusted, written};
 use crate::adapters::os::nofollow;
@@ -97,10 +97,10 @@ impl Run {
         }
     }
 
-    /// Puts on record that the end is ours, unless there is an end already.
-    pub(super) fn note_killed(&self) {
+    /// Puts on record that the end is ours, and why, unless there is an end already.
+    pub(super) fn note_killed(&self, why: KillReason) {
         if read_exit(&self.dir).is_none() && self.supervisor.is_some_and(|s| s.alive()) {
-            let _ = write_new(&self.dir.join("reason"), "killed\n");
+            let _ = write_new(&self.dir.join("reason"), &format!("{}\n", why.word()));
         }
     }
 
