@@ -1,7 +1,6 @@
 //! `mc worker`: the side of the host. It works for one engine, the one at the other end of its standard input, and ends with it;
 //! what it started goes on until its lease is over, or the next worker takes it over.
 
-use super::connection::Unreachable;
 use super::frame::{encode, receive, send};
 use super::objects::Mirror;
 use super::protocol::{Hello, Numbered, PART, PROTOCOL, RemoteFile, Reply, Request};
@@ -49,7 +48,7 @@ pub async fn serve(
     let told = |id, body: Reply, bytes: &[u8]| encode(&Numbered { id, body }, bytes);
     let worker = match Worker::begin(root, env, &hello).await {
         Ok(worker) => Arc::new(worker),
-        Err(Unreachable(why)) => {
+        Err(Refused(why)) => {
             let _ = answers.send(told(id, Reply::Refused(why), &[])?);
             drop(answers);
             let _ = (&mut writer).await;
@@ -109,6 +108,9 @@ async fn write(mut to: impl AsyncWrite + Unpin, mut frames: mpsc::UnboundedRecei
     }
 }
 
+/// Why a worker does not work for this engine.
+struct Refused(String);
+
 /// A worker that has greeted its engine.
 struct Worker {
     host: LocalHost,
@@ -117,9 +119,9 @@ struct Worker {
 }
 
 impl Worker {
-    async fn begin(root: &Path, env: Environment, hello: &Hello) -> Result<Self, Unreachable> {
+    async fn begin(root: &Path, env: Environment, hello: &Hello) -> Result<Self, Refused> {
         if hello.protocol != PROTOCOL {
-            return Err(Unreachable(format!(
+            return Err(Refused(format!(
                 "the worker speaks protocol {PROTOCOL} (mc {}), the engine {} (mc {}): use the same mc on both sides",
                 env!("CARGO_PKG_VERSION"),
                 hello.protocol,
@@ -128,7 +130,7 @@ impl Worker {
         }
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
         if hello.state.is_empty() || !hello.state.bytes().all(plain) {
-            return Err(Unreachable(format!("{:?} is no id of a state directory", hello.state)));
+            return Err(Refused(format!("{:?} is no id of a state directory", hello.state)));
         }
         let kind = hello.settings.kind;
         let name = match kind {
@@ -136,7 +138,7 @@ impl Worker {
             PoolKind::Verifications => format!("{}-verify", hello.state),
         };
         let base = root.join(name);
-        let failed = |e: io::Error| Unreachable(format!("use {}: {e}", base.display()));
+        let failed = |e: io::Error| Refused(format!("use {}: {e}", base.display()));
         files::make_private_dir(&base).map_err(failed)?;
         let base = base.canonicalize().map_err(failed)?;
         // Verifications beside missions share what they have with others of the kind; each slot has a lock.
@@ -148,8 +150,8 @@ impl Worker {
             check_epoch(&base, hello.epoch)?;
         }
         let guard = lock.as_ref().map_or_else(ChildGuard::none, RunLock::guard);
-        let mirror = Mirror::open(&base, hello, guard.clone()).await.map_err(|e| Unreachable(chain(&e)))?;
-        let mut facts = inspect(&mirror.git).await.map_err(|e| Unreachable(chain(&e)))?;
+        let mirror = Mirror::open(&base, hello, guard.clone()).await.map_err(|e| Refused(chain(&e)))?;
+        let mut facts = inspect(&mirror.git).await.map_err(|e| Refused(chain(&e)))?;
         let place = hello.place.here();
         if let Some([toplevel, ..]) = place {
             toplevel.clone_into(&mut facts.toplevel);
@@ -241,34 +243,34 @@ fn json(given: impl Serialize) -> Value {
 }
 
 /// Waits until an earlier worker, and its git processes, are gone.
-async fn take_lock(base: &Path) -> Result<RunLock, Unreachable> {
+async fn take_lock(base: &Path) -> Result<RunLock, Refused> {
     let begun = Instant::now();
     loop {
         let path = base.join("worker.lock");
         let taken = tokio::task::spawn_blocking(move || RunLock::acquire(&path, PATIENCE)).await;
-        match taken.map_err(|e| Unreachable(e.to_string()))? {
+        match taken.map_err(|e| Refused(e.to_string()))? {
             Ok(lock) => return Ok(lock),
             Err(LockError::Held { .. }) if begun.elapsed() < PATIENCE => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             Err(LockError::Held { pid }) => {
                 let why = format!("another worker (pid {pid}) works for this engine's state directory there");
-                return Err(Unreachable(why));
+                return Err(Refused(why));
             }
-            Err(e) => return Err(Unreachable(chain(&e))),
+            Err(e) => return Err(Refused(chain(&e))),
         }
     }
 }
 
 /// That no newer engine was here; notes this one.
-fn check_epoch(base: &Path, epoch: u64) -> Result<(), Unreachable> {
+fn check_epoch(base: &Path, epoch: u64) -> Result<(), Refused> {
     let path = base.join("epoch");
-    let failed = |e: io::Error| Unreachable(format!("use {}: {e}", path.display()));
+    let failed = |e: io::Error| Refused(format!("use {}: {e}", path.display()));
     let known = files::read_own(&path).map_err(failed)?.unwrap_or_default();
     let known: u64 = String::from_utf8_lossy(&known).trim().parse().unwrap_or(0);
     if known > epoch {
         let why = format!("a newer engine (number {known}) works with this host; this one has number {epoch}");
-        return Err(Unreachable(why));
+        return Err(Refused(why));
     }
     files::replace_own(&path, format!("{epoch}\n").as_bytes()).map_err(failed)
 }

@@ -313,17 +313,17 @@ async fn finished(job: &Job<'_>, exit: RunExit, run: Option<&Run>) -> Ended {
         Some(run) => Some(run.end(Duration::ZERO).await),
         None => None,
     };
-    Ended { ran: ran_for(&job.dir, run.is_some()), ..told(exit, job, proof) }
+    Ended { ran: ran_for(&job.dir, run.is_some()), ..convert_exit(exit, job, proof) }
 }
 
 /// Ends a run of which we found that it must not go on.
 async fn end_for(why: KillReason, job: &Job<'_>, run: &Run) -> Ended {
     let (proof, exit) = run.end_for(why, GRACE).await;
-    told(exit, job, Some(proof))
+    convert_exit(exit, job, Some(proof))
 }
 
 /// What the record of its end says of a run, to whoever ended it and to whoever asks again.
-fn told(exit: RunExit, job: &Job<'_>, proof: Option<KillProof>) -> Ended {
+fn convert_exit(exit: RunExit, job: &Job<'_>, proof: Option<KillProof>) -> Ended {
     let end = match exit {
         RunExit::Code(code) => ProcessEnd::Exited(code),
         RunExit::Signal(signal) => ProcessEnd::Signaled(signal),
