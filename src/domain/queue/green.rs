@@ -103,7 +103,7 @@ impl ColdRuns {
     }
 
     /// Folds that everything is asked again.
-    pub fn ask_again(&mut self) {
+    pub(super) fn ask_again(&mut self) {
         (self.search, self.found) = (None, None);
     }
 
@@ -161,14 +161,14 @@ impl KnownGreen {
     }
 
     /// Folds that green stands where nobody has verified it.
-    pub fn is_unknown(&mut self, tip: &Tip) {
+    pub(super) fn is_unknown(&mut self, tip: &Tip) {
         self.now = Some(Green::new_unknown(tip));
         self.cold = ColdRuns::default();
         self.foreign_move = None;
     }
 
     /// Folds that somebody else moved green to `tip`: what was verified last stays what it is compared with.
-    pub fn is_moved(&mut self, tip: &Tip) {
+    pub(super) fn is_moved(&mut self, tip: &Tip) {
         let known = match self.foreign_move.take() {
             Some(open) => Some((open.good, open.cold)),
             None => self.now.take().filter(|green| green.snapshot.is_some()).map(|good| (good, self.cold.clone())),
@@ -183,7 +183,7 @@ impl KnownGreen {
     }
 
     /// Folds that what is known of green was seen in another environment. Landings on warm results stay to be asked.
-    pub fn is_stale(&mut self) {
+    pub(super) fn is_stale(&mut self) {
         self.cold.proven = None;
         if let Some(green) = &mut self.now {
             *green = Green::new_unknown(&green.tip);
@@ -191,7 +191,7 @@ impl KnownGreen {
     }
 
     /// Folds what a verification of green came to.
-    pub fn is_verified(&mut self, found: &After) {
+    pub(super) fn is_verified(&mut self, found: &After) {
         self.flaky.extend(found.summary.flaky.iter().cloned());
         if let Some(green) = &mut self.now {
             green.is_found(found, found.confirmed);
@@ -199,7 +199,7 @@ impl KnownGreen {
     }
 
     /// Folds what a verification of a green that somebody moved came to.
-    pub fn is_verified_after_move(&mut self, found: After) {
+    pub(super) fn is_verified_after_move(&mut self, found: After) {
         if let Some(green) = &mut self.now {
             green.is_found(&found, found.confirmed);
         }
@@ -209,7 +209,7 @@ impl KnownGreen {
     }
 
     /// Folds a second run of the last green that was verified: the moved one is compared with what is known of it now.
-    pub fn good_is_verified(&mut self, tip: &Tip, found: After) {
+    pub(super) fn good_is_verified(&mut self, tip: &Tip, found: After) {
         if let Some(open) = self.foreign_move.as_mut().filter(|open| open.good.tip == *tip) {
             open.good.snapshot = Some((found.key, found.summary));
             (open.good.twice, open.good.warm) = (found.confirmed, false);
@@ -218,7 +218,7 @@ impl KnownGreen {
     }
 
     /// Folds the judgement of a cold run. Whether green is known better by it.
-    pub fn is_judged_cold(&mut self, tip: &Tip, holds: bool, reasons: &[String]) -> bool {
+    pub(super) fn is_judged_cold(&mut self, tip: &Tip, holds: bool, reasons: &[String]) -> bool {
         let found = self.cold.is_judged(tip, holds, reasons).filter(|_| holds);
         let (Some(found), Some(green)) = (found, self.now.as_mut().filter(|green| green.tip == *tip)) else {
             return false;
@@ -229,14 +229,14 @@ impl KnownGreen {
     }
 
     /// Folds that green was taken back to where it stood before.
-    pub fn is_rolled_back(&mut self, to: &Tip) {
+    pub(super) fn is_rolled_back(&mut self, to: &Tip) {
         self.now = Some(Green::new_unknown(to));
         self.cold.roll_back_to(to);
         self.foreign_move = None;
     }
 
     /// Folds that green moved to a candidate, which was known by these runs, and now stands at `green`.
-    pub fn has_landed(
+    pub(super) fn has_landed(
         &mut self,
         source: &MergeSource,
         onto: Option<CommitId>,

@@ -155,7 +155,7 @@ impl Queue {
         };
         let verify = |again| NextStep::Verify(candidate.tip.clone(), VerifyRole::After, Some(key.clone()), again);
         let Some(after) = &evidence.after else { return verify(RunKind::First) };
-        let before = self.green.with_flaky(before);
+        let before = self.green().with_flaky(before);
         let judge_run = |run: &After| judge(&before, &run.summary, &run.delta, &terms.demands);
         let judgement = judge_run(after);
         let failed = after.warm || after.summary.outcome != StageOutcome::Passed;

@@ -17,19 +17,19 @@ pub struct Queue {
     landings: BTreeMap<LandingId, Landing>,
     runs: BTreeMap<RunId, VerificationRun>,
     /// Green with all that is known of it.
-    pub green: KnownGreen,
+    green: KnownGreen,
     /// Of runs that no landing waits for.
     green_failures: Failures,
     /// When green's own runs may be tried again.
-    pub green_due: Millis,
+    green_due: Millis,
     /// Requests that left because they were decided.
     settled: u64,
     /// The number of the next request.
-    pub next_request: RequestId,
+    next_request: RequestId,
     /// The id of the next landing.
-    pub next_landing: LandingId,
+    next_landing: LandingId,
     /// The number of the next verification.
-    pub next_run: RunId,
+    next_run: RunId,
 }
 
 impl Queue {
@@ -66,6 +66,31 @@ impl Queue {
     /// The open verification of this id.
     pub fn run(&self, id: RunId) -> Option<&VerificationRun> {
         self.runs.get(&id)
+    }
+
+    /// Green with all that is known of it.
+    pub const fn green(&self) -> &KnownGreen {
+        &self.green
+    }
+
+    /// When green's own runs may be tried again.
+    pub const fn green_due(&self) -> Millis {
+        self.green_due
+    }
+
+    /// The number of the next request.
+    pub const fn next_request(&self) -> RequestId {
+        self.next_request
+    }
+
+    /// The id of the next landing.
+    pub const fn next_landing(&self) -> LandingId {
+        self.next_landing
+    }
+
+    /// The number of the next verification.
+    pub const fn next_run(&self) -> RunId {
+        self.next_run
     }
 
     /// Failures in a row: of the landing, or, where none is named, of runs that no landing waits for.
@@ -155,6 +180,31 @@ impl Queue {
         let after = landing.as_ref().and_then(|landing| landing.gate_result().cloned());
         self.green.has_landed(source, onto, after, candidate, green);
         landing
+    }
+
+    /// Folds that green stands where nobody has verified it.
+    pub fn establish_green(&mut self, tip: &Tip) {
+        self.green.is_unknown(tip);
+    }
+
+    /// Folds that somebody else moved green to `tip`.
+    pub fn move_green(&mut self, tip: &Tip) {
+        self.green.is_moved(tip);
+    }
+
+    /// Folds that a green which somebody moved was judged to be no worse.
+    pub fn accept_green(&mut self) {
+        self.green.foreign_move = None;
+    }
+
+    /// Folds that green was taken back to where it stood before.
+    pub fn roll_back_green(&mut self, to: &Tip) {
+        self.green.is_rolled_back(to);
+    }
+
+    /// Folds that cold runs are made again.
+    pub fn ask_cold_again(&mut self) {
+        self.green.cold.ask_again();
     }
 
     /// Folds that a run was not made because green is known by another environment.

@@ -35,7 +35,7 @@ impl Decision<'_> {
         }
         let Some(green) = self.state.green().map(|g| g.tip.clone()) else { return false };
         let books = Box::new(self.state.assemble_bookkeeping(&green, self.now));
-        self.record(Record::BookkeepingRequested { mr: self.state.queue.next_request, green, books });
+        self.record(Record::BookkeepingRequested { mr: self.state.queue.next_request(), green, books });
         self.make_way();
         true
     }

@@ -21,7 +21,7 @@ impl Decision<'_> {
         let proven = self.state.cold_runs().proven.as_ref().map(|(key, _)| key.clone());
         let role = if self.state.cold_runs().search.is_some() { VerifyRole::ColdSearch } else { VerifyRole::Cold };
         let Some(found) = self.state.cold_runs().cold_result(&position.tip.commit).cloned() else {
-            if self.now >= self.state.queue.green_due && self.state.circuit_allows(Try::Queue, self.now) {
+            if self.now >= self.state.queue.green_due() && self.state.circuit_allows(Try::Queue, self.now) {
                 self.verify(None, position.tip, role, proven, RunKind::First);
             }
             return;

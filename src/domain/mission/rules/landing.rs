@@ -41,7 +41,7 @@ impl Decision<'_> {
     pub(super) fn advance_baseline(&mut self) {
         if self.state.stage != Stage::Baseline
             || self.state.current_verification().is_some()
-            || self.now < self.state.queue.green_due
+            || self.now < self.state.queue.green_due()
         {
             return;
         }
@@ -82,7 +82,7 @@ impl Decision<'_> {
             RunKind::Confirm(_) => self.state.policy.warm_runs,
         };
         let confirms = if let RunKind::Confirm(key) = again { Some(key) } else { None };
-        let (run, at) = (self.state.queue.next_run, self.now);
+        let (run, at) = (self.state.queue.next_run(), self.now);
         let landing = landing.filter(|_| role.is_of_landing());
         let asked = VerificationRun { run, landing, tip, role, at, against, confirms, cold };
         self.record(Record::VerifyStarted(asked.clone()));
@@ -109,7 +109,7 @@ impl Decision<'_> {
             Some(Choice::GoOn(landing)) => self.state.landing_by(landing).cloned(),
             Some(Choice::Begin(request)) => {
                 let Some(request) = self.state.queue.request(request).cloned() else { return };
-                let landing = self.state.queue.next_landing;
+                let landing = self.state.queue.next_landing();
                 self.record(Record::LandingStarted { mr: request.id, landing, onto: green.tip.clone(), at: self.now });
                 return self.integrate(landing, green.tip, &request);
             }

@@ -34,10 +34,10 @@ impl Decision<'_> {
     /// Whether landings may go on: nobody moved green, or it was judged to be no worse. Else the next step is asked for, or
     /// the queue is held.
     pub(super) fn judges_green(&mut self, green: &Green) -> bool {
-        let Some(open) = &self.state.queue.green.foreign_move else { return true };
+        let Some(open) = &self.state.queue.green().foreign_move else { return true };
         let (good, after) = (open.good.clone(), open.after.clone());
         let Some((key, before)) = good.snapshot.clone() else { return true };
-        if self.now < self.state.queue.green_due {
+        if self.now < self.state.queue.green_due() {
             return false;
         }
         let Some(after) = after else {

@@ -110,7 +110,7 @@ impl Decision<'_> {
             return NextMove::Hold { question: question.clone(), own_work: false };
         }
         match class {
-            AttemptClass::Changed => NextMove::Queue { mr: self.state.queue.next_request },
+            AttemptClass::Changed => NextMove::Queue { mr: self.state.queue.next_request() },
             AttemptClass::NoOp => NextMove::NoOp,
             AttemptClass::Held => {
                 let missing = report.checks.quick.as_ref().map(|quick| missing_command_question(quick, &unit.spec));

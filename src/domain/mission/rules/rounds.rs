@@ -49,7 +49,7 @@ impl Decision<'_> {
             Err(trouble) => return self.step_failed(None, "looking at the target branch", trouble),
         };
         self.assess_success(&[Operation::Plan], self.now);
-        let intake = head.map(|head| Intake { mr: self.state.queue.next_request, head });
+        let intake = head.map(|head| Intake { mr: self.state.queue.next_request(), head });
         self.record(Record::TargetSeen { intake });
         self.make_way();
     }

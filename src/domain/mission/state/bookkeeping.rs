@@ -71,7 +71,7 @@ impl State {
                 || intended
                 || self.hold.is_some()
                 || self.cold_runs().search.is_some()
-                || self.queue.green.foreign_move.is_some()
+                || self.queue.green().foreign_move.is_some()
                 || self.circuit.is_some())
             && (self.bookkeeping.is_some() || self.bookkeeping_due())
     }
@@ -86,9 +86,9 @@ impl State {
     /// Whether the bookkeeping of an early end did not get on green at the first try.
     pub(in crate::domain::mission) fn closing_fails(&self, now: Millis) -> bool {
         let fails = |landing: &Landing| landing.due_at().is_some_and(|at| at > now);
-        let moved = self.queue.green.foreign_move.is_some()
+        let moved = self.queue.green().foreign_move.is_some()
             && self.current_verification().is_none()
-            && self.queue.green_due > now;
+            && self.queue.green_due() > now;
         self.is_closing() && (moved || self.landing().is_some_and(fails))
     }
 

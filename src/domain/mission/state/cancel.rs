@@ -27,7 +27,7 @@ impl State {
 
     /// Folds a rollback of green, which a person asks for when the mission is over.
     pub(super) fn apply_rollback(&mut self, n: u64, to: &Tip, landings: &[CommitId]) {
-        self.queue.green.is_rolled_back(to);
+        self.queue.roll_back_green(to);
         self.landed = self.landed.saturating_sub(landings.len() as u64);
         let taken = |unit: &Unit| unit.landed.as_ref().is_some_and(|tip| landings.contains(&tip.commit));
         let taken: Vec<usize> = (0..self.units.len()).filter(|i| taken(&self.units[*i])).collect();

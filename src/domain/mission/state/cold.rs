@@ -87,7 +87,7 @@ impl State {
     pub(super) fn resume_held(&mut self) {
         let ends = matches!(self.stop, Some((StopLevel::Now, _))) && self.hold_code == DOES_NOT_HOLD;
         if !ends && self.hold.take().is_some() {
-            self.queue.green.cold.ask_again();
+            self.queue.ask_cold_again();
         }
     }
 

@@ -22,7 +22,7 @@ impl State {
             Record::PreflightPassed { ground } => {
                 self.ground = Some(ground.clone());
                 self.problems.extend(ground.notes.iter().cloned());
-                self.queue.green.is_unknown(&ground.tip);
+                self.queue.establish_green(&ground.tip);
                 self.stage = Stage::Baseline;
             }
             Record::BaselineAccepted { .. } => self.stage = Stage::Establishing,
@@ -239,8 +239,8 @@ impl State {
                 }
                 self.queue.change_landing(Some(*landing), Change::WaitsForPerson(*again_at, why.clone()));
             }
-            Record::GreenMoved { tip } => self.queue.green.is_moved(tip),
-            Record::GreenAccepted { .. } => self.queue.green.foreign_move = None,
+            Record::GreenMoved { tip } => self.queue.move_green(tip),
+            Record::GreenAccepted { .. } => self.queue.accept_green(),
             Record::ColdJudged { tip, holds, reasons, .. } => self.queue.judge_cold(tip, *holds, reasons),
             Record::QueueHeld { landing, reason, hint, code } => {
                 self.hold = Some((reason.clone(), hint.clone()));

@@ -114,17 +114,17 @@ impl State {
 
     /// Green where it stands, once that is known.
     pub const fn green(&self) -> Option<&Green> {
-        self.queue.green.now.as_ref()
+        self.queue.green().now.as_ref()
     }
 
     /// Landings on warm results, and what cold runs said of them.
     pub const fn cold_runs(&self) -> &ColdRuns {
-        &self.queue.green.cold
+        &self.queue.green().cold
     }
 
     /// What a change is compared with: `before`, and what is known to be flaky of trees that green had.
     pub fn with_flaky(&self, before: Summary) -> Summary {
-        self.queue.green.with_flaky(before)
+        self.queue.green().with_flaky(before)
     }
 
     /// The landing in progress: the queue lands one request after the other.
@@ -207,7 +207,7 @@ impl State {
             times.extend(self.collects_at());
         }
         if self.stage == Stage::Baseline && self.current_verification().is_none() {
-            times.push(self.queue.green_due);
+            times.push(self.queue.green_due());
         }
         if self.stage == Stage::BetweenRounds
             && self.stop.is_none()

@@ -9,7 +9,7 @@ impl State {
     /// Whether a green that somebody moved is judged before anything else lands. What may have landed answers first.
     pub(in crate::domain::mission) fn moved_first(&self) -> bool {
         let intended = self.landing().is_some_and(|landing| landing.intended_verdict().is_some());
-        self.queue.green.foreign_move.is_some() && !intended
+        self.queue.green().foreign_move.is_some() && !intended
     }
 
     /// Whether the mission may not end yet because of what green is: moved by somebody, or known by warm results only.

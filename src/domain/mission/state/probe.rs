@@ -43,7 +43,7 @@ impl State {
     /// When the merge queue may go on; absent when nothing in it can.
     pub(super) fn queue_due(&self) -> Option<Millis> {
         if self.cold_next().is_some() || self.moved_first() {
-            return Some(self.queue.green_due);
+            return Some(self.queue.green_due());
         }
         if self.cold_first() {
             return None;
