@@ -1,7 +1,7 @@
 //! P4 and P12: claim, adoption, exit codes, the reconcile table with every fault, and what a program gets to see.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use crate::host::world::{Runs, ended, isolations, log, supervise, supervise_by, until, within};
+use crate::host::world::{Runs, ended, isolations, log, program, supervise, supervise_by, until, within};
 use crate::support::tools::left_out;
 use mission_control::adapters::host::local::process::lock::RunLock;
 use mission_control::adapters::host::local::process::procfs;
@@ -34,6 +34,20 @@ async fn exit_codes_are_right() {
         let mut spec = runs.spec(isolation, "");
         spec.argv = vec!["/no/such/program".into()];
         assert_eq!(ended(&launch(&spec).await.unwrap()).await, RunExit::Code(127), "{isolation:?}");
+    }
+}
+
+/// Its end may come before the word of its start: the shell that supervises ends what would say it, with its run.
+#[tokio::test]
+async fn p2_a_run_on_record_has_started_whatever_its_supervisor_came_to_say() {
+    for isolation in isolations().await.into_iter().filter(|isolation| isolation.is_ours()) {
+        let runs = Runs::new();
+        let silent = runs.slot().join("silent");
+        let script = format!("#!/bin/sh\n{} \"$@\" | grep -v started\n", program().display());
+        std::fs::write(&silent, script).unwrap();
+        std::fs::set_permissions(&silent, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let run = launch(&RunSpec { program: silent, ..runs.spec(isolation, "exit 3") }).await.unwrap();
+        assert_eq!(ended(&run).await, RunExit::Code(3), "{isolation:?}");
     }
 }
 

@@ -81,10 +81,10 @@ pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
     if let Some(mut pipe) = child.stdout.take() {
         let _ = tokio::time::timeout(START_PATIENCE, pipe.read_to_string(&mut said)).await;
     }
-    let run = Run::open(&dir);
-    match (said.trim(), run) {
-        ("started", Some(run)) if run.start().is_some() => Ok(run),
+    match (said.trim(), Run::open(&dir)) {
         ("claimed", _) => Err(RunError::Taken { dir }),
+        // The record decides: who said it may have been ended with its run, which was over before the word was out.
+        (_, Some(run)) if run.start().is_some() => Ok(run),
         (_, run) => {
             match run {
                 Some(run) => run.end(Duration::ZERO).await,
