@@ -109,7 +109,7 @@ async fn merge(bed: &Bed, repo: &MergeRepo, source: &Git, run: u32) -> (Duration
     let Merged::Tree(made) = merged else { panic!("{merged:?}") };
     let parents = [&green.commit, &bed.theirs];
     let commit = repo.commit(&made, &parents, &format!("merge {run}\n"), None).await.unwrap();
-    let _ = source.cas(&format!("refs/mc/candidates/bench/{run}"), &commit, None).await.unwrap();
+    let _ = source.compare_and_swap(&format!("refs/mc/candidates/bench/{run}"), &commit, None).await.unwrap();
     let ours = since(began);
     let began = Instant::now();
     let tree = git(&bed.repo, &["merge-tree", "--write-tree", bed.ours.as_str(), bed.theirs.as_str()]);

@@ -50,7 +50,7 @@ pub struct Places {
 /// The cause of a failure.
 pub fn cause_of(error: &(dyn Error + 'static), places: &Places) -> Cause {
     let mut seen = Seen::default();
-    seen.look(error);
+    seen.read_chain(error);
     if !places.source.exists() {
         return Cause::Missing(Spot::Source);
     }
@@ -87,19 +87,19 @@ struct Seen {
 }
 
 impl Seen {
-    fn look(&mut self, error: &(dyn Error + 'static)) {
+    fn read_chain(&mut self, error: &(dyn Error + 'static)) {
         let mut next = Some(error);
         while let Some(error) = next {
             if !self.whole.is_empty() {
                 self.whole.push_str(": ");
             }
             self.whole.push_str(&error.to_string());
-            next = self.look_at(error);
+            next = self.read_error(error);
         }
     }
 
     /// Looks at one error; the one behind it. Where an error only passes another one on, that other one is looked at.
-    fn look_at<'e>(&mut self, error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    fn read_error<'e>(&mut self, error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
         let behind = error.source();
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
             self.errno = self.errno.or_else(|| Errno::from_io_error(io));
@@ -183,7 +183,7 @@ pub fn limit_of(error: &(dyn Error + 'static)) -> Option<Cause> {
 
 fn by_number(errno: Errno, seen: &Seen, places: &Places) -> Option<Cause> {
     match errno {
-        Errno::NOSPC | Errno::DQUOT => Some(full(seen, places)),
+        Errno::NOSPC | Errno::DQUOT => Some(find_full_disk(seen, places)),
         Errno::ROFS | Errno::ACCESS | Errno::PERM => {
             let shut = |folder: &Path| !may_write(folder);
             let source =
@@ -193,11 +193,11 @@ fn by_number(errno: Errno, seen: &Seen, places: &Places) -> Option<Cause> {
             } else if shut(&places.state) {
                 Spot::State
             } else {
-                named(seen, places)
+                find_spot(seen, places)
             };
             Some(Cause::Denied(spot))
         }
-        Errno::MFILE | Errno::NFILE => Some(descriptors()),
+        Errno::MFILE | Errno::NFILE => Some(descriptor_cause()),
         Errno::AGAIN => Some(Cause::Processes),
         Errno::NOMEM => Some(Cause::Memory),
         Errno::FBIG => Some(Cause::FileSize),
@@ -206,14 +206,14 @@ fn by_number(errno: Errno, seen: &Seen, places: &Places) -> Option<Cause> {
 }
 
 /// That no file descriptors are left, with their limit.
-pub fn descriptors() -> Cause {
+pub fn descriptor_cause() -> Cause {
     Cause::Descriptors { limit: getrlimit(Resource::Nofile).current }
 }
 
 /// Which disk has no room, and whether it is room that it lacks.
-fn full(seen: &Seen, places: &Places) -> Cause {
+fn find_full_disk(seen: &Seen, places: &Places) -> Cause {
     let spots = [(Spot::State, &places.state), (Spot::Source, &places.source)];
-    let named = named(seen, places);
+    let named = find_spot(seen, places);
     let first = spots.iter().filter(|(spot, _)| *spot == named).chain(&spots);
     for (spot, folder) in first {
         if no_room(folder) {
@@ -227,7 +227,7 @@ fn full(seen: &Seen, places: &Places) -> Cause {
 }
 
 /// The folder whose path an error names.
-fn named(seen: &Seen, places: &Places) -> Spot {
+fn find_spot(seen: &Seen, places: &Places) -> Spot {
     let below = |folder: &Path| {
         let text = folder.to_string_lossy();
         seen.path.as_ref().is_some_and(|path| path.starts_with(folder)) || seen.said.contains(text.as_ref())

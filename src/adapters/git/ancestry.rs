@@ -22,8 +22,8 @@ pub(super) struct Ancestry {
 
 impl Ancestry {
     /// The one best common ancestor of green and a head; `None`: there are several, none, or it is far away.
-    pub(super) async fn base(&mut self, git: &Git, green: &CommitId, head: &CommitId) -> Option<CommitId> {
-        self.follow(git, green).await?;
+    pub(super) async fn find_merge_base(&mut self, git: &Git, green: &CommitId, head: &CommitId) -> Option<CommitId> {
+        self.advance_to(git, green).await?;
         let (mut open, mut seen, mut met) = (vec![head.clone()], HashSet::new(), BTreeSet::new());
         while let Some(commit) = open.pop() {
             if self.known.contains(&commit) {
@@ -33,7 +33,7 @@ impl Ancestry {
             if !seen.insert(commit.clone()) {
                 continue;
             }
-            let parents = git.parents(&commit).await?;
+            let parents = git.read_parents(&commit).await?;
             if parents.is_empty() || seen.len() > FAR {
                 return None;
             }
@@ -44,12 +44,12 @@ impl Ancestry {
     }
 
     /// Takes in the commits that came to green since; starts anew where it was moved to another line.
-    async fn follow(&mut self, git: &Git, green: &CommitId) -> Option<()> {
+    async fn advance_to(&mut self, git: &Git, green: &CommitId) -> Option<()> {
         if self.tip.as_ref() == Some(green) {
             return Some(());
         }
         if let Some(old) = self.tip.take()
-            && let Some(new) = self.since(git, green, &old).await
+            && let Some(new) = self.find_new_commits(git, green, &old).await
         {
             self.known.extend(new);
         } else {
@@ -57,7 +57,7 @@ impl Ancestry {
             let mut open = VecDeque::from([green.clone()]);
             while let Some(commit) = open.pop_front().filter(|_| self.known.len() < BELOW) {
                 if self.known.insert(commit.clone()) {
-                    open.extend(git.parents(&commit).await?);
+                    open.extend(git.read_parents(&commit).await?);
                 }
             }
         }
@@ -66,7 +66,7 @@ impl Ancestry {
     }
 
     /// Commits of green that were not known at its old tip, which must be among its ancestors.
-    async fn since(&self, git: &Git, green: &CommitId, old: &CommitId) -> Option<HashSet<CommitId>> {
+    async fn find_new_commits(&self, git: &Git, green: &CommitId, old: &CommitId) -> Option<HashSet<CommitId>> {
         let (mut open, mut new, mut passed) = (vec![green.clone()], HashSet::new(), false);
         while let Some(commit) = open.pop() {
             passed |= commit == *old;
@@ -76,7 +76,7 @@ impl Ancestry {
             if new.len() > FAR {
                 return None;
             }
-            open.extend(git.parents(&commit).await?);
+            open.extend(git.read_parents(&commit).await?);
         }
         passed.then_some(new)
     }

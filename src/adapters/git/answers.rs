@@ -5,16 +5,16 @@ use crate::adapters::host::local::process::command::CommandLine;
 use crate::domain::values::CommitId;
 use std::ffi::OsStr;
 
-pub(super) fn shown<S: AsRef<OsStr>>(args: &[S]) -> String {
+pub(super) fn format_command<S: AsRef<OsStr>>(args: &[S]) -> String {
     CommandLine::new("git").args(args).shown()
 }
 
-pub(super) fn head(bytes: &[u8]) -> String {
+pub(super) fn truncate_output(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..bytes.len().min(2048)]).trim().to_owned()
 }
 
-pub(super) fn unexpected<S: AsRef<OsStr>>(args: &[S], output: &[u8]) -> GitError {
-    GitError::Unexpected { command: shown(args), output: head(output) }
+pub(super) fn unexpected_output<S: AsRef<OsStr>>(args: &[S], output: &[u8]) -> GitError {
+    GitError::Unexpected { command: format_command(args), output: truncate_output(output) }
 }
 
 /// Splits the output of a `-z` call into its fields.

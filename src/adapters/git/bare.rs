@@ -94,7 +94,7 @@ fn parent(state_dir: &Path) -> Result<PathBuf> {
     let path = state_dir.join(PARENT);
     match if_there(fs::symlink_metadata(&path))? {
         Some(meta) if meta.is_dir() => return Ok(path),
-        Some(_) => set_aside(&path)?,
+        Some(_) => move_aside(&path)?,
         None => {}
     }
     match DirBuilder::new().mode(0o700).create(&path) {
@@ -105,7 +105,7 @@ fn parent(state_dir: &Path) -> Result<PathBuf> {
 }
 
 /// Gives what is at `path` another name beside it.
-fn set_aside(path: &Path) -> Result<()> {
+fn move_aside(path: &Path) -> Result<()> {
     for n in 1..1_000_u32 {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".aside-{n}"));

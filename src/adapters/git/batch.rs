@@ -9,7 +9,7 @@ use crate::adapters::git::owner_card::OWNER_REF;
 use crate::adapters::git::seen_refs::Remembered;
 use crate::adapters::git::seen_trees::Trees;
 use crate::adapters::host::local::process::command::Coprocess;
-use crate::adapters::os::files::{Stamp, stamp};
+use crate::adapters::os::files::{Stamp, stamp_of};
 use crate::domain::values::{CommitId, TreeId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,7 +63,7 @@ impl Process {
     }
 
     /// Leads one dialogue, which may take so long. `start` starts the process when there is none; `None`: no answer was to be had.
-    pub(super) async fn ask<T>(
+    pub(super) async fn run_dialogue<T>(
         &self,
         patience: Duration,
         start: impl FnOnce() -> Option<Coprocess>,
@@ -88,7 +88,7 @@ impl Process {
     }
 
     /// Leaves the process behind; the next question starts another one.
-    pub(super) async fn leave(&self) {
+    pub(super) async fn discard(&self) {
         *self.coprocess.lock().await = None;
     }
 }
@@ -103,33 +103,33 @@ fn fingerprint(common_dir: &Path) -> RepoFingerprint {
     let lists = std::fs::read_to_string(objects.join("info/alternates")).unwrap_or_default();
     let borrowed = lists.lines().map(|line| objects.join(line).join("pack"));
     let own = ["config", "reftable", "objects/pack", "objects/info/alternates"].map(|name| common_dir.join(name));
-    let seen = |path: PathBuf| std::fs::metadata(path).ok().map(|meta| stamp(&meta));
+    let seen = |path: PathBuf| std::fs::metadata(path).ok().map(|meta| stamp_of(&meta));
     own.into_iter().chain(borrowed).map(seen).collect()
 }
 
 /// The input of `git update-ref --stdin` that moves `refname` from `old` to `new`, while the owner's card is where it is;
 /// `None`: not a name that can be said there in a line of words.
-pub(super) fn transaction(refname: &str, new: &str, old: &str, owner: Option<&CommitId>) -> Option<String> {
-    let verify = owner.map(verified).unwrap_or_default();
-    sayable(refname).then(|| format!("{verify}option no-deref\nupdate {refname} {new} {old}\n"))
+pub(super) fn format_update(refname: &str, new: &str, old: &str, owner: Option<&CommitId>) -> Option<String> {
+    let verify = owner.map(format_owner_check).unwrap_or_default();
+    is_plain_refname(refname).then(|| format!("{verify}option no-deref\nupdate {refname} {new} {old}\n"))
 }
 
 /// The input of `git update-ref --stdin` that deletes `refname` if it holds `old`, while the owner's card is where it is.
-pub(super) fn removal(refname: &str, old: &str, owner: &CommitId) -> Option<String> {
-    let verify = verified(owner);
-    sayable(refname).then(|| format!("{verify}option no-deref\ndelete {refname} {old}\n"))
+pub(super) fn format_deletion(refname: &str, old: &str, owner: &CommitId) -> Option<String> {
+    let verify = format_owner_check(owner);
+    is_plain_refname(refname).then(|| format!("{verify}option no-deref\ndelete {refname} {old}\n"))
 }
 
-fn verified(owner: &CommitId) -> String {
+fn format_owner_check(owner: &CommitId) -> String {
     format!("option no-deref\nverify {OWNER_REF} {owner}\n")
 }
 
-fn sayable(refname: &str) -> bool {
+fn is_plain_refname(refname: &str) -> bool {
     !refname.is_empty() && !refname.starts_with('"') && refname.bytes().all(|b| b > b' ' && b != 0x7f)
 }
 
 /// Says such input as one transaction; `Some`: git has done it.
-pub(super) async fn transact(coprocess: &mut Coprocess, said: &str) -> Option<()> {
+pub(super) async fn run_transaction(coprocess: &mut Coprocess, said: &str) -> Option<()> {
     let started = coprocess.ask(&format!("start\n{said}commit\n")).await.ok()?;
     let done = coprocess.line().await.ok()?;
     (started == "start: ok" && done == "commit: ok").then_some(())
@@ -147,7 +147,7 @@ pub(super) async fn merge(coprocess: &mut Coprocess, ours: &CommitId, theirs: &C
 }
 
 /// Has `git hash-object --stdin-paths` keep a file as an object; says its id.
-pub(super) async fn keep(coprocess: &mut Coprocess, draft: &Path) -> Option<CommitId> {
+pub(super) async fn store_object(coprocess: &mut Coprocess, draft: &Path) -> Option<CommitId> {
     let path = draft.to_str().filter(|path| path.starts_with('/') && !path.contains('\n'))?;
     CommitId::new(&coprocess.ask(&format!("{path}\n")).await.ok()?).ok()
 }
@@ -162,7 +162,7 @@ pub(super) fn commit_text(
     (seconds, offset): (i64, &str),
 ) -> Option<String> {
     let twice = parents.iter().enumerate().any(|(n, parent)| parents[..n].contains(parent));
-    if twice || message.is_empty() || message.contains('\0') || !plain(name) || !plain(email) {
+    if twice || message.is_empty() || message.contains('\0') || !is_plain_ident(name) || !is_plain_ident(email) {
         return None;
     }
     let mut text = format!("tree {}\n", tree.as_str());
@@ -181,7 +181,7 @@ pub(super) fn commit_text(
 }
 
 /// Whether git takes a name as it is: it removes some characters everywhere and more of them at both ends (`ident.c`).
-fn plain(name: &str) -> bool {
+fn is_plain_ident(name: &str) -> bool {
     let crud = |c: char| c <= ' ' || matches!(c, '.' | ',' | ':' | ';' | '<' | '>' | '"' | '\\' | '\'');
     !name.is_empty() && !name.starts_with(crud) && !name.ends_with(crud) && !name.contains(['<', '>', '\n', '\0'])
 }

@@ -24,10 +24,10 @@ pub(crate) struct Settings(Vec<Setting>);
 impl Settings {
     /// The value that counts.
     pub(crate) fn value(&self, key: &str) -> Option<&[u8]> {
-        self.all().rfind(|setting| setting.key == key).map(|setting| setting.value.as_slice())
+        self.iter().rfind(|setting| setting.key == key).map(|setting| setting.value.as_slice())
     }
 
-    pub(crate) fn all(&self) -> impl DoubleEndedIterator<Item = &Setting> {
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &Setting> {
         self.0.iter()
     }
 
@@ -64,7 +64,7 @@ impl Git {
 
     /// The settings whose keys match a regular expression.
     pub(crate) async fn settings(&self, keys: &str) -> Result<Settings, GitError> {
-        let said = self.ask(&["config", "--null", "--show-scope", "--get-regexp", keys]).await?;
+        let said = self.run_query(&["config", "--null", "--show-scope", "--get-regexp", keys]).await?;
         Ok(Settings::read(&said.unwrap_or_default()))
     }
 }
@@ -79,7 +79,7 @@ mod tests {
             Settings::read(b"global\0user.name\nAda\nL.\0local\0filter.X.required\0worktree\0user.name\n\xff\0");
         assert_eq!(found.value("user.name"), Some(&b"\xff"[..]));
         assert_eq!(found.value("filter.X.required"), Some(&b"true"[..]));
-        assert_eq!(found.all().map(|setting| setting.own).collect::<Vec<_>>(), [false, true, true]);
+        assert_eq!(found.iter().map(|setting| setting.own).collect::<Vec<_>>(), [false, true, true]);
         assert_eq!(Settings::read(b""), Settings::default());
     }
 }

@@ -1,7 +1,7 @@
 //! What attributes ask of the files of a tree: which of them go through a filter, and what these are in git.
 
 use super::{Git, GitError, fields};
-use crate::adapters::os::files::{At, read_whole, unnamed};
+use crate::adapters::os::files::{At, create_unnamed, read_whole};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -47,7 +47,7 @@ impl Entry {
     }
 
     /// Its path for people.
-    pub(crate) fn shown(&self) -> String {
+    pub(crate) fn display_path(&self) -> String {
         self.path.to_string_lossy().into_owned()
     }
 }
@@ -65,7 +65,7 @@ pub(crate) fn names_lfs(text: &[u8]) -> bool {
 impl Git {
     /// Everything in a tree that is no folder.
     pub(crate) async fn entries_of(&self, tree: &str) -> Result<Vec<Entry>, GitError> {
-        let listed = self.bytes(&["ls-tree", "-r", "-z", "--full-tree", tree]).await?;
+        let listed = self.run_bytes(&["ls-tree", "-r", "-z", "--full-tree", tree]).await?;
         Ok(fields(&listed).filter_map(Entry::read).collect())
     }
 
@@ -73,14 +73,14 @@ impl Git {
     pub(super) async fn blob(&self, id: &str) -> Result<Vec<u8>, GitError> {
         match self.content(id, "blob").await {
             Some(content) => Ok(content),
-            None => self.bytes(&["cat-file", "blob", id]).await,
+            None => self.run_bytes(&["cat-file", "blob", id]).await,
         }
     }
 
     /// What `b` has otherwise than `a`, in mode or content, as `b` has it; what is gone is left out.
     pub(crate) async fn entries_changed(&self, a: &str, b: &str) -> Result<Vec<Entry>, GitError> {
         let args = ["diff-tree", "-r", "-z", "--raw", "--no-renames", "--ignore-submodules=none", "--diff-filter=AMT"];
-        let raw = self.bytes(&[&args[..], &[a, b, "--"]].concat()).await?;
+        let raw = self.run_bytes(&[&args[..], &[a, b, "--"]].concat()).await?;
         let mut rest = fields(&raw);
         let mut found = Vec::new();
         while let (Some(meta), Some(path)) = (rest.next(), rest.next()) {
@@ -104,16 +104,16 @@ impl Git {
         let names: Vec<u8> = files.iter().flat_map(|e| [e.path.as_bytes(), b"\0"]).flatten().copied().collect();
         let of_index = ["check-attr", "-z", "--stdin", "--cached", "filter"];
         let said = match whose {
-            Attributes::Index => self.told_of(&of_index, &names).await?,
+            Attributes::Index => self.pipe_input(&of_index, &names).await?,
             Attributes::Of(tree) if !self.knows_attr_source().await? => {
                 let place = tempfile::tempdir().at(std::env::temp_dir())?;
                 let git = self.clone().with_env("GIT_INDEX_FILE", place.path().join("index"));
-                git.out(&["read-tree", tree]).await?;
-                git.told_of(&of_index, &names).await?
+                git.run_text(&["read-tree", tree]).await?;
+                git.pipe_input(&of_index, &names).await?
             }
             Attributes::Of(tree) => {
                 let git = self.clone().with_option(&format!("--attr-source={tree}"));
-                git.told_of(&["check-attr", "-z", "--stdin", "filter"], &names).await?
+                git.pipe_input(&["check-attr", "-z", "--stdin", "filter"], &names).await?
             }
         };
         let mut rest = fields(&said);
@@ -134,14 +134,14 @@ impl Git {
         }
         let lines = |ids: &[&str]| ids.iter().flat_map(|id| [id, "\n"]).collect::<String>().into_bytes();
         let check = ["cat-file", "--batch-check=%(objectsize)"];
-        let told = self.told_of(&check, &lines(ids)).await?;
+        let told = self.pipe_input(&check, &lines(ids)).await?;
         let sizes: Vec<usize> =
             String::from_utf8_lossy(&told).lines().map(|size| size.parse().unwrap_or(usize::MAX)).collect();
         let small: Vec<&str> =
             ids.iter().zip(&sizes).filter(|(_, size)| **size <= largest).map(|(id, _)| *id).collect();
         let told = match small.is_empty() {
             true => Vec::new(),
-            false => self.told_of(&["cat-file", "--batch=%(objectsize)"], &lines(&small)).await?,
+            false => self.pipe_input(&["cat-file", "--batch=%(objectsize)"], &lines(&small)).await?,
         };
         let mut rest = told.as_slice();
         let mut next = |size: usize| {
@@ -154,13 +154,13 @@ impl Git {
     }
 
     /// What git says to an input.
-    pub(super) async fn told_of(&self, args: &[&str], input: &[u8]) -> Result<Vec<u8>, GitError> {
+    pub(super) async fn pipe_input(&self, args: &[&str], input: &[u8]) -> Result<Vec<u8>, GitError> {
         let dir = self.place().folder();
-        let (asked, told) = (unnamed(input).at(dir)?, unnamed(b"").at(dir)?);
-        if !self.piped(args, &asked, Some(&told)).await? {
+        let (asked, told) = (create_unnamed(input).at(dir)?, create_unnamed(b"").at(dir)?);
+        if !self.run_piped(args, &asked, Some(&told)).await? {
             // A call that says why it fails.
-            self.out(&["rev-parse", "--git-dir"]).await?;
-            return Err(super::unexpected(args, b"it failed"));
+            self.run_text(&["rev-parse", "--git-dir"]).await?;
+            return Err(super::unexpected_output(args, b"it failed"));
         }
         Ok(read_whole(&told).at(dir)?)
     }

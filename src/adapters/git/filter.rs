@@ -45,11 +45,11 @@ impl Git {
     }
 
     /// Takes paths out of the index.
-    pub(crate) async fn forget(&self, paths: &[OsString]) -> Result<(), GitError> {
+    pub(crate) async fn remove_from_index(&self, paths: &[OsString]) -> Result<(), GitError> {
         for chunk in paths.chunks(CHUNK) {
             let mut args: Vec<&OsStr> = ["update-index", "--force-remove", "--"].map(OsStr::new).to_vec();
             args.extend(chunk.iter().map(OsString::as_os_str));
-            self.bytes(&args).await?;
+            self.run_bytes(&args).await?;
         }
         Ok(())
     }
@@ -59,7 +59,7 @@ impl Git {
     /// # Errors
     /// [`GitError`] when there is no such tree.
     pub async fn files_of(&self, tree: &TreeId) -> Result<Vec<OsString>, GitError> {
-        let listed = self.bytes(&["ls-tree", "-r", "-z", "--name-only", "--full-tree", tree.as_str()]).await?;
+        let listed = self.run_bytes(&["ls-tree", "-r", "-z", "--name-only", "--full-tree", tree.as_str()]).await?;
         Ok(fields(&listed).filter(|path| !path.is_empty()).map(|path| OsStr::from_bytes(path).to_owned()).collect())
     }
 }

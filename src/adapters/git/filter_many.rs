@@ -5,8 +5,8 @@
 //! with it.
 
 use super::source::SourceFacts;
-use super::{Git, GitError, Place, bare, unexpected};
-use crate::adapters::host::local::workspace::escape::quoted;
+use super::{Git, GitError, Place, bare, unexpected_output};
+use crate::adapters::host::local::workspace::escape::quote_value;
 use crate::adapters::os::files::At;
 use crate::domain::values::TreeId;
 use std::collections::BTreeSet;
@@ -59,16 +59,17 @@ impl Git {
             );
             stream.extend_from_slice(head.as_bytes());
             for path in &gone[*nth] {
-                stream.extend([b"D ", quoted(path).as_slice(), b"\n"].concat());
+                stream.extend([b"D ", quote_value(path).as_slice(), b"\n"].concat());
             }
         }
         let dir = tempfile::tempdir().at(std::env::temp_dir())?;
-        let git = beside(self, facts, dir.path())?;
-        git.told_of(&["fast-import", "--quiet"], &stream).await?;
-        let made = git.out(&["rev-list", "--reverse", "--no-commit-header", "--format=%T", "refs/heads/x"]).await?;
+        let git = create_scratch_repo(self, facts, dir.path())?;
+        git.pipe_input(&["fast-import", "--quiet"], &stream).await?;
+        let made =
+            git.run_text(&["rev-list", "--reverse", "--no-commit-header", "--format=%T", "refs/heads/x"]).await?;
         let made: Vec<TreeId> = made.lines().filter_map(|line| TreeId::new(line).ok()).collect();
         if made.len() != with.len() {
-            return Err(unexpected(&["fast-import"], format!("{} trees", made.len()).as_bytes()));
+            return Err(unexpected_output(&["fast-import"], format!("{} trees", made.len()).as_bytes()));
         }
         with.into_iter().zip(made).for_each(|(nth, tree)| left[nth] = tree);
         Ok(left)
@@ -82,8 +83,9 @@ impl Git {
         let pairs: Vec<String> =
             trees.windows(2).map(|pair| format!("{} {}\n", pair[0].as_str(), pair[1].as_str())).collect();
         let args = ["diff-tree", "--stdin", "-r", "-z", "--no-renames", "--name-status"];
-        let told = if pairs.is_empty() { Vec::new() } else { self.told_of(&args, pairs.concat().as_bytes()).await? };
-        let unexpected = || unexpected(&["diff-tree", "--stdin"], &told[..told.len().min(200)]);
+        let told =
+            if pairs.is_empty() { Vec::new() } else { self.pipe_input(&args, pairs.concat().as_bytes()).await? };
+        let unexpected = || unexpected_output(&["diff-tree", "--stdin"], &told[..told.len().min(200)]);
         let (mut found, mut rest) = (vec![now.clone()], told.as_slice());
         for (nth, pair) in pairs.iter().enumerate() {
             // Each answer begins with its question.
@@ -109,7 +111,7 @@ impl Git {
 }
 
 /// A git directory of its own in `dir`, with the source's objects at hand.
-fn beside(source: &Git, facts: &SourceFacts, dir: &Path) -> Result<Git, GitError> {
+fn create_scratch_repo(source: &Git, facts: &SourceFacts, dir: &Path) -> Result<Git, GitError> {
     fs::create_dir_all(dir.join("objects/info")).at(dir)?;
     fs::create_dir_all(dir.join("refs")).at(dir)?;
     let mut borrowed = facts.common_dir.join("objects").into_os_string().as_bytes().to_vec();
@@ -117,5 +119,5 @@ fn beside(source: &Git, facts: &SourceFacts, dir: &Path) -> Result<Git, GitError
     fs::write(dir.join("objects/info/alternates"), borrowed).at(dir)?;
     fs::write(dir.join("config"), bare::config(&facts.object_format)).at(dir)?;
     fs::write(dir.join("HEAD"), "ref: refs/heads/none\n").at(dir)?;
-    Ok(source.at(Place::GitDir(dir.to_owned())).with_setting("core.fsync=none"))
+    Ok(source.with_place(Place::GitDir(dir.to_owned())).with_setting("core.fsync=none"))
 }

@@ -11,7 +11,7 @@ impl Git {
     /// [`GitError`] when there is no such commit.
     pub async fn first_parents(&self, from: &CommitId) -> Result<Vec<Tip>, GitError> {
         let args = ["rev-list", "--first-parent", "--no-commit-header", "--format=%H %T", from.as_str()];
-        let text = self.out(&args).await?;
+        let text = self.run_text(&args).await?;
         Ok(id_lines(&text).filter_map(|(commit, tree)| Some(Tip { commit, tree: TreeId::new(tree).ok()? })).collect())
     }
 
@@ -19,8 +19,8 @@ impl Git {
     ///
     /// # Errors
     /// [`GitError`] when one of them does not exist.
-    pub async fn between(&self, base: &CommitId, tip: &CommitId) -> Result<BTreeSet<CommitId>, GitError> {
-        let text = self.out(&["rev-list", tip.as_str(), &format!("^{base}")]).await?;
+    pub async fn list_commits_between(&self, base: &CommitId, tip: &CommitId) -> Result<BTreeSet<CommitId>, GitError> {
+        let text = self.run_text(&["rev-list", tip.as_str(), &format!("^{base}")]).await?;
         Ok(id_lines(&text).map(|(commit, _)| commit).collect())
     }
 
@@ -31,7 +31,8 @@ impl Git {
     pub async fn landing_trailers(&self, from: &CommitId) -> Result<Vec<(CommitId, String, String)>, GitError> {
         let value = |key: &str| format!("%(trailers:key={key},valueonly,unfold,separator=%x20)");
         let format = format!("--format=%H %x1f{}%x1f{}", value("Mc-Mission"), value("Mc-Unit"));
-        let bytes = self.bytes(&["rev-list", "--first-parent", "--no-commit-header", &format, from.as_str()]).await?;
+        let bytes =
+            self.run_bytes(&["rev-list", "--first-parent", "--no-commit-header", &format, from.as_str()]).await?;
         let text = String::from_utf8_lossy(&bytes);
         let read = |(commit, rest): (CommitId, &str)| {
             let mut fields = rest.split('\u{1f}').skip(1).map(|field| field.trim().to_owned());

@@ -6,7 +6,7 @@
 
 use super::{Git, GitError};
 use crate::adapters::git::ref_name::RefName;
-use crate::adapters::git::seen_refs::{RefFiles, Refs, settled, trace};
+use crate::adapters::git::seen_refs::{RefFiles, Refs, is_settled, scan_ref_files};
 use crate::adapters::os::files::if_there;
 use crate::domain::values::CommitId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,7 +20,7 @@ impl Git {
     /// # Errors
     /// [`GitError`] when git cannot say where its folder is.
     pub async fn ref_files(&self) -> Result<RefFiles, GitError> {
-        Ok(RefFiles(trace(&self.common_dir().await?)))
+        Ok(RefFiles(scan_ref_files(&self.common_dir().await?)))
     }
 
     /// Every ref that is not `mc`'s own, with the object it holds: compared before and after an attempt.
@@ -29,7 +29,7 @@ impl Git {
     /// [`GitError`] when git fails.
     pub async fn refs_snapshot(&self) -> Result<BTreeMap<RefName, CommitId>, GitError> {
         let common = self.common_dir().await?;
-        let trace = self.batch.as_ref().and_then(|batch| Some((&batch.foreign_refs, trace(&common)?)));
+        let trace = self.batch.as_ref().and_then(|batch| Some((&batch.foreign_refs, scan_ref_files(&common)?)));
         if let Some((remembered, now)) = &trace
             && let Ok(last) = remembered.0.lock()
             && let Some((then, refs)) = &*last
@@ -37,13 +37,13 @@ impl Git {
         {
             return Ok(refs.clone());
         }
-        let places = namespaces(&common).unwrap_or_else(|| vec!["refs".into()]);
+        let places = list_namespaces(&common).unwrap_or_else(|| vec!["refs".into()]);
         let listed = self.listed_refs(&places).await?;
         let refs: Refs = listed.into_iter().filter(|(name, _)| !is_ours(name)).collect();
         if let Some((remembered, then)) = trace
             && let Ok(mut last) = remembered.0.lock()
         {
-            *last = settled(&then).then(|| (then, refs.clone()));
+            *last = is_settled(&then).then(|| (then, refs.clone()));
         }
         Ok(refs)
     }
@@ -55,7 +55,7 @@ fn is_ours(name: &RefName) -> bool {
 
 /// The folders and single names below `refs` that hold refs of others, for a repository that keeps refs as files; `None`
 /// where that cannot be told from files alone. Refs of one work tree (gitrepository-layout) are always among them.
-fn namespaces(common: &Path) -> Option<Vec<OsString>> {
+fn list_namespaces(common: &Path) -> Option<Vec<OsString>> {
     if common.join("reftable").exists() {
         return None;
     }

@@ -41,7 +41,7 @@ pub async fn move_green(
     if let Some(worktree) = git.checked_out(refname).await? {
         return Ok(GreenMove::CheckedOut { worktree });
     }
-    Ok(match git.cas(refname, new, expected).await? {
+    Ok(match git.compare_and_swap(refname, new, expected).await? {
         Cas::Moved => GreenMove::Moved,
         Cas::Raced { now } => GreenMove::Raced { now },
     })

@@ -94,7 +94,7 @@ impl Git {
             Some((last, digest)) if last == trace => digest,
             _ => {
                 // One that cannot be read is another one, and hides nothing else; it is asked again.
-                match self.bytes(&["ls-files", "-s", "-z"]).await {
+                match self.run_bytes(&["ls-files", "-s", "-z"]).await {
                     Err(_) => "unreadable".to_owned(),
                     Ok(entries) => {
                         let digest = digest(&entries)[..32].to_owned();

@@ -99,7 +99,7 @@ impl MergeRepo {
         let version = source.version().await?;
         let identity = source.identity().await?;
         let plain = source
-            .at(Place::Folder(state_dir.to_owned()))
+            .with_place(Place::Folder(state_dir.to_owned()))
             .with_env("GIT_CONFIG_NOSYSTEM", "1")
             .with_env("GIT_CONFIG_SYSTEM", "/dev/null")
             .with_env("GIT_CONFIG_GLOBAL", "/dev/null")
@@ -151,29 +151,29 @@ impl MergeRepo {
         Ok(bare::sweep(state_dir).at(state_dir)?)
     }
 
-    fn ground(&self) -> Result<BareDir, GitError> {
+    fn make_bare_dir(&self) -> Result<BareDir, GitError> {
         Ok(BareDir::make(&self.state_dir, &self.object_format, &self.own_attributes).at(&self.state_dir)?)
     }
 
-    fn on(&self, ground: &BareDir, attributes: Option<&str>) -> Git {
-        let git = self.plain.at(Place::GitDir(ground.path().to_owned()));
+    fn git_in(&self, ground: &BareDir, attributes: Option<&str>) -> Git {
+        let git = self.plain.with_place(Place::GitDir(ground.path().to_owned()));
         attributes.into_iter().fold(git, |git, source| git.with_option(&format!("--attr-source={source}")))
     }
 
     /// Works with a git directory made for this alone; what came of it is forgotten when somebody touched that.
-    async fn apart<T>(
+    async fn run_isolated<T>(
         &self,
         attributes: Option<&str>,
         work: impl AsyncFnOnce(Git) -> Result<T, GitError>,
     ) -> Result<T, GitError> {
-        let ground = self.ground()?;
-        let done = work(self.on(&ground, attributes)).await?;
+        let ground = self.make_bare_dir()?;
+        let done = work(self.git_in(&ground, attributes)).await?;
         let path = || ground.path().to_owned();
         ground.is_untouched().then_some(done).ok_or_else(|| GitError::Touched { path: path() })
     }
 
     /// Leads one dialogue with a git that stays; it is started anew where its directory or its attributes are not right.
-    async fn with_standing<T>(
+    async fn run_in_batch<T>(
         &self,
         standing: &Standing,
         attributes: Option<&str>,
@@ -183,15 +183,16 @@ impl MergeRepo {
     ) -> Option<T> {
         let mut place = standing.ground.lock().await;
         if !place.as_ref().is_some_and(|(ground, then)| then.as_deref() == attributes && ground.is_untouched()) {
-            standing.process.leave().await;
-            *place = Some((self.ground().ok()?, attributes.map(str::to_owned)));
+            standing.process.discard().await;
+            *place = Some((self.make_bare_dir().ok()?, attributes.map(str::to_owned)));
         }
         let (ground, _) = place.as_ref()?;
-        let answer = standing.process.ask(patience, || start(&self.on(ground, attributes)), dialogue).await;
+        let answer =
+            standing.process.run_dialogue(patience, || start(&self.git_in(ground, attributes)), dialogue).await;
         if ground.is_untouched() {
             return answer;
         }
-        standing.process.leave().await;
+        standing.process.discard().await;
         *place = None;
         None
     }
@@ -202,13 +203,13 @@ impl MergeRepo {
     /// # Errors
     /// [`GitError`] for everything that is not the answer to "do they merge": infrastructure, to be tried again.
     pub async fn merge(&self, green: &Tip, head: &CommitId, drop_paths: &[&str]) -> Result<Merged, GitError> {
-        let theirs = self.without(green, head, drop_paths).await?;
+        let theirs = self.restore_paths(green, head, drop_paths).await?;
         let attributes = self.attributes(green).await?;
         let attributes = attributes.as_deref();
-        let made = match self.merged(green, &theirs, attributes).await {
+        let made = match self.merge_in_batch(green, &theirs, attributes).await {
             Some(tree) => Made::Tree(tree),
             // Whatever is not a clean merge is made again by a git that says why.
-            None => self.made(green, &theirs, attributes).await?,
+            None => self.merge_isolated(green, &theirs, attributes).await?,
         };
         let tree = match made {
             Made::Tree(tree) => tree,
@@ -221,8 +222,8 @@ impl MergeRepo {
                 return Ok(Merged::Conflict { files: Vec::new(), detail });
             }
         };
-        if !self.follows(green, &theirs, &tree).await {
-            match self.made(green, &theirs, attributes).await? {
+        if !self.is_trivial_merge(green, &theirs, &tree).await {
+            match self.merge_isolated(green, &theirs, attributes).await? {
                 Made::Tree(again) if again == tree => {}
                 _ => return Err(GitError::TwoMerges { ours: green.commit.clone(), theirs }),
             }
@@ -231,8 +232,8 @@ impl MergeRepo {
     }
 
     /// Whether a merged tree is what it must be without a look into any file.
-    async fn follows(&self, green: &Tip, theirs: &CommitId, merged: &TreeId) -> bool {
-        let base = self.ancestry.lock().await.base(&self.source, &green.commit, theirs).await;
+    async fn is_trivial_merge(&self, green: &Tip, theirs: &CommitId, merged: &TreeId) -> bool {
+        let base = self.ancestry.lock().await.find_merge_base(&self.source, &green.commit, theirs).await;
         let Some(base) = base else { return false };
         let tree = |commit: &CommitId| format!("{commit}^{{tree}}");
         let (base, theirs) = (self.source.object(&tree(&base)).await, self.source.object(&tree(theirs)).await);
@@ -241,7 +242,7 @@ impl MergeRepo {
     }
 
     /// What a git of its own, in a directory of its own, makes of the two.
-    async fn made(&self, green: &Tip, theirs: &CommitId, attributes: Option<&str>) -> Result<Made, GitError> {
+    async fn merge_isolated(&self, green: &Tip, theirs: &CommitId, attributes: Option<&str>) -> Result<Made, GitError> {
         let args = ["merge-tree", "--write-tree", "-z", "--name-only", green.commit.as_str(), theirs.as_str()];
         let merge = async |git: Git| {
             let output = git.run(&args).await?;
@@ -249,32 +250,32 @@ impl MergeRepo {
                 Answer::Clean(tree) => Made::Tree(tree),
                 Answer::Conflict => Made::Conflict(output.stdout),
                 Answer::Broken => match git.merge_base(&green.commit, theirs).await? {
-                    Some(_) => return Err(git.failed(&args, &output)),
+                    Some(_) => return Err(git.explain_failure(&args, &output)),
                     None => Made::Unrelated,
                 },
             })
         };
-        self.apart(attributes, merge).await
+        self.run_isolated(attributes, merge).await
     }
 
     /// The tree of a clean merge by the process that stays.
-    async fn merged(&self, green: &Tip, theirs: &CommitId, attributes: Option<&str>) -> Option<TreeId> {
+    async fn merge_in_batch(&self, green: &Tip, theirs: &CommitId, attributes: Option<&str>) -> Option<TreeId> {
         if self.source.batch.is_none() || self.answers.get() == Some(&false) {
             return None;
         }
         let start = |git: &Git| {
             let args = ["merge-tree", "--write-tree", "--stdin", "--name-only"];
-            git.writer(&args, self.version < FLUSHES)
+            git.start_writer(&args, self.version < FLUSHES)
         };
         if self.answers.get().is_none() {
             let trial = async |coprocess: &mut _| batch::merge(coprocess, &green.commit, &green.commit).await;
-            let answers = self.with_standing(&self.merger, attributes, TRIAL, start, trial).await.is_some();
+            let answers = self.run_in_batch(&self.merger, attributes, TRIAL, start, trial).await.is_some();
             if !*self.answers.get_or_init(|| answers) {
                 return None;
             }
         }
         let dialogue = async |coprocess: &mut _| batch::merge(coprocess, &green.commit, theirs).await;
-        self.with_standing(&self.merger, attributes, DEADLINE, start, dialogue).await
+        self.run_in_batch(&self.merger, attributes, DEADLINE, start, dialogue).await
     }
 
     pub(super) fn knows_attr_source(&self) -> bool {
@@ -292,18 +293,24 @@ impl MergeRepo {
         message: &str,
         date: Option<i64>,
     ) -> Result<CommitId, GitError> {
-        match self.kept(tree, parents, message, date).await {
+        match self.commit_in_batch(tree, parents, message, date).await {
             Some(commit) => Ok(commit),
             None => {
                 let date = date.or_else(|| self.seconds());
                 let made = async |git| signed_by(git, &self.identity, date).commit_tree(tree, parents, message).await;
-                self.apart(None, made).await
+                self.run_isolated(None, made).await
             }
         }
     }
 
     /// The commit, when the process that stays can make it.
-    async fn kept(&self, tree: &TreeId, parents: &[&CommitId], message: &str, date: Option<i64>) -> Option<CommitId> {
+    async fn commit_in_batch(
+        &self,
+        tree: &TreeId,
+        parents: &[&CommitId],
+        message: &str,
+        date: Option<i64>,
+    ) -> Option<CommitId> {
         self.source.batch.as_ref()?;
         let now = jiff::Zoned::now();
         let offset = now.strftime("%z").to_string();
@@ -311,17 +318,17 @@ impl MergeRepo {
         let date = date.map_or((seconds, offset.as_str()), |seconds| (seconds, "+0000"));
         let text = batch::commit_text(tree, parents, message, &self.identity, date)?;
         let args = ["hash-object", "-t", "commit", "-w", "--no-filters", "--stdin-paths"];
-        let start = |git: &Git| git.writer(&args, false);
+        let start = |git: &Git| git.start_writer(&args, false);
         let draft = bare::draft(&self.state_dir, text.as_bytes()).ok()?;
-        let dialogue = async |coprocess: &mut _| batch::keep(coprocess, draft.path()).await;
-        let kept = self.with_standing(&self.keeper, None, DEADLINE, start, dialogue).await?;
+        let dialogue = async |coprocess: &mut _| batch::store_object(coprocess, draft.path()).await;
+        let kept = self.run_in_batch(&self.keeper, None, DEADLINE, start, dialogue).await?;
         // The file may have been another one when git read it.
         let same = self.source.content(kept.as_str(), "commit").await.is_some_and(|kept| kept == text.as_bytes());
         same.then_some(kept)
     }
 
     /// `head`, or a commit on top of it that has green's version of `drop_paths`: merging that one leaves them alone.
-    async fn without(&self, green: &Tip, head: &CommitId, drop_paths: &[&str]) -> Result<CommitId, GitError> {
+    async fn restore_paths(&self, green: &Tip, head: &CommitId, drop_paths: &[&str]) -> Result<CommitId, GitError> {
         let at_root: Vec<&str> = drop_paths.iter().filter_map(|path| path.split('/').next()).collect();
         let differ = |names: BTreeSet<String>| at_root.iter().any(|name| names.contains(*name));
         if drop_paths.is_empty() || !differ(self.source.differing_at_root(&green.commit, head).await?) {
@@ -346,7 +353,7 @@ impl MergeRepo {
         if edits.is_empty() {
             return Ok(head.clone());
         }
-        let tree = self.edited(head.as_str(), &edits).await?;
+        let tree = self.edit_tree(head.as_str(), &edits).await?;
         self.commit(&tree, &[head], "mc: the same without edits of files that mc keeps\n", Some(0)).await
     }
 
@@ -354,7 +361,7 @@ impl MergeRepo {
     ///
     /// # Errors
     /// [`GitError`] when git fails or a temporary file cannot be used.
-    pub async fn replaced<P: AsRef<OsStr>>(
+    pub async fn replace_files<P: AsRef<OsStr>>(
         &self,
         tree: &TreeId,
         files: &[(P, &str, &[u8])],
@@ -363,7 +370,7 @@ impl MergeRepo {
         for (path, mode, content) in files {
             let file = bare::draft(&self.state_dir, content).at(&self.state_dir)?;
             let args = ["hash-object".as_ref(), "-w".as_ref(), "--no-filters".as_ref(), file.path().as_os_str()];
-            let blob = self.apart(None, async |git| git.commit_id(&args).await).await?;
+            let blob = self.run_isolated(None, async |git| git.commit_id(&args).await).await?;
             if self.source.content(blob.as_str(), "blob").await.is_some_and(|kept| kept != *content) {
                 return Err(GitError::Touched { path: file.path().to_owned() });
             }
@@ -372,23 +379,23 @@ impl MergeRepo {
             let words = ["update-index", "--add", "--replace", "--cacheinfo"].map(OsString::from);
             edits.push(words.into_iter().chain([entry]).collect());
         }
-        self.edited(tree.as_str(), &edits).await
+        self.edit_tree(tree.as_str(), &edits).await
     }
 
     /// The tree that calls of `update-index` make of another one.
-    async fn edited(&self, from: &str, edits: &[Vec<OsString>]) -> Result<TreeId, GitError> {
+    async fn edit_tree(&self, from: &str, edits: &[Vec<OsString>]) -> Result<TreeId, GitError> {
         let dir = tempfile::tempdir().at(std::env::temp_dir())?;
         let make = async |git: Git| {
             // Removing a path from an index needs a work tree, although none is looked at.
             let place = Place::WorkTree { git_dir: git.place().folder().to_owned(), files: dir.path().to_owned() };
-            let git = git.at(place).with_env("GIT_INDEX_FILE", dir.path().join("index"));
-            git.out(&["read-tree", from]).await?;
+            let git = git.with_place(place).with_env("GIT_INDEX_FILE", dir.path().join("index"));
+            git.run_text(&["read-tree", from]).await?;
             for edit in edits {
-                git.out(edit).await?;
+                git.run_text(edit).await?;
             }
             git.tree_id(&["write-tree"]).await
         };
-        self.apart(None, make).await
+        self.run_isolated(None, make).await
     }
 }
 

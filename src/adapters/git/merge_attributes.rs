@@ -32,7 +32,7 @@ impl MergeRepo {
             true => green.commit.to_string(),
             false => {
                 let files: Vec<_> = tamed.iter().map(|(path, mode, text)| (path, mode.as_str(), &**text)).collect();
-                self.replaced(&green.tree, &files).await?.as_str().to_owned()
+                self.replace_files(&green.tree, &files).await?.as_str().to_owned()
             }
         };
         *followed = Some((green.commit.clone(), source.clone()));

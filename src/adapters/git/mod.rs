@@ -40,6 +40,6 @@ pub mod source;
 pub mod special;
 mod trees;
 
-use answers::{fields, id_lines, unexpected};
+use answers::{fields, id_lines, unexpected_output};
 pub use error::GitError;
 pub use program::{ATTR_SOURCE, Git, MINIMUM, Place};

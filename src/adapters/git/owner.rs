@@ -52,7 +52,7 @@ pub fn remove_stale_lock(common_dir: &Path) {
 /// [`GitError`] when git fails or the temporary file cannot be written.
 pub async fn claim(git: &Git, card: &OwnerRecord, held: Option<&CommitId>) -> Result<bool, GitError> {
     let object = write_card(git, card).await?;
-    if git.cas(OWNER_REF, &object, held).await? != Cas::Moved {
+    if git.compare_and_swap(OWNER_REF, &object, held).await? != Cas::Moved {
         return Ok(false);
     }
     git.owner().set(object);
@@ -60,7 +60,7 @@ pub async fn claim(git: &Git, card: &OwnerRecord, held: Option<&CommitId>) -> Re
 }
 
 pub(super) async fn read_card(git: &Git, object: &CommitId) -> Option<OwnerRecord> {
-    serde_json::from_slice(&git.bytes(&["cat-file", "blob", object.as_str()]).await.ok()?).ok()
+    serde_json::from_slice(&git.run_bytes(&["cat-file", "blob", object.as_str()]).await.ok()?).ok()
 }
 
 async fn write_card(git: &Git, card: &OwnerRecord) -> Result<CommitId, GitError> {

@@ -47,10 +47,10 @@ pub enum Standing {
 impl OwnerRecord {
     /// Whose the repository is that holds this card, asked by the state directory of `own`. Looks at files and processes of
     /// this machine only.
-    pub fn standing(self, own: &Self) -> Standing {
+    pub fn check_ownership(self, own: &Self) -> Standing {
         let here = self.engine.same_machine(&own.engine);
         let other_folder = |theirs: &str, ours: &str| {
-            let (theirs, ours) = (FileIdentity::at(Path::new(theirs)), FileIdentity::at(Path::new(ours)));
+            let (theirs, ours) = (FileIdentity::of_path(Path::new(theirs)), FileIdentity::of_path(Path::new(ours)));
             matches!((theirs, ours), (Ok(theirs), Ok(ours)) if theirs != ours)
         };
         if here && !self.repository.is_empty() && other_folder(&self.repository, &own.repository) {
@@ -103,7 +103,7 @@ impl OwnerMark {
     }
 
     /// Whether a ref was not moved because the repository is somebody else's now.
-    pub fn lost(&self) -> bool {
+    pub fn is_lost(&self) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).lost
     }
 
@@ -111,7 +111,7 @@ impl OwnerMark {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Mark { card: Some(card), lost: false };
     }
 
-    pub(super) fn lose(&self) {
+    pub(super) fn mark_lost(&self) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).lost = true;
     }
 }

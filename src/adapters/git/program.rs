@@ -1,6 +1,6 @@
 //! Git on one place: how it is started, and what every question to it shares.
 
-use crate::adapters::git::answers::{head, shown, unexpected};
+use crate::adapters::git::answers::{format_command, truncate_output, unexpected_output};
 use crate::adapters::git::batch::{Batch, PATIENCE};
 use crate::adapters::git::error::GitError;
 use crate::adapters::git::owner_card::OwnerMark;
@@ -88,7 +88,7 @@ impl Git {
     }
 
     /// The same way of calling git on another repository.
-    pub fn at(&self, place: Place) -> Self {
+    pub fn with_place(&self, place: Place) -> Self {
         Self { place, batch: None, owner: OwnerMark::default(), ..self.clone() }
     }
 
@@ -114,29 +114,29 @@ impl Git {
     }
 
     /// What `name` stands for, from the process that stays; `None`: there is none, or it does not know.
-    pub(super) async fn told(&self, name: &str) -> Option<Answer> {
-        self.asked(async |coprocess| reader::ask(coprocess, name).await).await
+    pub(super) async fn lookup_object(&self, name: &str) -> Option<Answer> {
+        self.query_batch(async |coprocess| reader::lookup_object(coprocess, name).await).await
     }
 
     /// Leads one dialogue with the process that stays and answers; `None`: there is none, or it did not answer.
-    pub(super) async fn asked<T>(&self, dialogue: impl AsyncFnOnce(&mut Coprocess) -> Option<T>) -> Option<T> {
+    pub(super) async fn query_batch<T>(&self, dialogue: impl AsyncFnOnce(&mut Coprocess) -> Option<T>) -> Option<T> {
         let start = || self.command(&["cat-file", "--batch-command"]).start_coprocess(None).ok();
-        self.batch.as_ref()?.reader.ask(PATIENCE, start, dialogue).await
+        self.batch.as_ref()?.reader.run_dialogue(PATIENCE, start, dialogue).await
     }
 
     /// What the ref of exactly this name holds, from the process that stays; `None`: there is none, or it does not know.
-    pub(super) async fn told_exactly(&self, refname: &str) -> Option<Answer> {
-        self.asked(async |coprocess| reader::exact(coprocess, refname).await).await?
+    pub(super) async fn lookup_ref(&self, refname: &str) -> Option<Answer> {
+        self.query_batch(async |coprocess| reader::lookup_ref(coprocess, refname).await).await?
     }
 
     /// Whether the process that stays finds every one of these objects; no also when it could not be asked.
-    pub async fn holds(&self, ids: &HashSet<String>) -> bool {
-        self.asked(async |coprocess| reader::all_there(coprocess, ids).await).await == Some(true)
+    pub async fn has_objects(&self, ids: &HashSet<String>) -> bool {
+        self.query_batch(async |coprocess| reader::all_there(coprocess, ids).await).await == Some(true)
     }
 
     /// Starts a process that stays and writes: it holds the lock like every other git that does. `unbuffered` for a command
     /// that would keep its answers to itself; where there is no `stdbuf`, it will.
-    pub(super) fn writer<S: AsRef<OsStr>>(&self, args: &[S], unbuffered: bool) -> Option<Coprocess> {
+    pub(super) fn start_writer<S: AsRef<OsStr>>(&self, args: &[S], unbuffered: bool) -> Option<Coprocess> {
         let command = self.command(args);
         let command = if unbuffered { command.under(&["stdbuf", "-o0"]) } else { command };
         command.start_coprocess(Some(&self.guard)).ok()
@@ -202,17 +202,17 @@ impl Git {
     pub async fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Output, GitError> {
         let output = self.command(args).run(&self.guard).await?;
         if output.code().is_none() {
-            return Err(self.failed(args, &output));
+            return Err(self.explain_failure(args, &output));
         }
         if output.stdout.len() >= LONGEST {
-            return Err(unexpected(args, b"more output than can be held"));
+            return Err(unexpected_output(args, b"more output than can be held"));
         }
         Ok(output)
     }
 
     /// What a call that did not do what was asked means.
-    pub(super) fn failed<S: AsRef<OsStr>>(&self, args: &[S], output: &Output) -> GitError {
-        let (command, stderr) = (shown(args), head(&output.stderr));
+    pub(super) fn explain_failure<S: AsRef<OsStr>>(&self, args: &[S], output: &Output) -> GitError {
+        let (command, stderr) = (format_command(args), truncate_output(&output.stderr));
         if stderr.contains("dubious ownership") {
             return GitError::Ownership { stderr };
         }
@@ -227,7 +227,7 @@ impl Git {
 
     /// Runs git with a file as its standard input; what it prints goes to `output`, and without one it must print
     /// nothing. Whether it exits with 0. For a command that changes nothing but the object store.
-    pub(crate) async fn piped(
+    pub(crate) async fn run_piped(
         &self,
         args: &[&str],
         input: &Arc<File>,
@@ -241,20 +241,20 @@ impl Git {
     ///
     /// # Errors
     /// [`GitError`] when it does not exit with 0.
-    pub async fn bytes<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, GitError> {
+    pub async fn run_bytes<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Vec<u8>, GitError> {
         let output = self.run(args).await?;
-        if output.success() { Ok(output.stdout) } else { Err(self.failed(args, &output)) }
+        if output.success() { Ok(output.stdout) } else { Err(self.explain_failure(args, &output)) }
     }
 
     /// Runs git and returns its standard output as text without the line end.
     ///
     /// # Errors
     /// [`GitError`] when it does not exit with 0 or the output is not UTF-8.
-    pub async fn out<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<String, GitError> {
-        let bytes = self.bytes(args).await?;
+    pub async fn run_text<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<String, GitError> {
+        let bytes = self.run_bytes(args).await?;
         match String::from_utf8(bytes) {
             Ok(text) => Ok(text.trim_end_matches('\n').to_owned()),
-            Err(error) => Err(unexpected(args, error.as_bytes())),
+            Err(error) => Err(unexpected_output(args, error.as_bytes())),
         }
     }
 
@@ -262,12 +262,12 @@ impl Git {
     ///
     /// # Errors
     /// [`GitError`] at any other exit.
-    pub async fn ask<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Option<Vec<u8>>, GitError> {
+    pub async fn run_query<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<Option<Vec<u8>>, GitError> {
         let output = self.run(args).await?;
         match output.code() {
             Some(0) => Ok(Some(output.stdout)),
             Some(1) => Ok(None),
-            _ => Err(self.failed(args, &output)),
+            _ => Err(self.explain_failure(args, &output)),
         }
     }
 
@@ -276,8 +276,8 @@ impl Git {
     /// # Errors
     /// [`GitError`] when it fails or prints something else.
     pub async fn commit_id<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<CommitId, GitError> {
-        let text = self.out(args).await?;
-        CommitId::new(&text).map_err(|_| unexpected(args, text.as_bytes()))
+        let text = self.run_text(args).await?;
+        CommitId::new(&text).map_err(|_| unexpected_output(args, text.as_bytes()))
     }
 
     /// Runs git and reads the tree id it prints.
@@ -285,8 +285,8 @@ impl Git {
     /// # Errors
     /// [`GitError`] when it fails or prints something else.
     pub async fn tree_id<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<TreeId, GitError> {
-        let text = self.out(args).await?;
-        TreeId::new(&text).map_err(|_| unexpected(args, text.as_bytes()))
+        let text = self.run_text(args).await?;
+        TreeId::new(&text).map_err(|_| unexpected_output(args, text.as_bytes()))
     }
 
     /// The version of the git that is used, as (major, minor).
@@ -294,12 +294,12 @@ impl Git {
     /// # Errors
     /// [`GitError::TooOld`] below [`MINIMUM`].
     pub async fn version(&self) -> Result<(u32, u32), GitError> {
-        let elsewhere = self.at(Place::Folder(PathBuf::from("/")));
-        let found = elsewhere.out(&["version"]).await?;
+        let elsewhere = self.with_place(Place::Folder(PathBuf::from("/")));
+        let found = elsewhere.run_text(&["version"]).await?;
         match parse_version(&found) {
             Some(version) if version >= MINIMUM => Ok(version),
             Some(_) => Err(GitError::TooOld { found }),
-            None => Err(unexpected(&["version"], found.as_bytes())),
+            None => Err(unexpected_output(&["version"], found.as_bytes())),
         }
     }
 }

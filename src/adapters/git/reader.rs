@@ -19,8 +19,8 @@ pub(super) enum Answer {
 }
 
 /// Asks what `name` (a revision in one line) stands for.
-pub(super) async fn ask(coprocess: &mut Coprocess, name: &str) -> Option<Answer> {
-    talk(coprocess, name, None).await.map(|(answer, _)| answer)
+pub(super) async fn lookup_object(coprocess: &mut Coprocess, name: &str) -> Option<Answer> {
+    request_object(coprocess, name, None).await.map(|(answer, _)| answer)
 }
 
 /// Whether it is the whole name of a ref, and no revision made from one.
@@ -34,11 +34,11 @@ pub(super) fn is_whole(name: &str) -> bool {
 /// Git looks for a name in several places (gitrevisions(7)), the first of which is the name itself; so what is missing is
 /// missing, and what was found is the ref itself when there is nothing at the others. (A name that reads like the output of
 /// `git describe` is found everywhere.)
-pub(super) async fn exact(coprocess: &mut Coprocess, refname: &str) -> Option<Option<Answer>> {
+pub(super) async fn lookup_ref(coprocess: &mut Coprocess, refname: &str) -> Option<Option<Answer>> {
     if !is_whole(refname) {
         return Some(None);
     }
-    let found = ask(coprocess, refname).await?;
+    let found = lookup_object(coprocess, refname).await?;
     if found == Answer::Missing {
         return Some(Some(found));
     }
@@ -77,13 +77,17 @@ pub(super) async fn all_there(coprocess: &mut Coprocess, ids: &HashSet<String>) 
 /// The content of the object that `name` stands for, as git keeps it; `Some(None)`: there is none, or none of this `kind`
 /// (`tree`, `commit`, `blob`). `None` also when it is larger than [`LARGEST`].
 pub(super) async fn content(coprocess: &mut Coprocess, name: &str, kind: &str) -> Option<Option<Vec<u8>>> {
-    match talk(coprocess, name, Some(kind)).await? {
+    match request_object(coprocess, name, Some(kind)).await? {
         (Answer::Object(_), content) => Some(content),
         (Answer::Missing, _) => Some(None),
     }
 }
 
-async fn talk(coprocess: &mut Coprocess, name: &str, wanted: Option<&str>) -> Option<(Answer, Option<Vec<u8>>)> {
+async fn request_object(
+    coprocess: &mut Coprocess,
+    name: &str,
+    wanted: Option<&str>,
+) -> Option<(Answer, Option<Vec<u8>>)> {
     if name.contains('\n') || name.is_empty() {
         return None;
     }

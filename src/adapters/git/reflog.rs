@@ -8,7 +8,7 @@ impl Git {
     ///
     /// # Errors
     /// [`GitError`] when git fails.
-    pub async fn reflog(&self, refname: &str) -> Result<Vec<(CommitId, Millis)>, GitError> {
+    pub async fn read_reflog(&self, refname: &str) -> Result<Vec<(CommitId, Millis)>, GitError> {
         let args = ["log", "-g", "--date=unix", "--format=%H %gd", refname, "--"];
         let output = self.run(&args).await?;
         if !output.success() {

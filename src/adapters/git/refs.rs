@@ -2,10 +2,10 @@
 
 use super::owner::read_card;
 use super::reader::Answer;
-use super::{Git, GitError, batch, unexpected};
+use super::{Git, GitError, batch, unexpected_output};
 use crate::adapters::git::owner_card::OWNER_REF;
 use crate::adapters::git::ref_name::{Cas, RefName};
-use crate::adapters::os::files::{At, unnamed};
+use crate::adapters::os::files::{At, create_unnamed};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -16,7 +16,7 @@ impl Git {
     /// # Errors
     /// [`GitError`] when git fails.
     pub async fn ref_value(&self, refname: &str) -> Result<Option<CommitId>, GitError> {
-        match self.told_exactly(refname).await {
+        match self.lookup_ref(refname).await {
             Some(Answer::Object(id)) => return Ok(CommitId::new(&id).ok()),
             Some(Answer::Missing) => return Ok(None),
             None => {}
@@ -42,7 +42,7 @@ impl Git {
     ) -> Result<Vec<(RefName, CommitId)>, GitError> {
         let listing = ["for-each-ref", "--format=%(objectname) %(refname)"].map(OsStr::new);
         let args: Vec<&OsStr> = listing.into_iter().chain(prefixes.iter().map(AsRef::as_ref)).collect();
-        Ok(RefName::of_lines(&self.bytes(&args).await?))
+        Ok(RefName::of_lines(&self.run_bytes(&args).await?))
     }
 
     /// Moves `refname` to `new` if it holds `expected` (`None`: if it does not exist).
@@ -50,32 +50,37 @@ impl Git {
     /// # Errors
     /// [`GitError::NameBlocked`] when another ref stands in the way of the name; [`GitError`] when git fails for a
     /// reason that is not a race.
-    pub async fn cas(&self, refname: &str, new: &CommitId, expected: Option<&CommitId>) -> Result<Cas, GitError> {
+    pub async fn compare_and_swap(
+        &self,
+        refname: &str,
+        new: &CommitId,
+        expected: Option<&CommitId>,
+    ) -> Result<Cas, GitError> {
         let zero = "0".repeat(new.as_str().len());
         let old = expected.map_or(zero.as_str(), CommitId::as_str);
         let owner = self.owner_of(refname);
         for again in [true, false] {
-            let said = batch::transaction(refname, new.as_str(), old, owner.as_ref());
-            if self.asked_to_move(said.as_deref()).await {
+            let said = batch::format_update(refname, new.as_str(), old, owner.as_ref());
+            if self.try_transaction(said.as_deref()).await {
                 return Ok(Cas::Moved);
             }
             let moved = match (&owner, &said) {
                 (Some(_), Some(said)) => {
                     let args = ["update-ref", "-m", "mc", "--stdin"];
-                    let told = self.told_to(&args, said).await;
+                    let told = self.run_with_input(&args, said).await;
                     // A git that left well before it had done what it was told moved nothing.
                     let now = self.ref_value(refname).await?;
                     match told.is_ok() && now.as_ref() != Some(new) {
-                        true => Err(unexpected(
+                        true => Err(unexpected_output(
                             &["update-ref", "--stdin"],
                             now.map_or("".into(), |now| now.to_string()).as_bytes(),
                         )),
                         false => told,
                     }
                 }
-                _ => self.out(&["update-ref", "-m", "mc", "--no-deref", refname, new.as_str(), old]).await,
+                _ => self.run_text(&["update-ref", "-m", "mc", "--no-deref", refname, new.as_str(), old]).await,
             };
-            if moved.is_err() && self.owner_was_put_back(refname, owner.as_ref()).await? && again {
+            if moved.is_err() && self.restore_owner(refname, owner.as_ref()).await? && again {
                 continue;
             }
             let Err(error) = moved else { return Ok(Cas::Moved) };
@@ -103,7 +108,7 @@ impl Git {
 
     /// After a move that failed: whether the owner's card was gone, or was no card, and is there again. No: it was where it
     /// should be.
-    async fn owner_was_put_back(&self, refname: &str, card: Option<&CommitId>) -> Result<bool, GitError> {
+    async fn restore_owner(&self, refname: &str, card: Option<&CommitId>) -> Result<bool, GitError> {
         let Some(card) = card else { return Ok(false) };
         let found = self.ref_value(OWNER_REF).await?;
         if found.as_ref() == Some(card) {
@@ -113,20 +118,24 @@ impl Git {
             Some(found) => read_card(self, found).await.is_some(),
             None => false,
         };
-        if !claimed && Box::pin(self.cas(OWNER_REF, card, found.as_ref())).await? == Cas::Moved {
+        if !claimed && Box::pin(self.compare_and_swap(OWNER_REF, card, found.as_ref())).await? == Cas::Moved {
             return Ok(true);
         }
-        self.owner.lose();
+        self.owner.mark_lost();
         Err(GitError::NotOwner { refname: refname.to_owned() })
     }
 
     /// Has the process that stays move a ref. No: it was not asked, or did not say that it had.
-    async fn asked_to_move(&self, said: Option<&str>) -> bool {
+    async fn try_transaction(&self, said: Option<&str>) -> bool {
         let (Some(batch), Some(said)) = (&self.batch, said) else { return false };
         // It ends by itself when its input does, with what it had begun done or undone.
         let start =
             || self.command(&["update-ref", "-m", "mc", "--stdin"]).finishing().start_coprocess(Some(&self.guard)).ok();
-        batch.refs.ask(batch::PATIENCE, start, async |coprocess| batch::transact(coprocess, said).await).await.is_some()
+        batch
+            .refs
+            .run_dialogue(batch::PATIENCE, start, async |coprocess| batch::run_transaction(coprocess, said).await)
+            .await
+            .is_some()
     }
 
     /// Makes sure that `refname` holds `commit` for good.
@@ -145,10 +154,10 @@ impl Git {
         if old == Some(commit) {
             return Ok(());
         }
-        let mut ended = self.cas(refname, commit, old).await?;
+        let mut ended = self.compare_and_swap(refname, commit, old).await?;
         if old.is_none() && ended == (Cas::Raced { now: None }) {
             // It went away between the two looks; the second try decides.
-            ended = self.cas(refname, commit, None).await?;
+            ended = self.compare_and_swap(refname, commit, None).await?;
         }
         match ended {
             Cas::Moved => Ok(()),
@@ -166,7 +175,7 @@ impl Git {
     /// [`GitError`] when git fails.
     pub async fn list_contained(&self, prefix: &str, commit: &CommitId) -> Result<BTreeSet<String>, GitError> {
         let merged = format!("--merged={commit}");
-        let lines = self.bytes(&["for-each-ref", &merged, "--format=%(refname)", prefix]).await?;
+        let lines = self.run_bytes(&["for-each-ref", &merged, "--format=%(refname)", prefix]).await?;
         // No name has a line break (git-check-ref-format), and one that is not UTF-8 is none that `mc` made.
         let lines = lines.split(|b| *b == b'\n').filter(|line| !line.is_empty());
         Ok(lines.filter_map(|line| String::from_utf8(line.to_vec()).ok()).collect())
@@ -178,11 +187,11 @@ impl Git {
     /// [`GitError`] when git fails.
     pub async fn unpin(&self, refname: &str, expected: &CommitId) -> Result<Cas, GitError> {
         let owner = self.owner_of(refname);
-        let gone = match owner.as_ref().and_then(|card| batch::removal(refname, expected.as_str(), card)) {
-            Some(said) => self.told_to(&["update-ref", "-m", "mc", "--stdin"], &said).await,
-            None => self.out(&["update-ref", "--no-deref", "-d", refname, expected.as_str()]).await,
+        let gone = match owner.as_ref().and_then(|card| batch::format_deletion(refname, expected.as_str(), card)) {
+            Some(said) => self.run_with_input(&["update-ref", "-m", "mc", "--stdin"], &said).await,
+            None => self.run_text(&["update-ref", "--no-deref", "-d", refname, expected.as_str()]).await,
         };
-        if gone.is_err() && self.owner_was_put_back(refname, owner.as_ref()).await? {
+        if gone.is_err() && self.restore_owner(refname, owner.as_ref()).await? {
             return Box::pin(self.unpin(refname, expected)).await;
         }
         let Err(error) = gone else { return Ok(Cas::Moved) };
@@ -208,9 +217,9 @@ impl Git {
     }
 
     /// Runs git with this text as its standard input; it must print nothing. For a command that moves refs: the lock goes with it.
-    async fn told_to(&self, args: &[&str], text: &str) -> Result<String, GitError> {
-        let input = unnamed(text.as_bytes()).at(std::env::temp_dir())?;
+    async fn run_with_input(&self, args: &[&str], text: &str) -> Result<String, GitError> {
+        let input = create_unnamed(text.as_bytes()).at(std::env::temp_dir())?;
         let output = self.command(args).between(&input, None).finishing().run(&self.guard).await?;
-        if output.success() { Ok(String::new()) } else { Err(self.failed(args, &output)) }
+        if output.success() { Ok(String::new()) } else { Err(self.explain_failure(args, &output)) }
     }
 }

@@ -21,7 +21,7 @@ pub struct RefFiles(pub(super) Option<Trace>);
 
 impl RefFiles {
     /// Whether files tell what refs there are.
-    pub fn tells(&self) -> bool {
+    pub fn is_conclusive(&self) -> bool {
         self.0.is_some()
     }
 
@@ -44,7 +44,7 @@ pub(super) struct Remembered(pub(super) Arc<Mutex<Option<(Trace, Refs)>>>);
 /// What the files of refs are now; `None` where that does not tell what refs there are: tables, refs of linked work trees,
 /// links to files elsewhere, or very many. A ref that names another one is a file that stays when that one moves: the other
 /// is among the files itself, unless it is ours.
-pub(super) fn trace(common: &Path) -> Option<Trace> {
+pub(super) fn scan_ref_files(common: &Path) -> Option<Trace> {
     let worktrees = std::fs::read_dir(common.join("worktrees")).is_ok_and(|mut entries| entries.next().is_some());
     if worktrees || common.join("reftable").exists() {
         return None;
@@ -78,7 +78,7 @@ pub(super) fn trace(common: &Path) -> Option<Trace> {
 }
 
 /// Whether a change from now on would show: the newest file is old enough.
-pub(super) fn settled(trace: &Trace) -> bool {
+pub(super) fn is_settled(trace: &Trace) -> bool {
     let Ok(now) = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH) else { return false };
     let newest = trace.values().map(|(_, changed, _)| *changed).max().unwrap_or(0);
     i128::try_from((now.saturating_sub(SETTLED)).as_nanos()).is_ok_and(|limit| newest < limit)

@@ -54,7 +54,7 @@ impl Trees {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    pub(super) fn keep(&self, nodes: impl IntoIterator<Item = (String, Arc<Node>)>) {
+    pub(super) fn insert_nodes(&self, nodes: impl IntoIterator<Item = (String, Arc<Node>)>) {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.len() > REMEMBERED {
             known.clear();

@@ -27,7 +27,7 @@ impl Git {
         };
         let args = ["diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--no-color", "--find-renames", form];
         let args: Vec<&str> = args.into_iter().chain([from.as_str(), to.as_str()]).collect();
-        self.bytes(&args).await
+        self.run_bytes(&args).await
     }
 
     /// Makes a repository of its own in the folder `to`, which exists and is empty: branch `branch` at what `refname`
@@ -36,14 +36,14 @@ impl Git {
     /// # Errors
     /// [`GitError`].
     pub async fn clone_work(&self, from: &Path, refname: &str, branch: &str, to: &Path) -> Result<(), GitError> {
-        let git = self.at(Place::Folder(to.to_owned()));
-        git.bytes(&["init", "--quiet", "--template=", "--initial-branch", branch]).await?;
+        let git = self.with_place(Place::Folder(to.to_owned()));
+        git.run_bytes(&["init", "--quiet", "--template=", "--initial-branch", branch]).await?;
         let refs = format!("{refname}:refs/mc/work");
         let mut fetch: Vec<&OsStr> =
             ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"].map(OsStr::new).to_vec();
         fetch.extend([from.as_os_str(), OsStr::new(&refs)]);
-        git.bytes(&fetch).await?;
-        git.bytes(&["reset", "--quiet", "--hard", "refs/mc/work"]).await?;
+        git.run_bytes(&fetch).await?;
+        git.run_bytes(&["reset", "--quiet", "--hard", "refs/mc/work"]).await?;
         Ok(())
     }
 }

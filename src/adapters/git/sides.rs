@@ -23,7 +23,7 @@ impl Git {
         let mut open: Vec<Entries> = vec![[root(base), root(ours), root(theirs), root(merged)]];
         let mut read = 0;
         while let Some(sides) = open.pop() {
-            if follows(&sides) {
+            if is_trivial_merge(&sides) {
                 continue;
             }
             if sides.iter().flatten().any(|(mode, _)| mode != FOLDER) {
@@ -33,14 +33,14 @@ impl Git {
             if read > MOST {
                 return false;
             }
-            let Some(below) = self.below(&sides).await else { return false };
+            let Some(below) = self.read_entries(&sides).await else { return false };
             open.extend(below);
         }
         true
     }
 
     /// The entries of four folders by name.
-    async fn below(&self, folders: &Entries) -> Option<Vec<Entries>> {
+    async fn read_entries(&self, folders: &Entries) -> Option<Vec<Entries>> {
         let mut sides: [Folder; 4] = Default::default();
         for (side, folder) in sides.iter_mut().zip(folders) {
             *side = self.folder(folder.as_ref().map(|(_, id)| id.as_str())).await?;
@@ -50,6 +50,6 @@ impl Git {
     }
 }
 
-fn follows([base, ours, theirs, merged]: &Entries) -> bool {
+fn is_trivial_merge([base, ours, theirs, merged]: &Entries) -> bool {
     (ours == base && merged == theirs) || (theirs == base && merged == ours) || (ours == theirs && merged == ours)
 }

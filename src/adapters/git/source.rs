@@ -2,7 +2,7 @@
 
 use super::file_attributes::Entry;
 use super::reader::{Answer, is_whole};
-use super::{Git, GitError, Place, fields, id_lines, unexpected};
+use super::{Git, GitError, Place, fields, id_lines, unexpected_output};
 use crate::adapters::os::files::At;
 use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use std::ffi::OsStr;
@@ -48,7 +48,7 @@ pub async fn inspect(git: &Git) -> Result<SourceFacts, GitError> {
             let first = String::from_utf8_lossy(&[bare, shallow, format].join(&b'\n')).into_owned();
             (&all[..], Ok(first), Some((path(common), path(toplevel))))
         }
-        _ => (&FACTS[..], git.out(&FACTS).await, None),
+        _ => (&FACTS[..], git.run_text(&FACTS).await, None),
     };
     let text = match first {
         Err(GitError::Failed { stderr, .. }) if stderr.contains("not a git repository") => {
@@ -58,13 +58,14 @@ pub async fn inspect(git: &Git) -> Result<SourceFacts, GitError> {
         other => other?,
     };
     let [bare, shallow, object_format] = text.lines().collect::<Vec<_>>()[..] else {
-        return Err(unexpected(args, text.as_bytes()));
+        return Err(unexpected_output(args, text.as_bytes()));
     };
     let bare = bare == "true";
     let (common_dir, toplevel) = match at_once {
-        Some((common, toplevel)) => (real(&common)?, toplevel),
+        Some((common, toplevel)) => (canonicalize_path(&common)?, toplevel),
         None => {
-            let common = real(&git.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?)?;
+            let common =
+                canonicalize_path(&git.path(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?)?;
             let toplevel = if bare { common.clone() } else { git.path(&["rev-parse", "--show-toplevel"]).await? };
             (common, toplevel)
         }
@@ -74,7 +75,7 @@ pub async fn inspect(git: &Git) -> Result<SourceFacts, GitError> {
     }
     let pattern = r"^(remote\..*\.(promisor|partialclonefilter)|extensions\.partialclone)$";
     let asked = ["config", "--local", "--name-only", "--get-regexp", pattern];
-    let partial = !plainly_whole(&common_dir) && git.ask(&asked).await?.is_some();
+    let partial = !plainly_whole(&common_dir) && git.run_query(&asked).await?.is_some();
     Ok(SourceFacts {
         toplevel,
         common_dir,
@@ -88,7 +89,7 @@ pub async fn inspect(git: &Git) -> Result<SourceFacts, GitError> {
 impl Git {
     /// Runs git and reads the path it prints, which may be any bytes.
     async fn path(&self, args: &[&str]) -> Result<PathBuf, GitError> {
-        let bytes = self.bytes(args).await?;
+        let bytes = self.run_bytes(args).await?;
         Ok(PathBuf::from(OsStr::from_bytes(bytes.strip_suffix(b"\n").unwrap_or(&bytes))))
     }
 
@@ -99,7 +100,7 @@ impl Git {
     pub async fn tracked_changes(&self) -> Result<Vec<String>, GitError> {
         let args =
             ["status", "--porcelain=v1", "-z", "--untracked-files=no", "--ignore-submodules=dirty", "--no-renames"];
-        let bytes = self.bytes(&args).await?;
+        let bytes = self.run_bytes(&args).await?;
         Ok(fields(&bytes).filter_map(|f| Some(String::from_utf8_lossy(f.get(3..)?).into_owned())).collect())
     }
 
@@ -112,7 +113,7 @@ impl Git {
         if plainly_elsewhere(&common, refname) {
             return Ok(None);
         }
-        let bytes = self.bytes(&["worktree", "list", "--porcelain", "-z"]).await?;
+        let bytes = self.run_bytes(&["worktree", "list", "--porcelain", "-z"]).await?;
         let trees = parse_worktrees(&bytes);
         if let Some(tree) = trees.iter().find(|t| t.branch.as_deref() == Some(refname.as_bytes())) {
             return Ok(Some(tree.path.clone()));
@@ -155,7 +156,7 @@ impl Git {
 
     /// Whether `parent` is the first parent of `child`, as far as that is known without a process of its own.
     pub async fn grew_from(&self, child: &CommitId, parent: &CommitId) -> bool {
-        matches!(self.told(&format!("{child}^1")).await, Some(Answer::Object(id)) if id == parent.as_str())
+        matches!(self.lookup_object(&format!("{child}^1")).await, Some(Answer::Object(id)) if id == parent.as_str())
     }
 
     /// The commits from `head` down to `base`, which is left out, when each has one parent and there are at most 30; `None`:
@@ -164,10 +165,10 @@ impl Git {
         let mut line = Vec::new();
         let mut at = head.clone();
         while at != *base {
-            if line.len() >= 30 || self.told(&format!("{at}^2")).await? != Answer::Missing {
+            if line.len() >= 30 || self.lookup_object(&format!("{at}^2")).await? != Answer::Missing {
                 return None;
             }
-            let Answer::Object(parent) = self.told(&format!("{at}^1")).await? else { return None };
+            let Answer::Object(parent) = self.lookup_object(&format!("{at}^1")).await? else { return None };
             line.push(std::mem::replace(&mut at, CommitId::new(&parent).ok()?));
         }
         Some(line)
@@ -190,7 +191,7 @@ impl Git {
             false => None,
         };
         let name = format!("{}^{{commit}}", exact.as_ref().map_or(rev, CommitId::as_str));
-        if let Some(Answer::Object(id)) = self.told(&name).await
+        if let Some(Answer::Object(id)) = self.lookup_object(&name).await
             && let Ok(commit) = CommitId::new(&id)
         {
             let tree = self.tree_of(&commit).await?;
@@ -201,12 +202,12 @@ impl Git {
         let output = self.run(&args).await?;
         if !output.success() {
             // A bad name ends as a broken repository does, which also fails here.
-            self.out(&["rev-parse", "--git-dir"]).await?;
+            self.run_text(&["rev-parse", "--git-dir"]).await?;
             return Ok(None);
         }
         let text = head_line(&output.stdout);
         let ids = text.split_once(' ').and_then(|(id, tree)| Some((CommitId::new(id).ok()?, TreeId::new(tree).ok()?)));
-        let (commit, tree) = ids.ok_or_else(|| unexpected(&args, text.as_bytes()))?;
+        let (commit, tree) = ids.ok_or_else(|| unexpected_output(&args, text.as_bytes()))?;
         Ok(Some(Tip { commit, tree }))
     }
 
@@ -216,7 +217,7 @@ impl Git {
     /// [`GitError`] when there is no such commit.
     pub async fn tree_of(&self, commit: &CommitId) -> Result<TreeId, GitError> {
         let name = format!("{commit}^{{tree}}");
-        if let Some(Answer::Object(id)) = self.told(&name).await
+        if let Some(Answer::Object(id)) = self.lookup_object(&name).await
             && let Ok(tree) = TreeId::new(&id)
         {
             return Ok(tree);
@@ -229,7 +230,7 @@ impl Git {
     /// # Errors
     /// [`GitError`] when one of them does not exist.
     pub async fn is_ancestor(&self, a: &CommitId, b: &CommitId) -> Result<bool, GitError> {
-        Ok(self.ask(&["merge-base", "--is-ancestor", a.as_str(), b.as_str()]).await?.is_some())
+        Ok(self.run_query(&["merge-base", "--is-ancestor", a.as_str(), b.as_str()]).await?.is_some())
     }
 
     /// The best common ancestor; absent when the histories are unrelated.
@@ -237,7 +238,7 @@ impl Git {
     /// # Errors
     /// [`GitError`] when one of them does not exist.
     pub async fn merge_base(&self, a: &CommitId, b: &CommitId) -> Result<Option<CommitId>, GitError> {
-        let found = self.ask(&["merge-base", a.as_str(), b.as_str()]).await?;
+        let found = self.run_query(&["merge-base", a.as_str(), b.as_str()]).await?;
         Ok(found.and_then(|bytes| CommitId::new(&head_line(&bytes)).ok()))
     }
 
@@ -246,7 +247,7 @@ impl Git {
     /// # Errors
     /// [`GitError`] when one of them does not exist.
     pub async fn merge_bases(&self, a: &CommitId, b: &CommitId) -> Result<Vec<CommitId>, GitError> {
-        let found = self.ask(&["merge-base", "--all", a.as_str(), b.as_str()]).await?.unwrap_or_default();
+        let found = self.run_query(&["merge-base", "--all", a.as_str(), b.as_str()]).await?.unwrap_or_default();
         let text = String::from_utf8_lossy(&found);
         let mut bases: Vec<CommitId> = text.lines().filter_map(|line| CommitId::new(line).ok()).collect();
         bases.sort();
@@ -259,7 +260,7 @@ impl Git {
     /// [`GitError`] when there is no such commit.
     pub async fn read_file(&self, commit: &CommitId, path: &str) -> Result<Option<Vec<u8>>, GitError> {
         match self.entry(commit.as_str(), path).await? {
-            Some((mode, id)) if mode.starts_with("100") => Ok(Some(self.bytes(&["cat-file", "blob", &id]).await?)),
+            Some((mode, id)) if mode.starts_with("100") => Ok(Some(self.run_bytes(&["cat-file", "blob", &id]).await?)),
             _ => Ok(None),
         }
     }
@@ -268,20 +269,20 @@ impl Git {
     ///
     /// # Errors
     /// [`GitError`] when one of them does not exist.
-    pub async fn differing(&self, a: &CommitId, b: &CommitId) -> Result<Vec<String>, GitError> {
+    pub async fn diff_paths(&self, a: &CommitId, b: &CommitId) -> Result<Vec<String>, GitError> {
         let args = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--ignore-submodules=none"];
         self.names(&[&args[..], &[a.as_str(), b.as_str()]].concat()).await
     }
 
     /// The names that a `-z` call prints; bytes that are not UTF-8 are replaced.
     pub(super) async fn names<T: FromIterator<String>>(&self, args: &[&str]) -> Result<T, GitError> {
-        let bytes = self.bytes(args).await?;
+        let bytes = self.run_bytes(args).await?;
         Ok(fields(&bytes).map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
     /// Mode and object id of one path in a tree.
     pub(crate) async fn entry(&self, tree: &str, path: &str) -> Result<Option<(String, String)>, GitError> {
-        let bytes = self.bytes(&["ls-tree", "-z", "--full-tree", tree, "--", path]).await?;
+        let bytes = self.run_bytes(&["ls-tree", "-z", "--full-tree", tree, "--", path]).await?;
         Ok(fields(&bytes).find_map(Entry::read).map(|entry| (entry.mode, entry.id)))
     }
 
@@ -292,7 +293,7 @@ impl Git {
     pub async fn landed_units(&self, green: &CommitId) -> Result<Vec<(UnitId, CommitId)>, GitError> {
         let format = "--format=%H %(trailers:key=Mc-Unit,valueonly,unfold,separator=%x20)";
         let args = ["rev-list", "--first-parent", "--no-commit-header", "--grep=^Mc-Unit:", format, green.as_str()];
-        let bytes = self.bytes(&args).await?;
+        let bytes = self.run_bytes(&args).await?;
         let text = String::from_utf8_lossy(&bytes);
         let named = |(commit, units): (CommitId, &str)| {
             let ids = units.split_whitespace().filter_map(|u| UnitId::new(u).ok());
@@ -311,7 +312,7 @@ fn in_one_line(path: &Path) -> bool {
     path.to_str().is_some_and(|path| !path.contains(['\n', '\r']))
 }
 
-fn real(path: &Path) -> Result<PathBuf, GitError> {
+fn canonicalize_path(path: &Path) -> Result<PathBuf, GitError> {
     Ok(path.canonicalize().at(path)?)
 }
 

@@ -22,9 +22,9 @@ impl Git {
     /// [`GitError`] when there is no such commit.
     pub async fn special_entries(&self, commit: &CommitId) -> Result<Special, GitError> {
         let root = self.tree_of(commit).await?;
-        match self.remembered(&root).await {
+        match self.walk_special(&root).await {
             Some(found) => Ok(found),
-            None => self.listed(&root).await,
+            None => self.list_special(&root).await,
         }
     }
 
@@ -36,12 +36,12 @@ impl Git {
         let mut args: Vec<&OsStr> =
             ["ls-tree", "-d", "-z", "--name-only", "--full-tree", commit.as_str(), "--"].map(OsStr::new).to_vec();
         args.extend(folders.iter().map(|path| OsStr::from_bytes(path)));
-        let said = self.bytes(&args).await?;
+        let said = self.run_bytes(&args).await?;
         Ok(fields(&said).map(<[u8]>::to_vec).collect())
     }
 
     /// Walks the tree by what is remembered and what the process that stays says; `None`: too much to ask, or nobody to ask.
-    async fn remembered(&self, root: &TreeId) -> Option<Special> {
+    async fn walk_special(&self, root: &TreeId) -> Option<Special> {
         let trees = self.batch.as_ref()?.trees.clone();
         let (mut found, mut asked) = (Special::default(), 0);
         let mut open = vec![(Vec::new(), root.as_str().to_owned())];
@@ -58,7 +58,7 @@ impl Git {
                         node.take(&name, std::str::from_utf8(&mode).ok()?, &entry);
                     }
                     let node = Arc::new(node);
-                    trees.keep([(id, Arc::clone(&node))]);
+                    trees.insert_nodes([(id, Arc::clone(&node))]);
                     node
                 }
             };
@@ -71,8 +71,8 @@ impl Git {
     }
 
     /// Lists the whole tree, and remembers it.
-    async fn listed(&self, root: &TreeId) -> Result<Special, GitError> {
-        let all = self.bytes(&["ls-tree", "-r", "-t", "-z", "--full-tree", root.as_str()]).await?;
+    async fn list_special(&self, root: &TreeId) -> Result<Special, GitError> {
+        let all = self.run_bytes(&["ls-tree", "-r", "-t", "-z", "--full-tree", root.as_str()]).await?;
         let (mut found, mut nodes) = (Special::default(), BTreeMap::from([(Vec::new(), Node::default())]));
         let mut ids = BTreeMap::from([(Vec::new(), root.as_str().to_owned())]);
         for entry in fields(&all) {
@@ -94,7 +94,7 @@ impl Git {
         }
         if let Some(batch) = &self.batch {
             let nodes = nodes.into_iter().filter_map(|(path, node)| Some((ids.get(&path)?.clone(), Arc::new(node))));
-            batch.trees.keep(nodes);
+            batch.trees.insert_nodes(nodes);
         }
         Ok(found)
     }

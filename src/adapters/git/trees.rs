@@ -17,7 +17,7 @@ impl Git {
     /// [`GitError`] when one of them does not exist.
     pub async fn differing_at_root(&self, a: &CommitId, b: &CommitId) -> Result<BTreeSet<String>, GitError> {
         if let (Some(a), Some(b)) = (self.root(a).await, self.root(b).await) {
-            return Ok(differing(&a, &b).map(|name| String::from_utf8_lossy(name).into_owned()).collect());
+            return Ok(diff_names(&a, &b).map(|name| String::from_utf8_lossy(name).into_owned()).collect());
         }
         self.names(&[
             "diff-tree",
@@ -35,9 +35,9 @@ impl Git {
     ///
     /// # Errors
     /// [`GitError`] when one of them does not exist.
-    pub async fn edited(&self, a: &CommitId, b: &CommitId) -> Result<Vec<String>, GitError> {
+    pub async fn list_edited_paths(&self, a: &CommitId, b: &CommitId) -> Result<Vec<String>, GitError> {
         if let (Some(a), Some(b)) = (self.root(a).await, self.root(b).await)
-            && differing(&a, &b).all(|name| !a.contains_key(name))
+            && diff_names(&a, &b).all(|name| !a.contains_key(name))
         {
             return Ok(Vec::new());
         }
@@ -75,7 +75,7 @@ impl Git {
                 return None;
             }
             let (a, b) = (self.folder(a.as_deref()).await?, self.folder(b.as_deref()).await?);
-            for name in differing(&a, &b) {
+            for name in diff_names(&a, &b) {
                 let sides = [a.get(name), b.get(name)];
                 if is_it(name, sides) {
                     return Some(true);
@@ -101,7 +101,7 @@ impl Git {
 
     /// The id of the object that `name` stands for, from the process that stays.
     pub(super) async fn object(&self, name: &str) -> Option<String> {
-        match self.told(name).await? {
+        match self.lookup_object(name).await? {
             reader::Answer::Object(id) => Some(id),
             reader::Answer::Missing => None,
         }
@@ -109,11 +109,11 @@ impl Git {
 
     /// The content of an object of this kind, from the process that stays.
     pub(super) async fn content(&self, name: &str, kind: &str) -> Option<Vec<u8>> {
-        self.asked(async |coprocess| reader::content(coprocess, name, kind).await).await?
+        self.query_batch(async |coprocess| reader::content(coprocess, name, kind).await).await?
     }
 
     /// The parents of a commit, from the process that stays.
-    pub(super) async fn parents(&self, commit: &CommitId) -> Option<Vec<CommitId>> {
+    pub(super) async fn read_parents(&self, commit: &CommitId) -> Option<Vec<CommitId>> {
         let text = self.content(commit.as_str(), "commit").await?;
         let lines = text.split(|b| *b == b'\n').take_while(|line| !line.is_empty());
         let parents = lines.filter_map(|line| line.strip_prefix(b"parent "));
@@ -122,7 +122,7 @@ impl Git {
 }
 
 /// Names that two trees do not have alike.
-fn differing<'a>(a: &'a Folder, b: &'a Folder) -> impl Iterator<Item = &'a Vec<u8>> {
+fn diff_names<'a>(a: &'a Folder, b: &'a Folder) -> impl Iterator<Item = &'a Vec<u8>> {
     let both: BTreeSet<&Vec<u8>> = a.keys().chain(b.keys()).collect();
     both.into_iter().filter(|name| a.get(*name) != b.get(*name))
 }

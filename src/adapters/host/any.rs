@@ -37,13 +37,13 @@ macro_rules! ask {
     ($self:ident, $call:ident($($argument:expr),*), $request:expr) => {
         match $self {
             Self::Local(host) => host.$call($($argument),*).await,
-            Self::Remote(host) => host.question($request).await?,
+            Self::Remote(host) => host.query($request).await?,
         }
     };
 }
 
 /// A slot, with who uses it.
-fn used(slot: u32, label: &str) -> UsedSlot {
+fn used_slot(slot: u32, label: &str) -> UsedSlot {
     UsedSlot { slot, label: label.to_owned() }
 }
 
@@ -63,7 +63,7 @@ impl Host {
     pub async fn fingerprint(&self) -> Result<String, HostError> {
         match self {
             Self::Local(host) => host.fingerprint().await.map(str::to_owned),
-            Self::Remote(host) => host.question(Request::Fingerprint).await?,
+            Self::Remote(host) => host.query(Request::Fingerprint).await?,
         }
     }
 
@@ -99,7 +99,7 @@ impl Host {
     /// # Errors
     /// Why it could not be given back; it keeps its marker.
     pub async fn release(&self, slot: u32, label: &str, release: &Release) -> Result<(), Trouble> {
-        ask!(self, release(slot, label, release), Request::Release(used(slot, label), release.clone()))
+        ask!(self, release(slot, label, release), Request::Release(used_slot(slot, label), release.clone()))
     }
 
     /// The slots that somebody uses or has not given back.
@@ -115,15 +115,15 @@ impl Host {
     /// # Errors
     /// Somebody else has it locked, or the pool cannot be read.
     pub async fn hold(&self, slot: u32, label: &str) -> Result<Option<PathBuf>, Trouble> {
-        ask!(self, hold(slot, label), Request::Hold(used(slot, label)))
+        ask!(self, hold(slot, label), Request::Hold(used_slot(slot, label)))
     }
 
     /// The slot of a verification that an earlier engine had begun with the run `first`, when its runs can go on in it.
     ///
     /// # Errors
     /// The pool cannot be read.
-    pub async fn adoptable(&self, slot: u32, label: &str, first: &RunKey) -> Result<Option<Ready>, Trouble> {
-        ask!(self, adoptable(slot, label, first), Request::Adoptable(used(slot, label), first.clone()))
+    pub async fn find_adoptable(&self, slot: u32, label: &str, first: &RunKey) -> Result<Option<Ready>, Trouble> {
+        ask!(self, find_adoptable(slot, label, first), Request::Adoptable(used_slot(slot, label), first.clone()))
     }
 
     /// Pins what an attempt nobody waits for any more left in a slot, and frees it.
@@ -139,7 +139,7 @@ impl Host {
     /// # Errors
     /// The pool cannot be read or written.
     pub async fn discard(&self, slot: u32, label: &str) -> Result<bool, Trouble> {
-        ask!(self, discard(slot, label), Request::Discard(used(slot, label)))
+        ask!(self, discard(slot, label), Request::Discard(used_slot(slot, label)))
     }
 
     /// What is in workspaces and is no part of their commits.
@@ -186,7 +186,7 @@ impl Host {
     ///
     /// # Errors
     /// It cannot be moved, or something of it cannot be ended.
-    pub async fn put_aside(&self, key: &RunKey) -> Result<(), Trouble> {
-        on!(self, host.put_aside(key).await)
+    pub async fn archive_run(&self, key: &RunKey) -> Result<(), Trouble> {
+        on!(self, host.archive_run(key).await)
     }
 }

@@ -63,7 +63,7 @@ impl RunKey {
     }
 
     /// Where it is below `root`, the folder of all runs.
-    pub fn below(&self, root: &Path) -> PathBuf {
+    pub fn path_in(&self, root: &Path) -> PathBuf {
         root.join(&self.0)
     }
 
@@ -343,7 +343,7 @@ pub struct Ended {
 
 impl Ended {
     /// Of what has left nothing.
-    pub fn never(end: ProcessEnd) -> Self {
+    pub fn from_end(end: ProcessEnd) -> Self {
         Self { end, overstayed: false, log: None, proof: None, ran: None, result: None, reports: Vec::new() }
     }
 

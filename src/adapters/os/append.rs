@@ -45,7 +45,7 @@ impl Appender {
     ///
     /// # Errors
     /// The system's reason.
-    pub fn line(&mut self, text: &str) -> std::io::Result<()> {
+    pub fn write_line(&mut self, text: &str) -> std::io::Result<()> {
         let line = format!("{text}\n");
         let more = line.len() as u64;
         if self.bound.is_some_and(|bound| self.bytes > 0 && self.bytes + more > bound) {
@@ -74,9 +74,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         let mut log = Appender::bounded(&path, 20).unwrap();
-        (0..10).for_each(|n| log.line(&format!("line {n}")).unwrap());
+        (0..10).for_each(|n| log.write_line(&format!("line {n}")).unwrap());
         drop(log);
-        Appender::bounded(&path, 20).unwrap().line("line 10").unwrap();
+        Appender::bounded(&path, 20).unwrap().write_line("line 10").unwrap();
         let text = |path: &Path| std::fs::read_to_string(path).unwrap();
         assert_eq!(text(&path), "line 10\n", "it goes on where it was");
         assert_eq!(text(&dir.path().join("log.1")), "line 8\nline 9\n");

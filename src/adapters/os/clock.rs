@@ -14,7 +14,7 @@ pub fn start_watch() -> Instant {
 }
 
 /// A duration in milliseconds.
-pub fn millis(duration: Duration) -> Millis {
+pub fn to_millis(duration: Duration) -> Millis {
     Millis::try_from(duration.as_millis()).unwrap_or(Millis::MAX)
 }
 
@@ -38,7 +38,7 @@ impl EngineClock {
     }
 
     /// How long until `at`; zero when it has passed.
-    pub fn until(&self, at: Millis) -> Duration {
+    pub fn time_until(&self, at: Millis) -> Duration {
         Duration::from_millis(at.saturating_sub(self.now()))
     }
 }

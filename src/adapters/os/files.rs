@@ -53,7 +53,7 @@ impl FileIdentity {
     ///
     /// # Errors
     /// The system's reason.
-    pub fn at(path: &Path) -> std::io::Result<Self> {
+    pub fn of_path(path: &Path) -> std::io::Result<Self> {
         std::fs::metadata(path).map(|meta| Self { device: meta.dev(), inode: meta.ino() })
     }
 
@@ -100,16 +100,16 @@ pub fn read_if_there(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
 /// The system's reason, or that it is no regular file.
 pub fn open_untrusted(path: &Path) -> std::io::Result<std::fs::File> {
     let file = std::fs::File::from(nofollow::open(path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?);
-    regular(file)
+    require_regular(file)
 }
 
 /// Without `NONBLOCK` a pipe that nobody writes to would hold up whoever opens it.
 fn open_regular(path: &Path, flags: OFlags) -> std::io::Result<std::fs::File> {
     let flags = i32::try_from(flags.bits()).unwrap_or(0);
-    regular(std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?)
+    require_regular(std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?)
 }
 
-fn regular(file: std::fs::File) -> std::io::Result<std::fs::File> {
+fn require_regular(file: std::fs::File) -> std::io::Result<std::fs::File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(Error::new(ErrorKind::InvalidInput, "not a regular file")) }
 }
 
@@ -134,7 +134,7 @@ pub fn read_untrusted(path: &Path, limit: u64) -> Option<String> {
 ///
 /// # Errors
 /// The system's reason.
-pub fn unnamed(content: &[u8]) -> std::io::Result<Arc<std::fs::File>> {
+pub fn create_unnamed(content: &[u8]) -> std::io::Result<Arc<std::fs::File>> {
     let mut file = tempfile::tempfile()?;
     file.write_all(content)?;
     file.rewind()?;
@@ -245,7 +245,7 @@ pub fn make_new_own_dir(trusted: &Path, path: &Path) -> std::io::Result<()> {
         nofollow::make_folder(trusted, parent)?;
     }
     if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
-        nofollow::set_aside(path)?;
+        nofollow::move_aside(path)?;
     }
     nofollow::make_folder(trusted, path)
 }
@@ -265,7 +265,7 @@ pub fn move_below_private(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 /// Whether two paths lead to the same place; false when one leads nowhere.
-pub fn same(one: &Path, other: &Path) -> bool {
+pub fn is_same_path(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
@@ -315,7 +315,7 @@ pub fn size(path: &Path) -> Option<u64> {
 }
 
 /// What is in a folder; nothing when it cannot be read.
-pub fn inside(folder: &Path) -> Vec<PathBuf> {
+pub fn list_dir(folder: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
@@ -329,12 +329,12 @@ pub fn folders(path: &Path) -> Vec<String> {
 }
 
 /// When a file was last written to; absent when there is none.
-pub fn changed(path: &Path) -> Option<Millis> {
-    written(&std::fs::metadata(path).ok()?)
+pub fn last_modified(path: &Path) -> Option<Millis> {
+    modified_at(&std::fs::metadata(path).ok()?)
 }
 
 /// The same of what is known of a file.
-pub fn written(meta: &std::fs::Metadata) -> Option<Millis> {
+pub fn modified_at(meta: &std::fs::Metadata) -> Option<Millis> {
     Millis::try_from(meta.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
@@ -342,6 +342,6 @@ pub fn written(meta: &std::fs::Metadata) -> Option<Millis> {
 pub type Stamp = (u64, u64, i64, i64, i64, i64);
 
 /// That of a file.
-pub fn stamp(meta: &std::fs::Metadata) -> Stamp {
+pub fn stamp_of(meta: &std::fs::Metadata) -> Stamp {
     (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec(), meta.ctime(), meta.ctime_nsec())
 }

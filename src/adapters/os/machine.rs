@@ -39,7 +39,7 @@ pub fn free_memory() -> Option<u64> {
 }
 
 /// Whether the system tells of its processes.
-pub fn tells_processes() -> bool {
+pub fn has_procfs() -> bool {
     Path::new("/proc/self/stat").exists()
 }
 
@@ -49,7 +49,7 @@ pub fn file_size_limit() -> Option<u64> {
 }
 
 /// Processors this process may use.
-pub fn processors() -> usize {
+pub fn count_processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -100,9 +100,9 @@ impl Scratch {
     ///
     /// # Errors
     /// The system's reason.
-    pub fn below(parent: &Path) -> std::io::Result<Self> {
+    pub fn create_in(parent: &Path) -> std::io::Result<Self> {
         super::files::make_private_dir(parent)?;
-        Self::named("try-", parent)
+        Self::create_named("try-", parent)
     }
 
     /// Makes it below the folder for temporary files; its name begins so.
@@ -110,10 +110,10 @@ impl Scratch {
     /// # Errors
     /// The system's reason.
     pub fn new(prefix: &str) -> std::io::Result<Self> {
-        Self::named(prefix, &std::env::temp_dir())
+        Self::create_named(prefix, &std::env::temp_dir())
     }
 
-    fn named(prefix: &str, parent: &Path) -> std::io::Result<Self> {
+    fn create_named(prefix: &str, parent: &Path) -> std::io::Result<Self> {
         let private = Permissions::from_mode(0o700);
         let dir = tempfile::Builder::new().prefix(prefix).permissions(private).tempdir_in(parent)?;
         let path = dir.path().canonicalize()?;
@@ -146,7 +146,7 @@ impl Scratch {
 }
 
 /// Bits of mode that new files and folders do not get (umask(2)), as the kernel tells it without changing it.
-pub fn umask() -> u32 {
+pub fn read_umask() -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let told = status.lines().find_map(|line| line.strip_prefix("Umask:"));
     told.and_then(|digits| u32::from_str_radix(digits.trim(), 8).ok()).unwrap_or(0o022)
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn the_machine_is_seen() {
         assert!(free_bytes(Path::new("/no/such/folder")).is_some_and(|bytes| bytes > 0));
-        assert!(free_memory().is_some_and(|bytes| bytes > 1 << 20) && processors() > 0);
+        assert!(free_memory().is_some_and(|bytes| bytes > 1 << 20) && count_processors() > 0);
         let path = OsStr::new("/usr/bin:/bin");
         assert!(find_program("sh", path, Path::new("/")).is_some());
         assert!(find_program("no-such-program", path, Path::new("/")).is_none());
@@ -173,7 +173,7 @@ mod tests {
     fn a_scratch_folder_leaves_nothing() {
         let home = tempfile::tempdir().expect("a folder");
         let (state, parent) = (home.path().join("state"), home.path().join("state/scratch"));
-        let scratch = Scratch::below(&parent).expect("a scratch folder");
+        let scratch = Scratch::create_in(&parent).expect("a scratch folder");
         assert!(scratch.path().is_dir() && !open_to_others(scratch.path()));
         scratch.remove(&[parent, state.clone()]).expect("removed");
         assert!(!state.exists() && home.path().exists());

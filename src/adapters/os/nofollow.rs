@@ -101,7 +101,7 @@ pub fn clear_the_way(path: &Path) -> io::Result<Option<PathBuf>> {
             tracing::warn!("{} was a link; it is removed, where it led is left alone", path.display());
             Ok(None)
         }
-        Ok(meta) if !meta.is_dir() => set_aside(path).map(Some),
+        Ok(meta) if !meta.is_dir() => move_aside(path).map(Some),
         Ok(_) => Ok(None),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
@@ -112,7 +112,7 @@ pub fn clear_the_way(path: &Path) -> io::Result<Option<PathBuf>> {
 ///
 /// # Errors
 /// The system's reason.
-pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
+pub fn move_aside(path: &Path) -> io::Result<PathBuf> {
     let named = |n: u32| {
         let mut name = path.as_os_str().to_owned();
         name.push(format!(".replaced-{n}"));
@@ -130,7 +130,7 @@ pub fn set_aside(path: &Path) -> io::Result<PathBuf> {
 /// # Errors
 /// The system's reason.
 pub fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
-    let (parent, name) = parts(path)?;
+    let (parent, name) = open_parent(path)?;
     match rustix::fs::unlinkat(&parent, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(error) => return Err(error.into()),
@@ -144,7 +144,7 @@ pub fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// The system's reason.
 pub fn replace(path: &Path, content: &[u8], durably: bool) -> io::Result<()> {
-    let (parent, name) = parts(path)?;
+    let (parent, name) = open_parent(path)?;
     let draft = format!(".{}.{:016x}", name.to_string_lossy(), fastrand::u64(..));
     let written = || -> io::Result<()> {
         let mut file = create(&parent, draft.as_ref())?;
@@ -162,7 +162,7 @@ pub fn replace(path: &Path, content: &[u8], durably: bool) -> io::Result<()> {
     if durably { File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all() } else { Ok(()) }
 }
 
-fn parts(path: &Path) -> io::Result<(OwnedFd, &std::ffi::OsStr)> {
+fn open_parent(path: &Path) -> io::Result<(OwnedFd, &std::ffi::OsStr)> {
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
     Ok((folder(path.parent().unwrap_or(Path::new(".")))?, name))
 }

@@ -2,7 +2,7 @@
 //! no Python is started, so nothing of an environment runs.
 
 use super::environment::Environment;
-use super::files::{inside, read_text};
+use super::files::{list_dir, read_text};
 use crate::domain::detect::imports::{Import, of_direct_url, of_loader, of_pth};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -13,19 +13,20 @@ const PACKAGES: [&str; 2] = ["site-packages", "dist-packages"];
 /// Everything that environments on the `PATH`, of `VIRTUAL_ENV` and of the user import from elsewhere. What cannot be read is
 /// passed over: a run could not read it either.
 pub fn imports(env: &Environment) -> BTreeSet<Import> {
-    let mut found: BTreeSet<Import> = packages(&prefixes(env)).iter().flat_map(|project| look(project)).collect();
+    let mut found: BTreeSet<Import> =
+        find_package_dirs(&find_prefixes(env)).iter().flat_map(|project| scan_packages(project)).collect();
     // Which of these a shim or a tool starts is not known, so they only add to what a run searches.
     let pyenv = env.var("PYENV_ROOT").map(PathBuf::from).or_else(|| Some(env.home()?.join(".pyenv")));
-    let versions = pyenv.into_iter().flat_map(|root| inside(&root.join("versions")));
+    let versions = pyenv.into_iter().flat_map(|root| list_dir(&root.join("versions")));
     let versions = versions.chain(env.var("VIRTUAL_ENV").map(PathBuf::from)).collect();
-    let perhaps = packages(&versions).into_iter().flat_map(|project| look(&project));
+    let perhaps = find_package_dirs(&versions).into_iter().flat_map(|project| scan_packages(&project));
     found.extend(perhaps.filter(|import| matches!(import, Import::Searched(_))));
     found
 }
 
 /// A virtual environment at the top of a work tree that is there and not active: `VIRTUAL_ENV` names none, and the first `python3` of
 /// the `PATH` is of none.
-pub fn inactive(env: &Environment, top: &Path) -> Option<&'static str> {
+pub fn find_inactive_venv(env: &Environment, top: &Path) -> Option<&'static str> {
     let mut folders = env.var("PATH").into_iter().flat_map(std::env::split_paths);
     let python = folders.find(|folder| folder.join("python3").is_file());
     let active = python.as_deref().and_then(Path::parent).is_some_and(|prefix| prefix.join("pyvenv.cfg").is_file());
@@ -38,17 +39,17 @@ pub fn inactive(env: &Environment, top: &Path) -> Option<&'static str> {
 }
 
 /// The same environment with this virtual one active, as its `activate` makes it.
-pub fn activated(env: Environment, venv: &Path) -> Environment {
+pub fn activate_venv(env: Environment, venv: &Path) -> Environment {
     let rest = env.var("PATH").map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(venv.join("bin")).chain(rest));
     match path {
-        Ok(path) => env.with("PATH", path).with("VIRTUAL_ENV", venv),
+        Ok(path) => env.with_var("PATH", path).with_var("VIRTUAL_ENV", venv),
         // A folder with a colon in its name can be on no PATH.
         Err(_) => env,
     }
 }
 
-fn prefixes(env: &Environment) -> BTreeSet<PathBuf> {
+fn find_prefixes(env: &Environment) -> BTreeSet<PathBuf> {
     let mut prefixes = BTreeSet::new();
     for folder in env.var("PATH").map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default() {
         for name in ["python3", "python"] {
@@ -68,10 +69,10 @@ fn prefixes(env: &Environment) -> BTreeSet<PathBuf> {
 }
 
 /// The folders of packages below these prefixes.
-fn packages(prefixes: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+fn find_package_dirs(prefixes: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
     let mut sites = BTreeSet::new();
     for lib in prefixes.iter().flat_map(|prefix| ["lib", "lib64", "local/lib"].map(|lib| prefix.join(lib))) {
-        let versions = inside(&lib).into_iter();
+        let versions = list_dir(&lib).into_iter();
         let versions =
             versions.filter(|path| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with("python")));
         for project in versions.flat_map(|version| PACKAGES.map(|name| version.join(name))) {
@@ -82,9 +83,9 @@ fn packages(prefixes: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
 }
 
 /// What the packages of one folder are imported from.
-fn look(project: &Path) -> BTreeSet<Import> {
+fn scan_packages(project: &Path) -> BTreeSet<Import> {
     let (mut found, mut installed) = (BTreeSet::new(), BTreeSet::new());
-    for path in inside(project) {
+    for path in list_dir(project) {
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
         let text = |path: &Path| read_text(path).unwrap_or_default();
         if path.is_symlink() {

@@ -84,7 +84,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// Names what SQLite's error means for a person.
-    pub(super) fn sql(path: &Path, source: rusqlite::Error) -> Self {
+    pub(super) fn from_sql(path: &Path, source: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as Code;
         let path = path.to_owned();
         match source.sqlite_error_code() {
@@ -98,7 +98,7 @@ impl StoreError {
     }
 
     /// An i/o error on `path`; a full disk by its own name.
-    pub(super) fn io(path: &Path, source: std::io::Error) -> Self {
+    pub(super) fn from_io(path: &Path, source: std::io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Self::DiskFull { path },

@@ -23,10 +23,10 @@ const VERSION: usize = 5;
 
 /// Opens a file that is there, of a version known here; changes nothing in it.
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let failed = |e| StoreError::sql(path, e);
+    let failed = |e| StoreError::from_sql(path, e);
     let corrupt = |what: &str| StoreError::Corrupt { path: path.to_owned(), what: what.to_owned() };
     // SQLite would take an empty file for a new database; ours never was empty.
-    if path.metadata().map_err(|e| StoreError::io(path, e))?.len() == 0 {
+    if path.metadata().map_err(|e| StoreError::from_io(path, e))?.len() == 0 {
         return Err(corrupt("the file is empty"));
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -53,10 +53,10 @@ pub(super) fn keep_log(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Whether there is a database file. A write-ahead log without one would be replayed into a new file: refused.
-pub(super) fn present(path: &Path) -> Result<bool, StoreError> {
+pub(super) fn exists(path: &Path) -> Result<bool, StoreError> {
     match path.metadata() {
         Ok(_) => Ok(true),
-        Err(e) if e.kind() != ErrorKind::NotFound => Err(StoreError::io(path, e)),
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(StoreError::from_io(path, e)),
         Err(_) if has_log(path) => {
             let what = "the file is gone, but its -wal is still there".to_owned();
             Err(StoreError::Corrupt { path: path.to_owned(), what })
@@ -67,7 +67,7 @@ pub(super) fn present(path: &Path) -> Result<bool, StoreError> {
 
 /// Whether a write-ahead log with contents lies beside the file.
 pub(super) fn has_log(path: &Path) -> bool {
-    beside(path, "-wal").metadata().is_ok_and(|log| log.len() > 0)
+    sidecar_path(path, "-wal").metadata().is_ok_and(|log| log.len() > 0)
 }
 
 /// Refuses a file shorter than its header says: SQLite reads a page that is cut short as if zeros followed. Only to
@@ -75,8 +75,8 @@ pub(super) fn has_log(path: &Path) -> bool {
 pub(super) fn not_cut_short(path: &Path, connection: &Connection) -> Result<(), StoreError> {
     let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let wanted = number("page_count").and_then(|pages| Ok(pages * number("page_size")?));
-    let wanted = wanted.map_err(|e| StoreError::sql(path, e))?.cast_unsigned();
-    let length = path.metadata().map_err(|e| StoreError::io(path, e))?.len();
+    let wanted = wanted.map_err(|e| StoreError::from_sql(path, e))?.cast_unsigned();
+    let length = path.metadata().map_err(|e| StoreError::from_io(path, e))?.len();
     if length >= wanted {
         return Ok(());
     }
@@ -84,7 +84,7 @@ pub(super) fn not_cut_short(path: &Path, connection: &Connection) -> Result<(), 
 }
 
 /// The file that SQLite keeps beside the database under this ending.
-pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(super) fn sidecar_path(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
@@ -92,8 +92,8 @@ pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
 
 /// Makes the file under another name first: a half-made database is never seen, and an empty one is always damage.
 pub(super) fn create(path: &Path) -> Result<(), StoreError> {
-    let io = |e| StoreError::io(path, e);
-    let sql = |e| StoreError::sql(path, e);
+    let io = |e| StoreError::from_io(path, e);
+    let sql = |e| StoreError::from_sql(path, e);
     let dir = path.parent().unwrap_or(Path::new("."));
     let draft = tempfile::Builder::new().prefix(".mc.db-").tempfile_in(dir).map_err(io)?.into_temp_path();
     let connection = Connection::open(&draft).map_err(sql)?;

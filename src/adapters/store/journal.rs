@@ -4,7 +4,7 @@ use super::chain::{self, Chain, Head};
 use super::file;
 use crate::adapters::os::files::FileIdentity;
 use crate::adapters::store::error::StoreError;
-use crate::adapters::store::tenant::{Tenure, identified, is_newest, stored};
+use crate::adapters::store::tenant::{Tenure, connect_identified, is_newest, to_sql_integer};
 use crate::domain::values::{Millis, MissionId};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -64,14 +64,14 @@ impl Store {
     /// [`StoreError`]; a damaged, foreign or newer file is left untouched.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let at_rest = !file::has_log(path);
-        let store = Self::open_beside(path)?;
+        let store = Self::open_shared(path)?;
         if at_rest {
             file::not_cut_short(path, &store.connection)?;
         }
         store.quick_check()?;
-        file::keep_log(&store.connection).map_err(|e| store.failed(e))?;
+        file::keep_log(&store.connection).map_err(|e| store.sql_error(e))?;
         let closing = store.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
-        closing.map_err(|e| store.failed(e))?;
+        closing.map_err(|e| store.sql_error(e))?;
         Ok(store)
     }
 
@@ -81,22 +81,22 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn open_existing(path: &Path) -> Result<Option<Self>, StoreError> {
-        if file::present(path)? { Ok(Some(Self::connected(path)?)) } else { Ok(None) }
+        if file::exists(path)? { Ok(Some(Self::connect(path)?)) } else { Ok(None) }
     }
 
     /// Opens the database for a command that keeps snapshots beside an engine: made when absent.
     ///
     /// # Errors
     /// [`StoreError`]; a damaged, foreign or newer file is left untouched.
-    pub fn open_beside(path: &Path) -> Result<Self, StoreError> {
-        if !file::present(path)? {
+    pub fn open_shared(path: &Path) -> Result<Self, StoreError> {
+        if !file::exists(path)? {
             file::create(path)?;
         }
-        Self::connected(path)
+        Self::connect(path)
     }
 
-    fn connected(path: &Path) -> Result<Self, StoreError> {
-        let (connection, identity) = identified(path)?;
+    fn connect(path: &Path) -> Result<Self, StoreError> {
+        let (connection, identity) = connect_identified(path)?;
         Ok(Self { connection, path: path.to_owned(), identity, tenure: None })
     }
 
@@ -130,8 +130,8 @@ impl Store {
         entries: &[Entry],
         answered: &[i64],
     ) -> Result<u64, StoreError> {
-        self.in_office()?;
-        let (at, epoch) = (stored(at), self.epoch());
+        self.check_tenure()?;
+        let (at, epoch) = (to_sql_integer(at), self.epoch());
         let appended = self.write(|step| {
             if !is_newest(step, epoch)? {
                 return Ok(None);
@@ -140,7 +140,7 @@ impl Store {
             let mut insert = step.prepare_cached("INSERT INTO journal VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
             for Entry { kind, body } in entries {
                 let next = head.seq.saturating_add(1);
-                let seq = stored(next);
+                let seq = to_sql_integer(next);
                 let hash =
                     chain::link(&head.hash, seq, mission.as_str().as_bytes(), at, kind.as_bytes(), body.as_bytes());
                 insert.execute(params![seq, mission.as_str(), at, kind, body, hash])?;
@@ -177,10 +177,10 @@ impl Store {
         after: u64,
         mut visit: impl FnMut(Row) -> Result<(), E>,
     ) -> Result<(), E> {
-        let failed = |e| self.failed(e);
+        let failed = |e| self.sql_error(e);
         let mut sql = "SELECT seq, mission, at_ms, kind, body FROM journal WHERE seq > ?1".to_owned();
         let mut arguments: Vec<&dyn rusqlite::ToSql> = Vec::new();
-        let after = stored(after);
+        let after = to_sql_integer(after);
         arguments.push(&after);
         let name = mission.map(MissionId::as_str);
         if let Some(name) = &name {
@@ -203,7 +203,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn missions(&self) -> Result<Vec<MissionId>, StoreError> {
+    pub fn list_missions(&self) -> Result<Vec<MissionId>, StoreError> {
         let sql = "SELECT mission FROM journal GROUP BY mission ORDER BY min(seq)";
         let names: Vec<String> = self.query(sql, [], |row| row.get(0))?;
         names.iter().map(|name| self.mission(name)).collect()
@@ -214,7 +214,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn head(&self) -> Result<Head, StoreError> {
-        head_of(&self.connection).map_err(|e| self.failed(e))
+        head_of(&self.connection).map_err(|e| self.sql_error(e))
     }
 
     /// Goes through the whole journal. With a head known from before, a journal that was cut off below it or has
@@ -223,7 +223,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; a broken chain is a result, not an error.
     pub fn verify_chain(&self, known: Option<&Head>) -> Result<Chain, StoreError> {
-        let failed = |e| self.failed(e);
+        let failed = |e| self.sql_error(e);
         let mut walk = chain::Walk::default();
         let mut statement = self.connection.prepare(chain::COLUMNS).map_err(failed)?;
         let mut rows = statement.query([]).map_err(failed)?;
@@ -252,7 +252,7 @@ impl Store {
         self.write(|step| {
             step.execute(
                 "INSERT INTO signals (at_ms, kind, body) VALUES (?1, ?2, ?3)",
-                params![stored(at), kind, body],
+                params![to_sql_integer(at), kind, body],
             )?;
             Ok(step.last_insert_rowid())
         })
@@ -274,7 +274,7 @@ impl Store {
         &mut self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        self.in_place()?;
+        self.check_in_place()?;
         let path = &self.path;
         let whole = || {
             let step = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -282,7 +282,7 @@ impl Store {
             step.commit()?;
             Ok(value)
         };
-        whole().map_err(|e| StoreError::sql(path, e))
+        whole().map_err(|e| StoreError::from_sql(path, e))
     }
 
     pub(super) fn query<T>(
@@ -292,15 +292,15 @@ impl Store {
         read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
         let found = self.connection.prepare(sql).and_then(|mut s| s.query_map(arguments, read)?.collect());
-        found.map_err(|e| self.failed(e))
+        found.map_err(|e| self.sql_error(e))
     }
 
     fn mission(&self, name: &str) -> Result<MissionId, StoreError> {
         MissionId::new(name).map_err(|e| StoreError::Corrupt { path: self.path.clone(), what: e.to_string() })
     }
 
-    pub(super) fn failed(&self, source: rusqlite::Error) -> StoreError {
-        StoreError::sql(&self.path, source)
+    pub(super) fn sql_error(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::from_sql(&self.path, source)
     }
 }
 
@@ -355,7 +355,7 @@ mod tests {
         let (dir, mut older) = store();
         older.append(&mission(), 1, &[entry(1)]).unwrap();
         let mut later = Store::open(&older.path).unwrap();
-        assert_eq!(later.tenant().unwrap(), Tenant { epoch: 1, card: "{}".to_owned() });
+        assert_eq!(later.read_tenant().unwrap(), Tenant { epoch: 1, card: "{}".to_owned() });
         let nobody = later.append(&mission(), 2, &[entry(1)]).unwrap_err();
         assert!(matches!(nobody, StoreError::Superseded { .. }), "{nobody:?}");
         let taken = take(&dir, &mut later, 1).unwrap_err();
@@ -380,7 +380,7 @@ mod tests {
             assert!(matches!(gone, StoreError::Gone { .. }), "{gone:?}");
             let gone = store.signal_send("stop", "", 1).unwrap_err();
             assert!(matches!(gone, StoreError::Gone { .. }), "{gone:?}");
-            assert!(matches!(store.in_office(), Err(StoreError::Gone { .. })));
+            assert!(matches!(store.check_tenure(), Err(StoreError::Gone { .. })));
             drop(dir);
         }
     }

@@ -104,7 +104,7 @@ impl StateDir {
         if env.var("MC_STATE_DIR").is_some() || self.root.join("repository").exists() {
             return Vec::new();
         }
-        let candidates = known(env).unwrap_or_default();
+        let candidates = list_state_dirs(env).unwrap_or_default();
         let moved = candidates.into_iter().filter(|k| k.repository == self.common_dir || !k.repository.exists());
         let told = moved.filter_map(|known| {
             let id = std::fs::read_to_string(known.root.join("state-id")).ok()?;
@@ -216,7 +216,7 @@ impl StateDir {
     }
 
     /// The FIFO that wakes the engine.
-    pub fn wake(&self) -> PathBuf {
+    pub fn wake_fifo(&self) -> PathBuf {
         self.root.join("wake")
     }
 
@@ -240,7 +240,7 @@ pub struct KnownStateDir {
 ///
 /// # Errors
 /// [`PlaceError`] when there is no home, or its folder is there and cannot be read.
-pub fn known(env: &Environment) -> Result<Vec<KnownStateDir>, PlaceError> {
+pub fn list_state_dirs(env: &Environment) -> Result<Vec<KnownStateDir>, PlaceError> {
     let mut roots: Vec<PathBuf> = env.var("MC_STATE_DIR").map(|dir| env.cwd().join(dir)).into_iter().collect();
     let home = state_home(env)?;
     let entries = if_there(std::fs::read_dir(&home)).at(&home)?;

@@ -1,6 +1,6 @@
 //! Snapshots and raw runs of the store, by key, tree, mission and age.
 
-use super::tenant::stored;
+use super::tenant::to_sql_integer;
 use super::{Store, StoreError};
 use crate::domain::values::{Millis, MissionId, TreeId};
 use crate::domain::verify::SnapshotKey;
@@ -21,7 +21,7 @@ impl Store {
     /// [`StoreError`].
     pub fn snapshot_runs(&self, limit: usize) -> Result<Vec<(SnapshotKey, Millis)>, StoreError> {
         let sql = "SELECT key, at_ms FROM snapshots WHERE instr(key, '/') > 0 ORDER BY at_ms DESC, key LIMIT ?1";
-        self.query(sql, [stored(limit as u64)], |row| {
+        self.query(sql, [to_sql_integer(limit as u64)], |row| {
             Ok((SnapshotKey(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned()))
         })
     }
@@ -41,14 +41,14 @@ impl Store {
     pub fn snapshot_row(&self, key: &SnapshotKey) -> Result<Option<(String, Millis, String)>, StoreError> {
         let sql = "SELECT tree, at_ms, body FROM snapshots WHERE key = ?1";
         let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?));
-        self.connection.query_row(sql, [&key.0], read).optional().map_err(|e| self.failed(e))
+        self.connection.query_row(sql, [&key.0], read).optional().map_err(|e| self.sql_error(e))
     }
 
     /// Keys of the single runs kept for a snapshot, `<key>/<mission>-<run>`, oldest first.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn snapshot_kept(&self, key: &SnapshotKey) -> Result<Vec<SnapshotKey>, StoreError> {
+    pub fn list_kept_snapshots(&self, key: &SnapshotKey) -> Result<Vec<SnapshotKey>, StoreError> {
         let sql = "SELECT key FROM snapshots WHERE key > ?1 || '/' AND key < ?1 || '0' ORDER BY at_ms, key";
         self.query(sql, [&key.0], |row| row.get(0).map(SnapshotKey))
     }
@@ -75,7 +75,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO snapshots (key, tree, at_ms, body) VALUES (?1, ?2, ?3, ?4) \
                    ON CONFLICT (key) DO UPDATE SET at_ms = excluded.at_ms, body = excluded.body";
-        self.write(|step| step.execute(sql, params![key.0, tree.as_str(), stored(at), body]).map(|_| ()))
+        self.write(|step| step.execute(sql, params![key.0, tree.as_str(), to_sql_integer(at), body]).map(|_| ()))
     }
 
     /// Keys of the snapshots of one tree.
@@ -91,7 +91,9 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub fn snapshots_before(&self, at: Millis) -> Result<Vec<SnapshotKey>, StoreError> {
-        self.query("SELECT key FROM snapshots WHERE at_ms < ?1", [stored(at)], |row| row.get(0).map(SnapshotKey))
+        self.query("SELECT key FROM snapshots WHERE at_ms < ?1", [to_sql_integer(at)], |row| {
+            row.get(0).map(SnapshotKey)
+        })
     }
 
     /// Deletes snapshots, and the requests that were answered; gives the disk back when there is something to give.
@@ -109,6 +111,6 @@ impl Store {
             }
             step.execute("DELETE FROM signals WHERE taken_ms IS NOT NULL", []).map(|_| ())
         })?;
-        self.connection.execute_batch("VACUUM").map_err(|e| self.failed(e))
+        self.connection.execute_batch("VACUUM").map_err(|e| self.sql_error(e))
     }
 }

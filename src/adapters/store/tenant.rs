@@ -26,19 +26,19 @@ pub struct Tenant {
 }
 
 /// SQLite's integers are signed; milliseconds and row numbers never come near the edge.
-pub(super) fn stored(number: u64) -> i64 {
+pub(super) fn to_sql_integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Whether the newest epoch is this one, asked within a transaction.
 pub(super) fn is_newest(step: &Transaction<'_>, epoch: u64) -> rusqlite::Result<bool> {
     let newest: i64 = step.prepare_cached("SELECT epoch FROM engine")?.query_row([], |row| row.get(0))?;
-    Ok(newest == stored(epoch))
+    Ok(newest == to_sql_integer(epoch))
 }
 
 /// Opens a database and tells which file it is; one that is exchanged in between is opened again.
-pub(super) fn identified(path: &Path) -> Result<(Connection, FileIdentity), StoreError> {
-    let identity = || FileIdentity::at(path).map_err(|e| StoreError::io(path, e));
+pub(super) fn connect_identified(path: &Path) -> Result<(Connection, FileIdentity), StoreError> {
+    let identity = || FileIdentity::of_path(path).map_err(|e| StoreError::from_io(path, e));
     loop {
         let before = identity()?;
         let connection = file::connect(path)?;

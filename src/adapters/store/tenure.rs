@@ -4,7 +4,7 @@
 //! replaced, appends nothing more: the epoch is compared within the transaction of each append, and both files are compared
 //! with their paths before it.
 
-use super::tenant::stored;
+use super::tenant::to_sql_integer;
 use super::{Store, StoreError, file};
 use crate::adapters::host::local::process::lock::RunLock;
 use crate::adapters::os::files::FileIdentity;
@@ -16,10 +16,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`].
-    pub fn tenant(&self) -> Result<Tenant, StoreError> {
+    pub fn read_tenant(&self) -> Result<Tenant, StoreError> {
         let read =
             |row: &rusqlite::Row<'_>| Ok(Tenant { epoch: row.get::<_, i64>(0)?.cast_unsigned(), card: row.get(1)? });
-        self.connection.query_row("SELECT epoch, card FROM engine", [], read).map_err(|e| self.failed(e))
+        self.connection.query_row("SELECT epoch, card FROM engine", [], read).map_err(|e| self.sql_error(e))
     }
 
     /// Takes `epoch`, from which on older engines append nothing and this store may. `card` says who it is.
@@ -28,7 +28,7 @@ impl Store {
     /// [`StoreError::Superseded`] when an engine has that epoch or a later one.
     pub fn take_epoch(&mut self, lock: &RunLock, epoch: u64, card: &str) -> Result<(), StoreError> {
         let sql = "UPDATE engine SET epoch = ?1, card = ?2 WHERE epoch < ?1";
-        if self.write(|step| step.execute(sql, params![stored(epoch), card]))? == 0 {
+        if self.write(|step| step.execute(sql, params![to_sql_integer(epoch), card]))? == 0 {
             return Err(StoreError::Superseded { path: self.path.clone() });
         }
         self.tenure = Some(Tenure { epoch, lock: lock.place().clone(), log: self.log() });
@@ -44,8 +44,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Superseded`], [`StoreError::Lock`] or [`StoreError::Gone`].
-    pub fn in_office(&self) -> Result<(), StoreError> {
-        self.in_place()?;
+    pub fn check_tenure(&self) -> Result<(), StoreError> {
+        self.check_in_place()?;
         let Some(tenure) = &self.tenure else { return Err(StoreError::Superseded { path: self.path.clone() }) };
         // What is committed lies in the log first: without it the newest records would be gone.
         if tenure.log.is_some() && tenure.log != self.log() {
@@ -55,12 +55,12 @@ impl Store {
     }
 
     fn log(&self) -> Option<FileIdentity> {
-        FileIdentity::at(&file::beside(&self.path, "-wal")).ok()
+        FileIdentity::of_path(&file::sidecar_path(&self.path, "-wal")).ok()
     }
 
     /// That the path still leads to the database that is open: what is written into a deleted file is lost.
-    pub(super) fn in_place(&self) -> Result<(), StoreError> {
-        match FileIdentity::at(&self.path) {
+    pub(super) fn check_in_place(&self) -> Result<(), StoreError> {
+        match FileIdentity::of_path(&self.path) {
             Ok(found) if found == self.identity => Ok(()),
             _ => Err(StoreError::Gone { path: self.path.clone() }),
         }

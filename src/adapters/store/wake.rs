@@ -58,7 +58,7 @@ impl Wake {
     ///
     /// # Errors
     /// [`WakeError::Io`].
-    pub async fn heard(&mut self) -> Result<(), WakeError> {
+    pub async fn wait_for_ring(&mut self) -> Result<(), WakeError> {
         let failed = |source| WakeError::Io { path: self.path.clone(), source };
         let mut bytes = [0_u8; 4096];
         loop {

@@ -122,8 +122,8 @@ impl MissionContext {
     /// # Errors
     /// [`EngineError`] with what took that from it.
     pub fn check_ownership(&self) -> Result<(), EngineError> {
-        self.store().in_office()?;
-        if self.source.owner().lost() {
+        self.store().check_tenure()?;
+        if self.source.owner().is_lost() {
             return Err(GitError::NotOwner { refname: self.green_ref() }.into());
         }
         Ok(())
@@ -134,7 +134,7 @@ impl MissionContext {
     /// # Errors
     /// [`Refusal`] when it belongs to somebody else.
     pub async fn claim(&self, act: Act) -> Result<(), Refusal> {
-        let tenant = self.store().tenant();
+        let tenant = self.store().read_tenant();
         let tenant = tenant.map_err(|e| Refusal { reason: chain(&e), hint: String::new(), exit: 6 })?;
         claim_now(&self.source, &tenant.card, self.take_over.as_deref(), act).await
     }
@@ -165,7 +165,7 @@ impl MissionContext {
 
     /// What the engine remembers of one attempt, where no agent is led to.
     pub fn session_dir(&self, order: &AttemptOrder) -> PathBuf {
-        self.attempt_key(order).below(&self.state.sessions())
+        self.attempt_key(order).path_in(&self.state.sessions())
     }
 
     /// The runs of one verification on its host; also who uses its slot.

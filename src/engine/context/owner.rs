@@ -19,7 +19,7 @@ pub(in crate::engine) fn check_claim(
     take_over: Option<&str>,
     act: Act,
 ) -> Result<(), Refusal> {
-    match known.map_or(Standing::Free, |known| known.standing(own)) {
+    match known.map_or(Standing::Free, |known| known.check_ownership(own)) {
         Standing::Free | Standing::Ours => Ok(()),
         Standing::Alive(other) => Err(living_engine_refusal(&other)),
         Standing::Foreign(other) if take_over.is_some_and(|machine| other.engine.is_on(machine)) => Ok(()),
@@ -37,7 +37,7 @@ pub(in crate::engine) fn check_owner(known: Option<OwnerRecord>, own: &OwnerReco
 /// The same for a state directory in which no mission was begun: whoever looks there finds nothing, which says nothing of a
 /// repository that belongs to another one. `None` also where git cannot tell.
 pub(in crate::engine) async fn check_unused(state: &StateDir, facts: &SourceFacts) -> Option<Refusal> {
-    let begun = |store: Store| store.missions().is_ok_and(|missions| !missions.is_empty());
+    let begun = |store: Store| store.list_missions().is_ok_and(|missions| !missions.is_empty());
     if !matches!(Store::open_existing(&state.db()).map(|store| store.map(begun)), Ok(None | Some(false))) {
         return None;
     }

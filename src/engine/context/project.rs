@@ -127,7 +127,7 @@ impl Project {
         let Some(refusal) = &self.elsewhere else { return Ok(store) };
         match store {
             // One was begun since.
-            Some(store) if !store.missions()?.is_empty() => Ok(Some(store)),
+            Some(store) if !store.list_missions()?.is_empty() => Ok(Some(store)),
             _ => Err(EngineError::Refused(refusal.clone())),
         }
     }
@@ -147,7 +147,7 @@ impl Project {
     /// [`EngineError::Store`] when there is no database to leave it in.
     pub fn signal(&self, store: &mut Store, kind: &str, body: &str) -> Result<bool, EngineError> {
         store.signal_send(kind, body, clock::now())?;
-        Ok(wake::ring(&self.state.wake()))
+        Ok(wake::ring(&self.state.wake_fifo()))
     }
 
     /// The backlog file of the work tree.

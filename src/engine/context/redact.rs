@@ -86,7 +86,10 @@ mod tests {
 
     #[test]
     fn p12_values_of_named_variables_are_replaced_by_their_names() {
-        let env = Environment::empty("/").with("TOKEN", "s3cr3t-value").with("SHORT", "yes").with("OTHER", "untouched");
+        let env = Environment::empty("/")
+            .with_var("TOKEN", "s3cr3t-value")
+            .with_var("SHORT", "yes")
+            .with_var("OTHER", "untouched");
         let names = ["TOKEN".to_owned(), "SHORT".to_owned(), "ABSENT".to_owned()];
         let redactor = Redactor::of(&env, &names);
         assert_eq!(redactor.clean("yes: s3cr3t-value, untouched"), "yes: [TOKEN], untouched");

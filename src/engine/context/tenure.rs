@@ -56,7 +56,7 @@ pub(in crate::engine) async fn begin(
         lock => lock?,
     };
     let mut store = Store::open(&project.state.db())?;
-    let tenant = store.tenant()?;
+    let tenant = store.read_tenant()?;
     if let Some(engine) = parse_identity(&tenant.card).filter(EngineIdentity::lives) {
         return Err(lock_held_error(project, engine.pid));
     }
@@ -116,8 +116,8 @@ fn parse_identity(card: &str) -> Option<EngineIdentity> {
 /// Another engine works here. It is woken, so that it looks at once whether its lock is still the one that counts; where the
 /// lock file does not name it, the database does.
 fn lock_held_error(project: &Project, named: u32) -> EngineError {
-    let _ = wake::ring(&project.state.wake());
-    let written = || parse_identity(&project.own_store().ok()??.tenant().ok()?.card).map(|engine| engine.pid);
+    let _ = wake::ring(&project.state.wake_fifo());
+    let written = || parse_identity(&project.own_store().ok()??.read_tenant().ok()?.card).map(|engine| engine.pid);
     EngineError::Lock(LockError::Held { pid: if named == 0 { written().unwrap_or(0) } else { named } })
 }
 

@@ -22,7 +22,7 @@ pub struct History {
 /// # Errors
 /// [`EngineError`] when the database cannot be read.
 pub fn list_missions(store: &Store) -> Result<Vec<MissionId>, EngineError> {
-    Ok(store.missions()?)
+    Ok(store.list_missions()?)
 }
 
 /// All missions in the order they were started, as their journals tell them.
@@ -30,7 +30,7 @@ pub fn list_missions(store: &Store) -> Result<Vec<MissionId>, EngineError> {
 /// # Errors
 /// [`EngineError`] when a journal does not fold.
 pub fn all(store: &Store) -> Result<Vec<History>, EngineError> {
-    let loaded = store.missions()?.into_iter().filter_map(|mission| load(store, Some(&mission)).transpose());
+    let loaded = store.list_missions()?.into_iter().filter_map(|mission| load(store, Some(&mission)).transpose());
     loaded.collect()
 }
 
@@ -39,7 +39,7 @@ pub fn all(store: &Store) -> Result<Vec<History>, EngineError> {
 /// # Errors
 /// [`EngineError`] when the id is unknown or its journal does not fold.
 pub fn load(store: &Store, mission: Option<&MissionId>) -> Result<Option<History>, EngineError> {
-    let known = store.missions()?;
+    let known = store.list_missions()?;
     if let Some(id) = mission.filter(|id| !known.contains(id)) {
         return Err(EngineError::usage(format!("there is no mission {id}"), "`mc mission list` names them"));
     }

@@ -23,7 +23,7 @@ pub async fn find_agents(runs: &Path, state: &State) -> Vec<(UnitId, u32)> {
     let mut living = Vec::new();
     for (unit, attempt) in state.running_attempts() {
         let (id, n) = (&unit.spec.id, attempt.n);
-        let dir = RunKey::of_attempt(&state.mission, id, n).join("run").below(runs);
+        let dir = RunKey::of_attempt(&state.mission, id, n).join("run").path_in(runs);
         if matches!(find(&dir).await, Found::Starting(_) | Found::Running(_) | Found::HalfDead(_)) {
             living.push((id.clone(), n));
         }

@@ -7,7 +7,7 @@ use crate::adapters::host::local::process::lock::living_engine;
 use crate::adapters::os::clock;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::store::Store;
-use crate::adapters::store::place::{KnownStateDir, known};
+use crate::adapters::store::place::{KnownStateDir, list_state_dirs};
 use crate::domain::trouble::chain;
 use crate::engine::error::EngineError;
 use crate::report::{GreenRef, Left};
@@ -38,7 +38,7 @@ pub struct Repository {
 pub async fn list_repositories() -> Result<Vec<Repository>, EngineError> {
     let env = Environment::of_process()?;
     let mut found = Vec::new();
-    for place in known(&env)? {
+    for place in list_state_dirs(&env)? {
         found.push(read_repository(place).await);
     }
     Ok(found)

@@ -46,8 +46,8 @@ impl Life {
 
     /// When an attempt last wrote output or changed a file of its workspace, as far as can be seen quickly.
     pub fn last_activity(&self, mission: &MissionId, unit: &UnitId, n: u32, slot: u32) -> Option<Millis> {
-        let run = RunKey::of_attempt(mission, unit, n).join("run").below(&self.runs);
-        let printed = [OUTPUT, ERRORS].map(|log| files::changed(&run.join(log)));
+        let run = RunKey::of_attempt(mission, unit, n).join("run").path_in(&self.runs);
+        let printed = [OUTPUT, ERRORS].map(|log| files::last_modified(&run.join(log)));
         let changed = latest_change(&work_folder(&self.pool, slot), LOOKED_AT);
         printed.into_iter().fold(changed, Option::max)
     }

@@ -309,12 +309,12 @@ pub fn read_log_from(path: &Path, offset: u64, limit: u64) -> Result<Vec<u8>, En
 
 /// Folder of everything one attempt leaves on this machine; its run directory is `run` in it.
 pub fn attempt_run(project: &Project, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {
-    RunKey::of_attempt(mission, unit, n).below(&project.state.runs())
+    RunKey::of_attempt(mission, unit, n).path_in(&project.state.runs())
 }
 
 /// What the engine remembers of one attempt.
 pub fn session_dir(project: &Project, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {
-    RunKey::of_attempt(mission, unit, n).below(&project.state.sessions())
+    RunKey::of_attempt(mission, unit, n).path_in(&project.state.sessions())
 }
 
 /// The folder of the workspace pool, whether it exists or not.
@@ -374,7 +374,7 @@ pub const ABOUT_QUARANTINE: &str = "the next start or resume tries to collect wh
 pub fn list_quarantined(project: &Project) -> Result<Vec<Quarantined>, EngineError> {
     let mut found = Vec::new();
     for root in [pool_dir(project), verify_pool(&pool_dir(project))] {
-        found.extend(quarantine::quarantined(&root).map_err(|source| EngineError::File { path: root, source })?);
+        found.extend(quarantine::list_quarantined(&root).map_err(|source| EngineError::File { path: root, source })?);
     }
     Ok(found)
 }

@@ -24,7 +24,7 @@ pub(super) async fn check_landing(case: &mut Case<'_>, state: &State, open: &Lan
     if found.is_empty() {
         let again = compose_files(&case.git, case.mission(), &open.onto.commit, books).await?;
         let changed: BTreeSet<String> =
-            case.git.differing(&open.onto.commit, &candidate.commit).await?.into_iter().collect();
+            case.git.diff_paths(&open.onto.commit, &candidate.commit).await?.into_iter().collect();
         if changed != again.files.iter().map(|(path, ..)| (*path).to_owned()).collect() {
             found.add_broken("the commit changes other files");
         }

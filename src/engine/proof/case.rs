@@ -136,7 +136,7 @@ impl<'a> Case<'a> {
         if self.git.resolve(id.as_str()).await?.is_none() {
             return Ok(None);
         }
-        let bytes = self.git.bytes(&["log", "-1", "-z", FORMAT, id.as_str()]).await?;
+        let bytes = self.git.run_bytes(&["log", "-1", "-z", FORMAT, id.as_str()]).await?;
         Ok(String::from_utf8_lossy(&bytes).split('\0').find_map(parse).map(|(_, commit)| commit))
     }
 }

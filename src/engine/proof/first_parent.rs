@@ -49,7 +49,7 @@ impl Line {
         {
             range = format!("{ground}..{range}");
         }
-        let bytes = git.bytes(&["log", "--first-parent", "-z", FORMAT, &range]).await?;
+        let bytes = git.run_bytes(&["log", "--first-parent", "-z", FORMAT, &range]).await?;
         let commits: BTreeMap<_, _> = String::from_utf8_lossy(&bytes).split('\0').filter_map(parse).collect();
         let mut landings: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (id, commit) in &commits {

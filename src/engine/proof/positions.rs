@@ -19,7 +19,7 @@ pub(super) async fn find_unverified(
     let records = || histories.iter().flat_map(|history| history.records.iter());
     let known: HashSet<&CommitId> = records().flat_map(|(_, _, record)| positions(record)).collect();
     let spans: Vec<(Millis, Millis)> = histories.iter().filter_map(span).collect();
-    let log = git.reflog(green_ref).await?;
+    let log = git.read_reflog(green_ref).await?;
     let mut wrong = Vec::new();
     for (nth, (commit, at)) in log.iter().enumerate() {
         // What a person does with green between two missions is judged by the later one. Git's log tells seconds.

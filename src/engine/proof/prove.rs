@@ -51,7 +51,7 @@ pub async fn prove_report(
     rerun: bool,
 ) -> Result<Option<Proof>, EngineError> {
     let Some(store) = project.store()? else { return Ok(None) };
-    let Some(mission) = mission.cloned().or(store.missions()?.pop()) else { return Ok(None) };
+    let Some(mission) = mission.cloned().or(store.list_missions()?.pop()) else { return Ok(None) };
     let (_, chain) = super::journal::chain(&store)?;
     let look = match views::read_status(project, Some(&mission)).await {
         Ok(look) => look,

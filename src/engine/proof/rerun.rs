@@ -82,7 +82,7 @@ async fn verify_once(case: &Case<'_>, candidate: &Tip, key: &SnapshotKey) -> Che
         Err(error) => return Ok(Err(chain(&error))),
     };
     // The newest of the single runs beside the key is the one just made.
-    let newest = case.store.snapshot_kept(&key)?.pop();
+    let newest = case.store.list_kept_snapshots(&key)?.pop();
     let found = newest.map_or(Ok(None), |run| snapshot(case, &run))?;
     Ok(found.ok_or_else(|| "the run was not kept".to_owned()))
 }

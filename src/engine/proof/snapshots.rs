@@ -276,7 +276,7 @@ pub(super) fn check_key(
 /// Whether no other run, of this mission or another, was kept for the key after this one.
 fn bodies_are_final(case: &Case<'_>, key: &SnapshotKey, run: RunId) -> Checked<bool> {
     let of_ours = format!("{}/{}-", key.0, case.mission());
-    let kept = case.store.snapshot_kept(key)?;
+    let kept = case.store.list_kept_snapshots(key)?;
     Ok(kept.iter().all(|other| {
         other.0.strip_prefix(&of_ours).and_then(|n| n.parse().ok()).is_some_and(|other| RunId(other) <= run)
     }))

@@ -63,7 +63,7 @@ impl Driver {
             let what = format!("{what}: {}", crate::domain::trouble::chain(e));
             EngineError::Broken { what, hint: format!("{mend}, then `mc mission resume`") }
         };
-        let mut wake = Wake::open(&self.context.state.wake()).map_err(|e| failed("open the wake-up FIFO", &e))?;
+        let mut wake = Wake::open(&self.context.state.wake_fifo()).map_err(|e| failed("open the wake-up FIFO", &e))?;
         let mut signals = Signals::new().map_err(|e| failed("listen to signals", &e))?;
         for event in early {
             self.take(event, &[])?;
@@ -79,11 +79,11 @@ impl Driver {
             return Ok(code);
         }
         loop {
-            let due = self.state.next_wake().map(|at| self.clock.until(at));
+            let due = self.state.next_wake().map(|at| self.clock.time_until(at));
             let exit = tokio::select! {
                 event = self.executor.next() => self.take(event, &[])?,
                 level = signals.next() => self.take(Event::Stop(level), &[])?,
-                heard = wake.heard() => {
+                heard = wake.wait_for_ring() => {
                     heard.map_err(|e| failed("read the wake-up FIFO", &e))?;
                     self.requests()?
                 }

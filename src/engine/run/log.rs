@@ -55,7 +55,7 @@ impl Observer for LogFile {
         if redacted {
             line["redacted"] = json!(true);
         }
-        if let Err(e) = self.file.line(&line.to_string()) {
+        if let Err(e) = self.file.write_line(&line.to_string()) {
             tracing::warn!("write the mission's log: {e}");
         }
     }
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn p12_each_line_is_an_object_and_no_secret_reaches_it() {
         let dir = tempfile::tempdir().unwrap();
-        let env = Environment::empty("/").with("TOKEN", "simulated");
+        let env = Environment::empty("/").with_var("TOKEN", "simulated");
         let redactor = Redactor::of(&env, &["TOKEN".to_owned()]);
         let mission = MissionId::new("m1").unwrap();
         let mut log = LogFile::open(dir.path(), &mission, redactor).unwrap();

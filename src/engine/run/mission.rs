@@ -222,7 +222,7 @@ async fn resume_with(
     }
     let source = tenure.source(project);
     if history.records.iter().any(|(_, _, r)| matches!(r, Record::Established { .. })) {
-        let card = tenure.store.tenant()?.card;
+        let card = tenure.store.read_tenant()?.card;
         tenure::claim_now(&source, &card, take_over, act).await.map_err(EngineError::Refused)?;
     }
     let green = format!("refs/heads/{}", effective.settings.green_branch);

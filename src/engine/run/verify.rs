@@ -82,7 +82,7 @@ pub async fn verify(
     let verified = run_interruptible(async |kill| {
         let settings = project.settings()?;
         project.state.create_shared()?;
-        let store = Arc::new(Mutex::new(Store::open_beside(&project.state.db())?));
+        let store = Arc::new(Mutex::new(Store::open_shared(&project.state.db())?));
         let guard = ChildGuard::none();
         let source = project.source(guard.clone()).with_batch(&project.facts.common_dir);
         let execution = ExecutionContext::new(project, settings, (guard, source), store, PoolKind::Verifications, None);
@@ -95,7 +95,7 @@ pub async fn verify(
 
 /// Where the folders of verifications without a mission are.
 pub fn verify_runs(state: &StateDir) -> PathBuf {
-    RunKey::of_verifications().below(&state.runs())
+    RunKey::of_verifications().path_in(&state.runs())
 }
 
 /// A name that no other run of any machine has.
@@ -154,9 +154,9 @@ impl Job<'_> {
         if after.runs > 0 {
             let host = self.execution.host.probe().await?;
             notes.extend(host.shared_home);
-            notes.extend(host.fenced.told());
-            notes.extend(host.imports.told());
-            notes.extend(host.imports.asleep_note(&settings.verification.stages));
+            notes.extend(host.fenced.describe_gaps());
+            notes.extend(host.imports.describe());
+            notes.extend(host.imports.inactive_warning(&settings.verification.stages));
             let failed = after.snapshot.to_summary().outcome != StageOutcome::Passed;
             notes.extend(self.execution.describe_withheld(&settings.verification.env).filter(|_| failed));
         }
@@ -308,7 +308,7 @@ impl Job<'_> {
             };
         let (stored, logs) = match reused {
             true => self.stored_runs(&key).map_err(|e| run_error(chain(&e)))?,
-            false => (None, self.stage_logs(&user.below(&self.execution.state.runs()))),
+            false => (None, self.stage_logs(&user.path_in(&self.execution.state.runs()))),
         };
         Ok(Side {
             asked: asked.to_owned(),
@@ -344,7 +344,7 @@ impl Job<'_> {
             let logs: Vec<_> = self.stage_logs(&dir).into_iter().filter(|(_, log)| log.is_file()).collect();
             (!logs.is_empty()).then_some(logs)
         };
-        let kept: Vec<_> = store.snapshot_kept(key)?.iter().filter_map(there).collect();
+        let kept: Vec<_> = store.list_kept_snapshots(key)?.iter().filter_map(there).collect();
         Ok((made, kept[kept.len().saturating_sub(NAMED_RUNS)..].concat()))
     }
 
@@ -422,7 +422,7 @@ fn run_error(what: impl Into<String>) -> EngineError {
 /// [`EngineError::Broken`] when the file it names cannot be written.
 pub fn write_job_summary(project: &Project, text: &str) -> Result<(), EngineError> {
     let Some(path) = project.env.var("GITHUB_STEP_SUMMARY").map(PathBuf::from) else { return Ok(()) };
-    let written = Appender::open(&path).and_then(|mut file| file.line(text));
+    let written = Appender::open(&path).and_then(|mut file| file.write_line(text));
     written.map_err(|e| {
         EngineError::broken(
             format!("write {}: {e}", path.display()),

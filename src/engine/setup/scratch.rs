@@ -76,10 +76,10 @@ impl Scratch {
         let source = &from.facts.common_dir;
         Self::make_with(from, settings, async |git: Git, repo: PathBuf| {
             let args = ["clone", "--quiet", "--bare", "--shared", "--template="].map(OsStr::new);
-            git.out(&[&args[..], &[source.as_os_str(), repo.as_os_str()]].concat()).await?;
-            let settings = git.at(Place::GitDir(source.clone())).settings(&format!("^({KEYS})$")).await?;
+            git.run_text(&[&args[..], &[source.as_os_str(), repo.as_os_str()]].concat()).await?;
+            let settings = git.with_place(Place::GitDir(source.clone())).settings(&format!("^({KEYS})$")).await?;
             let large = LargeFiles::of(&from.facts, &settings, repo.parent().unwrap_or(&repo));
-            Ok(large.and_then(|large| large.lend(&repo)).at(&repo)?)
+            Ok(large.and_then(|large| large.configure_clone(&repo)).at(&repo)?)
         })
         .await
     }
@@ -91,7 +91,7 @@ impl Scratch {
     pub async fn make_empty(from: &Project, settings: &Settings) -> Result<Self, EngineError> {
         Self::make_with(from, settings, async |git: Git, repo: PathBuf| {
             let args = ["init", "--quiet", "--bare", "--template=", "--initial-branch=main"].map(OsStr::new);
-            git.out(&[&args[..], &[repo.as_os_str()]].concat()).await.map(drop)
+            git.run_text(&[&args[..], &[repo.as_os_str()]].concat()).await.map(drop)
         })
         .await
     }
@@ -102,12 +102,12 @@ impl Scratch {
         fill: impl AsyncFnOnce(Git, PathBuf) -> Result<(), GitError>,
     ) -> Result<Self, EngineError> {
         let parents = vec![from.state.root().join("scratch"), from.state.root().to_owned()];
-        let folder = machine::Scratch::below(&parents[0])
+        let folder = machine::Scratch::create_in(&parents[0])
             .map_err(|source| EngineError::File { path: parents[0].clone(), source })?;
         let repo = folder.path().join("repo");
         fill(Git::in_folder(folder.path(), ChildGuard::none()), repo.clone()).await?;
         let own = inspect(&Git::in_folder(&repo, ChildGuard::none())).await?;
-        let place = Environment::empty(folder.path()).with("MC_STATE_DIR", folder.path().join("state"));
+        let place = Environment::empty(folder.path()).with_var("MC_STATE_DIR", folder.path().join("state"));
         let own_state = StateDir::locate(&own.common_dir, &place)?;
         own_state.create()?;
         let lock = RunLock::acquire(&own_state.lock(), Duration::from_secs(1))?;
@@ -194,14 +194,14 @@ impl Scratch {
         files::make_private_dir(&nothing).at(&nothing)?;
         files::write_private(&file, content.as_bytes()).at(&file)?;
         let place = Place::WorkTree { git_dir: self.path().join("repo"), files: nothing };
-        let git = self.git.at(place).with_env("GIT_INDEX_FILE", self.path().join("altered.index"));
-        git.out(&["read-tree", base.tree.as_str()]).await?;
+        let git = self.git.with_place(place).with_env("GIT_INDEX_FILE", self.path().join("altered.index"));
+        git.run_text(&["read-tree", base.tree.as_str()]).await?;
         let args = ["hash-object", "-w", "--no-filters"].map(OsStr::new);
         let blob = git.commit_id(&[&args[..], &[file.as_os_str()]].concat()).await?;
         for chunk in gone.chunks(AT_ONCE) {
             let mut args = vec!["update-index", "--force-remove", "--"];
             args.extend(chunk.iter().map(String::as_str));
-            git.out(&args).await?;
+            git.run_text(&args).await?;
         }
         let modes = modes(&self.git, base.tree.as_str()).await?;
         // A program stays executable; a link stays as it is.
@@ -213,7 +213,7 @@ impl Scratch {
         for chunk in entries.chunks(AT_ONCE) {
             let mut args = vec!["update-index"];
             args.extend(chunk.iter().flat_map(|entry| ["--cacheinfo", entry.as_str()]));
-            git.out(&args).await?;
+            git.run_text(&args).await?;
         }
         let tree = git.tree_id(&["write-tree"]).await?;
         self.commit(tree, &[&base.commit], message).await
@@ -251,7 +251,7 @@ impl Scratch {
 /// # Errors
 /// [`GitError`] when git fails.
 pub async fn modes(git: &Git, tree: &str) -> Result<BTreeMap<String, String>, GitError> {
-    let bytes = git.bytes(&["ls-tree", "-r", "-z", "--full-tree", tree]).await?;
+    let bytes = git.run_bytes(&["ls-tree", "-r", "-z", "--full-tree", tree]).await?;
     let entry = |field: &[u8]| {
         let (meta, path) = std::str::from_utf8(field).ok()?.split_once('\t')?;
         Some((path.to_owned(), meta.split(' ').next()?.to_owned()))

@@ -93,7 +93,7 @@ fn user(context: &MissionContext, order: &AttemptOrder) -> RunKey {
 
 /// Where the answer is kept.
 fn dir(context: &MissionContext, order: &AttemptOrder) -> PathBuf {
-    user(context, order).below(&context.state.sessions())
+    user(context, order).path_in(&context.state.sessions())
 }
 
 /// The first slot that nobody uses, behind those of units and of the merge queue: what a unit left in its own decides nothing

@@ -44,7 +44,7 @@ async fn read_file(git: &Git, commit: &CommitId, path: &str) -> Result<Found, Gi
     if !mode.starts_with("100") {
         return Ok(Found::Odd("is no regular file"));
     }
-    Ok(match String::from_utf8(git.bytes(&["cat-file", "blob", &id]).await?) {
+    Ok(match String::from_utf8(git.run_bytes(&["cat-file", "blob", &id]).await?) {
         Ok(text) => Found::Text { mode, text },
         Err(_) => Found::Odd("is no UTF-8 text"),
     })
@@ -111,7 +111,7 @@ pub async fn write(
     }
     let merge = context.merge().await.map_err(said)?;
     let contents: Vec<_> = files.iter().map(|(path, mode, text)| (*path, mode.as_str(), text.as_bytes())).collect();
-    let tree = merge.replaced(&onto.tree, &contents).await.map_err(said)?;
+    let tree = merge.replace_files(&onto.tree, &contents).await.map_err(said)?;
     let (key, _) = verification::key(context, &tree, &gate_stages(context)).await?;
     let message = message(context, &MergeSource::Bookkeeping { round: books.round }, "", &tree, &key);
     let commit = merge.commit(&tree, &[&onto.commit], &message, None).await.map_err(said)?;
@@ -142,7 +142,7 @@ pub async fn merge_target(git: &Git, merge: &MergeRepo, onto: &Tip, head: &Commi
         Merged::Unchanged => &onto.tree,
     };
     let files: Vec<_> = joined.iter().map(|(path, mode, text)| (*path, mode.as_str(), text.as_bytes())).collect();
-    let tree = merge.replaced(tree, &files).await?;
+    let tree = merge.replace_files(tree, &files).await?;
     Ok(if tree == onto.tree { Merged::Unchanged } else { Merged::Tree(tree) })
 }
 

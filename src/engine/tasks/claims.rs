@@ -20,7 +20,7 @@ pub async fn compare(
     head: &CommitId,
     report: &mut SessionReport,
 ) {
-    let Ok(real) = context.source.differing(&order.green, head).await else { return };
+    let Ok(real) = context.source.diff_paths(&order.green, head).await else { return };
     let absent =
         |name: &&String| !real.iter().any(|file| name.trim_end() == file || name.ends_with(&format!("/{file}")));
     let files: Vec<&String> = handoff.files_changed.iter().filter(absent).collect();
@@ -69,7 +69,7 @@ pub async fn check_declared_files(
     if order.spec.files.is_empty() {
         return;
     }
-    let (Ok(globs), Ok(changed)) = (Globs::new(&order.spec.files), context.source.differing(&order.from, head).await)
+    let (Ok(globs), Ok(changed)) = (Globs::new(&order.spec.files), context.source.diff_paths(&order.from, head).await)
     else {
         return;
     };

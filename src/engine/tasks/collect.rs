@@ -86,7 +86,7 @@ pub fn report_setup_leftovers(context: &MissionContext, found: &Collected, repor
     if found.left_by_setup.is_empty() || context.told_left.swap(true, Ordering::Relaxed) {
         return;
     }
-    let names = left_out::named(found.left_by_setup.iter().map(OsString::as_os_str));
+    let names = left_out::join_names(found.left_by_setup.iter().map(OsString::as_os_str));
     report
         .notes
         .push(format!("target.setup leaves files that git does not ignore, they are left out of the work: {names}"));

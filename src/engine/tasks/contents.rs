@@ -4,7 +4,7 @@
 use super::preflight::PreflightInput;
 use crate::adapters::git::GitError;
 use crate::adapters::git::file_attributes::{Attributes, Entry, names_filter, names_lfs};
-use crate::adapters::host::local::workspace::filtered::some;
+use crate::adapters::host::local::workspace::filtered::name_few;
 use crate::adapters::host::local::workspace::lfs::{KEYS, LONGEST_POINTER, LargeFiles, Pointer};
 use crate::domain::mission::Refusal;
 use crate::domain::values::Tip;
@@ -28,7 +28,7 @@ impl PreflightInput<'_> {
             return Ok(Vec::new());
         }
         let settings = self.source.settings(&format!("^({KEYS})$")).await.map_err(git_refusal)?;
-        let large = LargeFiles::seen(self.facts, &settings);
+        let large = LargeFiles::from_settings(self.facts, &settings);
         let files: Vec<Entry> = files.into_iter().filter(Entry::is_file).collect();
         let named = match self.source.filters_of(Attributes::Of(target.tree.as_str()), &files).await {
             Ok(named) => named,
@@ -62,7 +62,7 @@ impl PreflightInput<'_> {
         kept: &[&Entry],
         process: Option<&[u8]>,
     ) -> Result<Option<String>, Refusal> {
-        if !large.set_up() {
+        if !large.is_set_up() {
             return Ok(Some(
                 "git-lfs is not set up (`git lfs install`): its files are pointers in workspaces, and a unit that adds one is held"
                     .to_owned(),
@@ -79,13 +79,13 @@ impl PreflightInput<'_> {
         let texts = self.source.small_blobs(&ids, LONGEST_POINTER).await.map_err(git_refusal)?;
         let missing = kept.iter().zip(texts).filter(|(_, text)| {
             let pointer = text.as_deref().and_then(Pointer::read);
-            pointer.is_some_and(|pointer| !large.has(&pointer))
+            pointer.is_some_and(|pointer| !large.has_content(&pointer))
         });
-        let missing: Vec<String> = missing.map(|(file, _)| file.shown()).collect();
+        let missing: Vec<String> = missing.map(|(file, _)| file.display_path()).collect();
         if missing.is_empty() {
             return Ok(None);
         }
-        let (count, names) = (missing.len(), some(&missing));
+        let (count, names) = (missing.len(), name_few(&missing));
         let fetched =
             self.source.read_file(&target.commit, ".lfsconfig").await.map_err(git_refusal)?.unwrap_or_default();
         let fetched = String::from_utf8_lossy(&fetched).to_lowercase();

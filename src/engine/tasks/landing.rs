@@ -101,7 +101,8 @@ pub async fn with_contested(
         Integration::Candidate(made) if !contested.is_empty() => made,
         other => return Ok(other),
     };
-    let changed = context.source.differing(&onto.commit, &made.tip.commit).await.map_err(|e| context.to_trouble(&e))?;
+    let changed =
+        context.source.diff_paths(&onto.commit, &made.tip.commit).await.map_err(|e| context.to_trouble(&e))?;
     let changed: BTreeSet<String> = changed.into_iter().collect();
     let touched = contested.iter().filter(|turn| turn.is_touched(&changed)).map(|turn| turn.unit.clone());
     made.touches = touched.collect();

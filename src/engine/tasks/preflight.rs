@@ -49,13 +49,13 @@ pub async fn preflight(context: &MissionContext) -> Result<Baseline, Refusal> {
     notes.extend(on.check_filters(&target).await?);
     notes.extend(on.check_cost_cap());
     notes.extend(host.shared_home);
-    notes.extend(host.fenced.told());
+    notes.extend(host.fenced.describe_gaps());
     let stages = &context.settings().verification.stages;
     if let Some((why, hint)) = host.imports.refusal(stages) {
         return Err(environment(why, &hint));
     }
-    notes.extend(host.imports.told());
-    notes.extend(host.imports.asleep_note(stages));
+    notes.extend(host.imports.describe());
+    notes.extend(host.imports.inactive_warning(stages));
     let green = on.green().await?;
     if let Some(green) = &green {
         notes.extend(check_unrecorded(context, green).await?);
@@ -177,7 +177,7 @@ impl PreflightInput<'_> {
     /// [`Refusal`].
     pub async fn check_checkout(&self) -> Result<Option<String>, Refusal> {
         let (source, branch) = (self.source, &self.settings.target.branch);
-        let head = source.ask(&["symbolic-ref", "--quiet", "HEAD"]).await.map_err(git_refusal)?;
+        let head = source.run_query(&["symbolic-ref", "--quiet", "HEAD"]).await.map_err(git_refusal)?;
         let head = head.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).unwrap_or_default();
         let green = self.green_ref();
         if self.facts.bare || head == format!("refs/heads/{branch}") || head == green || head.is_empty() {

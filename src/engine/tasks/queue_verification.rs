@@ -99,12 +99,14 @@ async fn verify_in_mission(
     let question = Question { tip, extent, stages, user: &user, run: &run, confirms, landed };
     let stop = kill.clone();
     let lease = async |filtered: Filtered, landed: Option<CommitId>| {
-        if let Some(Ready { workspace, warm, .. }) = context.host.adoptable(slot, user.as_str(), &user.join(0)).await? {
+        if let Some(Ready { workspace, warm, .. }) =
+            context.host.find_adoptable(slot, user.as_str(), &user.join(0)).await?
+        {
             return Ok(SlotLease { slot, workspace, adopted: true, warm });
         }
         // Before the slot is marked as this run's: what lies there was made in another preparation.
         for nth in 0..stages.len() {
-            context.host.put_aside(&user.join(nth)).await.map_err(Unverified::from)?;
+            context.host.archive_run(&user.join(nth)).await.map_err(Unverified::from)?;
         }
         let beside = landed.map_or(Untracked::Nothing, Untracked::OfLanded);
         let (base, without) = (&tip.commit, Some(&filtered));
@@ -168,7 +170,7 @@ pub async fn check_objective(
     let user = RunKey::of_mission(&context.mission).join(".check").join(round);
     let slot = slot_number(context, false);
     let run = find_usable_run(context, &user).await?;
-    if context.host.adoptable(slot, user.as_str(), &run).await?.is_none() {
+    if context.host.find_adoptable(slot, user.as_str(), &run).await?.is_none() {
         let beside = Untracked::OfLanded(tip.commit.clone());
         let wanted = Wanted { slot, user: &user, base: &tip.commit, without: None, beside: &beside, session: false };
         prepare_slot(context, wanted, kill.clone()).await?;
@@ -185,7 +187,7 @@ pub async fn check_objective(
         end @ (ProcessEnd::Stopped | ProcessEnd::NeverStarted) => end.to_string().into(),
     };
     // It says nothing of the objective: whoever asks again gets another run, and not this one.
-    context.host.put_aside(&order.key).await?;
+    context.host.archive_run(&order.key).await?;
     Err(trouble)
 }
 

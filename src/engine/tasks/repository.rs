@@ -76,7 +76,7 @@ async fn read_refs(context: &MissionContext) -> Result<(BTreeMap<RefName, Commit
 pub async fn read_before_verification(context: &MissionContext) -> Result<Seen, GitError> {
     let known = context.seen_refs.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let files = context.source.ref_files().await?;
-    match known.filter(|_| files.tells()) {
+    match known.filter(|_| files.is_conclusive()) {
         Some(refs) => Ok(Seen { refs, files, local: context.source.local_state(&context.seen_index).await? }),
         None => read_state(context).await,
     }

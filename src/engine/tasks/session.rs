@@ -305,7 +305,7 @@ async fn finish_session(
     }
     report.work.changed = found.changed && has_own_changes(context, &found, &mut report.notes).await;
     report.work.half_merge = found.half_merge;
-    report.notes.extend(found.told());
+    report.notes.extend(found.describe());
     if let Some(handoff) = &handoff {
         claims::compare(context, order, handoff, &found.head.commit, &mut report).await;
     }

@@ -74,7 +74,7 @@ pub async fn find_protected_changes(
             return Ok(Vec::new());
         }
     }
-    let changed = context.source.differing(&onto.commit, &candidate.commit).await.map_err(failed)?;
+    let changed = context.source.diff_paths(&onto.commit, &candidate.commit).await.map_err(failed)?;
     Ok(globs.filter_matching(&changed))
 }
 
@@ -110,7 +110,8 @@ pub async fn find_deciding_files(
 /// # Errors
 /// A sentence about infrastructure.
 pub async fn find_edited_tests(context: &MissionContext, onto: &Tip, candidate: &Tip) -> Result<Vec<String>, Trouble> {
-    let edited = context.source.edited(&onto.commit, &candidate.commit).await.map_err(|e| context.to_trouble(&e))?;
+    let edited =
+        context.source.list_edited_paths(&onto.commit, &candidate.commit).await.map_err(|e| context.to_trouble(&e))?;
     let (mut tests, others): (Vec<String>, Vec<String>) = edited.into_iter().partition(|path| is_test(path));
     if !others.is_empty() {
         let (key, _) = key(context, &onto.tree, &gate_stages(context)).await?;

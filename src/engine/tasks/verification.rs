@@ -212,7 +212,7 @@ async fn run_stages(
         let key = question.user.join(nth);
         if !lease.adopted {
             // It ran in a workspace that was prepared otherwise.
-            execution.host.put_aside(&key).await?;
+            execution.host.archive_run(&key).await?;
         }
         let on =
             StageInput { slot: lease.slot, workspace: &lease.workspace, tree: &question.tip.tree, home: Home::Slots };
@@ -283,7 +283,7 @@ pub async fn run_stage(
     if ended.end == ProcessEnd::Stopped {
         return Err(NoResult::Killed);
     }
-    let millis = ended.ran.map_or_else(|| execution.clock.now().saturating_sub(asked), clock::millis);
+    let millis = ended.ran.map_or_else(|| execution.clock.now().saturating_sub(asked), clock::to_millis);
     let root = on.workspace.to_string_lossy();
     let reports = std::mem::take(&mut ended.reports).into_iter();
     let reports: Vec<ReportFile> = reports.map(|(path, bytes)| ReportFile::from_bytes(path, bytes, &root)).collect();

@@ -204,7 +204,10 @@ fn list_verifications(project: &Project, slots: &[SlotInfo], before: Millis) -> 
     };
     let used: BTreeSet<String> = slots.iter().filter_map(|slot| slot.dirty.as_deref()).map(call).collect();
     let unused = files::folders(&root).into_iter().filter(|label| !used.contains(&call(label)));
-    unused.map(|label| root.join(label)).filter(|path| files::changed(path).is_some_and(|at| at <= before)).collect()
+    unused
+        .map(|label| root.join(label))
+        .filter(|path| files::last_modified(path).is_some_and(|at| at <= before))
+        .collect()
 }
 
 /// Snapshots that the audit asks for, however old: those of landings and of accepted bases.

@@ -65,7 +65,7 @@ pub async fn start(project: &Project) -> Result<Detached, EngineError> {
 
 /// Missions so far; a database that is being made counts as none.
 fn list_missions(project: &Project) -> Vec<MissionId> {
-    project.store().ok().flatten().and_then(|store| store.missions().ok()).unwrap_or_default()
+    project.store().ok().flatten().and_then(|store| store.list_missions().ok()).unwrap_or_default()
 }
 
 /// Leaves the terminal's session.

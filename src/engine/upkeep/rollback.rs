@@ -206,7 +206,7 @@ pub async fn plan(project: &Project, target: &str) -> Result<Option<Rollback>, E
     if to.tip == green {
         return Ok(None);
     }
-    let between = git.between(&to.tip.commit, &green.commit).await?;
+    let between = git.list_commits_between(&to.tip.commit, &green.commit).await?;
     let goes: Vec<Gone> = told.landings.into_iter().rev().filter(|gone| between.contains(&gone.commit)).collect();
     let branch = views::target_branch(project);
     let mut target_keeps = None;
@@ -281,7 +281,7 @@ pub async fn run(project: &Project, plan: &Rollback) -> Result<u64, EngineError>
     }
     let mut tenure = tenure::begin(project, None, Act::Other).await?;
     let git = tenure.source(project);
-    tenure::claim_now(&git, &tenure.store.tenant()?.card, None, Act::Other).await.map_err(EngineError::Refused)?;
+    tenure::claim_now(&git, &tenure.store.read_tenant()?.card, None, Act::Other).await.map_err(EngineError::Refused)?;
     let (lock, store) = (&tenure.lock, &mut tenure.store);
     let name = views::green_name(project);
     close_interrupted(store, &git, &name).await?;
@@ -332,7 +332,7 @@ pub async fn close_interrupted(store: &mut Store, git: &Git, green_name: &str) -
         let why = "green was moved forward instead".to_owned();
         return write(store, &holder, at, &Record::RollbackDropped { n, at, why });
     }
-    let between = git.between(&now.commit, &from).await?;
+    let between = git.list_commits_between(&now.commit, &from).await?;
     let mut by_mission: BTreeMap<MissionId, Vec<CommitId>> = BTreeMap::new();
     for gone in told.landings.into_iter().filter(|gone| between.contains(&gone.commit)) {
         by_mission.entry(gone.mission).or_default().push(gone.commit);

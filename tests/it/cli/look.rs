@@ -20,7 +20,7 @@ fn plant(world: &World, rows: usize) {
     let mut journal = Vec::new();
     run_scenario(&Scenario::new_calm(units, Policy::default(), 3), |at, record| journal.push((at, record.clone())))
         .unwrap();
-    let env = Environment::empty(world.home()).with("HOME", world.home());
+    let env = Environment::empty(world.home()).with_var("HOME", world.home());
     let place = StateDir::locate(&world.repo().join(".git"), &env).unwrap();
     place.create().unwrap();
     let mut store = crate::store::world::open(&place.db());

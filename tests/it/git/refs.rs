@@ -22,11 +22,15 @@ fn a_swap_with_a_wrong_expectation_changes_nothing_and_says_what_is_there() {
         let world = World::new().await;
         let git = world.source();
         let (one, two) = (world.id("HEAD").await, world.commit("b", "2").await);
-        assert_eq!(git.cas("refs/mc/x", &one, None).await.unwrap(), Cas::Moved);
-        assert_eq!(git.cas("refs/mc/x", &two, None).await.unwrap(), Cas::Raced { now: Some(one.clone()) });
-        assert_eq!(git.cas("refs/mc/x", &one, Some(&two)).await.unwrap(), Cas::Moved, "it is there already");
-        assert_eq!(git.cas("refs/mc/y", &one, Some(&two)).await.unwrap(), Cas::Raced { now: None });
-        assert_eq!(git.cas("refs/mc/x", &two, Some(&one)).await.unwrap(), Cas::Moved);
+        assert_eq!(git.compare_and_swap("refs/mc/x", &one, None).await.unwrap(), Cas::Moved);
+        assert_eq!(git.compare_and_swap("refs/mc/x", &two, None).await.unwrap(), Cas::Raced { now: Some(one.clone()) });
+        assert_eq!(
+            git.compare_and_swap("refs/mc/x", &one, Some(&two)).await.unwrap(),
+            Cas::Moved,
+            "it is there already"
+        );
+        assert_eq!(git.compare_and_swap("refs/mc/y", &one, Some(&two)).await.unwrap(), Cas::Raced { now: None });
+        assert_eq!(git.compare_and_swap("refs/mc/x", &two, Some(&one)).await.unwrap(), Cas::Moved);
         assert_eq!(git.list_refs("refs/mc/").await.unwrap(), [("refs/mc/x".to_owned(), two.clone())]);
     });
 }
@@ -50,7 +54,7 @@ fn a_swap_to_a_missing_object_is_an_error_and_not_a_race() {
     within_a_minute(async {
         let world = World::new().await;
         let missing = mission_control::domain::values::CommitId::new(&"1".repeat(40)).unwrap();
-        let result = world.source().cas("refs/mc/x", &missing, None).await;
+        let result = world.source().compare_and_swap("refs/mc/x", &missing, None).await;
         assert!(matches!(result, Err(GitError::Failed { .. })), "{result:?}");
     });
 }
@@ -117,12 +121,12 @@ fn p3_a_repository_has_one_owner() {
         assert!(!claim(&world.source(), &b, None).await.unwrap(), "it is not absent any more");
         let (held, found) = owner(&git).await.unwrap();
         assert_eq!((git.owner().card(), found.as_ref()), (held, Some(&a)));
-        assert_eq!(a.clone().standing(&a), Standing::Ours);
-        assert_eq!(a.clone().standing(&b), Standing::Foreign(a.clone()));
+        assert_eq!(a.clone().check_ownership(&a), Standing::Ours);
+        assert_eq!(a.clone().check_ownership(&b), Standing::Foreign(a.clone()));
         // On another machine the same state directory is not known to be the same one.
         let mut attic = a.clone();
         attic.engine = EngineIdentity { host: "attic".into(), machine: "m2".into(), ..EngineIdentity::default() };
-        assert_eq!(attic.clone().standing(&a), Standing::Foreign(attic));
+        assert_eq!(attic.clone().check_ownership(&a), Standing::Foreign(attic));
         world.sh("git update-ref refs/mc/owner HEAD").await;
         assert_eq!(owner(&git).await.unwrap().1, None, "what is no card is nobody's");
     });
@@ -134,13 +138,13 @@ fn p3_an_owner_that_lives_is_never_taken_for_one_that_is_gone() {
         let world = World::new().await;
         let (mut a, b) = (card(&world, "a"), card(&world, "b"));
         let lock = RunLock::acquire(&world.home().join("a/engine.lock"), Duration::ZERO).unwrap();
-        assert_eq!(a.clone().standing(&b), Standing::Alive(a.clone()), "its lock says so");
+        assert_eq!(a.clone().check_ownership(&b), Standing::Alive(a.clone()), "its lock says so");
         drop(lock);
-        assert_eq!(a.clone().standing(&b), Standing::Foreign(a.clone()));
+        assert_eq!(a.clone().check_ownership(&b), Standing::Foreign(a.clone()));
         let parent = std::os::unix::process::parent_id();
         a.engine = EngineIdentity { pid: parent, started: start_time(parent).unwrap(), ..a.engine };
         for own in [&b, &card(&world, "a")] {
-            assert_eq!(a.clone().standing(own), Standing::Alive(a.clone()), "its process says so");
+            assert_eq!(a.clone().check_ownership(own), Standing::Alive(a.clone()), "its process says so");
         }
     });
 }
@@ -153,13 +157,13 @@ fn p3_copies_and_moves_of_repositories_and_state_directories_are_told_apart() {
         // The card came along with a copy of the repository.
         world.sh("cp -a . ../copy").await;
         let copy = OwnerRecord { repository: world.home().join("copy/.git").to_str().unwrap().into(), ..b.clone() };
-        assert_eq!(a.clone().standing(&copy), Standing::Free);
+        assert_eq!(a.clone().check_ownership(&copy), Standing::Free);
         // A state directory that was copied is another one; one that was moved is the same.
         world.sh("cp -a ../a ../c").await;
         let copied = OwnerRecord { path: world.home().join("c").to_str().unwrap().into(), ..a.clone() };
-        assert_eq!(a.clone().standing(&copied), Standing::Foreign(a.clone()));
+        assert_eq!(a.clone().check_ownership(&copied), Standing::Foreign(a.clone()));
         world.sh("rm -r ../a").await;
-        assert_eq!(a.clone().standing(&copied), Standing::Ours);
+        assert_eq!(a.clone().check_ownership(&copied), Standing::Ours);
     });
 }
 
@@ -183,25 +187,25 @@ fn p3_no_ref_moves_for_an_engine_that_lost_the_repository() {
             let held = git.ref_value("refs/mc/owner").await.unwrap();
             assert!(claim(&git, &card(&world, "a"), held.as_ref()).await.unwrap());
             let (x, y) = (format!("refs/mc/x{batch}"), format!("refs/mc/y{batch}"));
-            assert_eq!(git.cas(&x, &one, None).await.unwrap(), Cas::Moved);
+            assert_eq!(git.compare_and_swap(&x, &one, None).await.unwrap(), Cas::Moved);
             // Deleted or overwritten by somebody who is no owner, the card is put back.
             for vandal in ["git update-ref -d refs/mc/owner", "git update-ref refs/mc/owner HEAD"] {
                 world.sh(vandal).await;
-                assert_eq!(git.cas(&x, &two, Some(&one)).await.unwrap(), Cas::Moved, "{vandal}");
+                assert_eq!(git.compare_and_swap(&x, &two, Some(&one)).await.unwrap(), Cas::Moved, "{vandal}");
                 assert_eq!(git.ref_value("refs/mc/owner").await.unwrap(), git.owner().card());
-                assert_eq!(git.cas(&x, &one, Some(&two)).await.unwrap(), Cas::Moved);
+                assert_eq!(git.compare_and_swap(&x, &one, Some(&two)).await.unwrap(), Cas::Moved);
             }
             // A race for the ref itself is still a race.
-            assert_eq!(git.cas(&x, &two, None).await.unwrap(), Cas::Raced { now: Some(one.clone()) });
+            assert_eq!(git.compare_and_swap(&x, &two, None).await.unwrap(), Cas::Raced { now: Some(one.clone()) });
             let mine = git.owner().card();
             assert!(claim(&world.source(), &card(&world, "b"), mine.as_ref()).await.unwrap());
-            let lost = git.cas(&x, &two, Some(&one)).await;
+            let lost = git.compare_and_swap(&x, &two, Some(&one)).await;
             assert!(matches!(lost, Err(GitError::NotOwner { .. })), "{lost:?}");
             let lost = git.pin(&y, &one).await;
             assert!(matches!(lost, Err(GitError::NotOwner { .. })), "{lost:?}");
             let lost = git.unpin(&x, &one).await;
             assert!(matches!(lost, Err(GitError::NotOwner { .. })), "{lost:?}");
-            assert!(git.owner().lost());
+            assert!(git.owner().is_lost());
             assert_eq!(world.source().ref_value(&x).await.unwrap(), Some(one.clone()));
             assert_eq!(world.source().ref_value(&y).await.unwrap(), None);
         }
@@ -223,7 +227,7 @@ fn p6_refs_of_the_user_that_git_finds_by_our_names_are_not_ours() {
                 }
                 assert_eq!(world.source().resolve(name).await.unwrap(), None, "{alike}");
                 let git = world.source();
-                assert_eq!(git.cas(name, &two, None).await.unwrap(), Cas::Moved, "{alike}");
+                assert_eq!(git.compare_and_swap(name, &two, None).await.unwrap(), Cas::Moved, "{alike}");
                 assert_eq!(git.ref_value(name).await.unwrap(), Some(two.clone()), "{alike}");
                 assert_eq!(git.resolve(name).await.unwrap().unwrap().commit, two, "{alike}");
                 world.sh(&format!("git update-ref -d {alike} && git update-ref -d {name}")).await;

@@ -151,10 +151,10 @@ async fn attempt(world: &World, host: &Host) -> Vec<String> {
     let release = Release::Collected { base: base.clone(), stuck: None };
     host.release(1, key().as_str(), &release).await.unwrap();
     host.recover(1, key().as_str(), &base).await.unwrap();
-    host.put_aside(&key().join("run")).await.unwrap();
+    host.archive_run(&key().join("run")).await.unwrap();
     assert!(host.end_runs(&key()).await.unwrap().is_empty());
     assert!(host.discard(1, key().as_str()).await.unwrap());
-    assert!(host.adoptable(1, key().as_str(), &key().join("run")).await.unwrap().is_none());
+    assert!(host.find_adoptable(1, key().as_str(), &key().join("run")).await.unwrap().is_none());
     host.retry_quarantine().await.unwrap();
     seen.push(format!("{:?} {:?}", host.used_slots().await.unwrap(), host.list_strays().await.unwrap().changed));
     seen.push(world.sh("git for-each-ref --format='%(refname)'").await);
@@ -198,9 +198,9 @@ fn p12_each_operation_is_the_same_wherever_the_line_to_its_host_is_cut() {
             let cuts = Cuts::default();
             let host = host(&world, 1, program(), PATIENCE, cuts.clone()).await;
             let cut: Vec<_> = KINDS.iter().filter_map(|kind| Some((kind, moment?))).collect();
-            cut.iter().for_each(|(kind, moment)| cuts.once(kind, *moment));
+            cut.iter().for_each(|(kind, moment)| cuts.cut_once(kind, *moment));
             let seen = attempt(&world, &host).await;
-            assert_eq!(cuts.done() as usize, cut.len(), "{moment:?}");
+            assert_eq!(cuts.count_cuts() as usize, cut.len(), "{moment:?}");
             assert_eq!(&seen, wanted.get_or_init(|| seen.clone()), "{moment:?}");
         });
     }
@@ -222,7 +222,7 @@ fn p2_a_host_that_does_not_answer_decides_nothing() {
         unreachable(host.look_up(&key()).await.unwrap_err());
         unreachable(host.hold(1, "m1/u/1").await.unwrap_err());
         unreachable(host.end_runs(&key()).await.unwrap_err());
-        unreachable(host.adoptable(1, "m1/u/1", &key()).await.unwrap_err());
+        unreachable(host.find_adoptable(1, "m1/u/1", &key()).await.unwrap_err());
         unreachable(host.recover(1, "m1/u/1", &base).await.unwrap_err());
         unreachable(host.discard(1, "m1/u/1").await.unwrap_err());
         match host.prepare(&prepare(&base), alive()).await.unwrap_err() {
@@ -342,7 +342,7 @@ fn p1_the_output_of_a_run_that_was_put_aside_is_no_part_of_the_next_one() {
             let log = host.run(&order, Start::IfNew, alive(), || ()).await.log.unwrap();
             let said = line.strip_prefix("echo ").unwrap().split(';').next().unwrap();
             assert_eq!(std::fs::read_to_string(&log).unwrap(), format!("{said}\n"));
-            host.put_aside(&order.key).await.unwrap();
+            host.archive_run(&order.key).await.unwrap();
             assert!(!log.exists() && !log.with_file_name("err.log").exists());
         }
     });
@@ -392,11 +392,11 @@ fn p4_a_run_that_its_host_ended_is_told_alike_when_the_answer_was_lost() {
             };
             // The worker is gone after the end and before its answer.
             let cuts = Cuts::default();
-            cuts.once("Run", Moment::After);
+            cuts.cut_once("Run", Moment::After);
             let first = host(&world, epoch, program(), PATIENCE, cuts.clone()).await;
             first.prepare(&prepare(&base), alive()).await.unwrap();
             let told = first.run(&order, Start::IfNew, alive(), || ()).await;
-            assert_eq!(cuts.done(), 1);
+            assert_eq!(cuts.count_cuts(), 1);
             drop(first);
             // Here it is the engine.
             let next = host(&world, epoch + 1, program(), PATIENCE, Cuts::default()).await;

@@ -21,7 +21,7 @@ fn p2_making_room_never_takes_a_slot_that_somebody_has_taken_meanwhile() {
         let slot = pool.prepare(0, "m1/a/1", &base).await.unwrap();
         fs::write(slot.join("work"), "in progress").unwrap();
         assert!(!pool.discard_idle(0).unwrap(), "in use");
-        pool.leave(0);
+        pool.abandon_slot(0);
         assert!(!pool.discard_idle(0).unwrap(), "not collected");
         assert!(slot.join("work").exists());
         pool.release(0).unwrap();

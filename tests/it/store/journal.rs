@@ -21,7 +21,7 @@ fn rows_come_back_in_order_by_mission_and_after_a_number() {
         assert_eq!(seqs(store.rows(None, 0).unwrap()), [1, 2, 3, 4]);
         assert_eq!(seqs(store.rows(Some(&two), 1).unwrap()), [2, 4]);
         assert_eq!(seqs(store.rows(Some(&mission("m9")), 0).unwrap()), [0_u64; 0]);
-        assert_eq!(store.missions().unwrap(), [two.clone(), one]);
+        assert_eq!(store.list_missions().unwrap(), [two.clone(), one]);
         let note = Row { seq: 2, mission: two, at: 5, kind: "note".to_owned(), body: odd.to_owned() };
         assert_eq!(store.rows(None, 1).unwrap()[0], note);
     });

@@ -37,7 +37,7 @@ impl World {
     }
 
     fn at(&self, place: impl AsRef<Path>) -> Result<StateDir, PlaceError> {
-        self.locate(&self.env().with("MC_STATE_DIR", place.as_ref()))
+        self.locate(&self.env().with_var("MC_STATE_DIR", place.as_ref()))
     }
 }
 
@@ -45,19 +45,19 @@ impl World {
 fn the_variable_wins_over_xdg_and_xdg_over_home() {
     in_time(|| {
         let world = world();
-        let home = world.env().with("HOME", world.root.join("home"));
+        let home = world.env().with_var("HOME", world.root.join("home"));
         let by_home = world.locate(&home).unwrap();
         assert_eq!(by_home.root().parent().unwrap(), world.root.join("home/.local/state/mission-control"));
         let name = by_home.root().file_name().unwrap().to_str().unwrap().to_owned();
         assert!(name.starts_with("app-") && name.len() == 16, "{name}");
 
-        let xdg = home.clone().with("XDG_STATE_HOME", world.root.join("xdg"));
+        let xdg = home.clone().with_var("XDG_STATE_HOME", world.root.join("xdg"));
         assert_eq!(world.locate(&xdg).unwrap().root(), world.root.join("xdg/mission-control").join(&name));
-        let relative = home.clone().with("XDG_STATE_HOME", "xdg");
+        let relative = home.clone().with_var("XDG_STATE_HOME", "xdg");
         assert_eq!(world.locate(&relative).unwrap(), by_home, "a relative one is ignored, as its specification says");
-        let named = xdg.with("MC_STATE_DIR", "some/where");
+        let named = xdg.with_var("MC_STATE_DIR", "some/where");
         assert_eq!(world.locate(&named).unwrap().root(), world.root.join("some/where"));
-        let empty = home.with("MC_STATE_DIR", "");
+        let empty = home.with_var("MC_STATE_DIR", "");
         assert_eq!(world.locate(&empty).unwrap(), by_home);
         assert!(matches!(world.locate(&world.env()).unwrap_err(), PlaceError::NoHome));
         assert!(!world.root.join("home/.local").exists(), "locating makes nothing");
@@ -69,7 +69,7 @@ fn one_repository_has_one_place_by_whatever_path_it_is_reached() {
     in_time(|| {
         let world = world();
         symlink(world.root.join("app"), world.root.join("alias")).unwrap();
-        let env = world.env().with("HOME", world.root.join("home"));
+        let env = world.env().with_var("HOME", world.root.join("home"));
         let direct = StateDir::locate(&world.common, &env).unwrap();
         assert_eq!(StateDir::locate(&world.root.join("alias/.git"), &env).unwrap(), direct);
         assert_eq!(StateDir::locate(Path::new("app/.git"), &env).unwrap(), direct);
@@ -108,7 +108,7 @@ fn a_repository_of_ones_home_is_refused_the_default_place() {
         let world = world();
         let common = world.root.join("home/.git");
         std::fs::create_dir(&common).unwrap();
-        let env = world.env().with("HOME", world.root.join("home"));
+        let env = world.env().with_var("HOME", world.root.join("home"));
         let refused = StateDir::locate(&common, &env).unwrap_err();
         assert!(matches!(refused, PlaceError::InsideRepository { .. }), "{refused:?}");
         world.locate(&env).unwrap();
@@ -155,7 +155,7 @@ fn two_repositories_do_not_share_a_place_but_a_moved_one_keeps_its_own() {
         world.at("state").unwrap().create().unwrap();
         let other = world.root.join("other/.git");
         std::fs::create_dir_all(&other).unwrap();
-        let env = world.env().with("MC_STATE_DIR", "state");
+        let env = world.env().with_var("MC_STATE_DIR", "state");
         let refused = StateDir::locate(&other, &env).unwrap().create().unwrap_err();
         assert!(matches!(refused, PlaceError::OtherRepository { .. }), "{refused:?}");
         std::fs::rename(world.root.join("app"), world.root.join("moved")).unwrap();

@@ -28,7 +28,7 @@ fn in_time(work: impl AsyncFnOnce() + Send + 'static) {
 }
 
 fn is_quiet(wake: &mut Wake) -> bool {
-    matches!(pin!(wake.heard()).poll(&mut Context::from_waker(Waker::noop())), Poll::Pending)
+    matches!(pin!(wake.wait_for_ring()).poll(&mut Context::from_waker(Waker::noop())), Poll::Pending)
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_ring_wakes_a_waiting_engine_and_many_rings_wake_it_once() {
         assert!(is_quiet(&mut wake));
         let path = world.path.clone();
         let engine = async {
-            wake.heard().await.unwrap();
+            wake.wait_for_ring().await.unwrap();
             wake
         };
         let ringer = async {
@@ -51,7 +51,7 @@ fn a_ring_wakes_a_waiting_engine_and_many_rings_wake_it_once() {
         for _ in 0..100 {
             assert!(ring(&world.path));
         }
-        wake.heard().await.unwrap();
+        wake.wait_for_ring().await.unwrap();
         assert!(is_quiet(&mut wake), "rings were left, or a ringer that went away reads as an end of file");
     });
 }
@@ -65,10 +65,10 @@ fn a_ring_before_the_engine_waits_is_heard_and_a_full_pipe_does_not_block() {
         for _ in 0..70_000 {
             assert!(ring(&world.path));
         }
-        wake.heard().await.unwrap();
+        wake.wait_for_ring().await.unwrap();
         assert!(is_quiet(&mut wake));
         assert!(ring(&world.path));
-        wake.heard().await.unwrap();
+        wake.wait_for_ring().await.unwrap();
     });
 }
 

@@ -35,7 +35,7 @@ pub fn entry(kind: &str, body: &str) -> Entry {
 pub fn open(db: &Path) -> Store {
     let mut store = Store::open(db).unwrap();
     let lock = RunLock::acquire(&db.with_file_name("engine.lock"), Duration::from_secs(5)).unwrap();
-    let epoch = store.tenant().unwrap().epoch + 1;
+    let epoch = store.read_tenant().unwrap().epoch + 1;
     store.take_epoch(&lock, epoch, "").unwrap();
     store
 }

@@ -232,7 +232,7 @@ fn examine(scene: &Scene<'_>, hidden: &Hidden<'_>, place: &Path, nth: usize, pos
         let Some(before) = snapshot.stages.iter().find(|s| s.name == stage.name) else { continue };
         let globs = Globs::new(&stage.reports).unwrap();
         let known: BTreeSet<OsString> = tracked(scene, &work).into_iter().map(PathBuf::into_os_string).collect();
-        let old = reports::before(&work, |path| globs.matches(path), &known, false).unwrap();
+        let old = reports::clear_old_reports(&work, |path| globs.matches(path), &known, false).unwrap();
         let (status, output) = run(&stage.run);
         let end = match status.code() {
             Some(code) => ProcessEnd::Exited(code),

@@ -79,7 +79,7 @@ impl Child {
     ///
     /// # Errors
     /// The system's reason.
-    pub fn ended(&mut self) -> std::io::Result<Option<i32>> {
+    pub fn try_wait(&mut self) -> std::io::Result<Option<i32>> {
         Ok(self.child.try_wait()?.map(|status| status.code().unwrap_or(-1)))
     }
 

@@ -7,7 +7,7 @@ use super::protocol::{Hello, PROTOCOL, Reply, Request, SourcePlace};
 use super::transport::{Moment, Transport};
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::host::local::operations::facts::incomplete;
+use crate::adapters::host::local::operations::facts::incomplete_error;
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::lfs::LargeFiles;
 use crate::adapters::host::local::workspace::pool::refuse_incomplete;
@@ -85,21 +85,21 @@ impl RemoteHost {
         Self { transport, settings, engine, source, facts, tags, large, hello, line, sending }
     }
 
-    pub(super) fn trouble(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
+    pub(super) fn classify_error(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
         let places = Places { source: self.facts.common_dir.clone(), state: self.engine.root.clone() };
         Trouble::new(cause_of(error, &places), chain(error))
     }
 
-    async fn hello(&self) -> Result<&Hello, GitError> {
+    async fn load_hello(&self) -> Result<&Hello, GitError> {
         self.hello
             .get_or_try_init(|| async {
                 let said = self.source.settings(FOLLOWED).await?;
                 // What git-lfs is set up for, it is set up for there; other settings of a person are those of that machine.
                 let large = |key: &str| key.starts_with("filter.lfs.") || key.starts_with("lfs.");
-                let followed = said.all().filter(|setting| setting.own || large(&setting.key));
+                let followed = said.iter().filter(|setting| setting.own || large(&setting.key));
                 let pairs = followed.filter_map(|it| Some((it.key.clone(), String::from_utf8(it.value.clone()).ok()?)));
                 let read = |path: PathBuf| files::read_from(&path, 0, LONGEST_LIST).unwrap_or_default();
-                let users = self.source.ask(&["config", "--path", "--get", "core.excludesFile"]).await?;
+                let users = self.source.run_query(&["config", "--path", "--get", "core.excludesFile"]).await?;
                 let users = users.map(|path| String::from_utf8_lossy(&path).trim_end_matches('\n').to_owned());
                 let users = users.filter(|path| !path.is_empty()).map(|path| read(self.facts.toplevel.join(path)));
                 Ok(Hello {
@@ -126,7 +126,7 @@ impl RemoteHost {
         }
         // The old worker ends before the next one is started.
         *line = None;
-        let hello = self.hello().await.map_err(|e| Unreachable(chain(&e)))?;
+        let hello = self.load_hello().await.map_err(|e| Unreachable(chain(&e)))?;
         let renewal = (self.settings.lease() / 4).max(Duration::from_millis(100));
         let connection = Arc::new(Connection::open(&self.transport, hello, renewal).await?);
         *line = Some(Arc::clone(&connection));
@@ -139,7 +139,7 @@ impl RemoteHost {
     }
 
     /// Asks once.
-    async fn ask_once(
+    async fn try_request(
         &self,
         request: &Request,
         bytes: &[u8],
@@ -177,7 +177,7 @@ impl RemoteHost {
     }
 
     /// Asks until there is an answer, at most so long.
-    async fn ask<T: DeserializeOwned>(
+    async fn send_request<T: DeserializeOwned>(
         &self,
         request: Request,
         bytes: &[u8],
@@ -187,11 +187,11 @@ impl RemoteHost {
     ) -> Result<(T, Vec<u8>), Trouble> {
         let (begun, mut pause) = (Instant::now(), PAUSES.0);
         loop {
-            let why = match self.ask_once(&request, bytes, &mut kill, progress).await {
+            let why = match self.try_request(&request, bytes, &mut kill, progress).await {
                 Ok((Reply::Answer(given), bytes)) => {
-                    return serde_json::from_value(given).map(|given| (given, bytes)).map_err(|_| odd());
+                    return serde_json::from_value(given).map(|given| (given, bytes)).map_err(|_| unexpected_answer());
                 }
-                Ok(_) => return Err(odd()),
+                Ok(_) => return Err(unexpected_answer()),
                 Err(Unreachable(why)) => why,
             };
             if patience.is_some_and(|patience| begun.elapsed() >= patience) {
@@ -204,10 +204,7 @@ impl RemoteHost {
     }
 
     /// Asks what nobody cancels.
-    pub(in crate::adapters::host) async fn question<T: DeserializeOwned>(
-        &self,
-        request: Request,
-    ) -> Result<T, Trouble> {
+    pub(in crate::adapters::host) async fn query<T: DeserializeOwned>(&self, request: Request) -> Result<T, Trouble> {
         self.exchange(request, &[]).await.map(|(given, _)| given)
     }
 
@@ -217,7 +214,7 @@ impl RemoteHost {
         request: Request,
         bytes: &[u8],
     ) -> Result<(T, Vec<u8>), Trouble> {
-        self.ask(request, bytes, Some(self.transport.patience), unkilled(), &mut || ()).await
+        self.send_request(request, bytes, Some(self.transport.patience), no_kill_signal(), &mut || ()).await
     }
 
     /// As [`super::super::any::Host::probe`], like all that follow.
@@ -226,8 +223,8 @@ impl RemoteHost {
     /// [`HostError`].
     pub async fn probe(&self) -> Result<HostFacts, HostError> {
         let cut = self.settings.kind == PoolKind::Verifications;
-        refuse_incomplete(&self.facts, cut).map_err(|e| incomplete(&e))?;
-        self.question(Request::Probe).await?
+        refuse_incomplete(&self.facts, cut).map_err(|e| incomplete_error(&e))?;
+        self.query(Request::Probe).await?
     }
 
     /// A workspace; the commits it needs are sent first.
@@ -244,7 +241,7 @@ impl RemoteHost {
         self.send(&commits).await.map_err(failed)?;
         self.send_contents(std::slice::from_ref(&order.base)).await.map_err(failed)?;
         let request = Request::Prepare(Box::new(order.clone()));
-        self.ask(request, &[], Some(self.transport.patience), kill, &mut || ()).await.map_err(failed)?.0
+        self.send_request(request, &[], Some(self.transport.patience), kill, &mut || ()).await.map_err(failed)?.0
     }
 
     /// A run; its output is brought here while it goes on.
@@ -263,7 +260,7 @@ impl RemoteHost {
         };
         let request = Request::Run(Box::new(order.clone()), start);
         let answer = {
-            let asked = self.ask::<(Ended, Vec<u64>)>(request, &[], None, kill, &mut progress);
+            let asked = self.send_request::<(Ended, Vec<u64>)>(request, &[], None, kill, &mut progress);
             // The run is asked about while output is on its way: it may be told to end.
             let follow = async {
                 loop {
@@ -275,12 +272,12 @@ impl RemoteHost {
             };
             tokio::select! {
                 answer = asked => answer,
-                () = follow => Err(odd()),
+                () = follow => Err(unexpected_answer()),
             }
         };
         let (mut ended, lengths, bytes) = match answer {
             Ok(((ended, lengths), bytes)) => (ended, lengths, bytes),
-            Err(trouble) => return Ended::never(ProcessEnd::Infrastructure(trouble)),
+            Err(trouble) => return Ended::from_end(ProcessEnd::Infrastructure(trouble)),
         };
         if ended.ran.is_some() {
             // What was told of its start may have been lost.
@@ -306,15 +303,15 @@ impl RemoteHost {
         ended
     }
 
-    /// As [`super::super::any::Host::put_aside`]. What was brought here of that run is the host's to keep: the next one's output begins anew.
+    /// As [`super::super::any::Host::archive_run`]. What was brought here of that run is the host's to keep: the next one's output begins anew.
     ///
     /// # Errors
     /// It cannot be moved, or something of it cannot be ended.
-    pub async fn put_aside(&self, key: &RunKey) -> Result<(), Trouble> {
-        self.question::<Result<(), Trouble>>(Request::PutAside(key.clone())).await??;
+    pub async fn archive_run(&self, key: &RunKey) -> Result<(), Trouble> {
+        self.query::<Result<(), Trouble>>(Request::PutAside(key.clone())).await??;
         for name in [OUTPUT, ERRORS] {
             let gone = if_there(std::fs::remove_file(self.log_file(key).with_file_name(name)));
-            gone.map_err(|e| self.trouble(&e))?;
+            gone.map_err(|e| self.classify_error(&e))?;
         }
         Ok(())
     }
@@ -325,7 +322,7 @@ impl RemoteHost {
     /// What around it failed.
     pub async fn collect(&self, order: &CollectOrder) -> Result<CollectOutcome, Trouble> {
         self.send(&[order.base.clone(), order.green.clone()]).await?;
-        let kept = self.question::<Result<CollectOutcome, Trouble>>(Request::Collect(order.clone())).await??;
+        let kept = self.query::<Result<CollectOutcome, Trouble>>(Request::Collect(order.clone())).await??;
         if matches!(kept, CollectOutcome::Pinned(_)) {
             let known = [order.base.clone(), order.green.clone()];
             self.fetch_pins(&order.mission, &order.unit, order.number, &known, false).await?;
@@ -340,7 +337,7 @@ impl RemoteHost {
     pub async fn recover(&self, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
         self.send(std::slice::from_ref(base)).await?;
         let request = Request::Recover(UsedSlot { slot, label: label.to_owned() }, base.clone());
-        self.question::<Result<(), Trouble>>(request).await??;
+        self.query::<Result<(), Trouble>>(request).await??;
         if let Some((mission, unit, number)) = attempt_of(label) {
             self.fetch_pins(&mission, &unit, number, std::slice::from_ref(base), true).await?;
         }
@@ -352,17 +349,17 @@ impl RemoteHost {
     /// # Errors
     /// What around it failed.
     pub async fn retry_quarantine(&self) -> Result<(), Trouble> {
-        self.question::<Result<(), Trouble>>(Request::RetryQuarantine).await??;
+        self.query::<Result<(), Trouble>>(Request::RetryQuarantine).await??;
         const PINS: [&str; 2] = ["refs/mc/attempts/", "refs/mc/kept/"];
         let pins = self.pins_there(PINS.map(str::to_owned).to_vec()).await?;
         let mut here = Vec::new();
         for prefix in PINS {
-            here.extend(self.source.list_refs(prefix).await.map_err(|e| self.trouble(&e))?);
+            here.extend(self.source.list_refs(prefix).await.map_err(|e| self.classify_error(&e))?);
         }
         let differ: Vec<_> = pins.into_iter().filter(|pin| !here.contains(pin)).collect();
         // Of what was taken away here on purpose nothing is brought back.
         let ids: Vec<CommitId> = differ.iter().map(|(_, id)| id.clone()).collect();
-        let there = those_there(&self.source, &ids).await.map_err(|e| self.trouble(&e))?;
+        let there = those_there(&self.source, &ids).await.map_err(|e| self.classify_error(&e))?;
         let late = differ.iter().filter(|(_, id)| !there.contains(id));
         let late: BTreeSet<_> = late
             .filter_map(|(name, _)| attempt_of(PINS.iter().find_map(|prefix| name.strip_prefix(prefix))?))
@@ -375,11 +372,11 @@ impl RemoteHost {
 }
 
 /// A signal to end that never comes.
-fn unkilled() -> watch::Receiver<bool> {
+fn no_kill_signal() -> watch::Receiver<bool> {
     watch::channel(false).1
 }
 
-fn odd() -> Trouble {
+fn unexpected_answer() -> Trouble {
     Trouble::new(Cause::Unreachable, "a host answered something else than what it was asked")
 }
 

@@ -29,18 +29,18 @@ impl RemoteHost {
     async fn large_files(&self) -> Result<Option<&LargeFiles>, Trouble> {
         let seen = self.large.get_or_try_init(|| async {
             let settings = self.source.settings(&format!("^({KEYS})$")).await?;
-            Ok(LargeFiles::seen(&self.facts, &settings))
+            Ok(LargeFiles::from_settings(&self.facts, &settings))
         });
-        let large = seen.await.map_err(|e: GitError| self.trouble(&e))?;
-        Ok(Some(large).filter(|large| large.set_up()))
+        let large = seen.await.map_err(|e: GitError| self.classify_error(&e))?;
+        Ok(Some(large).filter(|large| large.is_set_up()))
     }
 
     /// Those of `oids` that the mirror does not have.
-    async fn lacked(&self, oids: BTreeSet<String>) -> Result<Vec<String>, Trouble> {
+    async fn list_missing(&self, oids: BTreeSet<String>) -> Result<Vec<String>, Trouble> {
         if oids.is_empty() {
             return Ok(Vec::new());
         }
-        self.question(Request::LackedContents(oids.into_iter().collect())).await?
+        self.query(Request::LackedContents(oids.into_iter().collect())).await?
     }
 
     /// Sends the contents that files of these commits have here, as far as they are not there.
@@ -48,19 +48,19 @@ impl RemoteHost {
         let Some(large) = self.large_files().await? else { return Ok(()) };
         let mut oids = BTreeSet::new();
         for commit in commits {
-            oids.extend(oids_of_files(&self.source, commit).await.map_err(|e| self.trouble(&e))?);
+            oids.extend(oids_of_files(&self.source, commit).await.map_err(|e| self.classify_error(&e))?);
         }
-        oids.retain(|oid| large.found(oid).is_some());
-        for oid in self.lacked(oids).await? {
-            let Some((path, _)) = large.found(&oid) else { continue };
+        oids.retain(|oid| large.find_content(oid).is_some());
+        for oid in self.list_missing(oids).await? {
+            let Some((path, _)) = large.find_content(&oid) else { continue };
             let mut taken = false;
             // Where the file was lost with its worker, once more.
             for _ in 0..TRIES {
                 let name = new_name();
-                let file = File::open(&path).map_err(|e| self.trouble(&e))?;
+                let file = File::open(&path).map_err(|e| self.classify_error(&e))?;
                 self.send_file(&name, &file).await?;
                 let request = Request::TakeContent(name, oid.clone());
-                taken = self.question::<Result<bool, Trouble>>(request).await??;
+                taken = self.query::<Result<bool, Trouble>>(request).await??;
                 if taken {
                     break;
                 }
@@ -76,17 +76,17 @@ impl RemoteHost {
     /// Brings the contents here that commits which just came point to, as far as they are there and not here.
     pub(super) async fn fetch_contents(&self, commits: &[CommitId], known: &[CommitId]) -> Result<(), Trouble> {
         let Some(large) = self.large_files().await? else { return Ok(()) };
-        let mut missing = oids_since(&self.source, commits, known).await.map_err(|e| self.trouble(&e))?;
-        missing.retain(|oid| large.found(oid).is_none());
-        let lacked: BTreeSet<String> = self.lacked(missing.clone()).await?.into_iter().collect();
+        let mut missing = oids_since(&self.source, commits, known).await.map_err(|e| self.classify_error(&e))?;
+        missing.retain(|oid| large.find_content(oid).is_none());
+        let lacked: BTreeSet<String> = self.list_missing(missing.clone()).await?.into_iter().collect();
         // What nobody has is told with the work.
         for oid in missing.difference(&lacked) {
             // Its mode is that of any file of the user's, as git-lfs would make it.
             let made =
                 tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(&self.engine.root);
-            let mut draft = made.map_err(|e| self.trouble(&e))?;
+            let mut draft = made.map_err(|e| self.classify_error(&e))?;
             self.read_file(&RemoteFile::Content(oid.clone()), |bytes| draft.write_all(bytes)).await?;
-            if !large.take(draft.path(), oid).map_err(|e| self.trouble(&e))? {
+            if !large.take(draft.path(), oid).map_err(|e| self.classify_error(&e))? {
                 return Err(Trouble::from(format!("the content {oid} that git-lfs keeps did not arrive whole")));
             }
         }
@@ -114,7 +114,7 @@ async fn oids_since(source: &Git, commits: &[CommitId], known: &[CommitId]) -> R
     args.extend(commits.iter().map(CommitId::as_str));
     args.push("--not");
     args.extend(known.iter().map(CommitId::as_str));
-    let said = source.out(&args).await?;
+    let said = source.run_text(&args).await?;
     oids_in(source, &said.lines().collect::<Vec<_>>()).await
 }
 
@@ -125,14 +125,14 @@ async fn oids_in(source: &Git, blobs: &[&str]) -> Result<BTreeSet<String>, GitEr
 
 impl Mirror {
     /// Those of `oids` that the mirror does not have.
-    pub(super) fn lacked_contents(&self, oids: Vec<String>) -> Vec<String> {
+    pub(super) fn list_missing(&self, oids: Vec<String>) -> Vec<String> {
         oids.into_iter().filter(|oid| !self.content(oid).is_ok_and(|path| path.is_file())).collect()
     }
 
     /// Where a content is.
     pub(super) fn content(&self, oid: &str) -> io::Result<PathBuf> {
         match is_oid(oid) {
-            true => Ok(contents::place(&self.dir, oid)),
+            true => Ok(contents::path_in_store(&self.dir, oid)),
             false => Err(io::Error::new(ErrorKind::InvalidInput, format!("{oid:?} names no content"))),
         }
     }
@@ -140,9 +140,9 @@ impl Mirror {
     /// Takes a file for transfer over as a content, also when that was done before; false where it is not what its name says.
     pub(super) fn take_content(&self, large: &LargeFiles, file: &str, oid: &str) -> io::Result<bool> {
         if self.content(oid)?.is_file() {
-            return self.forget(file).map(|()| true);
+            return self.delete_file(file).map(|()| true);
         }
         let Some(taken) = if_there(large.take(&self.file(file)?, oid))? else { return Ok(false) };
-        self.forget(file).map(|()| taken)
+        self.delete_file(file).map(|()| taken)
     }
 }

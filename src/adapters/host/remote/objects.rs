@@ -5,7 +5,7 @@ use crate::adapters::git::{Git, GitError, Place, bare};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::workspace::disk::remove_any;
 use crate::adapters::host::local::workspace::pack::{pack, unpack};
-use crate::adapters::host::local::workspace::quarantine::odd_places::whole;
+use crate::adapters::host::local::workspace::quarantine::odd_places::is_whole;
 use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::files::{self, At, FileError, if_there};
 use crate::domain::values::CommitId;
@@ -47,7 +47,7 @@ impl Mirror {
         if !dir.join("objects").is_dir() {
             let format = format!("--object-format={}", hello.object_format);
             let made = Git::in_folder(base, guard.clone());
-            made.out(&["init", "-q", "--bare", &format, "mirror.git"]).await?;
+            made.run_text(&["init", "-q", "--bare", &format, "mirror.git"]).await?;
         }
         let git = Git::new(Place::GitDir(dir.clone()), guard).with_batch(&dir);
         let list = base.join("ignores");
@@ -60,15 +60,15 @@ impl Mirror {
         files::write_private(&config, text.as_bytes()).at(&config)?;
         let named = config.to_string_lossy().into_owned();
         for (key, value) in &hello.config {
-            git.out(&["config", "--file", &named, "--add", key, value]).await?;
+            git.run_text(&["config", "--file", &named, "--add", key, value]).await?;
         }
         if !hello.ignores[1].is_empty() {
-            git.out(&["config", "--file", &named, "core.excludesFile", &list.to_string_lossy()]).await?;
+            git.run_text(&["config", "--file", &named, "core.excludesFile", &list.to_string_lossy()]).await?;
         }
         std::fs::rename(&config, dir.join("config")).at(&config)?;
         // A person's own copies of submodules, where this machine has them: what they hold can be had.
         let (modules, theirs) =
-            (dir.join("modules"), hello.place.here().map(|[_, original, _]| original.join("modules")));
+            (dir.join("modules"), hello.place.local_folders().map(|[_, original, _]| original.join("modules")));
         if std::fs::read_link(&modules).ok() != theirs {
             let link = || theirs.as_ref().map_or(Ok(()), |theirs| std::os::unix::fs::symlink(theirs, &modules));
             remove_any(&modules).and_then(|()| link()).at(&modules)?;
@@ -85,7 +85,7 @@ impl Mirror {
             return Ok(());
         }
         for (name, _) in self.git.list_refs(SENT).await? {
-            self.git.out(&["update-ref", "-d", &name]).await?;
+            self.git.run_text(&["update-ref", "-d", &name]).await?;
         }
         match shallow.is_empty() {
             true => Ok(remove_any(&path).at(&path)?),
@@ -108,7 +108,7 @@ impl Mirror {
         file.write_all(bytes)
     }
 
-    pub(super) fn forget(&self, name: &str) -> io::Result<()> {
+    pub(super) fn delete_file(&self, name: &str) -> io::Result<()> {
         if_there(std::fs::remove_file(self.file(name)?)).map(drop)
     }
 
@@ -125,7 +125,7 @@ impl Mirror {
         if !compared.missing.is_empty() {
             let count = format!("--count={TIPS}");
             let args = ["for-each-ref", "--sort=-committerdate", &count, "--format=%(objectname)", SENT];
-            let said = self.git.out(&args).await?;
+            let said = self.git.run_text(&args).await?;
             compared.tips = said.lines().filter_map(|id| CommitId::new(id).ok()).collect();
         }
         compared.tags = self.git.list_refs("refs/tags/").await?;
@@ -134,7 +134,7 @@ impl Mirror {
 
     /// Takes over a file of objects, keeps these commits and has these tags and no others. False when objects are missing, also where that
     /// was tried `before`.
-    pub(super) async fn import(
+    pub(super) async fn import_objects(
         &self,
         name: &str,
         commits: &[CommitId],
@@ -151,7 +151,7 @@ impl Mirror {
         let known = self.git.list_refs(SENT).await?;
         let known: Vec<&CommitId> = known.iter().rev().take(TIPS).map(|(_, id)| id).collect();
         let wanted: Vec<&CommitId> = commits.iter().chain(tags.iter().map(|(_, id)| id)).collect();
-        if !whole(&self.git, &wanted, &known).await? {
+        if !is_whole(&self.git, &wanted, &known).await? {
             return Ok(false);
         }
         for commit in commits {
@@ -160,18 +160,23 @@ impl Mirror {
         }
         for (name, id) in self.git.list_refs("refs/tags/").await? {
             if !tags.contains(&(name.clone(), id.clone())) {
-                self.git.out(&["update-ref", "-d", &name]).await?;
+                self.git.run_text(&["update-ref", "-d", &name]).await?;
             }
         }
         for (name, id) in tags {
-            self.git.out(&["update-ref", name, id.as_str()]).await?;
+            self.git.run_text(&["update-ref", name, id.as_str()]).await?;
         }
-        self.forget(name).at(&self.transfer)?;
+        self.delete_file(name).at(&self.transfer)?;
         Ok(true)
     }
 
     /// Makes a file with what `wanted` need beyond `known`; its length in bytes.
-    pub(super) async fn export(&self, name: &str, wanted: &[CommitId], known: &[CommitId]) -> Result<u64, GitError> {
+    pub(super) async fn export_objects(
+        &self,
+        name: &str,
+        wanted: &[CommitId],
+        known: &[CommitId],
+    ) -> Result<u64, GitError> {
         let path = self.file(name).at(&self.transfer)?;
         let (wanted, known): (Vec<&CommitId>, Vec<&CommitId>) = (wanted.iter().collect(), known.iter().collect());
         let Some(pack) = pack(&self.git, &self.transfer, &wanted, &known).await? else {
@@ -201,7 +206,7 @@ pub(super) async fn those_there(source: &Git, ids: &[CommitId]) -> Result<Vec<Co
     }
     let mut args = vec!["rev-list", "--no-walk=unsorted", "--ignore-missing"];
     args.extend(ids.iter().map(CommitId::as_str));
-    let said = source.out(&args).await?;
+    let said = source.run_text(&args).await?;
     let there: BTreeSet<&str> = said.lines().collect();
     Ok(ids.iter().filter(|id| there.contains(id.as_str())).cloned().collect())
 }

@@ -60,8 +60,8 @@ pub struct SourcePlace {
 }
 
 /// What tells the folders of a place from others of the same names.
-fn identities(folders: [&Path; 3]) -> Option<[FileIdentity; 3]> {
-    let [one, two, three] = folders.map(|path| FileIdentity::at(path).ok());
+fn read_identities(folders: [&Path; 3]) -> Option<[FileIdentity; 3]> {
+    let [one, two, three] = folders.map(|path| FileIdentity::of_path(path).ok());
     Some([one?, two?, three?])
 }
 
@@ -69,15 +69,15 @@ impl SourcePlace {
     /// That of a repository here.
     pub fn of(toplevel: &Path, common_dir: &Path, state: &Path) -> Self {
         let folders = [toplevel, common_dir, state];
-        let (identities, boot) = (identities(folders), procfs::boot_id());
+        let (identities, boot) = (read_identities(folders), procfs::boot_id());
         let [toplevel, common_dir, state] = folders.map(Path::to_owned);
         Self { toplevel, common_dir, state, boot, identities }
     }
 
     /// Work tree, git directory and state directory, where this process sees the same ones.
-    pub fn here(&self) -> Option<[&Path; 3]> {
+    pub fn local_folders(&self) -> Option<[&Path; 3]> {
         let folders = [self.toplevel.as_path(), &self.common_dir, &self.state];
-        let same = self.identities.is_some() && self.identities == identities(folders);
+        let same = self.identities.is_some() && self.identities == read_identities(folders);
         (same && self.boot == procfs::boot_id()).then_some(folders)
     }
 }

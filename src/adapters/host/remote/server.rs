@@ -152,7 +152,7 @@ impl Worker {
         let guard = lock.as_ref().map_or_else(ChildGuard::none, RunLock::guard);
         let mirror = Mirror::open(&base, hello, guard.clone()).await.map_err(|e| Refused(chain(&e)))?;
         let mut facts = inspect(&mirror.git).await.map_err(|e| Refused(chain(&e)))?;
-        let place = hello.place.here();
+        let place = hello.place.local_folders();
         if let Some([toplevel, ..]) = place {
             toplevel.clone_into(&mut facts.toplevel);
         }
@@ -189,7 +189,9 @@ impl Worker {
             Request::Release(UsedSlot { slot, label }, release) => json(host.release(slot, &label, &release).await),
             Request::UsedSlots => json(host.used_slots().await),
             Request::Hold(UsedSlot { slot, label }) => json(host.hold(slot, &label).await),
-            Request::Adoptable(UsedSlot { slot, label }, first) => json(host.adoptable(slot, &label, &first).await),
+            Request::Adoptable(UsedSlot { slot, label }, first) => {
+                json(host.find_adoptable(slot, &label, &first).await)
+            }
             Request::Recover(UsedSlot { slot, label }, base) => json(host.recover(slot, &label, &base).await),
             Request::Discard(UsedSlot { slot, label }) => json(host.discard(slot, &label).await),
             Request::ListStrays => json(host.list_strays().await),
@@ -197,17 +199,19 @@ impl Worker {
             Request::EndRuns(key) => json(host.end_runs(&key).await),
             Request::EndTraceless(key, slot) => json(host.end_traceless(&key, slot).await),
             Request::LookUp(key) => json(host.look_up(&key).await),
-            Request::PutAside(key) => json(host.put_aside(&key).await),
-            Request::Compare(commits) => self.told(self.mirror.compare(&commits).await),
-            Request::Write(file, offset) => self.told(self.mirror.write(&file, offset, &bytes)),
+            Request::PutAside(key) => json(host.archive_run(&key).await),
+            Request::Compare(commits) => self.encode_result(self.mirror.compare(&commits).await),
+            Request::Write(file, offset) => self.encode_result(self.mirror.write(&file, offset, &bytes)),
             Request::Import { file, commits, tags, before } => {
-                let imported = self.mirror.import(&file, &commits, &tags, before).await;
+                let imported = self.mirror.import_objects(&file, &commits, &tags, before).await;
                 if imported.is_ok() {
-                    host.forget_tags().await;
+                    host.invalidate_tags().await;
                 }
-                self.told(imported)
+                self.encode_result(imported)
             }
-            Request::Export(file, wanted, known) => self.told(self.mirror.export(&file, &wanted, &known).await),
+            Request::Export(file, wanted, known) => {
+                self.encode_result(self.mirror.export_objects(&file, &wanted, &known).await)
+            }
             Request::Read(file, offset) => {
                 let path = match &file {
                     RemoteFile::Transfer(name) => self.mirror.file(name),
@@ -217,23 +221,23 @@ impl Worker {
                 };
                 return match path.and_then(|path| files::read_from(&path, offset, PART)) {
                     Ok(bytes) => (json(Ok::<(), Trouble>(())), bytes),
-                    Err(e) => (self.told(Err::<(), _>(e)), Vec::new()),
+                    Err(e) => (self.encode_result(Err::<(), _>(e)), Vec::new()),
                 };
             }
-            Request::LackedContents(oids) => json(Ok::<_, Trouble>(self.mirror.lacked_contents(oids))),
+            Request::LackedContents(oids) => json(Ok::<_, Trouble>(self.mirror.list_missing(oids))),
             Request::TakeContent(file, oid) => match host.pool().await {
-                Ok(pool) => self.told(self.mirror.take_content(&pool.shape.large, &file, &oid)),
-                Err(e) => self.told(Err::<(), _>(e)),
+                Ok(pool) => self.encode_result(self.mirror.take_content(&pool.shape.large, &file, &oid)),
+                Err(e) => self.encode_result(Err::<(), _>(e)),
             },
-            Request::Forget(file) => self.told(self.mirror.forget(&file)),
-            Request::Pins(prefixes) => self.told(self.mirror.pins(&prefixes).await),
+            Request::Forget(file) => self.encode_result(self.mirror.delete_file(&file)),
+            Request::Pins(prefixes) => self.encode_result(self.mirror.pins(&prefixes).await),
         };
         (reply, Vec::new())
     }
 
     /// What the mirror gives back, as it is sent.
-    fn told<T: Serialize>(&self, done: Result<T, impl std::error::Error + 'static>) -> Value {
-        json(done.map_err(|e| self.host.trouble(&e)))
+    fn encode_result<T: Serialize>(&self, done: Result<T, impl std::error::Error + 'static>) -> Value {
+        json(done.map_err(|e| self.host.classify_error(&e)))
     }
 }
 

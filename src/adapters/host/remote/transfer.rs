@@ -9,7 +9,7 @@ use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::attempt::Attempt;
 use crate::adapters::host::local::workspace::pack::{pack, unpack};
 use crate::adapters::host::local::workspace::pin::record_pins;
-use crate::adapters::host::local::workspace::quarantine::odd_places::whole;
+use crate::adapters::host::local::workspace::quarantine::odd_places::is_whole;
 use crate::adapters::host::order::RunKey;
 use crate::adapters::os::{files, nofollow};
 use crate::domain::trouble::{Cause, Trouble};
@@ -22,7 +22,7 @@ use std::sync::Arc;
 impl RemoteHost {
     /// What is pinned there of attempts whose refs begin so.
     pub(super) async fn pins_there(&self, prefixes: Vec<String>) -> Result<Vec<(String, CommitId)>, Trouble> {
-        self.question(Request::Pins(prefixes)).await?
+        self.query(Request::Pins(prefixes)).await?
     }
 
     /// Pins here what is pinned there of an attempt.
@@ -34,7 +34,7 @@ impl RemoteHost {
         known: &[CommitId],
         late: bool,
     ) -> Result<(), Trouble> {
-        let zero = CommitId::new(&"0".repeat(40)).map_err(|e| self.trouble(&e))?;
+        let zero = CommitId::new(&"0".repeat(40)).map_err(|e| self.classify_error(&e))?;
         let base = known.first().cloned().unwrap_or(zero);
         let attempt = Attempt {
             mission: mission.clone(),
@@ -51,14 +51,14 @@ impl RemoteHost {
         let pinned = |name: String| pins.iter().find(|(there, _)| *there == name).map(|(_, id)| id.clone());
         let (Some(head), kept) = (pinned(attempt.head_ref()), pinned(attempt.kept_ref())) else { return Ok(()) };
         let wanted: Vec<CommitId> = [head.clone()].into_iter().chain(kept.clone()).collect();
-        let failed = |e: GitError| self.trouble(&e);
+        let failed = |e: GitError| self.classify_error(&e);
         let (all, base) = (wanted.iter().collect::<Vec<_>>(), known.iter().collect::<Vec<_>>());
-        let mut arrived = whole(&self.source, &all, &base).await.map_err(failed)?;
+        let mut arrived = is_whole(&self.source, &all, &base).await.map_err(failed)?;
         // A worker that was started anew has no files of the one before it.
         for before in [false, true, true] {
             if !arrived {
                 self.fetch(&wanted, known, before).await?;
-                arrived = whole(&self.source, &all, &base).await.map_err(failed)?;
+                arrived = is_whole(&self.source, &all, &base).await.map_err(failed)?;
             }
         }
         if !arrived {
@@ -88,14 +88,14 @@ impl RemoteHost {
     async fn fetch(&self, wanted: &[CommitId], known: &[CommitId], before: bool) -> Result<(), Trouble> {
         let name = new_name();
         let request = Request::Export(name.clone(), wanted.to_vec(), known.to_vec());
-        let length = self.question::<Result<u64, Trouble>>(request).await??;
-        let failed = |e: io::Error| self.trouble(&e);
+        let length = self.query::<Result<u64, Trouble>>(request).await??;
+        let failed = |e: io::Error| self.classify_error(&e);
         let mut pack = tempfile::tempfile_in(&self.engine.root).map_err(failed)?;
         if self.read_file(&RemoteFile::Transfer(name.clone()), |bytes| pack.write_all(bytes)).await? == length {
             pack.rewind().map_err(failed)?;
-            unpack(&self.source, &Arc::new(pack), before).await.map_err(|e| self.trouble(&e))?;
+            unpack(&self.source, &Arc::new(pack), before).await.map_err(|e| self.classify_error(&e))?;
         }
-        self.question::<Result<(), Trouble>>(Request::Forget(name)).await?
+        self.query::<Result<(), Trouble>>(Request::Forget(name)).await?
     }
 
     /// Reads a file of the host; how many bytes it has.
@@ -110,7 +110,7 @@ impl RemoteHost {
             if bytes.is_empty() {
                 return Ok(offset);
             }
-            write(&bytes).map_err(|e| self.trouble(&e))?;
+            write(&bytes).map_err(|e| self.classify_error(&e))?;
             offset += bytes.len() as u64;
         }
     }
@@ -124,13 +124,13 @@ impl RemoteHost {
     /// Sends commits with all they need, and their tags, as far as they are not there.
     pub(super) async fn send(&self, commits: &[CommitId]) -> Result<(), Trouble> {
         let _one = self.sending.lock().await;
-        let failed = |e: GitError| self.trouble(&e);
+        let failed = |e: GitError| self.classify_error(&e);
         // Where a file was lost with its worker, or not all of it arrived, once more.
         for before in [false, true, true] {
-            let compared = self.question::<Result<Compared, Trouble>>(Request::Compare(commits.to_vec())).await??;
+            let compared = self.query::<Result<Compared, Trouble>>(Request::Compare(commits.to_vec())).await??;
             let mut there = compared.tags.clone();
             there.sort();
-            let tags = self.tags.wanted(&self.source, &self.facts, commits, &there).await.map_err(failed)?;
+            let tags = self.tags.select_for_mirror(&self.source, &self.facts, commits, &there).await.map_err(failed)?;
             if compared.missing.is_empty() && there == tags {
                 return Ok(());
             }
@@ -144,13 +144,13 @@ impl RemoteHost {
                 self.send_file(&file, &pack).await?;
             }
             let request = Request::Import { file, commits: compared.missing, tags, before };
-            self.question::<Result<bool, Trouble>>(request).await??;
+            self.query::<Result<bool, Trouble>>(request).await??;
         }
         Err(Trouble::new(Cause::Unreachable, "send commits to a host: they do not arrive whole"))
     }
 
     pub(super) async fn send_file(&self, name: &str, mut file: &std::fs::File) -> Result<(), Trouble> {
-        let failed = |e: io::Error| self.trouble(&e);
+        let failed = |e: io::Error| self.classify_error(&e);
         let mut offset = 0;
         loop {
             let mut part = Vec::new();
@@ -166,7 +166,7 @@ impl RemoteHost {
     }
 
     pub(super) fn log_file(&self, key: &RunKey) -> PathBuf {
-        key.below(&self.engine.runs).join(OUTPUT)
+        key.path_in(&self.engine.runs).join(OUTPUT)
     }
 
     /// Brings what is new of the output of a run here.
@@ -187,7 +187,7 @@ impl RemoteHost {
             let bytes = self.read_there(file.clone(), offset).await?;
             let folder = path.parent().unwrap_or(path);
             let kept = files::make_own_dir(&self.engine.root, folder).and_then(|()| append(path, offset, &bytes));
-            kept.map_err(|e| self.trouble(&e).while_trying(&format!("keep {}", path.display())))?;
+            kept.map_err(|e| self.classify_error(&e).while_trying(&format!("keep {}", path.display())))?;
             if (bytes.len() as u64) < PART {
                 return Ok(());
             }

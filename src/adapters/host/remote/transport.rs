@@ -62,7 +62,7 @@ struct Plan {
 
 impl Cuts {
     /// At the next request of this kind.
-    pub fn once(&self, kind: &str, moment: Moment) {
+    pub fn cut_once(&self, kind: &str, moment: Moment) {
         self.plan(|plan| plan.once.insert(kind.to_owned(), moment));
     }
 
@@ -73,7 +73,7 @@ impl Cuts {
     }
 
     /// How often the line was cut.
-    pub fn done(&self) -> u32 {
+    pub fn count_cuts(&self) -> u32 {
         self.plan(|plan| plan.done)
     }
 

@@ -117,9 +117,9 @@ impl Demo {
         write(path)?;
         let line = "git init -q -b main . && git add -A && git commit -q -m 'A till'";
         shell(&again, &again.cwd, "make the repository", line).await?;
-        let mut place = Environment::empty(path).with("MC_STATE_DIR", path.join("state"));
+        let mut place = Environment::empty(path).with_var("MC_STATE_DIR", path.join("state"));
         for (name, value) in &again.env {
-            place = place.with(name, value);
+            place = place.with_var(name, value);
         }
         let facts = inspect(&Git::in_folder(&again.cwd, ChildGuard::none())).await?;
         let state = StateDir::locate(&facts.common_dir, &place)?;
@@ -340,7 +340,7 @@ impl Demo {
     }
 
     fn poll_child(&mut self) -> Result<Option<i32>, EngineError> {
-        let ended = self.child.as_mut().map_or(Ok(None), Child::ended);
+        let ended = self.child.as_mut().map_or(Ok(None), Child::try_wait);
         ended.map_err(|e| wrap_error("wait for mc", &e))
     }
 

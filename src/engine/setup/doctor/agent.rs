@@ -1,6 +1,6 @@
 //! Checks of what runs: the programs of the stages, the agent, what it is allowed, and whether it answers.
 
-use crate::adapters::host::local::machine::host::allowed;
+use crate::adapters::host::local::machine::host::is_allowed;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::tail;
 use crate::adapters::os::machine;
@@ -55,7 +55,7 @@ pub async fn check_stages(project: &Project, settings: &Settings, target: Option
     let setup = settings.target.setup.iter().map(|line| ("target.setup", line.as_str()));
     for (name, line) in lines.chain(setup).filter(|(_, line)| starts_all_at_once(line)) {
         let found = format!("{name} (`{line}`) starts a compiler for every file at once");
-        let help = format!("give the number: `-j {}`, or `-j \"$(nproc)\"`", machine::processors());
+        let help = format!("give the number: `-j {}`, or `-j \"$(nproc)\"`", machine::count_processors());
         checks.push(Check::warning("verification", found, help));
     }
     for name in settings.verification.env.iter().filter(|name| project.env.var(name).is_none()) {
@@ -193,7 +193,7 @@ fn check_login(project: &Project, settings: &Settings, agent: &Agent, checks: &m
 /// Names of variables, the user and the places an agent reaches. Names only, never values.
 fn check_access(project: &Project, settings: &Settings, checks: &mut Vec<Check>) {
     let names = project.env.vars().filter_map(|(name, _)| name.to_str());
-    let names: Vec<&str> = names.filter(|name| allowed(name, &settings.agent.env)).collect();
+    let names: Vec<&str> = names.filter(|name| is_allowed(name, &settings.agent.env)).collect();
     checks.push(Check::ok("environment", format!("the agent gets these variables: {}", names.join(", "))));
     let mut secret: Vec<&str> = names.into_iter().filter(|name| secret_sounding(name)).collect();
     secret.sort_unstable();
@@ -262,7 +262,7 @@ async fn run_trivial_brief(
     };
     let key = scratch.context.attempt_key(&order);
     let report = session::start(&scratch.context, order, kill, || {}).await.map_err(|trouble| trouble.why)?;
-    let log = key.join("run/out.log").below(&scratch.context.state.runs());
+    let log = key.join("run/out.log").path_in(&scratch.context.state.runs());
     let said_last = scratch.context.redactor().clean(&tail::of_both(&log, SAID));
     let took = report.run.ran.map_or(0, |(began, ended)| ended.saturating_sub(began) / 1_000);
     scratch.remove().map_err(|e| said(&e))?;

@@ -92,8 +92,8 @@ fn check_imports(project: &Project, settings: &Settings, checks: &mut Vec<Check>
     let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());
     let (imports, stages) = (Imports::find(&project.env, &project.facts, &pool), &settings.verification.stages);
     let refusal = imports.refusal(stages).map(|(why, help)| Check::problem("imports", why, help));
-    checks.extend(refusal.or_else(|| imports.told().map(|told| Check::ok("imports", told))));
-    checks.extend(imports.asleep(stages).map(|(what, help)| Check::warning("python", what, help)));
+    checks.extend(refusal.or_else(|| imports.describe().map(|told| Check::ok("imports", told))));
+    checks.extend(imports.warn_inactive(stages).map(|(what, help)| Check::warning("python", what, help)));
 }
 
 /// Repository, settings and state directory, as far as they can be had; what cannot is a problem.

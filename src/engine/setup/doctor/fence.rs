@@ -20,7 +20,7 @@ pub async fn check_fence(
 ) {
     let Some(isolation) = isolation else { return };
     let parents = [project.state.root().join("scratch"), project.state.root().to_owned()];
-    let Ok(scratch) = Scratch::below(&parents[0]) else { return };
+    let Ok(scratch) = Scratch::create_in(&parents[0]) else { return };
     let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());
     let told = host_settings(settings, PoolKind::Missions);
     let closed = [project.state.root(), pool.as_path()];
@@ -28,7 +28,7 @@ pub async fn check_fence(
     let fenced = machine.try_out(scratch.path()).await;
     let left = scratch.remove(&parents);
     checks.push(match fenced {
-        Ok(fenced) => match (fenced.told(), fenced) {
+        Ok(fenced) => match (fenced.describe_gaps(), fenced) {
             (Some(told), Fenced::Off) => Check::ok("fence", told),
             (None, _) => Check::ok(
                 "fence",

@@ -2,7 +2,7 @@
 //! happens in a scratch clone; the verdict is that of the merge queue.
 
 use super::outside;
-use crate::adapters::host::local::workspace::left_out::named;
+use crate::adapters::host::local::workspace::left_out::join_names;
 use crate::config::Settings;
 use crate::domain::base::text::first_chars;
 use crate::domain::detect::build::programs;
@@ -73,14 +73,14 @@ async fn run_trials(
         let strays = scratch.list_strays().await?;
         let (left, changed) = (strays.unignored, strays.changed);
         if !left.is_empty() {
-            let names = named(left.iter().map(OsString::as_os_str));
+            let names = join_names(left.iter().map(OsString::as_os_str));
             let found = format!("setup and verification leave files that git does not ignore: {names}");
             let help = "name them in .gitignore; what setup leaves is left out of the work of units, what a unit's own run of the \
                         verification leaves is not";
             checks.push(Check::warning("baseline", found, help));
         }
         if !changed.is_empty() {
-            let names = named(changed.iter().map(OsString::as_os_str));
+            let names = join_names(changed.iter().map(OsString::as_os_str));
             let found = format!("setup changes files that git tracks: {names}");
             let help = "commit what they become, or let setup leave them alone (`npm ci` and `--locked` do): what it changes is left \
                         out of the work of units that do not change it as well";

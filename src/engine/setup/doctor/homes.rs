@@ -1,6 +1,6 @@
 //! The check of the HOME of verifications: what they find there, and where goes what they write.
 
-use crate::adapters::host::local::machine::homes::{find_homes, shared};
+use crate::adapters::host::local::machine::homes::{describe_shared, find_homes};
 use crate::adapters::host::local::protocol::Isolation;
 use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::machine::Scratch;
@@ -30,14 +30,14 @@ pub async fn check_homes(
         return;
     }
     let parents = [project.state.root().join("scratch"), project.state.root().to_owned()];
-    let Ok(scratch) = Scratch::below(&parents[0]) else { return };
+    let Ok(scratch) = Scratch::create_in(&parents[0]) else { return };
     let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());
     let apart = [project.state.root().to_owned(), pool, project.facts.common_dir.clone()];
     let homes = find_homes(&apart, &project.env, &told, isolation, scratch.path()).await;
     let left = scratch.remove(&parents);
     let names = |names: Vec<&Path>| name_first(names.iter().map(|name| name.display()), TOLD);
     let own = "verifications have a HOME of their own";
-    checks.push(match shared(&homes) {
+    checks.push(match describe_shared(&homes) {
         Some(told) if settings.scheduler.isolation == WantedIsolation::Search => Check::ok("home", told),
         Some(told) => Check::warning(
             "home",
@@ -45,7 +45,7 @@ pub async fn check_homes(
             "what a verification leaves there can decide about the next: overlays need user namespaces, Linux 5.11 or newer, and a \
              state directory on a local disk",
         ),
-        None => match names(homes.overlaid().collect()) {
+        None => match names(homes.overlaid_names().collect()) {
             seen if seen.is_empty() => {
                 Check::ok("home", format!("{own}; your home has no folder of a tool that they would find there"))
             }

@@ -97,7 +97,7 @@ pub fn check_resources(project: &Project, settings: &Settings, checks: &mut Vec<
             Check::ok("disk", found)
         });
     }
-    let (workers, processors) = (settings.parallel.num_workers, machine::processors());
+    let (workers, processors) = (settings.parallel.num_workers, machine::count_processors());
     let memory = machine::free_memory();
     let tight = memory.is_some_and(|memory| memory / u64::from(workers.max(1)) < MEMORY_OF_A_WORKER);
     let free = memory.map_or_else(String::new, |memory| format!(" and {} of free memory", size(memory)));
@@ -123,7 +123,7 @@ pub fn check_quarantine(project: &Project, checks: &mut Vec<Check>) {
 
 /// Whether the clock can be right.
 pub async fn check_clock(source: &Git, target: &Tip, checks: &mut Vec<Check>) {
-    let told = source.out(&["show", "-s", "--format=%ct", target.commit.as_str()]).await;
+    let told = source.run_text(&["show", "-s", "--format=%ct", target.commit.as_str()]).await;
     let Some(commit) = told.ok().and_then(|text| text.trim().parse::<u64>().ok()) else { return };
     if clock::now().saturating_add(CLOCK_SLACK) < commit.saturating_mul(1_000) {
         let found = "this machine's clock is more than a day behind the newest commit; times in reports will be wrong";

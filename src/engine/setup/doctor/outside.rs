@@ -34,7 +34,7 @@ pub(super) async fn check_without_fence(
     kill: &watch::Receiver<bool>,
     checks: &mut Vec<Check>,
 ) -> Result<(), String> {
-    if inside == (false, 0, 0) || !fenced.holds() || *kill.borrow() {
+    if inside == (false, 0, 0) || !fenced.is_active() || *kill.borrow() {
         return Ok(());
     }
     let tried = async |change: &dyn Fn(&mut Settings)| -> Result<Score, String> {

@@ -2,7 +2,7 @@
 
 use super::findings::{refusal_check, value_or_problem};
 use super::machine;
-use crate::adapters::host::local::operations::facts::incomplete;
+use crate::adapters::host::local::operations::facts::incomplete_error;
 use crate::adapters::host::local::workspace::pool::Pool;
 use crate::adapters::host::local::workspace::slot::Ignored;
 use crate::adapters::os::machine::{may_write, open_to_others};
@@ -49,7 +49,7 @@ async fn check_complete(project: &Project, on: &PreflightInput<'_>) -> Check {
     if (on.facts.shallow || on.facts.partial)
         && let Err(e) = Pool::open(&project.state.pool(), on.source, Ignored::Keep).await
     {
-        return refusal_check("repository", host_refusal(incomplete(&e)));
+        return refusal_check("repository", host_refusal(incomplete_error(&e)));
     }
     let kind = if on.facts.bare { "bare, whole history" } else { "whole history" };
     Check::ok("repository", format!("{} ({kind})", on.facts.toplevel.display()))
@@ -140,7 +140,8 @@ async fn check_hooks(on: &PreflightInput<'_>, checks: &mut Vec<Check>) {
     let mut folder = on.facts.common_dir.join("hooks");
     // The builder of every call switches hooks off, so the user's own setting is asked for by its file.
     for scope in ["--local", "--global"] {
-        let told = on.source.ask(&["config", scope, "--type=path", "--get", "core.hooksPath"]).await.ok().flatten();
+        let told =
+            on.source.run_query(&["config", scope, "--type=path", "--get", "core.hooksPath"]).await.ok().flatten();
         if let Some(path) = told {
             folder = on.facts.toplevel.join(String::from_utf8_lossy(&path).trim());
             break;

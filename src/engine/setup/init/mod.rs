@@ -11,7 +11,7 @@ use crate::adapters::git::source::inspect;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
-use crate::adapters::os::python::{activated, inactive};
+use crate::adapters::os::python::{activate_venv, find_inactive_venv};
 use crate::adapters::store::place::StateDir;
 use crate::config::propose::{Draft, Use};
 use crate::config::{FILE_NAME, Inputs, Layers, Settings};
@@ -72,10 +72,11 @@ pub async fn propose_settings(place: &Where, wish: &Wish) -> Result<Proposal, En
     let (branch, head) = find_target(&source).await?;
     let files = scan::list_files(&source, &facts, &head.commit).await?;
     let survey = detect_stages(&files);
-    let venv = inactive(&env, &facts.toplevel).filter(|_| survey.stages.iter().any(|stage| needs_active(&stage.run)));
+    let venv = find_inactive_venv(&env, &facts.toplevel)
+        .filter(|_| survey.stages.iter().any(|stage| needs_active(&stage.run)));
     // What is proposed is what works once it is active.
     let env = match venv {
-        Some(name) => activated(env, &facts.toplevel.join(name)),
+        Some(name) => activate_venv(env, &facts.toplevel.join(name)),
         None => env,
     };
     let mut programs = scan::Programs::of(&env, &facts.toplevel);
@@ -143,7 +144,7 @@ fn is_taken(path: &Path) -> bool {
 
 /// The branch work should start from, and where it stands: the one that is checked out, unless it is one of `mc`.
 async fn find_target(source: &Git) -> Result<(String, Tip), EngineError> {
-    let current = source.ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]).await?;
+    let current = source.run_query(&["symbolic-ref", "--quiet", "--short", "HEAD"]).await?;
     // A settings file is text: a branch whose name is none cannot stand in it.
     let current = current.and_then(|bytes| Some(String::from_utf8(bytes).ok()?.trim().to_owned()));
     let candidates = current.filter(|name| !name.starts_with("mc/")).into_iter();
@@ -173,7 +174,7 @@ impl Proposal {
     /// Root of the work tree as a word of a shell line, where that is not the folder the command was given in.
     pub fn quoted_toplevel(&self) -> Option<String> {
         let top = self.toplevel().to_string_lossy();
-        let here = files::same(self.project.env.cwd(), self.toplevel());
+        let here = files::is_same_path(self.project.env.cwd(), self.toplevel());
         (!here).then(|| shlex::try_quote(&top).map_or_else(|_| top.clone().into_owned(), |quoted| quoted.into_owned()))
     }
 

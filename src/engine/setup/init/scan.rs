@@ -2,7 +2,7 @@
 
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::host::local::machine::host::allowed;
+use crate::adapters::host::local::machine::host::is_allowed;
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::machine;
@@ -38,7 +38,7 @@ pub async fn list_files(source: &Git, facts: &SourceFacts, commit: &CommitId) ->
     for name in LOCAL.iter().filter(|name| facts.toplevel.join(name).is_file() && !paths.contains(**name)) {
         // A file git would see must not be copied: it would become part of the work and land.
         let args = ["ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", name];
-        if !source.bytes(&args).await?.is_empty() {
+        if !source.run_bytes(&args).await?.is_empty() {
             local.push((*name).to_owned());
         }
     }
@@ -83,7 +83,7 @@ impl<'a> Programs<'a> {
     /// where it could leave something.
     pub async fn can_run_line(&self, line: &str, names: &[String]) -> bool {
         let mut ask = CommandLine::new("sh").args(["-c", line]).cwd("/").env_clear();
-        for (name, value) in self.env.vars().filter(|(name, _)| name.to_str().is_some_and(|n| allowed(n, names))) {
+        for (name, value) in self.env.vars().filter(|(name, _)| name.to_str().is_some_and(|n| is_allowed(n, names))) {
             ask = ask.env(name, value);
         }
         ask.deadline(Duration::from_secs(20)).run(&ChildGuard::none()).await.is_ok_and(|output| output.success())

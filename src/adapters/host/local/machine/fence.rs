@@ -41,26 +41,26 @@ impl LocalHost {
     ///
     /// # Errors
     /// [`Trouble`] with what was tried.
-    pub async fn fenced(&self) -> Result<&Fenced, Trouble> {
+    pub async fn detect_fence(&self) -> Result<&Fenced, Trouble> {
         self.fenced.get_or_try_init(|| find(self)).await
     }
 }
 
 /// How runs are contained here, and the folder of their workspaces.
 pub(super) async fn find_containment(host: &LocalHost) -> Result<(Isolation, PathBuf), Trouble> {
-    let isolation = host.isolation().await.map_err(|e| host.trouble(&e))?;
-    let pool = host.pool().await.map_err(|e| host.trouble(&e))?.root().to_owned();
+    let isolation = host.isolation().await.map_err(|e| host.classify_error(&e))?;
+    let pool = host.pool().await.map_err(|e| host.classify_error(&e))?.root().to_owned();
     Ok((isolation, pool))
 }
 
 /// Raises one fence and looks whether it holds. Folders that runs may write and that are not there yet are made before.
 async fn find(host: &LocalHost) -> Result<Fenced, Trouble> {
     let (isolation, pool) = find_containment(host).await?;
-    let failed = |e: std::io::Error| host.trouble(&FileError::new(&pool, e));
-    let scratch = Scratch::below(&pool).map_err(failed)?;
+    let failed = |e: std::io::Error| host.classify_error(&FileError::new(&pool, e));
+    let scratch = Scratch::create_in(&pool).map_err(failed)?;
     let machine = Machine::of(host, isolation, &pool);
     machine.make_writable();
-    let fenced = machine.try_out(scratch.path()).await.map_err(|e| host.trouble(&e))?;
+    let fenced = machine.try_out(scratch.path()).await.map_err(|e| host.classify_error(&e))?;
     scratch.remove(&[]).map_err(failed)?;
     Ok(fenced)
 }
@@ -71,19 +71,19 @@ async fn find(host: &LocalHost) -> Result<Fenced, Trouble> {
 /// # Errors
 /// [`Trouble`] whose words read on after what was asked.
 pub async fn ask_machine(host: &LocalHost, line: &str, env: Vec<(OsString, OsString)>) -> Result<Vec<u8>, Trouble> {
-    if !host.fenced().await?.holds() {
+    if !host.detect_fence().await?.is_active() {
         let command = CommandLine::new("sh").arg("-c").arg(line).cwd(&host.facts.toplevel).env_clear();
         let output = command.envs(env).run(&host.guard).await.map_err(|e| e.to_string())?;
         let how = output.ending.map_or_else(String::new, |how| format!(" ({how})"));
         return if output.success() { Ok(output.stdout) } else { Err(format!("it failed{how}").into()) };
     }
     let (isolation, pool) = find_containment(host).await?;
-    let failed = |e: std::io::Error| host.trouble(&FileError::new(&pool, e));
-    let scratch = Scratch::below(&pool).map_err(failed)?;
+    let failed = |e: std::io::Error| host.classify_error(&FileError::new(&pool, e));
+    let scratch = Scratch::create_in(&pool).map_err(failed)?;
     let (slot, dir) = (scratch.path().join("slot"), scratch.path().join("run"));
     let temporary = slot.join("tmp");
     files::make_private_dir(&temporary).map_err(failed)?;
-    let fence = Machine::of(host, isolation, &pool).fence(&slot, &temporary, Home::Users, &Reach::default());
+    let fence = Machine::of(host, isolation, &pool).build_fence(&slot, &temporary, Home::Users, &Reach::default());
     // Standard output is what is asked for; the rest goes beside it.
     let out = temporary.join("out");
     let argv = ["sh", "-c", "exec sh -c \"$1\" >\"$2\"", "mc", line].map(OsString::from);
@@ -109,7 +109,7 @@ pub async fn ask_machine(host: &LocalHost, line: &str, env: Vec<(OsString, OsStr
         fence: Some(fence),
     };
     // Our own child, so that it is not left alone as a run would be.
-    let exit = answered(host, &spec).await?;
+    let exit = run_fenced(host, &spec).await?;
     let said = files::read_if_there(&out).ok().flatten().unwrap_or_default();
     let why = files::read_untrusted(&spec.dir.join("out.log"), LONGEST_REASON).unwrap_or_default();
     scratch.remove(&[]).map_err(failed)?;
@@ -122,11 +122,11 @@ pub async fn ask_machine(host: &LocalHost, line: &str, env: Vec<(OsString, OsStr
 }
 
 /// Runs a program with its fence as a child of this one; its exit code, if it had one.
-async fn answered(host: &LocalHost, spec: &RunSpec) -> Result<Option<i32>, Trouble> {
-    let dir = prepare(spec).map_err(|e| host.trouble(&e))?;
+async fn run_fenced(host: &LocalHost, spec: &RunSpec) -> Result<Option<i32>, Trouble> {
+    let dir = prepare(spec).map_err(|e| host.classify_error(&e))?;
     let command = CommandLine::new(OURSELVES).arg(FLAG).deadline(LONGEST_ANSWER).env_clear().cwd(&spec.cwd);
     if spec.isolation.is_ours() {
-        command.arg(&dir).arg("run").run(&host.guard).await.map_err(|e| host.trouble(&e))?;
+        command.arg(&dir).arg("run").run(&host.guard).await.map_err(|e| host.classify_error(&e))?;
         let exit = files::read_untrusted(&dir.join("exit"), LONGEST_REASON);
         return Ok(exit.as_deref().and_then(parse_exit).and_then(|exit| match exit {
             RunExit::Code(code) => Some(code),
@@ -134,8 +134,8 @@ async fn answered(host: &LocalHost, spec: &RunSpec) -> Result<Option<i32>, Troub
         }));
     }
     let command = command.arg(dir.join("run")).arg(CONFINE).args(&spec.argv).envs(spec.env.iter().cloned());
-    let output = command.run(&host.guard).await.map_err(|e| host.trouble(&e))?;
-    files::write_private(&dir.join("out.log"), &output.stderr).map_err(|e| host.trouble(&e))?;
+    let output = command.run(&host.guard).await.map_err(|e| host.classify_error(&e))?;
+    files::write_private(&dir.join("out.log"), &output.stderr).map_err(|e| host.classify_error(&e))?;
     Ok(output.code())
 }
 
@@ -169,7 +169,7 @@ impl<'a> Machine<'a> {
         }
         let (slot, file) = (scratch.join("slot"), scratch.join("run"));
         files::make_private_dir(&slot).at(scratch)?;
-        let fence = self.fence(&slot, &slot, Home::Users, &Reach::default());
+        let fence = self.build_fence(&slot, &slot, Home::Users, &Reach::default());
         let text = trial_text(self.isolation, &[], Some(&fence))?;
         files::write_private(&file, text.as_bytes()).at(scratch)?;
         let ours = self.isolation.is_ours();
@@ -205,40 +205,41 @@ impl<'a> Machine<'a> {
             .iter()
             .chain(&self.settings.sandbox.shared)
             .filter(|name| is_made(name, has));
-        for place in names.filter_map(|name| self.named(name)).filter(|place| place.symlink_metadata().is_err()) {
+        for place in names.filter_map(|name| self.resolve_path(name)).filter(|place| place.symlink_metadata().is_err())
+        {
             if let Err(e) = files::make_private_dir(&place) {
                 tracing::warn!("make {}, which [sandbox] lets runs write: {e}", place.display());
             }
         }
     }
 
-    pub(super) fn fence(&self, slot: &Path, temporary: &Path, home: Home, reach: &Reach) -> Fence {
+    pub(super) fn build_fence(&self, slot: &Path, temporary: &Path, home: Home, reach: &Reach) -> Fence {
         let own = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let mut places = there(TEMPORARY.iter().map(PathBuf::from));
+        let mut places = canonicalize_existing(TEMPORARY.iter().map(PathBuf::from));
         // The usual one first.
         places.sort_by_key(|place| TEMPORARY.iter().position(|usual| Path::new(usual) == place));
         let sandbox = &self.settings.sandbox;
-        let asked = self.asked(home);
-        let mut readable = there(sandbox.readable.iter().filter_map(|name| self.named(name)));
-        let (mut closed, hidden): (Vec<_>, Vec<_>) = self.kept().into_iter().partition(|key| key.is_dir());
+        let asked = self.list_writable(home);
+        let mut readable = canonicalize_existing(sandbox.readable.iter().filter_map(|name| self.resolve_path(name)));
+        let (mut closed, hidden): (Vec<_>, Vec<_>) = self.list_hidden().into_iter().partition(|key| key.is_dir());
         // A command line that names a key does not show it.
         let named: Vec<PathBuf> = reach.readable.iter().map(|path| own(path)).collect();
         let named = named.into_iter().filter(|path| !closed.iter().chain(&hidden).any(|key| path.starts_with(key)));
         let named: Vec<PathBuf> = named.collect();
-        closed.extend(there(self.closed.map(Path::to_owned)));
+        closed.extend(canonicalize_existing(self.closed.map(Path::to_owned)));
         let mut writable = vec![own(slot)];
         writable.extend(reach.writable.iter().map(|path| own(path)));
         writable.extend(asked.iter().cloned());
         if user() == 0 && self.isolation != Isolation::PidNamespace(Flavour::User) {
             closed.push("/dev".into());
-            writable.extend(there(DEVICES.iter().map(PathBuf::from)));
+            writable.extend(canonicalize_existing(DEVICES.iter().map(PathBuf::from)));
         }
         // What is named as both may be written.
         readable.retain(|path| !writable.contains(path));
         let facts = self.facts;
         let home = self.env.home().map(own).filter(|home| !writable.contains(home));
-        let ground = [facts.common_dir.clone(), facts.toplevel.clone()].into_iter().chain(self.lenders());
-        let ground = there(ground);
+        let ground = [facts.common_dir.clone(), facts.toplevel.clone()].into_iter().chain(self.list_alternates());
+        let ground = canonicalize_existing(ground);
         // The way to what is kept inside of something that may be written is mounted, and so is not renamed.
         let kept = || closed.iter().chain(&hidden).chain(&ground);
         let mut ways = Vec::new();
@@ -249,11 +250,11 @@ impl<'a> Machine<'a> {
         }
         let shut =
             |way: &PathBuf| kept().any(|kept| way.starts_with(kept) && asked.iter().any(|root| kept.starts_with(root)));
-        writable.extend(there(ways).into_iter().filter(|way| !shut(way)));
-        readable.extend(there(ground.into_iter().chain(home).chain(named)));
+        writable.extend(canonicalize_existing(ways).into_iter().filter(|way| !shut(way)));
+        readable.extend(canonicalize_existing(ground.into_iter().chain(home).chain(named)));
         places.retain(|place| !writable.contains(place));
         // Everything else can be read where it is, and not be written.
-        let memory = there([PathBuf::from(MEMORY)]);
+        let memory = canonicalize_existing([PathBuf::from(MEMORY)]);
         let over = || places.iter().chain(&memory).chain(&closed).chain(&writable);
         let covered = |path: &PathBuf| over().any(|over| path.starts_with(over));
         readable.retain(covered);
@@ -265,48 +266,51 @@ impl<'a> Machine<'a> {
 
     /// What is asked to be written beside slot and result. What lies in something that agents may write is part of that, and not
     /// looked up by itself: an agent could have put a link there.
-    fn asked(&self, home: Home) -> Vec<PathBuf> {
+    fn list_writable(&self, home: Home) -> Vec<PathBuf> {
         let sandbox = &self.settings.sandbox;
-        let named = |names: &[String]| -> Vec<PathBuf> { names.iter().filter_map(|name| self.named(name)).collect() };
+        let named =
+            |names: &[String]| -> Vec<PathBuf> { names.iter().filter_map(|name| self.resolve_path(name)).collect() };
         let (writable, shared) = (named(&sandbox.writable), named(&sandbox.shared));
         let mut asked = shared.clone();
-        asked.extend(self.caches(&self.settings.verification_env));
+        asked.extend(self.list_caches(&self.settings.verification_env));
         if home == Home::Users {
             asked.extend(writable.iter().cloned());
-            asked.extend(self.caches(&self.settings.agent_env));
+            asked.extend(self.list_caches(&self.settings.agent_env));
         }
         let roots = || writable.iter().chain(&shared);
         asked.retain(|path| !roots().any(|root| path != root && path.starts_with(root)));
-        let kept = self.kept();
-        let mut asked = there(asked);
+        let kept = self.list_hidden();
+        let mut asked = canonicalize_existing(asked);
         // Only its own name in the settings shows what is hidden, no link to it.
         asked.retain(|path| !kept.iter().any(|key| path.starts_with(key)));
         asked
     }
 
     /// What runs may not read, by its real path.
-    fn kept(&self) -> Vec<PathBuf> {
+    fn list_hidden(&self) -> Vec<PathBuf> {
         let sandbox = &self.settings.sandbox;
         let named = |name: &&String| {
             [&sandbox.readable, &sandbox.writable, &sandbox.shared].iter().any(|list| list.contains(name))
         };
         let hidden = sandbox.hidden.iter().filter(|name| !named(name));
-        let hidden = hidden.flat_map(|name| self.homes().filter_map(move |home| expand(name, Some(home))));
-        let shown = there(sandbox.readable.iter().filter_map(|name| self.named(name)));
-        let mut kept = there(hidden.chain(self.sockets()));
+        let hidden = hidden.flat_map(|name| self.homes().filter_map(move |home| expand_path(name, Some(home))));
+        let shown = canonicalize_existing(sandbox.readable.iter().filter_map(|name| self.resolve_path(name)));
+        let mut kept = canonicalize_existing(hidden.chain(self.list_sockets()));
         kept.retain(|key| !shown.contains(key));
         kept
     }
 
     /// Stores whose objects the repository borrows, and theirs in turn (gitrepository-layout(5)).
-    fn lenders(&self) -> Vec<PathBuf> {
+    fn list_alternates(&self) -> Vec<PathBuf> {
         let mut found = vec![self.facts.common_dir.join("objects")];
         for next in 0.. {
             let Some(store) = found.get(next).cloned() else { break };
             let list = files::read_untrusted(&store.join("info/alternates"), LONGEST_REASON).unwrap_or_default();
             let more: Vec<PathBuf> =
                 list.lines().filter(|line| !line.starts_with('#')).map(|line| store.join(line)).collect();
-            found.extend(there(more).into_iter().filter(|more| !found.contains(more)).collect::<Vec<_>>());
+            found.extend(
+                canonicalize_existing(more).into_iter().filter(|more| !found.contains(more)).collect::<Vec<_>>(),
+            );
         }
         found.split_off(1)
     }
@@ -319,30 +323,31 @@ impl<'a> Machine<'a> {
     }
 
     /// A path of the settings: absolute, or of the home.
-    fn named(&self, name: &str) -> Option<PathBuf> {
-        expand(name, self.env.home().map(Path::to_owned))
+    fn resolve_path(&self, name: &str) -> Option<PathBuf> {
+        expand_path(name, self.env.home().map(Path::to_owned))
     }
 
     /// Folders that tools are told of by variables of these names, which runs get.
-    fn caches(&self, given: &[String]) -> Vec<PathBuf> {
+    fn list_caches(&self, given: &[String]) -> Vec<PathBuf> {
         let known = BUILT.iter().chain(DOWNLOADED).filter(|name| given.iter().any(|given| given == *name));
         let folders = known.filter_map(|name| self.env.var(name)).map(PathBuf::from);
         folders.filter(|folder| folder.is_absolute() && folder.is_dir()).collect()
     }
 
-    fn sockets(&self) -> Vec<PathBuf> {
+    fn list_sockets(&self) -> Vec<PathBuf> {
         let told = SOCKET_VARIABLES.iter().filter_map(|name| Some((*name, self.env.var(name)?.to_str()?)));
         let told = told.flat_map(|(name, value)| socket_paths(name, value)).map(PathBuf::from);
         let session = PathBuf::from(format!("/run/user/{}", user()));
-        let usual = SOCKETS.iter().filter_map(|name| self.named(name));
+        let usual = SOCKETS.iter().filter_map(|name| self.resolve_path(name));
         let all = usual.chain(told).chain([session]);
-        let shown: Vec<PathBuf> = self.settings.sandbox.readable.iter().filter_map(|name| self.named(name)).collect();
+        let shown: Vec<PathBuf> =
+            self.settings.sandbox.readable.iter().filter_map(|name| self.resolve_path(name)).collect();
         all.filter(|path| !shown.contains(path)).collect()
     }
 }
 
 /// A name of the settings as a path: absolute, or of this home.
-pub(super) fn expand(name: &str, home: Option<PathBuf>) -> Option<PathBuf> {
+pub(super) fn expand_path(name: &str, home: Option<PathBuf>) -> Option<PathBuf> {
     match name.strip_prefix("~/") {
         Some(rest) => home.map(|home| home.join(rest)),
         None => Some(PathBuf::from(name)).filter(|path| path.is_absolute()),
@@ -350,7 +355,7 @@ pub(super) fn expand(name: &str, home: Option<PathBuf>) -> Option<PathBuf> {
 }
 
 /// The real paths of what is there, each once.
-pub(super) fn there(paths: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
+pub(super) fn canonicalize_existing(paths: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = paths.into_iter().filter_map(|path| path.canonicalize().ok()).collect();
     found.sort();
     found.dedup();

@@ -18,12 +18,12 @@ pub enum Fenced {
 
 impl Fenced {
     /// Whether there is one.
-    pub fn holds(&self) -> bool {
+    pub fn is_active(&self) -> bool {
         matches!(self, Self::Mounts(_) | Self::Rules(..))
     }
 
     /// What a report says where there is none, or one with gaps.
-    pub fn told(&self) -> Option<String> {
+    pub fn describe_gaps(&self) -> Option<String> {
         match self {
             Self::Mounts(gaps) => Some(gaps.join("; ")).filter(|told| !told.is_empty()),
             Self::Rules(why, gaps) => {

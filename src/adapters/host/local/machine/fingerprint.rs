@@ -34,8 +34,8 @@ async fn make(host: &LocalHost) -> Result<String, HostError> {
     }
     let sandbox = &settings.sandbox;
     let unknown = |trouble: Trouble| HostError::broken(trouble.why, "`mc doctor` looks at this machine");
-    let fenced = host.fenced().await.map_err(unknown)?;
-    if fenced.holds() {
+    let fenced = host.detect_fence().await.map_err(unknown)?;
+    if fenced.is_active() {
         field(if matches!(fenced, Fenced::Mounts(_)) { b"a fence" } else { b"a fence of rules" });
         sandbox.shared.iter().for_each(|name| field(name.as_bytes()));
         [sandbox.max_memory, sandbox.max_processes].iter().for_each(|cap| field(&cap.to_be_bytes()));

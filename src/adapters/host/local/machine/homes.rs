@@ -4,11 +4,11 @@
 //! in its workspace) has the HOME of the user; verifications have one of their own, made anew with each preparation, in which
 //! what `setup` wrote is there as long as its result is kept.
 
-use super::fence::{expand, find_containment};
+use super::fence::{expand_path, find_containment};
 use super::host::LocalHost;
 use crate::adapters::host::local::process::procfs::boot_id;
 use crate::adapters::host::local::protocol::{Isolation, OURSELVES};
-use crate::adapters::host::local::workspace::home::{Census, Homes, Layers, Part, census, look};
+use crate::adapters::host::local::workspace::home::{Census, Homes, Layers, Part, find_parts, take_census};
 use crate::adapters::host::local::workspace::layout::{home_folder, layers_folder};
 use crate::adapters::host::order::Home;
 use crate::adapters::host::settings::HostSettings;
@@ -35,10 +35,10 @@ impl LocalHost {
 /// Finds out what the HOME of verifications is made of on this machine.
 async fn find(host: &LocalHost) -> Result<Homes, Trouble> {
     // Folders of tools are made for the fence.
-    host.fenced().await?;
+    host.detect_fence().await?;
     let (isolation, pool) = find_containment(host).await?;
     let failed = |e: std::io::Error| host.trouble_at("use the folder of workspaces", &e);
-    let scratch = Scratch::below(&pool).map_err(failed)?;
+    let scratch = Scratch::create_in(&pool).map_err(failed)?;
     let apart = [host.places.root.clone(), pool, host.facts.common_dir.clone()];
     let homes = find_homes(&apart, &host.env, &host.settings, isolation, scratch.path()).await;
     scratch.remove(&[]).map_err(failed)?;
@@ -53,7 +53,7 @@ pub async fn find_homes(
     isolation: Isolation,
     scratch: &Path,
 ) -> Homes {
-    let mut parts = env.home().map(|home| look(home, &settings.home, apart)).unwrap_or_default();
+    let mut parts = env.home().map(|home| find_parts(home, &settings.home, apart)).unwrap_or_default();
     for list in [&mut parts.folders, &mut parts.links, &mut parts.files] {
         list.retain(|part| !env.home().is_some_and(|home| is_kept(part, home, settings)));
     }
@@ -63,7 +63,7 @@ pub async fn find_homes(
 /// Whether a file or folder of the home is one that runs may not read: a copy of it in another HOME would be a way around that.
 fn is_kept(part: &Part, home: &Path, settings: &HostSettings) -> bool {
     let sandbox = &settings.sandbox;
-    let real = |name: &String| expand(name, Some(home.to_owned())).and_then(|path| path.canonicalize().ok());
+    let real = |name: &String| expand_path(name, Some(home.to_owned())).and_then(|path| path.canonicalize().ok());
     let above = |names: &[String]| names.iter().filter_map(real).any(|named| part.real.starts_with(named));
     let asked = settings.home.iter().any(|named| part.name.starts_with(named.trim_end_matches('/')));
     sandbox.is_on() && above(&sandbox.hidden) && !above(&sandbox.readable) && !asked
@@ -73,14 +73,14 @@ fn is_kept(part: &Part, home: &Path, settings: &HostSettings) -> bool {
 ///
 /// # Errors
 /// [`Trouble`] with what was tried.
-pub async fn furnish(host: &LocalHost, work: &Path) -> Result<(), Trouble> {
+pub async fn prepare_home(host: &LocalHost, work: &Path) -> Result<(), Trouble> {
     let Some(homes) = host.homes().await? else { return Ok(()) };
     let (folder, layers) = (home_folder(work), layers(work));
     let made = || {
-        homes.furnish(&folder)?;
+        homes.fill_home(&folder)?;
         match (host.settings.setup.is_some(), homes.is_mounted() && homes.has_folders()) {
             (true, _) => layers.renew(homes),
-            (false, true) => layers.forget().and_then(|()| layers.renew(homes)),
+            (false, true) => layers.drop_made().and_then(|()| layers.renew(homes)),
             (false, false) => layers.remove(),
         }
     };
@@ -120,7 +120,10 @@ impl<'a> SetupHome<'a> {
     /// before the next start of the machine.
     pub fn stamp(&self) -> String {
         let mut hash = FieldHash::default();
-        self.homes.overlaid().chain(self.homes.linked()).for_each(|name| hash.add(name.as_os_str().as_encoded_bytes()));
+        self.homes
+            .overlaid_names()
+            .chain(self.homes.linked_names())
+            .for_each(|name| hash.add(name.as_os_str().as_encoded_bytes()));
         format!(" home {} {}", &hash.finish()[..16], boot_id())
     }
 
@@ -134,9 +137,9 @@ impl<'a> SetupHome<'a> {
     /// # Errors
     /// [`Trouble`] with what was tried.
     pub fn begin(&mut self) -> Result<(), Trouble> {
-        self.layers.forget().map_err(|e| self.failed(&e))?;
+        self.layers.drop_made().map_err(|e| self.format_error(&e))?;
         if !self.homes.is_mounted() {
-            self.before = census(&self.folder).map_err(|e| self.failed(&e))?;
+            self.before = take_census(&self.folder).map_err(|e| self.format_error(&e))?;
         }
         Ok(())
     }
@@ -148,24 +151,24 @@ impl<'a> SetupHome<'a> {
     /// [`Trouble`] with what was tried.
     pub fn end(&self) -> Result<bool, Trouble> {
         if self.homes.is_mounted() {
-            return self.layers.keep(self.homes).map(|()| true).map_err(|e| self.failed(&e));
+            return self.layers.save_made(self.homes).map(|()| true).map_err(|e| self.format_error(&e));
         }
-        Ok(census(&self.folder).map_err(|e| self.failed(&e))? == self.before)
+        Ok(take_census(&self.folder).map_err(|e| self.format_error(&e))? == self.before)
     }
 
-    fn failed(&self, e: &std::io::Error) -> Trouble {
+    fn format_error(&self, e: &std::io::Error) -> Trouble {
         self.host.trouble_at(&format!("keep what target.setup wrote into {}", self.folder.display()), e)
     }
 }
 
 pub(super) fn layers(work: &Path) -> Layers {
-    Layers::at(layers_folder(work))
+    Layers::in_folder(layers_folder(work))
 }
 
 /// What a report says of the HOME of verifications where they write into folders of the user; absent where they do not.
-pub fn shared(homes: &Homes) -> Option<String> {
+pub fn describe_shared(homes: &Homes) -> Option<String> {
     let why = homes.trouble()?;
-    let names: Vec<_> = homes.linked().map(Path::display).collect();
+    let names: Vec<_> = homes.linked_names().map(Path::display).collect();
     if names.is_empty() {
         return None;
     }

@@ -8,7 +8,7 @@ use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::probe::{ProbeError, probe};
 use crate::adapters::host::local::protocol::{Isolation, OURSELVES};
-use crate::adapters::host::local::workspace::home::{Homes, forget_short};
+use crate::adapters::host::local::workspace::home::{Homes, remove_short_name};
 use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
 use crate::adapters::host::local::workspace::slot::Ignored;
 use crate::adapters::host::local::workspace::tags::Tags;
@@ -33,7 +33,7 @@ const ALLOWED: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "LANG", "TERM", "
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Whether runs get a variable of this name, when `names` are those of the settings.
-pub fn allowed(name: &str, names: &[String]) -> bool {
+pub fn is_allowed(name: &str, names: &[String]) -> bool {
     ALLOWED.contains(&name) || name.starts_with("LC_") || names.iter().any(|n| n == name)
 }
 
@@ -124,8 +124,8 @@ impl LocalHost {
     }
 
     /// The tags of the source are others than before.
-    pub async fn forget_tags(&self) {
-        self.tags.forget().await;
+    pub async fn invalidate_tags(&self) {
+        self.tags.invalidate().await;
     }
 
     /// The engine elsewhere lives.
@@ -142,14 +142,14 @@ impl LocalHost {
     }
 
     /// An error as trouble: what stood in the way, and what is said of it.
-    pub fn trouble(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
+    pub fn classify_error(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
         let places = Places { source: self.facts.common_dir.clone(), state: self.places.root.clone() };
         Trouble::new(cause_of(error, &places), chain(error))
     }
 
     /// The same, with what was tried.
     pub fn trouble_at(&self, what: &str, error: &(dyn std::error::Error + 'static)) -> Trouble {
-        self.trouble(error).while_trying(what)
+        self.classify_error(error).while_trying(what)
     }
 
     /// The folder of `mc`'s own files.
@@ -169,7 +169,7 @@ impl LocalHost {
 
     /// Where a run is.
     pub fn run_dir(&self, key: &RunKey) -> PathBuf {
-        key.below(&self.places.runs)
+        key.path_in(&self.places.runs)
     }
 
     /// The pool.
@@ -186,8 +186,8 @@ impl LocalHost {
                         Pool::open_cut(&verify_pool(root), &self.source, Ignored::Remove).await?
                     }
                 };
-                let pool = if self.renewed.is_some() { pool.standing_for(&self.facts.toplevel) } else { pool };
-                Ok(Arc::new(pool.excluding(&self.settings.copy).tagged(&self.tags)))
+                let pool = if self.renewed.is_some() { pool.with_toplevel(&self.facts.toplevel) } else { pool };
+                Ok(Arc::new(pool.with_excluded(&self.settings.copy).with_tags(&self.tags)))
             })
             .await
     }
@@ -196,7 +196,7 @@ impl LocalHost {
     ///
     /// # Errors
     /// [`HostError::Usage`] for a text that is no glob.
-    pub fn kept(&self) -> Result<Globs, HostError> {
+    pub fn keep_globs(&self) -> Result<Globs, HostError> {
         Globs::new(&self.settings.keep).map_err(|bad| {
             HostError::usage(format!("target.verification.keep: {bad}"), "mend it in mission-control.toml")
         })
@@ -217,7 +217,7 @@ impl LocalHost {
     }
 
     /// Notes that a folder has a short name, which goes with this host.
-    pub(super) fn note_shortened(&self, folder: &Path) {
+    pub(super) fn record_shortened(&self, folder: &Path) {
         self.shortened.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
     }
 
@@ -226,7 +226,7 @@ impl LocalHost {
         let mut env: Vec<(OsString, OsString)> = self
             .env
             .vars()
-            .filter(|(k, _)| k.to_str().is_some_and(|k| allowed(k, names)))
+            .filter(|(k, _)| k.to_str().is_some_and(|k| is_allowed(k, names)))
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .collect();
         if self.env.var("PATH").is_none() {
@@ -236,7 +236,7 @@ impl LocalHost {
     }
 
     /// What to say where a run fails that may need the network: which variables for that it did not get. Names only.
-    pub fn withheld(&self, names: &[String]) -> Option<String> {
+    pub fn describe_withheld(&self, names: &[String]) -> Option<String> {
         withheld_message(|name| self.env.var(name).is_some(), names)
     }
 }
@@ -244,7 +244,7 @@ impl LocalHost {
 impl Drop for LocalHost {
     fn drop(&mut self) {
         for folder in self.shortened.get_mut().unwrap_or_else(PoisonError::into_inner).iter() {
-            forget_short(folder);
+            remove_short_name(folder);
         }
     }
 }

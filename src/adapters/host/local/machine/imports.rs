@@ -5,7 +5,7 @@ use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::error::HostError;
 use crate::adapters::host::local::workspace::layout::work_below;
 use crate::adapters::os::environment::Environment;
-use crate::adapters::os::python::{imports, inactive};
+use crate::adapters::os::python::{find_inactive_venv, imports};
 use crate::domain::base::text::name_first;
 use crate::domain::detect::imports::{Import, hidden_by, needs_active};
 use crate::domain::verify::model::key::StageSpec;
@@ -34,10 +34,11 @@ pub struct Imports {
 impl Imports {
     /// Looks at the environments that runs find.
     pub fn find(env: &Environment, facts: &SourceFacts, pool: &Path) -> Self {
-        let mut found = Self { inactive: inactive(env, &facts.toplevel).map(str::to_owned), ..Self::default() };
+        let mut found =
+            Self { inactive: find_inactive_venv(env, &facts.toplevel).map(str::to_owned), ..Self::default() };
         let tops = Tops::of(facts, pool);
         for import in imports(env) {
-            let Some(folder) = tops.relative(import.folder()) else { continue };
+            let Some(folder) = tops.strip_top(import.folder()) else { continue };
             match import {
                 Import::Searched(_) => found.searched.insert(folder),
                 Import::Fixed(_) => found.fixed.insert(folder),
@@ -47,7 +48,7 @@ impl Imports {
     }
 
     /// What a person should know; nothing where nothing is imported from here.
-    pub fn told(&self) -> Option<String> {
+    pub fn describe(&self) -> Option<String> {
         (!self.searched.is_empty()).then(|| {
             format!(
                 "the Python environment imports from this repository ({}): runs find these folders of their own workspace first, by \
@@ -58,7 +59,7 @@ impl Imports {
     }
 
     /// That a stage starts Python although the environment of the work tree is not active, with what helps.
-    pub fn asleep(&self, stages: &[StageSpec]) -> Option<(String, String)> {
+    pub fn warn_inactive(&self, stages: &[StageSpec]) -> Option<(String, String)> {
         let venv = self.inactive.as_ref()?;
         let stage = stages.iter().find(|stage| needs_active(&stage.run))?;
         Some((
@@ -71,8 +72,8 @@ impl Imports {
     }
 
     /// The same in one sentence.
-    pub fn asleep_note(&self, stages: &[StageSpec]) -> Option<String> {
-        self.asleep(stages).map(|(what, help)| format!("{what}; {help}"))
+    pub fn inactive_warning(&self, stages: &[StageSpec]) -> Option<String> {
+        self.warn_inactive(stages).map(|(what, help)| format!("{what}; {help}"))
     }
 
     /// What would be verified in the place of a tree, with what helps; nothing where a tree is.
@@ -119,7 +120,7 @@ impl Imports {
         let given: Vec<PathBuf> = given.map(|given| std::env::split_paths(given).collect()).unwrap_or_default();
         let tops = Tops::of(facts, pool);
         let own: Vec<PathBuf> = self.searched.iter().map(|folder| work.join(folder)).collect();
-        let rest = given.iter().map(|entry| match tops.relative(entry) {
+        let rest = given.iter().map(|entry| match tops.strip_top(entry) {
             Some(folder) => work.join(folder),
             None => entry.clone(),
         });
@@ -149,7 +150,7 @@ impl Tops {
     }
 
     /// Where a folder is in the tree of the repository, if it is in one.
-    fn relative(&self, folder: &Path) -> Option<PathBuf> {
+    fn strip_top(&self, folder: &Path) -> Option<PathBuf> {
         let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         if let Ok(below) = folder.strip_prefix(&self.pool) {
             return work_below(below);

@@ -11,7 +11,7 @@ use crate::adapters::host::local::rundir::{Found, Run, find, put_aside, runs_bel
 use crate::adapters::host::local::workspace::collect::{Attempt, CollectError, collect};
 use crate::adapters::host::local::workspace::leftovers::Ran;
 use crate::adapters::host::local::workspace::pool::Pool;
-use crate::adapters::host::local::workspace::quarantine::{Note, quarantined};
+use crate::adapters::host::local::workspace::quarantine::{Note, list_quarantined};
 use crate::adapters::host::order::{
     CollectOrder, CollectOutcome, Ready, Release, RunKey, RunState, Strays, UsedSlot, attempt_of,
 };
@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 impl LocalHost {
     async fn open_pool(&self) -> Result<&Arc<Pool>, Trouble> {
-        self.pool().await.map_err(|e| self.trouble(&e))
+        self.pool().await.map_err(|e| self.classify_error(&e))
     }
 
     /// Collects the workspace of an attempt, whose run must be dead. Where what is around it fails, the slot is left, locked by
@@ -32,10 +32,10 @@ impl LocalHost {
     /// # Errors
     /// What around it failed.
     pub async fn collect(&self, order: &CollectOrder) -> Result<CollectOutcome, Trouble> {
-        self.keep(order, false).await
+        self.collect_attempt(order, false).await
     }
 
-    async fn keep(&self, order: &CollectOrder, late: bool) -> Result<CollectOutcome, Trouble> {
+    async fn collect_attempt(&self, order: &CollectOrder, late: bool) -> Result<CollectOutcome, Trouble> {
         let pool = self.open_pool().await?;
         let key = RunKey::of_attempt(&order.mission, &order.unit, order.number);
         let attempt = Attempt {
@@ -55,7 +55,7 @@ impl LocalHost {
             Ok(found) => Ok(CollectOutcome::Pinned(Box::new(found))),
             Err(CollectError::Gone { .. }) => {
                 // Set aside just before a crash?
-                let entries = pool.quarantined().unwrap_or_default();
+                let entries = pool.list_quarantined().unwrap_or_default();
                 let aside = entries.into_iter().find(|entry| entry.note.label == label);
                 Ok(aside.map_or(CollectOutcome::Gone, |entry| CollectOutcome::SetAside {
                     place: entry.path,
@@ -68,14 +68,14 @@ impl LocalHost {
                 match pool.quarantine(order.slot, &note) {
                     Ok(place) => Ok(CollectOutcome::SetAside { place, why }),
                     Err(e) => {
-                        pool.leave(order.slot);
+                        pool.abandon_slot(order.slot);
                         Err(self.trouble_at(&why, &e))
                     }
                 }
             }
             Err(e) => {
-                pool.leave(order.slot);
-                Err(self.trouble(&e))
+                pool.abandon_slot(order.slot);
+                Err(self.classify_error(&e))
             }
         }
     }
@@ -88,12 +88,12 @@ impl LocalHost {
     pub async fn release(&self, slot: u32, label: &str, release: &Release) -> Result<(), Trouble> {
         let pool = self.open_pool().await?;
         if !is_used_by(pool, slot, label) {
-            pool.leave(slot);
+            pool.abandon_slot(slot);
             return Ok(());
         }
         let given = match release {
             Release::Verified(Some(commit)) if self.settings.keeps_files() => {
-                pool.note_ran(slot, &Ran::Ended(commit.clone())).and_then(|()| pool.release(slot))
+                pool.record_run(slot, &Ran::Ended(commit.clone())).and_then(|()| pool.release(slot))
             }
             Release::Verified(_) | Release::Collected { stuck: None, .. } => pool.release(slot),
             Release::Collected { base, stuck: Some(path) } => {
@@ -103,8 +103,8 @@ impl LocalHost {
             }
         };
         given.map_err(|e| {
-            pool.leave(slot);
-            self.trouble(&e)
+            pool.abandon_slot(slot);
+            self.classify_error(&e)
         })
     }
 
@@ -113,7 +113,7 @@ impl LocalHost {
     /// # Errors
     /// The pool cannot be read.
     pub async fn used_slots(&self) -> Result<Vec<UsedSlot>, Trouble> {
-        let used = self.open_pool().await?.dirty_slots().map_err(|e| self.trouble(&e))?;
+        let used = self.open_pool().await?.dirty_slots().map_err(|e| self.classify_error(&e))?;
         Ok(used.into_iter().map(|(slot, label)| UsedSlot { slot, label }).collect())
     }
 
@@ -123,11 +123,11 @@ impl LocalHost {
     /// Somebody else has it locked, or the pool cannot be read.
     pub async fn hold(&self, slot: u32, label: &str) -> Result<Option<PathBuf>, Trouble> {
         let pool = self.open_pool().await?;
-        pool.hold(slot).map_err(|e| self.trouble(&e))?;
+        pool.hold(slot).map_err(|e| self.classify_error(&e))?;
         if is_used_by(pool, slot, label) {
             return Ok(Some(pool.path(slot)));
         }
-        pool.leave(slot);
+        pool.abandon_slot(slot);
         Ok(None)
     }
 
@@ -135,10 +135,10 @@ impl LocalHost {
     ///
     /// # Errors
     /// The pool cannot be opened.
-    pub async fn adoptable(&self, slot: u32, label: &str, first: &RunKey) -> Result<Option<Ready>, Trouble> {
+    pub async fn find_adoptable(&self, slot: u32, label: &str, first: &RunKey) -> Result<Option<Ready>, Trouble> {
         let pool = self.open_pool().await?;
         // What nobody noted may have been there.
-        let warm = self.settings.keeps_files() && pool.ran(slot) != Some(Ran::Begun { warm: false });
+        let warm = self.settings.keeps_files() && pool.read_last_run(slot) != Some(Ran::Begun { warm: false });
         let begun = is_used_by(pool, slot, label) && self.run_dir(first).join("claim").exists();
         Ok(begun.then(|| Ready { workspace: pool.path(slot), folder: self.runs().join(label), warm }))
     }
@@ -161,9 +161,9 @@ impl LocalHost {
         if let Some((mission, unit, number)) = attempt_of(label) {
             let (base, green) = (base.clone(), base.clone());
             let order = CollectOrder { slot, mission, unit, number, base, green, take_elsewhere: false };
-            match self.keep(&order, true).await? {
+            match self.collect_attempt(&order, true).await? {
                 CollectOutcome::Pinned(found) => {
-                    let release = Release::Collected { stuck: found.stuck(), base: order.base };
+                    let release = Release::Collected { stuck: found.find_stuck(), base: order.base };
                     if let Err(e) = self.release(slot, label, &release).await {
                         tracing::warn!("give back slot {slot}: {e}");
                     }
@@ -178,7 +178,7 @@ impl LocalHost {
                 }
             }
         }
-        pool.release(slot).map_err(|e| self.trouble(&e))
+        pool.release(slot).map_err(|e| self.classify_error(&e))
     }
 
     /// Frees a slot of verifications that this label was killed in, after ending what it left running. False when somebody else
@@ -195,9 +195,9 @@ impl LocalHost {
             for run in runs_below(&self.runs().join(label)) {
                 run.end(GRACE).await;
             }
-            pool.release(slot).map_err(|e| self.trouble(&e))?;
+            pool.release(slot).map_err(|e| self.classify_error(&e))?;
         } else {
-            pool.leave(slot);
+            pool.abandon_slot(slot);
         }
         Ok(true)
     }
@@ -209,9 +209,9 @@ impl LocalHost {
     pub async fn list_strays(&self) -> Result<Strays, Trouble> {
         let pool = self.open_pool().await?;
         let mut strays = Strays::default();
-        for slot in pool.list().map_err(|e| self.trouble(&e))? {
-            strays.unignored.extend(pool.unignored(slot.slot).await.map_err(|e| self.trouble(&e))?);
-            strays.changed.extend(pool.changed(slot.slot).await.map_err(|e| self.trouble(&e))?);
+        for slot in pool.list().map_err(|e| self.classify_error(&e))? {
+            strays.unignored.extend(pool.list_unignored(slot.slot).await.map_err(|e| self.classify_error(&e))?);
+            strays.changed.extend(pool.list_changed(slot.slot).await.map_err(|e| self.classify_error(&e))?);
         }
         Ok(strays)
     }
@@ -221,12 +221,13 @@ impl LocalHost {
     /// # Errors
     /// The pool cannot be opened.
     pub async fn retry_quarantine(&self) -> Result<(), Trouble> {
-        let idle = |root: &Path| quarantined(root).is_ok_and(|all| all.iter().all(|entry| entry.note.label.is_empty()));
+        let idle =
+            |root: &Path| list_quarantined(root).is_ok_and(|all| all.iter().all(|entry| entry.note.label.is_empty()));
         if idle(self.pool_folder()) {
             return Ok(());
         }
         let pool = self.open_pool().await?;
-        for entry in pool.quarantined().unwrap_or_default() {
+        for entry in pool.list_quarantined().unwrap_or_default() {
             let Some(base) = entry.note.base.as_ref().filter(|_| !entry.note.label.is_empty()) else { continue };
             let label = &entry.note.label;
             let slot = match pool.bring_back(&entry) {
@@ -291,8 +292,8 @@ impl LocalHost {
     ///
     /// # Errors
     /// It cannot be moved, or something of it cannot be ended.
-    pub async fn put_aside(&self, key: &RunKey) -> Result<(), Trouble> {
-        put_aside(&self.run_dir(key), GRACE).await.map_err(|e| self.trouble(&e))
+    pub async fn archive_run(&self, key: &RunKey) -> Result<(), Trouble> {
+        put_aside(&self.run_dir(key), GRACE).await.map_err(|e| self.classify_error(&e))
     }
 }
 

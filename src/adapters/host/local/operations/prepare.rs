@@ -39,7 +39,7 @@ async fn within_disk(host: &LocalHost, pool: &Arc<Pool>, slot: u32) -> Result<()
     let pool = Arc::clone(pool);
     let looked = tokio::task::spawn_blocking(move || -> Result<u64, PoolError> {
         let used = |slots: &[SlotInfo]| slots.iter().map(|s| s.bytes).sum::<u64>();
-        let seen = pool.used()?;
+        let seen = pool.measure_usage()?;
         if seen <= cap {
             return Ok(seen);
         }
@@ -48,10 +48,10 @@ async fn within_disk(host: &LocalHost, pool: &Arc<Pool>, slot: u32) -> Result<()
             // One that another task has taken meanwhile is left to it.
             let _ = pool.discard_idle(idle.slot);
         }
-        let aside: u64 = pool.quarantined().iter().flatten().map(|entry| entry.bytes).sum();
+        let aside: u64 = pool.list_quarantined().iter().flatten().map(|entry| entry.bytes).sum();
         Ok(aside + used(&pool.list()?))
     });
-    let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(host.trouble(e));
+    let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(host.classify_error(e));
     let used = looked.await.map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
     if used <= cap {
         return Ok(());
@@ -71,7 +71,7 @@ async fn run_setup(
 ) -> Result<(), NotReady> {
     let (env, timeout) = (&host.settings.verification_env, host.settings.session_timeout);
     // What an earlier engine began worked on files that are gone.
-    put_aside(&host.run_dir(key), GRACE).await.map_err(|e| NotReady::Failed(host.trouble(&e)))?;
+    put_aside(&host.run_dir(key), GRACE).await.map_err(|e| NotReady::Failed(host.classify_error(&e)))?;
     let order = RunOrder::shell(key.clone(), slot, line, env, timeout, home);
     let ended = host.run(&order, Start::IfNew, kill, || ()).await;
     match ended.end {
@@ -79,7 +79,7 @@ async fn run_setup(
         ProcessEnd::Stopped => Err(NotReady::Killed),
         end => {
             let said = ended.log.as_ref().map(|log| tail::ends(log, SAID)).unwrap_or_default();
-            let log = ended.log.and_then(|log| kept(host, log));
+            let log = ended.log.and_then(|log| preserve_log(host, log));
             let log = log.map(|log| format!("\nall it said: {}", log.display())).unwrap_or_default();
             let cause =
                 if let ProcessEnd::Infrastructure(trouble) = &end { trouble.cause.clone() } else { Cause::Setup };
@@ -91,7 +91,7 @@ async fn run_setup(
                 }
                 end => end.to_string(),
             };
-            let withheld = host.withheld(env);
+            let withheld = host.describe_withheld(env);
             let withheld = withheld.map(|names| format!("\n{names} (target.verification.env names what they get)"));
             let why =
                 format!("target.setup `{line}` failed ({how}): {}{log}{}", said.trim(), withheld.unwrap_or_default());
@@ -104,13 +104,13 @@ async fn run_setup(
 }
 
 /// Where the log can be read later: a scratch place vanishes, and what went wrong in it should not.
-fn kept(host: &LocalHost, log: PathBuf) -> Option<PathBuf> {
+fn preserve_log(host: &LocalHost, log: PathBuf) -> Option<PathBuf> {
     let Some(folder) = &host.lasting else { return Some(log) };
     let place = folder.join("setup.log");
     files::move_below_private(&log, &place).ok().map(|()| place)
 }
 
-fn inputs(host: &LocalHost, line: &str, environment: &str, workspace: &Path) -> std::io::Result<String> {
+fn hash_inputs(host: &LocalHost, line: &str, environment: &str, workspace: &Path) -> std::io::Result<String> {
     let mut hash = FieldHash::default();
     hash.add(line);
     hash.add(environment);
@@ -134,10 +134,10 @@ impl LocalHost {
         }
         let PrepareOrder { slot, label, base, without, beside, copies, environment, setup, session } = order;
         let slot = *slot;
-        let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(host.trouble(e));
+        let failed = |e: &(dyn std::error::Error + 'static)| NotReady::Failed(host.classify_error(e));
         let pool = host.pool().await.map_err(|e| failed(&e))?;
         within_disk(host, pool, slot).await?;
-        let globs = host.kept().map_err(|e| failed(&e))?;
+        let globs = host.keep_globs().map_err(|e| failed(&e))?;
         let landed = match beside {
             Untracked::Ignored => None,
             Untracked::Nothing => Some(None),
@@ -159,7 +159,7 @@ impl LocalHost {
             done => done.map_err(|e| failed(&e))?,
         };
         if let Some(without) = without {
-            pool.narrow(slot, base, without).await.map_err(|e| failed(&e))?;
+            pool.exclude_paths(slot, base, without).await.map_err(|e| failed(&e))?;
         }
         for (name, content) in copies {
             let Some(bytes) = content else { continue };
@@ -169,11 +169,11 @@ impl LocalHost {
         }
         let home = beside.home();
         if home == Home::Slots {
-            homes::furnish(host, &workspace).await.map_err(NotReady::Failed)?;
+            homes::prepare_home(host, &workspace).await.map_err(NotReady::Failed)?;
         }
         if let Some(line) = &host.settings.setup {
             let mut own = SetupHome::of(host, &workspace, home).await.map_err(NotReady::Failed)?;
-            let inputs = inputs(host, line, environment, &workspace);
+            let inputs = hash_inputs(host, line, environment, &workspace);
             let mut inputs = inputs.map_err(|e| NotReady::Failed(host.trouble_at("read setup inputs", &e)))?;
             inputs += &own.as_ref().map(SetupHome::stamp).unwrap_or_default();
             let there = made.as_ref().is_some_and(|made| made.inputs == inputs);
@@ -188,16 +188,16 @@ impl LocalHost {
                 }
                 run_setup(host, line, (slot, home), setup, kill).await?;
                 if own.as_ref().map_or(Ok(true), SetupHome::end).map_err(NotReady::Failed)? {
-                    pool.note_setup(slot, inputs, keeping.is_some()).await.map_err(|e| failed(&e))?;
+                    pool.record_setup(slot, inputs, keeping.is_some()).await.map_err(|e| failed(&e))?;
                 }
             }
         }
         if *beside == Untracked::Ignored && host.settings.setup.is_some() {
             // None of that is the unit's work.
-            pool.note_left_by_setup(slot).await.map_err(|e| failed(&e))?;
+            pool.record_left_by_setup(slot).await.map_err(|e| failed(&e))?;
         }
         if keeping.is_some() && host.settings.keeps_files() {
-            pool.note_ran(slot, &Ran::Begun { warm }).map_err(|e| failed(&e))?;
+            pool.record_run(slot, &Ran::Begun { warm }).map_err(|e| failed(&e))?;
         }
         Ok(Ready { workspace, folder: host.runs().join(label), warm })
     }

@@ -3,7 +3,7 @@
 //! Agents, setup commands and verification stages all go through [`run`]; there is no second way to start one.
 
 use super::stage;
-use crate::adapters::host::local::machine::around::{around, leave};
+use crate::adapters::host::local::machine::around::{build_surroundings, tidy_layers};
 use crate::adapters::host::local::machine::fenced::Reach;
 use crate::adapters::host::local::machine::host::LocalHost;
 use crate::adapters::host::local::process::kill::KillProof;
@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How often is looked whether a result was given: ten times within the time a program may go on after it.
-fn result_look(job: &Job) -> Duration {
+fn result_interval(job: &Job) -> Duration {
     let grace = job.grace().unwrap_or(Duration::MAX);
     (grace / 10).clamp(Duration::from_millis(100), Duration::from_secs(5))
 }
@@ -83,17 +83,17 @@ async fn until_the_end(
         let found = if job.dir.exists() { find(&job.dir).await } else { Found::NeverStarted };
         match found {
             Found::Starting(run) | Found::Running(run) => break run,
-            Found::Ended(exit) => return finished(job, exit, None).await,
+            Found::Ended(exit) => return finish_run(job, exit, None).await,
             Found::HalfDead(run) => {
                 let proof = run.end(GRACE).await;
-                return ended(lost("its supervisor died"), job, Some(proof));
+                return build_ended(lost_run("its supervisor died"), job, Some(proof));
             }
-            Found::Gone => return ended(lost("it vanished without a record"), job, None),
+            Found::Gone => return build_ended(lost_run("it vanished without a record"), job, None),
             Found::NeverStarted if adopt_only || *kill.borrow() => match claim_ourselves(&job.dir) {
-                Ok(true) if adopt_only => return ended(ProcessEnd::NeverStarted, job, None),
-                Ok(true) => return ended(ProcessEnd::Stopped, job, None),
+                Ok(true) if adopt_only => return build_ended(ProcessEnd::NeverStarted, job, None),
+                Ok(true) => return build_ended(ProcessEnd::Stopped, job, None),
                 Ok(false) => {}
-                Err(e) => return ended(ProcessEnd::Infrastructure(host.trouble(&e)), job, None),
+                Err(e) => return build_ended(ProcessEnd::Infrastructure(host.classify_error(&e)), job, None),
             },
             Found::NeverStarted if job.dir.exists() => {
                 // Whoever wanted to start it died between making the directory and its claim. It never ran: whoever claims it now may put
@@ -104,16 +104,16 @@ async fn until_the_end(
                     Err(e) => Err(e),
                 };
                 if let Err(e) = aside {
-                    return ended(ProcessEnd::Infrastructure(host.trouble(&e)), job, None);
+                    return build_ended(ProcessEnd::Infrastructure(host.classify_error(&e)), job, None);
                 }
             }
-            Found::NeverStarted if replaced(host, job).await => {
-                return ended(lost("its workspace is gone"), job, None);
+            Found::NeverStarted if is_replaced(host, job).await => {
+                return build_ended(lost_run("its workspace is gone"), job, None);
             }
             Found::NeverStarted => match begin(host, job).await {
                 Ok(run) => break run,
                 Err(RunError::Taken { .. }) => {}
-                Err(e) => return ended(ProcessEnd::Infrastructure(host.trouble(&e)), job, None),
+                Err(e) => return build_ended(ProcessEnd::Infrastructure(host.classify_error(&e)), job, None),
             },
         }
     };
@@ -122,7 +122,7 @@ async fn until_the_end(
 }
 
 /// Whether what stands in the place of the workspace is not what was prepared for whoever this run belongs to.
-async fn replaced(host: &LocalHost, job: &Job<'_>) -> bool {
+async fn is_replaced(host: &LocalHost, job: &Job<'_>) -> bool {
     let Ok(pool) = host.pool().await else { return false };
     let RunOrder { key, slot, .. } = job.order;
     let own = |label: &str| key.as_str().strip_prefix(label).is_some_and(|rest| rest.starts_with('/'));
@@ -130,7 +130,7 @@ async fn replaced(host: &LocalHost, job: &Job<'_>) -> bool {
     !pool.dirty_slots().is_ok_and(|used| used.iter().any(is_ours)) || pool.check_work(&job.cwd).is_err()
 }
 
-fn lost(why: &str) -> ProcessEnd {
+fn lost_run(why: &str) -> ProcessEnd {
     ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, why))
 }
 
@@ -179,7 +179,8 @@ async fn begin(host: &LocalHost, job: &Job<'_>) -> Result<Run, RunError> {
     let failed = |reason| RunError::NotStarted { dir: job.dir.clone(), reason };
     let isolation = host.isolation().await.map_err(|e| failed(e.to_string()))?;
     let cookie = clock::new_cookie();
-    let around = around(host, &job.cwd, order.home, &reach, &env).await.map_err(|trouble| failed(trouble.why))?;
+    let around =
+        build_surroundings(host, &job.cwd, order.home, &reach, &env).await.map_err(|trouble| failed(trouble.why))?;
     let given = |name: &OsString| around.env.iter().any(|(own, _)| own == name);
     env.retain(|(name, _)| !given(name));
     env.extend(around.env.iter().cloned());
@@ -237,11 +238,11 @@ async fn watch(host: &LocalHost, job: &Job<'_>, run: Run, kill: &mut watch::Rece
     let steady = EngineClock::start(0);
     // File times come from the wall clock. What it jumped ahead by (a suspended machine) is no time without a sign of life.
     let now = || clock::now().min(steady.now());
-    let mut look = Box::pin(tokio::time::sleep(next_look(job, &run, now())));
-    let (mut done, mut result) = (tokio::time::interval(result_look(job)), None);
+    let mut look = Box::pin(tokio::time::sleep(next_check(job, &run, now())));
+    let (mut done, mut result) = (tokio::time::interval(result_interval(job)), None);
     loop {
         tokio::select! {
-            exit = &mut exit => return finished(job, exit, Some(&run)).await,
+            exit = &mut exit => return finish_run(job, exit, Some(&run)).await,
             _ = lease.tick(), if host.is_wanted() => {
                 if let Err(e) = run.renew_lease() {
                     tracing::warn!("renew a lease: {e}");
@@ -254,22 +255,22 @@ async fn watch(host: &LocalHost, job: &Job<'_>, run: Run, kill: &mut watch::Rece
                 }
             }
             _ = done.tick(), if job.grace().is_some() => {
-                if overstays(job, &mut result) {
+                if has_overstayed(job, &mut result) {
                     return end_for(KillReason::Overstayed, job, &run).await;
                 }
             }
             () = &mut look => {
-                if stalled(job, &run, now()).await {
+                if is_stalled(job, &run, now()).await {
                     return end_for(KillReason::Stalled, job, &run).await;
                 }
-                look = Box::pin(tokio::time::sleep(next_look(job, &run, now())));
+                look = Box::pin(tokio::time::sleep(next_check(job, &run, now())));
             }
         }
     }
 }
 
 /// Looks for a result that stays as it is; true when the program has been going on for too long since it was written.
-fn overstays(job: &Job<'_>, seen: &mut Option<(String, Instant)>) -> bool {
+fn has_overstayed(job: &Job<'_>, seen: &mut Option<(String, Instant)>) -> bool {
     let Some((file, grace)) = job.result().zip(job.grace()) else { return false };
     let text = files::read_untrusted(&file, RESULT_LIMIT).filter(|text| handoff::read(Some(text), "").is_some());
     match (text, &seen) {
@@ -282,7 +283,7 @@ fn overstays(job: &Job<'_>, seen: &mut Option<(String, Instant)>) -> bool {
 }
 
 /// How long until a timer could have run out.
-fn next_look(job: &Job<'_>, run: &Run, now: Millis) -> Duration {
+fn next_check(job: &Job<'_>, run: &Run, now: Millis) -> Duration {
     let (bytes, changed) = run.activity();
     let limit = match (bytes, job.order.start, job.order.idle) {
         (0, Some(start), Some(idle)) => start.min(idle),
@@ -295,7 +296,7 @@ fn next_look(job: &Job<'_>, run: &Run, now: Millis) -> Duration {
 }
 
 /// Whether neither output nor a file change shows life within the limit that holds now.
-async fn stalled(job: &Job<'_>, run: &Run, now: Millis) -> bool {
+async fn is_stalled(job: &Job<'_>, run: &Run, now: Millis) -> bool {
     let (bytes, changed) = run.activity();
     let limit = if bytes == 0 { job.order.start.or(job.order.idle) } else { job.order.idle };
     let Some(limit) = limit else { return false };
@@ -307,7 +308,7 @@ async fn stalled(job: &Job<'_>, run: &Run, now: Millis) -> bool {
     !tokio::task::spawn_blocking(move || changed_since(&cwd, since)).await.unwrap_or(true)
 }
 
-async fn finished(job: &Job<'_>, exit: RunExit, run: Option<&Run>) -> Ended {
+async fn finish_run(job: &Job<'_>, exit: RunExit, run: Option<&Run>) -> Ended {
     let left = if run.is_none() { Run::open(&job.dir) } else { None };
     let proof = match run.or(left.as_ref()) {
         Some(run) => Some(run.end(Duration::ZERO).await),
@@ -328,18 +329,18 @@ fn convert_exit(exit: RunExit, job: &Job<'_>, proof: Option<KillProof>) -> Ended
         RunExit::Code(code) => ProcessEnd::Exited(code),
         RunExit::Signal(signal) => ProcessEnd::Signaled(signal),
         RunExit::Timeout => ProcessEnd::Timeout,
-        RunExit::LeaseExpired => lost("its lease expired: no engine renewed it in time"),
+        RunExit::LeaseExpired => lost_run("its lease expired: no engine renewed it in time"),
         RunExit::Killed(KillReason::Wanted) => ProcessEnd::Stopped,
         RunExit::Killed(KillReason::Stalled) => ProcessEnd::Stalled,
         RunExit::Killed(KillReason::Overstayed) => ProcessEnd::Exited(0),
-        RunExit::Lost => lost("its supervisor died without a record"),
+        RunExit::Lost => lost_run("its supervisor died without a record"),
     };
-    Ended { overstayed: exit == RunExit::Killed(KillReason::Overstayed), ..ended(end, job, proof) }
+    Ended { overstayed: exit == RunExit::Killed(KillReason::Overstayed), ..build_ended(end, job, proof) }
 }
 
-fn ended(end: ProcessEnd, job: &Job<'_>, proof: Option<KillProof>) -> Ended {
+fn build_ended(end: ProcessEnd, job: &Job<'_>, proof: Option<KillProof>) -> Ended {
     let log = job.dir.join(OUTPUT);
-    Ended { log: log.exists().then_some(log), proof, ran: ran_for(&job.dir, true), ..Ended::never(end) }
+    Ended { log: log.exists().then_some(log), proof, ran: ran_for(&job.dir, true), ..Ended::from_end(end) }
 }
 
 impl LocalHost {
@@ -354,16 +355,16 @@ impl LocalHost {
         let host = self;
         let cwd = match host.pool().await {
             Ok(pool) => pool.path(order.slot),
-            Err(e) => return Ended::never(ProcessEnd::Infrastructure(host.trouble(&e))),
+            Err(e) => return Ended::from_end(ProcessEnd::Infrastructure(host.classify_error(&e))),
         };
         let session = order.session.as_ref().map(|session| host.run_dir(&session.key));
         let job = Job { order, dir: host.run_dir(&order.key), cwd, session };
         let reports = match stage::clear(host, &job.cwd, order.reports.as_ref(), job.dir.exists()).await {
             Ok(reports) => reports,
-            Err(trouble) => return Ended::never(ProcessEnd::Infrastructure(trouble)),
+            Err(trouble) => return Ended::from_end(ProcessEnd::Infrastructure(trouble)),
         };
         let mut ended = until_the_end(host, &job, kill, start, began).await;
-        leave(&job.cwd);
+        tidy_layers(&job.cwd);
         ended.result = job.result().and_then(|file| files::read_untrusted(&file, LONGEST_RESULT));
         match stage::read(&job.cwd, order.reports.as_ref(), reports).await {
             Ok(reports) => ended.reports = reports,

@@ -17,9 +17,10 @@ pub(super) async fn clear(
 ) -> Result<Before, Trouble> {
     let Some(order) = order else { return Ok(Before::default()) };
     let wanted = globs(order)?;
-    let tracked = host.source.files_of(&order.tree).await.map_err(|e| host.trouble(&e))?.into_iter().collect();
+    let tracked = host.source.files_of(&order.tree).await.map_err(|e| host.classify_error(&e))?.into_iter().collect();
     let root = work.to_owned();
-    let cleared = blocking(move || reports::before(&root, |path| wanted.matches(path), &tracked, begun)).await?;
+    let cleared =
+        run_blocking(move || reports::clear_old_reports(&root, |path| wanted.matches(path), &tracked, begun)).await?;
     cleared.map_err(|e| host.trouble_at(&format!("stage `{}`: clear old reports away", order.stage), &e))
 }
 
@@ -32,7 +33,7 @@ pub(super) async fn read(work: &Path, order: Option<&ReportOrder>, old: Before) 
         let link = if found.is_empty() { reports::link_in_the_way(&root, &named) } else { None };
         (found, link)
     };
-    let (mut found, link) = blocking(read).await?;
+    let (mut found, link) = run_blocking(read).await?;
     found.extend(link.map(|link| {
         let why =
             "it is a symbolic link, and none is followed; let the stage copy its reports to a folder of the workspace";
@@ -45,6 +46,6 @@ fn globs(order: &ReportOrder) -> Result<Globs, Trouble> {
     Globs::new(&order.globs).map_err(|bad| format!("stage `{}`: reports: {bad}", order.stage).into())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Trouble> {
     tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string().into())
 }

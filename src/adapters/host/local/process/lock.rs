@@ -37,7 +37,7 @@ impl LockFile {
     /// # Errors
     /// [`LockError::Replaced`] when it was deleted or another file has its name: then it locks nobody out any more.
     pub fn in_place(&self) -> Result<(), LockError> {
-        match FileIdentity::at(&self.path) {
+        match FileIdentity::of_path(&self.path) {
             Ok(found) if found == self.identity => Ok(()),
             _ => Err(LockError::Replaced { path: self.path.clone() }),
         }

@@ -7,7 +7,7 @@ use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{
     ERRORS, Identity, KillReason, OUTPUT, RunError, RunExit, SMALL, Settings, Start, parse_settings, parse_start,
 };
-use crate::adapters::os::files::{At, read_untrusted, written};
+use crate::adapters::os::files::{At, modified_at, read_untrusted};
 use crate::adapters::os::nofollow;
 use crate::domain::values::Millis;
 use std::collections::HashMap;
@@ -63,7 +63,7 @@ impl Run {
     /// How many bytes the program has printed, and when it last did.
     pub fn activity(&self) -> (u64, Millis) {
         let printed = [OUTPUT, ERRORS].map(|log| match std::fs::symlink_metadata(self.dir.join(log)) {
-            Ok(meta) => (meta.len(), written(&meta).unwrap_or(0)),
+            Ok(meta) => (meta.len(), modified_at(&meta).unwrap_or(0)),
             Err(_) => (0, 0),
         });
         printed.into_iter().fold((0, 0), |(all, last), (bytes, at)| (all + bytes, at.max(last)))

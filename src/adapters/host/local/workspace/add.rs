@@ -6,11 +6,11 @@
 
 use super::disk::{open_up, remove_any, remove_special};
 use super::error::CollectError;
-use super::escape::quoted;
-use super::left_out::{LeftOut, Why, named};
+use super::escape::quote_value;
+use super::left_out::{LeftOut, Why, join_names};
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::os::files::{At, read_if_there, read_whole, unnamed};
+use crate::adapters::os::files::{At, create_unnamed, read_if_there, read_whole};
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -70,11 +70,11 @@ pub(crate) async fn add_everything(git: &Git, files: &Path, notes: &mut Vec<Stri
     }
     let mut called = git.clone();
     if reach == Reach::Nothing {
-        let odd = unconvertible(git, files).await?;
+        let odd = find_unconvertible(git, files).await?;
         if !odd.is_empty() && odd.len() <= MANY {
-            take_as_they_are(git, files, &odd).await?;
+            disable_conversion(git, files, &odd).await?;
             reach = add(git).await?;
-            let names = named(odd.iter().map(|path| OsStr::from_bytes(path)));
+            let names = join_names(odd.iter().map(|path| OsStr::from_bytes(path)));
             notes.push(format!("a filter or an encoding of the attributes failed: {names}, committed as on the disk"));
         }
     }
@@ -95,7 +95,7 @@ pub(crate) async fn add_everything(git: &Git, files: &Path, notes: &mut Vec<Stri
         reach = add(&called).await?;
         if reach == Reach::Nothing {
             // For its words.
-            called.out(&["add", "--all"]).await?;
+            called.run_text(&["add", "--all"]).await?;
         }
         notes.push(
             "a filter or an encoding of the attributes failed: files are committed as they are on disk".to_owned(),
@@ -108,7 +108,7 @@ pub(crate) async fn add_everything(git: &Git, files: &Path, notes: &mut Vec<Stri
 /// What `git add` has not taken: files it still calls untracked or changed.
 async fn not_added(git: &Git, files: &Path) -> Result<Vec<LeftOut>, CollectError> {
     let args = ["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=all"];
-    let status = git.bytes(&args).await?;
+    let status = git.run_bytes(&args).await?;
     let mut found = Vec::new();
     for field in fields(&status) {
         let (Some(state), Some(path)) = (field.get(..2), field.get(3..)) else { continue };
@@ -116,13 +116,13 @@ async fn not_added(git: &Git, files: &Path) -> Result<Vec<LeftOut>, CollectError
             continue;
         }
         let path = path.strip_suffix(b"/").unwrap_or(path);
-        found.extend(why(&files.join(OsStr::from_bytes(path))).map(|why| LeftOut::new(path, why)));
+        found.extend(find_reason(&files.join(OsStr::from_bytes(path))).map(|why| LeftOut::new(path, why)));
     }
     Ok(found)
 }
 
 /// Why git does not take what is at `path`; `None`: nothing is lost without it.
-fn why(path: &Path) -> Option<Why> {
+fn find_reason(path: &Path) -> Option<Why> {
     let meta = fs::symlink_metadata(path).ok()?;
     if meta.is_symlink() || meta.is_dir() {
         return Some(Why::Refused);
@@ -143,11 +143,11 @@ fn open(path: &Path) -> io::Result<File> {
 
 /// The files whose content git cannot convert as the attributes say. It stops at each of them, so that the number of answers
 /// names it, whatever bytes its name has.
-async fn unconvertible(git: &Git, files: &Path) -> Result<Vec<Vec<u8>>, CollectError> {
+async fn find_unconvertible(git: &Git, files: &Path) -> Result<Vec<Vec<u8>>, CollectError> {
     let listing = ["ls-files", "-z", "--others", "--modified", "--exclude-standard"];
     let listed = match git.run(&listing).await? {
         output if output.success() => output.stdout,
-        _ => git.bytes(&["ls-files", "-z", "--others", "--cached", "--exclude-standard"]).await?,
+        _ => git.run_bytes(&["ls-files", "-z", "--others", "--cached", "--exclude-standard"]).await?,
     };
     let regular = |path: &&[u8]| {
         let path = files.join(OsStr::from_bytes(path));
@@ -156,9 +156,9 @@ async fn unconvertible(git: &Git, files: &Path) -> Result<Vec<Vec<u8>>, CollectE
     let paths: Vec<&[u8]> = fields(&listed).filter(regular).collect();
     let (mut odd, mut next) = (Vec::new(), 0);
     while next < paths.len() && odd.len() <= MANY {
-        let lines: Vec<u8> = paths[next..].iter().flat_map(|path| [quoted(path), vec![b'\n']].concat()).collect();
-        let (names, answers) = (unnamed(&lines).at(files)?, unnamed(b"").at(files)?);
-        if git.piped(&["hash-object", "-w", "--stdin-paths"], &names, Some(&answers)).await? {
+        let lines: Vec<u8> = paths[next..].iter().flat_map(|path| [quote_value(path), vec![b'\n']].concat()).collect();
+        let (names, answers) = (create_unnamed(&lines).at(files)?, create_unnamed(b"").at(files)?);
+        if git.run_piped(&["hash-object", "-w", "--stdin-paths"], &names, Some(&answers)).await? {
             break;
         }
         let said = read_whole(&answers).at(files)?;
@@ -170,7 +170,7 @@ async fn unconvertible(git: &Git, files: &Path) -> Result<Vec<Vec<u8>>, CollectE
 }
 
 /// Has git take these files as they are on the disk, by the attributes that stand above all others.
-async fn take_as_they_are(git: &Git, files: &Path, paths: &[Vec<u8>]) -> Result<(), CollectError> {
+async fn disable_conversion(git: &Git, files: &Path, paths: &[Vec<u8>]) -> Result<(), CollectError> {
     let own = own_attributes(git, files).await?;
     own.parent().map_or(Ok(()), fs::create_dir_all).at(&own)?;
     let mut text = read_if_there(&own).at(&own)?.unwrap_or_default();
@@ -183,7 +183,7 @@ async fn take_as_they_are(git: &Git, files: &Path, paths: &[Vec<u8>]) -> Result<
             }
             pattern.push(*byte);
         }
-        text.extend(quoted(&pattern));
+        text.extend(quote_value(&pattern));
         text.extend(b" -text !eol !crlf !filter !ident !working-tree-encoding\n");
     }
     Ok(fs::write(&own, text).at(&own)?)
@@ -191,6 +191,6 @@ async fn take_as_they_are(git: &Git, files: &Path, paths: &[Vec<u8>]) -> Result<
 
 /// The file of attributes that belongs to the repository itself.
 async fn own_attributes(git: &Git, files: &Path) -> Result<PathBuf, GitError> {
-    let path = git.bytes(&["rev-parse", "--git-path", "info/attributes"]).await?;
+    let path = git.run_bytes(&["rev-parse", "--git-path", "info/attributes"]).await?;
     Ok(files.join(OsStr::from_bytes(path.strip_suffix(b"\n").unwrap_or(&path))))
 }

@@ -5,7 +5,7 @@
 //! somebody changed is work like any other. A tracked file that `setup` changed is what it was before again when the work is
 //! collected, unless somebody changed or committed it.
 
-use super::layout::note;
+use super::layout::note_path;
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::os::files::{At, read_if_there};
@@ -70,56 +70,60 @@ impl Left {
 }
 
 fn list(files: &Path) -> PathBuf {
-    note(files, "left")
+    note_path(files, "left")
 }
 
-fn noted(files: &Path) -> Vec<Left> {
+fn read_left(files: &Path) -> Vec<Left> {
     fs::read(list(files)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
-fn keep(files: &Path, left: &[Left]) -> io::Result<()> {
+fn write_left(files: &Path, left: &[Left]) -> io::Result<()> {
     replace(&list(files), &serde_json::to_vec(left)?, true)
 }
 
 /// Files of a clone that are neither tracked nor ignored.
-pub(super) async fn unignored(git: &Git) -> Result<Vec<OsString>, GitError> {
-    let others = git.bytes(&["ls-files", "-z", "--others", "--exclude-standard"]).await?;
+pub(super) async fn list_unignored(git: &Git) -> Result<Vec<OsString>, GitError> {
+    let others = git.run_bytes(&["ls-files", "-z", "--others", "--exclude-standard"]).await?;
     Ok(fields(&others).map(|path| OsStr::from_bytes(path).to_owned()).collect())
 }
 
 /// Tracked files of a clone that are not what its index says.
-pub(super) async fn changed(git: &Git) -> Result<Vec<OsString>, GitError> {
-    let changed = git.bytes(&["diff-files", "-z", "--name-only", "--ignore-submodules=all"]).await?;
+pub(super) async fn list_changed(git: &Git) -> Result<Vec<OsString>, GitError> {
+    let changed = git.run_bytes(&["diff-files", "-z", "--name-only", "--ignore-submodules=all"]).await?;
     Ok(fields(&changed).map(|path| OsStr::from_bytes(path).to_owned()).collect())
 }
 
 /// Notes what `setup` has left in the clone `files`, where nobody has worked since; all of it by name.
-pub(super) async fn note_left(git: &Git, files: &Path) -> Result<Vec<OsString>, GitError> {
+pub(super) async fn record_left(git: &Git, files: &Path) -> Result<Vec<OsString>, GitError> {
     // Nobody has worked here yet: what is there now is what `setup` left, also where it ran again.
-    let before = noted(files);
+    let before = read_left(files);
     let untracked = before.iter().filter(|left| !left.tracked);
     let mut left: Vec<Left> = untracked.filter_map(|left| Left::of(files, &left.path)).collect();
-    let others = unignored(git).await?;
+    let others = list_unignored(git).await?;
     // A name with a line break cannot stand in a list of ignored files.
     let sound = |path: &&[u8]| !path.ends_with(b"/") && !path.contains(&b'\n');
     let new: Vec<&[u8]> = others.iter().map(|path| path.as_bytes()).filter(sound).collect();
     if !new.is_empty() && left.len() + new.len() <= MOST {
         left.extend(new.into_iter().filter_map(|path| Left::of(files, path)));
     }
-    left.extend(changed(git).await?.iter().take(MOST).map(|path| Left::of_tracked(files, path.as_bytes())));
+    left.extend(list_changed(git).await?.iter().take(MOST).map(|path| Left::of_tracked(files, path.as_bytes())));
     if left != before {
-        keep(files, &left).and_then(|()| ignore(files)).at(list(files))?;
+        write_left(files, &left).and_then(|()| ignore_left(files)).at(list(files))?;
     }
     Ok(left.into_iter().map(|left| OsString::from_vec(left.path)).collect())
 }
 
 /// The lines of the clone's list of ignored files for what `setup` left.
 pub(super) fn lines(files: &Path) -> Vec<u8> {
-    noted(files).iter().filter(|left| !left.tracked).flat_map(|left| super::escape::ignoring(&left.path)).collect()
+    read_left(files)
+        .iter()
+        .filter(|left| !left.tracked)
+        .flat_map(|left| super::escape::to_ignore_line(&left.path))
+        .collect()
 }
 
 /// Adds what is noted to the clone's own list of ignored files.
-fn ignore(files: &Path) -> io::Result<()> {
+fn ignore_left(files: &Path) -> io::Result<()> {
     let info = files.join(".git/info");
     fs::create_dir_all(&info)?;
     let mut text = read_if_there(&info.join("exclude"))?.unwrap_or_default();
@@ -129,12 +133,12 @@ fn ignore(files: &Path) -> io::Result<()> {
 
 /// Forgets those files that somebody changed or took away since: what is there now is work. What is still as `setup` left it, by
 /// name, and whether anything was forgotten.
-pub(super) fn forget_changed(files: &Path) -> io::Result<StillLeft> {
-    let left = noted(files);
+pub(super) fn drop_changed(files: &Path) -> io::Result<StillLeft> {
+    let left = read_left(files);
     let before = left.len();
     let same: Vec<Left> = left.into_iter().filter(|left| left.is_still(files)).collect();
     if same.len() < before {
-        keep(files, &same)?;
+        write_left(files, &same)?;
     }
     let forgot = same.len() < before;
     let (tracked, untracked): (Vec<Left>, Vec<Left>) = same.into_iter().partition(|left| left.tracked);
@@ -155,7 +159,7 @@ pub(super) struct StillLeft {
 
 /// Makes tracked files that `setup` changed what they are in HEAD; those for which that differs from `base` are named apart, as
 /// they are part of commits of somebody.
-pub(super) async fn put_back(
+pub(super) async fn restore_tracked(
     git: &Git,
     base: &CommitId,
     tracked: Vec<OsString>,
@@ -165,7 +169,7 @@ pub(super) async fn put_back(
     }
     let git = git.clone().with_option("--literal-pathspecs");
     let diff = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", base.as_str(), "HEAD"];
-    let committed = git.bytes(&diff).await?;
+    let committed = git.run_bytes(&diff).await?;
     let committed: Vec<&[u8]> = fields(&committed).collect();
     let (mut left, mut theirs) = (Vec::new(), Vec::new());
     for path in tracked {
@@ -193,15 +197,15 @@ mod tests {
         std::os::unix::fs::symlink("a", files.join("link")).unwrap();
         let left: Vec<Left> =
             ["touched", "changed", "kind", "link"].iter().map(|n| Left::of(&files, n.as_bytes()).unwrap()).collect();
-        keep(&files, &left).unwrap();
-        assert_eq!(forget_changed(&files).unwrap().untracked.len(), 4);
+        write_left(&files, &left).unwrap();
+        assert_eq!(drop_changed(&files).unwrap().untracked.len(), 4);
         fs::write(files.join("touched"), "1").unwrap();
         fs::write(files.join("changed"), "2").unwrap();
         fs::remove_file(files.join("kind")).unwrap();
         std::os::unix::fs::symlink("1", files.join("kind")).unwrap();
-        let still = forget_changed(&files).unwrap();
+        let still = drop_changed(&files).unwrap();
         assert_eq!((still.untracked, still.forgot), (vec!["touched".into(), "link".into()], true));
-        assert!(!forget_changed(&files).unwrap().forgot);
+        assert!(!drop_changed(&files).unwrap().forgot);
         assert_eq!(lines(&files), b"/touched\n/link\n");
     }
 }

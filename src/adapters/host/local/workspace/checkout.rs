@@ -7,11 +7,13 @@
 use super::conversion::Conversion;
 use super::disk::{remove_any, remove_special};
 use super::index_file::{entries, late_entries};
-use super::layout::note;
+use super::layout::note_path;
 use super::leftovers::{KeptPaths, drop_others};
-use super::scan::{ScanResult, survey, usual_mode};
-use super::slot::{Shape, differences, inner_git_dirs, kept_index, renew, slot_git, tracked, tracked_folders, unblock};
-use super::untracked::{drop_untracked, last_written, tell_apart};
+use super::scan::{ScanResult, scan_workspace, usual_mode};
+use super::slot::{
+    Shape, inner_git_dirs, kept_index, list_differences, read_tracked, remove_pipes, renew, slot_git, tracked_folders,
+};
+use super::untracked::{drop_untracked, last_written, separate_mtimes};
 use crate::adapters::git::seen_trees::Special;
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::os::files::{At, FileError, read_own};
@@ -86,11 +88,11 @@ pub(crate) struct Reset {
 pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Checkout<'_>) -> Result<Reset, GitError> {
     let Checkout { base, special, stays, fresh, .. } = wanted;
     let (began, before) = (SystemTime::now(), last_written(files));
-    let found = survey(files, false, !fresh).at(files)?;
-    let tags = shape.tags.packed(source, &shape.facts, base).await?;
+    let found = scan_workspace(files, false, !fresh).at(files)?;
+    let tags = shape.tags.format_packed_refs(source, &shape.facts, base).await?;
     renew(shape, files, base, &tags)?;
     let git = slot_git(source, files);
-    let (index, kept, printed) = (files.join(".git/index"), kept_index(files), note(files, "print"));
+    let (index, kept, printed) = (files.join(".git/index"), kept_index(files), note_path(files, "print"));
     let print = wanted.conversion.print(&git, special).await?;
     // What an earlier checkout wrote is as this one would write it only under the same attributes and settings.
     let same_print = match wanted.left {
@@ -110,7 +112,7 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
         // Git neither lists nor removes pipes, sockets and devices, and an earlier run may have left them.
         remove_special(files);
     }
-    if found.odd() && unblock(&git, files).await.is_err() {
+    if found.needs_listing() && remove_pipes(&git, files).await.is_err() {
         remove_any(&index).at(files)?;
     }
     if trusted {
@@ -118,19 +120,19 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
     }
     // As `read-tree --reset -u` does, every file is compared; but what it knows of trees, it keeps.
     let checkout = ["checkout", "-q", "-f", "--detach", base.as_str()];
-    if let Err(first) = git.out(&checkout).await {
+    if let Err(first) = git.run_text(&checkout).await {
         if fs::symlink_metadata(&index).is_err() {
             return Err(first);
         }
         remove_any(&index).at(files)?;
-        git.out(&checkout).await?;
+        git.run_text(&checkout).await?;
     }
     shape.large.make_own(files).at(files)?;
     // A checkout from nothing is what this commit is; nobody was here to leave anything.
     let mut done = Reset::default();
     if !fresh {
-        if found.odd() {
-            unblock(&git, files).await?;
+        if found.needs_listing() {
+            remove_pipes(&git, files).await?;
             for inner in inner_git_dirs(&git, files).await? {
                 remove_any(&inner).at(files)?;
             }
@@ -139,13 +141,13 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
             usual_modes(&git, files).await?;
         }
         done.emptied = empty_links(files, special).at(files)?;
-        let now = survey(files, false, false).at(files)?;
+        let now = scan_workspace(files, false, false).at(files)?;
         if now.special {
             return Err(
                 FileError::new(files, io::Error::other("pipes, sockets or devices in it cannot be removed")).into()
             );
         }
-        let simple = !found.odd() && !now.empty_folder && !now.folder_link;
+        let simple = !found.needs_listing() && !now.empty_folder && !now.folder_link;
         // Every entry of the index was just compared with its file: with as many files there is nothing beside them.
         let tracked = entries(&index).map(|all| all.saturating_sub(special.links.len() as u64));
         match stays {
@@ -153,22 +155,22 @@ pub(crate) async fn reset(source: &Git, shape: &Shape, files: &Path, wanted: Che
             Stays::Ignored => {
                 let gone = if simple { drop_untracked(&git, files).await? } else { None };
                 if gone.is_none() {
-                    git.out(&["clean", "-ffdq"]).await?;
-                    done.different = differences(&git).await?;
+                    git.run_text(&["clean", "-ffdq"]).await?;
+                    done.different = list_differences(&git).await?;
                 }
                 done.stayed = gone.is_none_or(|gone| tracked != Some(now.files.saturating_sub(gone)));
             }
             Stays::Only(kept) => {
                 done.stayed = drop_others(&git, files, kept).await?;
                 if !simple {
-                    done.different = differences(&git).await?;
+                    done.different = list_differences(&git).await?;
                     // What stays is untracked where the tree does not ignore it.
                     done.different.retain(|line| !(done.stayed && line.starts_with(b"?")));
                 }
             }
         }
         if let (true, Some(before)) = (done.stayed, before) {
-            tell_apart(&git, files, began, before).await?;
+            separate_mtimes(&git, files, began, before).await?;
         }
     }
     let noted = nofollow::replace(&printed, print.as_bytes(), false).and_then(|()| keep_index(&index, &kept));
@@ -186,7 +188,7 @@ async fn remove_odd_modes(git: &Git, files: &Path, id_length: usize) -> Result<(
     let late = match late_entries(&files.join(".git/index"), id_length) {
         Some(late) => late,
         None => {
-            let known = tracked(git).await?.paths;
+            let known = read_tracked(git).await?.paths;
             known.into_iter().map(|(_, path)| PathBuf::from(OsString::from_vec(path))).collect()
         }
     };

@@ -5,7 +5,7 @@ use super::disk::remove_any;
 use super::error::CollectError;
 use super::listing::{Listed, Listing, list, nothing_else};
 use super::quarantine::odd_places;
-use super::slot::{Tracked, tracked};
+use super::slot::{Tracked, read_tracked};
 use crate::adapters::git::{Git, GitError};
 use crate::adapters::os::files::{At, read_untrusted};
 use crate::domain::values::CommitId;
@@ -46,7 +46,7 @@ pub(super) fn same_kind(git_dir: &Path, format: &str) -> bool {
 
 /// Whether git takes it for a repository and everything its head needs can be read (`Some`), and what that is, where it can
 /// be listed.
-pub(super) async fn usable(git: &Git, base: &CommitId) -> Result<Option<Option<Listing>>, GitError> {
+pub(super) async fn check_usable(git: &Git, base: &CommitId) -> Result<Option<Option<Listing>>, GitError> {
     if let Listed::Whole(listing) = list(git, "HEAD", base).await? {
         return Ok(Some(Some(listing)));
     }
@@ -56,7 +56,7 @@ pub(super) async fn usable(git: &Git, base: &CommitId) -> Result<Option<Option<L
     }
     let head = git.run(&["rev-parse", "--verify", "--quiet", "HEAD"]).await?;
     let sound = match CommitId::new(String::from_utf8_lossy(&head.stdout).trim()) {
-        Ok(head) => odd_places::whole(git, &[&head], &[base]).await?,
+        Ok(head) => odd_places::is_whole(git, &[&head], &[base]).await?,
         Err(_) => true,
     };
     Ok(sound.then_some(None))
@@ -68,16 +68,16 @@ pub(super) async fn read_index(
     git_dir: &Path,
     notes: &mut Vec<String>,
 ) -> Result<Option<Tracked>, CollectError> {
-    if let Ok(index) = tracked(git).await {
+    if let Ok(index) = read_tracked(git).await {
         return Ok(Some(index));
     }
     let path = git_dir.join("index");
     remove_any(&path).at(&path)?;
-    if git.out(&["read-tree", "HEAD"]).await.is_err() {
+    if git.run_text(&["read-tree", "HEAD"]).await.is_err() {
         return Ok(None);
     }
     notes.push("the index could not be read; that of HEAD took its place".to_owned());
-    Ok(tracked(git).await.ok())
+    Ok(read_tracked(git).await.ok())
 }
 
 /// The list of stores a clone borrows from, and where it is while [`local_store`] looks at the clone's own.
@@ -141,7 +141,7 @@ pub(super) async fn local_store(
     // What stands there was taken into the list when the clone was mended.
     remove_any(&hidden).at(&alternates)?;
     fs::rename(&alternates, &hidden).at(&alternates)?;
-    let found = odd_places::stored(git).await;
+    let found = odd_places::read_store(git).await;
     fs::rename(&hidden, &alternates).at(&alternates)?;
     found
 }

@@ -19,14 +19,14 @@ use super::disk::remove_any;
 use super::elsewhere::{self, Line};
 use super::filtered;
 use super::layout::Standing;
-use super::left_out::{LeftOut, Why, left_before, named, note_left_out, set_aside, unlisted};
+use super::left_out::{LeftOut, Why, describe_left_out, find_unlisted, join_names, left_before, quarantine_left_out};
 use super::pin::{Pinned, pin_all};
 use super::pool::Pool;
 use super::quarantine::{Quarantine, odd_places};
-use super::scan::survey;
-use super::slot::{Shape, renew, slot_git, tracked, unblock, unhide};
+use super::scan::scan_workspace;
+use super::slot::{Shape, read_tracked, remove_pipes, renew, slot_git, unhide};
 use super::submodules;
-use super::untracked::note_used;
+use super::untracked::record_used;
 use crate::adapters::git::GitError;
 use crate::adapters::host::local::process::command::CommandError;
 use crate::adapters::os::files::{At, FileError};
@@ -73,13 +73,13 @@ pub struct Collected {
 
 impl Collected {
     /// What a report says of it.
-    pub fn told(&self) -> Vec<String> {
+    pub fn describe(&self) -> Vec<String> {
         let kept = format!("{} other tips, stashes or abandoned commits are pinned under refs/mc/kept", self.kept);
         self.notes.iter().cloned().chain((self.kept > 0).then_some(kept)).collect()
     }
 
     /// What is still in the workspace and can neither be read nor moved, for which it is not given back.
-    pub fn stuck(&self) -> Option<String> {
+    pub fn find_stuck(&self) -> Option<String> {
         let stuck = self.left_out.iter().find(|left| left.place.is_none());
         stuck.map(|left| left.path.to_string_lossy().into_owned())
     }
@@ -126,24 +126,24 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     pool.hold(slot)?;
     let folder = pool.folder(slot);
     let files = folder.work();
-    match folder.standing().at(&files)? {
+    match folder.inspect().at(&files)? {
         Standing::Ours => {}
         gone => {
             if let Standing::Replaced(path) = gone {
                 // It is nobody's to look into: no command of git is run there.
                 folder.quarantine(&path).at(&files)?;
             }
-            if folder.standing().at(&files)? == Standing::Emptied {
+            if folder.inspect().at(&files)? == Standing::Emptied {
                 let quarantine = quarantine_of(pool, attempt);
-                odd_places::strays(&folder, &quarantine, &mut Vec::new())?;
+                odd_places::quarantine_strays(&folder, &quarantine, &mut Vec::new())?;
             }
             return Err(CollectError::Gone { slot });
         }
     }
     let shape = &pool.shape;
     let mut notes = Vec::new();
-    note_used(&files).at(&files)?;
-    let seen = survey(&files, true, false).at(&files)?;
+    record_used(&files).at(&files)?;
+    let seen = scan_workspace(&files, true, false).at(&files)?;
     if seen.opened > 0 {
         let closed = seen.opened;
         notes.push(format!("{closed} folders were closed to their owner and were opened"));
@@ -152,16 +152,16 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     let git_dir = files.join(".git");
     let git = slot_git(pool.source(), &files);
 
-    let still = after_setup::forget_changed(&files).at(&files)?;
+    let still = after_setup::drop_changed(&files).at(&files)?;
     if still.forgot {
         // What it made is not what it was: it has to run again.
-        let stamp = folder.note("setup");
+        let stamp = folder.note_path("setup");
         remove_any(&stamp).at(&stamp)?;
     }
     let own = !anew && own_folders(&git_dir) && same_kind(&git_dir, &shape.facts.object_format);
-    let extra = if own { foreign_alternates(&git_dir, &shape.borrowed()) } else { Vec::new() };
+    let extra = if own { foreign_alternates(&git_dir, &shape.list_borrowed_stores()) } else { Vec::new() };
     if own {
-        shape.mend(&git_dir, &extra).at(&files)?;
+        shape.repair(&git_dir, &extra).at(&files)?;
         let spoilt = contents::drop_spoilt(&files).at(&files)?;
         if spoilt > 0 {
             notes.push(format!(
@@ -169,11 +169,11 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
             ));
         }
     }
-    let mut usable = if own { clone::usable(&git, &attempt.base).await? } else { None };
+    let mut usable = if own { clone::check_usable(&git, &attempt.base).await? } else { None };
     if own && usable.is_none() {
         // Where what it borrows was away for a moment, that says nothing of the clone.
-        pool.source().out(&["cat-file", "-e", &format!("{}^{{tree}}", attempt.base)]).await?;
-        usable = clone::usable(&git, &attempt.base).await?;
+        pool.source().run_text(&["cat-file", "-e", &format!("{}^{{tree}}", attempt.base)]).await?;
+        usable = clone::check_usable(&git, &attempt.base).await?;
     }
     let index = if usable.is_some() { read_index(&git, &git_dir, &mut notes).await? } else { None };
     let no_repository = index.is_none();
@@ -195,25 +195,25 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
         }
     }
     if no_repository {
-        git.out(&["read-tree", attempt.base.as_str()]).await?;
+        git.run_text(&["read-tree", attempt.base.as_str()]).await?;
     }
     if !extra.is_empty() {
         notes.push("the clone borrowed objects from other places; they are copied".to_owned());
     }
 
     // What a new git directory was made around is looked through as well: its old one may have hidden anything.
-    let odd = seen.odd() || no_repository;
+    let odd = seen.needs_listing() || no_repository;
     if odd {
-        unblock(&git, &files).await?;
+        remove_pipes(&git, &files).await?;
     }
     let index = match index {
         Some(index) => index,
-        None => tracked(&git).await?,
+        None => read_tracked(&git).await?,
     };
-    let (mut left_by_setup, committed) = after_setup::put_back(&git, &attempt.base, still.tracked).await?;
+    let (mut left_by_setup, committed) = after_setup::restore_tracked(&git, &attempt.base, still.tracked).await?;
     left_by_setup.extend(still.untracked);
     if !committed.is_empty() {
-        let names = named(committed.iter().map(OsString::as_os_str));
+        let names = join_names(committed.iter().map(OsString::as_os_str));
         notes.push(format!("its commits have what target.setup changed in tracked files: {names}"));
     }
     let unfinished = index.unmerged || UNFINISHED.iter().any(|name| fs::symlink_metadata(git_dir.join(name)).is_ok());
@@ -222,28 +222,28 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
         notes.push(format!("{hidden} files were hidden from git and are looked at again"));
     }
     let mut others = odd_places::linked_worktrees(&git, &files, &shape.identity, &quarantine, &mut notes).await?;
-    odd_places::strays(&folder, &quarantine, &mut notes)?;
-    odd_places::unlinked(&git, &files, &attempt.base, &index.links, &quarantine, &mut notes).await?;
+    odd_places::quarantine_strays(&folder, &quarantine, &mut notes)?;
+    odd_places::restore_unlinked(&git, &files, &attempt.base, &index.links, &quarantine, &mut notes).await?;
     if odd {
-        odd_places::nested(&git, &files, &attempt.base, &quarantine, &mut notes).await?;
+        odd_places::quarantine_nested(&git, &files, &attempt.base, &quarantine, &mut notes).await?;
     }
     let mut left_out = left_before(&attempt.run_dir);
-    let deep = unlisted(&git, &files, &seen.deep, Why::Refused).await?;
+    let deep = find_unlisted(&git, &files, &seen.deep, Why::Refused).await?;
     if !deep.is_empty() {
         // Git would stop at them.
-        left_out = set_aside(&files, &attempt.run_dir, &quarantine, join(left_out, deep))?;
+        left_out = quarantine_left_out(&files, &attempt.run_dir, &quarantine, join(left_out, deep))?;
     }
     let found = listing.as_ref().and_then(|listing| listing.head.clone());
     let Rest { mut head, made_commit, half_merge, not_added } =
         commit_rest(&git, &files, &shape.identity, attempt, unfinished, found, &left_out, &mut notes).await?;
-    left_out = join(join(left_out, not_added), unlisted(&git, &files, &seen.closed, Why::Unread).await?);
+    left_out = join(join(left_out, not_added), find_unlisted(&git, &files, &seen.closed, Why::Unread).await?);
     // It tells of everything the head has only while nothing was added to it.
     let mut listing = listing.filter(|listing| listing.head.as_ref().is_some_and(|(listed, _)| *listed == head));
 
     let mut holds = Vec::new();
     let submodules = !index.links.is_empty() || fs::symlink_metadata(git_dir.join("modules")).is_ok();
     if submodules {
-        let found = submodules::look(pool, &git, &files, attempt, &head, &quarantine, &mut notes).await?;
+        let found = submodules::check_submodules(pool, &git, &files, attempt, &head, &quarantine, &mut notes).await?;
         others.extend(found.commits);
         holds.extend(found.holds);
         left_out = join(left_out, found.left_out);
@@ -252,7 +252,7 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
     let local = local_store(&git, &git_dir, listing.as_ref()).await?;
     others.extend(local.commits);
     let refs = !extra.is_empty() || !local.complete;
-    let mut tips = odd_places::tips(&git, &others, refs, &[&head.commit, &attempt.base], &mut notes).await?;
+    let mut tips = odd_places::find_tips(&git, &others, refs, &[&head.commit, &attempt.base], &mut notes).await?;
     let nothing = !half_merge
         && (!tips.is_empty() || !index.links.is_empty())
         && (head.commit == attempt.base || git.tree_of(&attempt.base).await? == head.tree);
@@ -272,29 +272,30 @@ async fn collect_once(pool: &Pool, slot: u32, attempt: &Attempt, anew: bool) -> 
         && left_out.is_empty()
         && holds.is_empty()
         // What is run in the workspace later is run on this work.
-        && git.out(&["checkout", "-q", "-f", "--detach", line.tip.commit.as_str()]).await.is_ok()
+        && git.run_text(&["checkout", "-q", "-f", "--detach", line.tip.commit.as_str()]).await.is_ok()
     {
         others.push(std::mem::replace(&mut head, line.tip.clone()).commit);
         if submodules {
-            let found = submodules::look(pool, &git, &files, attempt, &head, &quarantine, &mut notes).await?;
+            let found =
+                submodules::check_submodules(pool, &git, &files, attempt, &head, &quarantine, &mut notes).await?;
             others.extend(found.commits);
             holds.extend(found.holds);
         }
-        tips = odd_places::tips(&git, &others, refs, &[&head.commit, &attempt.base], &mut notes).await?;
+        tips = odd_places::find_tips(&git, &others, refs, &[&head.commit, &attempt.base], &mut notes).await?;
         (taken_from, listing) = (Some(line.name.clone()), None);
         elsewhere.clear();
     }
     if seen.filters && head.commit != attempt.base {
         // What cannot be looked at is not looked past.
-        holds.extend(match filtered::unfit(&git, &shape.large, &attempt.base, &head).await {
+        holds.extend(match filtered::find_unfit(&git, &shape.large, &attempt.base, &head).await {
             Ok(reasons) => reasons,
             Err(e) => vec![format!("whether its files went through their filters cannot be said: {e}")],
         });
     }
     let Pinned { kept, commits, on_base } = pin_all(pool, slot, attempt, &head, tips, local.objects, listing).await?;
     if !left_out.is_empty() {
-        left_out = set_aside(&files, &attempt.run_dir, &quarantine, left_out)?;
-        note_left_out(&left_out, &mut notes);
+        left_out = quarantine_left_out(&files, &attempt.run_dir, &quarantine, left_out)?;
+        describe_left_out(&left_out, &mut notes);
     }
     let source = pool.source();
     // A head that grew from green forks where it began; most do.
@@ -344,7 +345,7 @@ async fn surroundings_work(pool: &Pool, attempt: &Attempt) -> bool {
         }
     }
     let probe = attempt.probe_ref();
-    let written = source.cas(&probe, &attempt.base, None).await;
+    let written = source.compare_and_swap(&probe, &attempt.base, None).await;
     written.is_ok() && source.unpin(&probe, &attempt.base).await.is_ok()
 }
 

@@ -4,7 +4,7 @@ use super::add::{Added, add_everything};
 use super::attempt::Attempt;
 use super::error::CollectError;
 use super::left_out::LeftOut;
-use super::slot::differences;
+use super::slot::list_differences;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError};
 use crate::domain::values::{CommitId, Tip, TreeId};
@@ -45,7 +45,7 @@ pub(crate) async fn commit_rest(
         None => head_of(git).await?,
     };
     // Most agents commit everything; where git sees any difference, or cannot say, everything is added.
-    let same = found.is_some() && differences(git).await.is_ok_and(|different| different.is_empty());
+    let same = found.is_some() && list_differences(git).await.is_ok_and(|different| different.is_empty());
     let added = match same {
         true => Added { git: git.clone(), left_out: Vec::new() },
         false => add_everything(git, files, notes).await?,
@@ -79,7 +79,7 @@ pub(crate) async fn commit_rest(
     let message = format!("{}: {what}, attempt {}\n\n{trailer}", attempt.unit, attempt.number);
     let commit = signed_by(git.clone(), identity, None).commit_tree(&tree, &[&parent], &message).await?;
     // A second collection then finds this commit instead of making another one.
-    git.out(&["update-ref", "--no-deref", "HEAD", commit.as_str()]).await?;
+    git.run_text(&["update-ref", "--no-deref", "HEAD", commit.as_str()]).await?;
     Ok(Rest { head: Tip { commit, tree }, made_commit: true, half_merge: unfinished, not_added })
 }
 
@@ -89,7 +89,7 @@ async fn keep_listed(git: &Git, files: &Path, left_before: &[LeftOut]) -> Result
     let paths: Vec<&OsStr> = gone.map(|left| left.path.as_os_str()).collect();
     for chunk in paths.chunks(500) {
         let reset = ["reset", "-q", "HEAD", "--"].map(OsStr::new);
-        git.bytes(&[&reset[..], chunk].concat()).await?;
+        git.run_bytes(&[&reset[..], chunk].concat()).await?;
     }
     Ok(())
 }

@@ -20,10 +20,10 @@ pub(super) const STORE: &str = "lfs/objects";
 /// Removes contents that somebody wrote into: a filter would stumble over them. Those it was prepared with are all in the
 /// source.
 pub(crate) fn drop_spoilt(files: &Path) -> io::Result<usize> {
-    let noted = read_note(&note(files));
-    unlink(&files.join(".git/lfs"), 4)?;
+    let noted = read_note(&note_path(files));
+    remove_links(&files.join(".git/lfs"), 4)?;
     let mut gone = 0;
-    for (oid, path, meta) in if noted.is_empty() { Vec::new() } else { contents(&files.join(".git"))? } {
+    for (oid, path, meta) in if noted.is_empty() { Vec::new() } else { list_contents(&files.join(".git"))? } {
         if noted.get(&oid).is_some_and(|then| *then != identity(&meta)) {
             remove_any(&path)?;
             gone += 1;
@@ -33,11 +33,11 @@ pub(crate) fn drop_spoilt(files: &Path) -> io::Result<usize> {
 }
 
 /// Removes links in the store of a workspace, or in its place: a filter would write where they lead.
-fn unlink(path: &Path, depth: usize) -> io::Result<()> {
+fn remove_links(path: &Path, depth: usize) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_symlink() => fs::remove_file(path),
         Ok(meta) if meta.is_dir() && depth > 0 => {
-            fs::read_dir(path)?.try_for_each(|entry| unlink(&entry?.path(), depth - 1))
+            fs::read_dir(path)?.try_for_each(|entry| remove_links(&entry?.path(), depth - 1))
         }
         _ => Ok(()),
     }
@@ -45,17 +45,17 @@ fn unlink(path: &Path, depth: usize) -> io::Result<()> {
 
 /// Puts the contents of a workspace beside it before its git directory goes: those which nobody touched since they were
 /// noted. The others are forgotten; what an attempt added was taken over.
-pub(crate) fn set_aside(files: &Path) -> io::Result<()> {
-    let noted = read_note(&note(files));
+pub(crate) fn park_contents(files: &Path) -> io::Result<()> {
+    let noted = read_note(&note_path(files));
     let git_dir = files.join(".git");
     if noted.is_empty() || !real_folders(&git_dir) {
         return Ok(());
     }
-    let parked = parked(files);
+    let parked = parked_path(files);
     remove_any(&parked)?;
-    for (oid, path, meta) in contents(&git_dir)? {
+    for (oid, path, meta) in list_contents(&git_dir)? {
         if noted.get(&oid).is_some_and(|then| *then == identity(&meta)) {
-            let to = parked.join(below(&oid));
+            let to = parked.join(content_path(&oid));
             fs::create_dir_all(to.parent().unwrap_or(&parked))?;
             fs::rename(&path, &to)?;
         }
@@ -64,8 +64,8 @@ pub(crate) fn set_aside(files: &Path) -> io::Result<()> {
 }
 
 /// Gives a new git directory what was put beside the workspace.
-pub(crate) fn put_back(files: &Path) -> io::Result<()> {
-    let parked = parked(files);
+pub(crate) fn restore_contents(files: &Path) -> io::Result<()> {
+    let parked = parked_path(files);
     if fs::symlink_metadata(&parked).is_ok_and(|meta| meta.is_dir()) {
         let store = files.join(".git").join(STORE);
         fs::create_dir_all(store.parent().unwrap_or(&store))?;
@@ -75,13 +75,13 @@ pub(crate) fn put_back(files: &Path) -> io::Result<()> {
 }
 
 /// What a workspace's contents were when it was prepared.
-pub(super) fn note(files: &Path) -> PathBuf {
-    layout::note(files, "lfs")
+pub(super) fn note_path(files: &Path) -> PathBuf {
+    layout::note_path(files, "lfs")
 }
 
 /// Where its contents are while its git directory is made anew.
-pub(super) fn parked(files: &Path) -> PathBuf {
-    layout::note(files, "contents")
+pub(super) fn parked_path(files: &Path) -> PathBuf {
+    layout::note_path(files, "contents")
 }
 
 /// Whether it is the name of a content.
@@ -90,18 +90,18 @@ pub(crate) fn is_oid(name: &str) -> bool {
 }
 
 /// The place of a content in a store.
-pub(super) fn below(oid: &str) -> PathBuf {
+pub(super) fn content_path(oid: &str) -> PathBuf {
     let part = |from, to| oid.get(from..to).unwrap_or_default();
     Path::new(part(0, 2)).join(part(2, 4)).join(oid)
 }
 
 /// The place of a content in the store of a git directory.
-pub(crate) fn place(git_dir: &Path, oid: &str) -> PathBuf {
-    git_dir.join(STORE).join(below(oid))
+pub(crate) fn path_in_store(git_dir: &Path, oid: &str) -> PathBuf {
+    git_dir.join(STORE).join(content_path(oid))
 }
 
 /// Every content in the store of a git directory, by name; nothing else that lies there, and nothing behind a link.
-pub(super) fn contents(git_dir: &Path) -> io::Result<Vec<(String, PathBuf, fs::Metadata)>> {
+pub(super) fn list_contents(git_dir: &Path) -> io::Result<Vec<(String, PathBuf, fs::Metadata)>> {
     let mut found = Vec::new();
     if !real_folders(git_dir) {
         return Ok(found);
@@ -113,7 +113,9 @@ pub(super) fn contents(git_dir: &Path) -> io::Result<Vec<(String, PathBuf, fs::M
             let meta = entry.metadata()?;
             match entry.file_name().to_str() {
                 _ if meta.is_dir() && depth < 2 => folders.push((entry.path(), depth + 1)),
-                Some(name) if meta.is_file() && depth == 2 && is_oid(name) && entry.path().ends_with(below(name)) => {
+                Some(name)
+                    if meta.is_file() && depth == 2 && is_oid(name) && entry.path().ends_with(content_path(name)) =>
+                {
                     found.push((name.to_owned(), entry.path(), meta));
                 }
                 _ => {}

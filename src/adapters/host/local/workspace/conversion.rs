@@ -6,7 +6,7 @@
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::seen_trees::Special;
 use crate::adapters::git::{Git, GitError};
-use crate::adapters::os::files::{Stamp, stamp};
+use crate::adapters::os::files::{Stamp, stamp_of};
 use crate::adapters::os::machine;
 use crate::domain::base::FieldHash;
 use std::ffi::OsStr;
@@ -40,7 +40,7 @@ impl Conversion {
         for path in [&read.attributes, Path::new("/etc/gitattributes")] {
             field(&fs::read(path).unwrap_or_default());
         }
-        field(&machine::umask().to_be_bytes());
+        field(&machine::read_umask().to_be_bytes());
         for (path, blob) in &special.attributes {
             field(path);
             field(blob.as_bytes());
@@ -51,13 +51,14 @@ impl Conversion {
     /// Asks git again only when one of the files it read has changed.
     async fn settings(&self, git: &Git) -> Result<Read, GitError> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(known) = known.filter(|read| read.files.iter().all(|(path, then)| seen(path) == *then)) {
+        if let Some(known) = known.filter(|read| read.files.iter().all(|(path, then)| read_stamp(path) == *then)) {
             return Ok(known);
         }
-        let mut files: Vec<PathBuf> = vec!["/etc/gitconfig".into(), home().join(".gitconfig"), own().join("config")];
-        let before: Vec<Option<Stamp>> = files.iter().map(|path| seen(path)).collect();
-        let said = git.bytes(&["config", "--list", "--show-origin", "--includes", "-z"]).await?;
-        let (mut settings, mut attributes) = (Vec::new(), own().join("attributes"));
+        let mut files: Vec<PathBuf> =
+            vec!["/etc/gitconfig".into(), home().join(".gitconfig"), user_config_dir().join("config")];
+        let before: Vec<Option<Stamp>> = files.iter().map(|path| read_stamp(path)).collect();
+        let said = git.run_bytes(&["config", "--list", "--show-origin", "--includes", "-z"]).await?;
+        let (mut settings, mut attributes) = (Vec::new(), user_config_dir().join("attributes"));
         let mut parts = fields(&said);
         while let (Some(origin), Some(setting)) = (parts.next(), parts.next()) {
             // What we say ourselves is no setting of the user.
@@ -71,11 +72,11 @@ impl Conversion {
             let text = String::from_utf8_lossy(setting).into_owned();
             let (key, value) = text.split_once('\n').unwrap_or((&text, ""));
             if key == "core.attributesfile" {
-                attributes = expanded(value);
+                attributes = expand_home(value);
             }
             // One that is not there yet may come.
             if key.starts_with("include") && key.ends_with(".path") {
-                files.push(origin.parent().unwrap_or(Path::new("/")).join(expanded(value)));
+                files.push(origin.parent().unwrap_or(Path::new("/")).join(expand_home(value)));
             }
             if SECTIONS.iter().any(|section| key.starts_with(section)) {
                 settings.push(text);
@@ -83,7 +84,7 @@ impl Conversion {
         }
         // Those of the slot itself are written anew each time and say the same.
         files.retain(|path| !path.ends_with(".git/config"));
-        let later = files.iter().skip(before.len()).map(|path| seen(path)).collect::<Vec<_>>();
+        let later = files.iter().skip(before.len()).map(|path| read_stamp(path)).collect::<Vec<_>>();
         let stamps = before.into_iter().chain(later);
         let read =
             Read { files: files.iter().cloned().zip(stamps).collect(), settings: settings.join("\n"), attributes };
@@ -92,11 +93,11 @@ impl Conversion {
     }
 }
 
-fn seen(path: &Path) -> Option<Stamp> {
-    fs::metadata(path).ok().map(|meta| stamp(&meta))
+fn read_stamp(path: &Path) -> Option<Stamp> {
+    fs::metadata(path).ok().map(|meta| stamp_of(&meta))
 }
 
-fn expanded(value: &str) -> PathBuf {
+fn expand_home(value: &str) -> PathBuf {
     value.strip_prefix("~/").map_or_else(|| value.into(), |rest| home().join(rest))
 }
 
@@ -105,7 +106,7 @@ fn home() -> PathBuf {
 }
 
 /// Where the user's settings and attributes of git are when nothing else is said (git-config(1), gitattributes(5)).
-fn own() -> PathBuf {
+fn user_config_dir() -> PathBuf {
     let chosen = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     chosen.unwrap_or_else(|| home().join(".config")).join("git")
 }

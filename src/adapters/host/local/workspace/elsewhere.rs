@@ -34,7 +34,7 @@ pub(crate) async fn lines(
 ) -> Result<Vec<Line>, GitError> {
     let own: HashSet<&str> = own.iter().map(CommitId::as_str).collect();
     let listing = ["for-each-ref", "--format=%(objectname) %(*objectname) %(refname)"];
-    let listed = git.bytes(&[&listing[..], &PLACES].concat()).await?;
+    let listed = git.run_bytes(&[&listing[..], &PLACES].concat()).await?;
     let mut found: Vec<Line> = Vec::new();
     for line in listed.split(|byte| *byte == b'\n') {
         let text = String::from_utf8_lossy(line);

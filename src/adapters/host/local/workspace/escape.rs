@@ -1,7 +1,7 @@
 //! Bytes of others as words of files that git reads.
 
 /// The line of an ignore file that means exactly this path.
-pub(super) fn ignoring(path: &[u8]) -> Vec<u8> {
+pub(super) fn to_ignore_line(path: &[u8]) -> Vec<u8> {
     let mut line = vec![b'/'];
     let mut rest = path;
     while let Some(inner) = rest.strip_prefix(b"./").or_else(|| rest.strip_prefix(b"/")) {
@@ -18,7 +18,7 @@ pub(super) fn ignoring(path: &[u8]) -> Vec<u8> {
 }
 
 /// A value of a git configuration file, or a path as git reads one in quotation marks.
-pub(crate) fn quoted(value: &[u8]) -> Vec<u8> {
+pub(crate) fn quote_value(value: &[u8]) -> Vec<u8> {
     let mut text = vec![b'"'];
     for byte in value {
         match byte {
@@ -37,11 +37,11 @@ mod tests {
 
     #[test]
     fn configuration_values_are_quoted() {
-        assert_eq!(quoted(b"a \"b\\\nc # d"), b"\"a \\\"b\\\\\\nc # d\"");
+        assert_eq!(quote_value(b"a \"b\\\nc # d"), b"\"a \\\"b\\\\\\nc # d\"");
     }
 
     #[test]
     fn ignored_paths_are_literal() {
-        assert_eq!(ignoring(b"./a/*b ?"), b"/a/\\*b\\ \\?\n");
+        assert_eq!(to_ignore_line(b"./a/*b ?"), b"/a/\\*b\\ \\?\n");
     }
 }

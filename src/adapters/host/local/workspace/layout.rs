@@ -82,7 +82,7 @@ impl SlotFolder {
     }
 
     /// One of the notes of `mc` about the slot, out of what belongs to its user.
-    pub(crate) fn note(&self, kind: &str) -> PathBuf {
+    pub(crate) fn note_path(&self, kind: &str) -> PathBuf {
         self.path.with_extension(kind)
     }
 
@@ -90,12 +90,12 @@ impl SlotFolder {
         self.path.parent().unwrap_or(Path::new("/"))
     }
 
-    fn made(&self) -> Option<Made> {
-        serde_json::from_str(&read_untrusted(&self.note("made"), 4_096)?).ok()
+    fn read_made(&self) -> Option<Made> {
+        serde_json::from_str(&read_untrusted(&self.note_path("made"), 4_096)?).ok()
     }
 
     /// What is there now. Nothing is followed: a link is not what it leads to.
-    pub(crate) fn standing(&self) -> io::Result<Standing> {
+    pub(crate) fn inspect(&self) -> io::Result<Standing> {
         let device = Identity::of(self.root())?.device;
         let same = |path: &Path, inode: u64| {
             Identity::of(path).is_ok_and(|it| it.device == device && (!self.steady || it.inode == inode))
@@ -104,7 +104,7 @@ impl SlotFolder {
             return Ok(Standing::Absent);
         }
         let work = self.work();
-        Ok(match self.made() {
+        Ok(match self.read_made() {
             Some(Made::Slot { slot, .. }) if !same(&self.path, slot) => Standing::Replaced(self.path.clone()),
             Some(Made::Slot { work: inode, .. }) if same(&work, inode) => Standing::Ours,
             Some(_) if is_there(&work)? => Standing::Replaced(work),
@@ -119,9 +119,9 @@ impl SlotFolder {
     pub(crate) fn make(&self) -> io::Result<bool> {
         // The folder, its clone, and what an earlier call had begun.
         for _ in 0..4 {
-            match self.standing()? {
+            match self.inspect()? {
                 Standing::Replaced(path) => drop(self.quarantine(&path)?),
-                Standing::Absent if self.is_draft_ours() => fs::rename(self.note("new"), &self.path)?,
+                Standing::Absent if self.is_draft_ours() => fs::rename(self.note_path("new"), &self.path)?,
                 Standing::Absent => self.build()?,
                 Standing::Emptied => {
                     fs::create_dir(self.work())?;
@@ -143,7 +143,7 @@ impl SlotFolder {
 
     /// Puts a folder together under another name.
     fn build(&self) -> io::Result<()> {
-        let draft = self.note("new");
+        let draft = self.note_path("new");
         match is_empty(&draft.join(WORK)) {
             // Nobody's work.
             Ok(true) => remove_any(&draft)?,
@@ -160,9 +160,9 @@ impl SlotFolder {
 
     /// Whether everything was put together and only the name is missing.
     fn is_draft_ours(&self) -> bool {
-        let draft = self.note("new");
+        let draft = self.note_path("new");
         let inode = |path: &Path| Identity::of(path).ok().map(|it| it.inode);
-        self.made().is_some_and(|Made::Slot { slot, work }| {
+        self.read_made().is_some_and(|Made::Slot { slot, work }| {
             inode(&draft) == Some(slot) && inode(&draft.join(WORK)) == Some(work)
         })
     }
@@ -189,18 +189,18 @@ impl SlotFolder {
     }
 
     /// Notes what is there without a note as made by `mc`: in a pool that a person copied.
-    pub(crate) fn admit(&self) -> io::Result<()> {
+    pub(crate) fn record_existing(&self) -> io::Result<()> {
         if Identity::of(&self.work()).is_ok() { self.write_made(&self.path) } else { Ok(()) }
     }
 
     /// Notes which folders were made for the slot, as they are in `parent`.
     fn write_made(&self, parent: &Path) -> io::Result<()> {
         let made = Made::Slot { slot: Identity::of(parent)?.inode, work: Identity::of(&parent.join(WORK))?.inode };
-        replace(&self.note("made"), &serde_json::to_vec(&made)?, true)
+        replace(&self.note_path("made"), &serde_json::to_vec(&made)?, true)
     }
 
     /// What is in the folder beside the parts that belong there.
-    pub(crate) fn strays(&self) -> io::Result<Vec<PathBuf>> {
+    pub(crate) fn list_strays(&self) -> io::Result<Vec<PathBuf>> {
         let parts = [self.work(), self.temporary(), self.home()];
         let Some(entries) = if_there(fs::read_dir(&self.path))? else { return Ok(Vec::new()) };
         let mut found = Vec::new();
@@ -214,7 +214,7 @@ impl SlotFolder {
     /// Takes away what a user of the slot left beside the clone: strays, what is in the HOME, and temporary files but for those
     /// that are named.
     pub(crate) fn clear_but(&self, temporary: &[OsString]) -> io::Result<Cleared> {
-        let strays = self.strays()?;
+        let strays = self.list_strays()?;
         strays.iter().try_for_each(|path| remove_any(path))?;
         clear(&self.home(), &[])?;
         let stays = clear(&self.temporary(), temporary)?;
@@ -224,11 +224,11 @@ impl SlotFolder {
     /// Removes the folder with everything in it and all notes about what is in it.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let notes = ["setup", "left", "ran", "index", "print", "used", "lfs", "contents", "layers", "new"]
-            .map(|kind| self.note(kind));
+            .map(|kind| self.note_path(kind));
         notes.iter().try_for_each(|path| remove_any(path))?;
         // Without its note the folder would be taken for somebody else's.
         remove_any(&self.path)?;
-        remove_any(&self.note("made"))
+        remove_any(&self.note_path("made"))
     }
 }
 
@@ -258,11 +258,11 @@ pub fn home_folder(work: &Path) -> PathBuf {
 
 /// Where goes what verifications in the slot whose clone is `work` write to folders of tools.
 pub fn layers_folder(work: &Path) -> PathBuf {
-    note(work, "layers")
+    note_path(work, "layers")
 }
 
 /// One of the notes about the slot whose clone is `work`.
-pub(crate) fn note(work: &Path, kind: &str) -> PathBuf {
+pub(crate) fn note_path(work: &Path, kind: &str) -> PathBuf {
     slot_of(work).with_extension(kind)
 }
 

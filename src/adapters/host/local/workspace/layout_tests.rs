@@ -19,7 +19,7 @@ fn names(folder: &Path) -> Vec<String> {
 #[test]
 fn the_parts_of_a_slot_are_private_and_made_once() {
     let (_dir, slot) = slot();
-    assert_eq!(slot.standing().unwrap(), Standing::Absent);
+    assert_eq!(slot.inspect().unwrap(), Standing::Absent);
     assert!(slot.make().unwrap(), "the clone is new");
     fs::write(slot.work().join("file"), "").unwrap();
     assert!(!slot.make().unwrap());
@@ -28,15 +28,15 @@ fn the_parts_of_a_slot_are_private_and_made_once() {
         assert_eq!(fs::metadata(part).unwrap().mode() & 0o7777, 0o700, "{}", part.display());
     }
     fs::remove_dir_all(slot.work()).unwrap();
-    assert_eq!(slot.standing().unwrap(), Standing::Emptied);
+    assert_eq!(slot.inspect().unwrap(), Standing::Emptied);
     assert!(slot.make().unwrap(), "it has to be made again");
-    assert_eq!(slot.standing().unwrap(), Standing::Ours);
+    assert_eq!(slot.inspect().unwrap(), Standing::Ours);
 }
 
 #[test]
 fn p4_a_slot_whose_making_was_cut_short_is_made() {
     let (_dir, slot) = slot();
-    let draft = slot.note("new");
+    let draft = slot.note_path("new");
     fs::create_dir_all(draft.join(WORK)).unwrap();
     assert!(slot.make().unwrap());
     fs::rename(slot.parent(), &draft).unwrap();
@@ -52,7 +52,7 @@ fn what_is_beside_the_parts_goes_and_nothing_else_does() {
     for path in ["work/kept", "tmp/a", "home/b", "stray"] {
         fs::write(slot.parent().join(path), "").unwrap();
     }
-    assert_eq!(slot.strays().unwrap(), [slot.parent().join("stray")]);
+    assert_eq!(slot.list_strays().unwrap(), [slot.parent().join("stray")]);
     let kept = [OsString::from("a")];
     assert_eq!(slot.clear_but(&kept).unwrap(), Cleared { strays: true, stays: true });
     assert_eq!(names(&slot.temporary()), ["a"]);
@@ -72,12 +72,10 @@ fn p12_a_part_that_became_something_else_is_made_again_and_not_followed() {
     for part in [slot.temporary(), slot.home(), slot.work(), slot.parent().to_owned()] {
         remove_any(&part).unwrap();
         symlink(&other, &part).unwrap();
-        assert!(
-            part == slot.temporary() || part == slot.home() || slot.standing().unwrap() == Standing::Replaced(part)
-        );
+        assert!(part == slot.temporary() || part == slot.home() || slot.inspect().unwrap() == Standing::Replaced(part));
         slot.make().unwrap();
         slot.clear_but(&[]).unwrap();
-        assert_eq!(slot.standing().unwrap(), Standing::Ours);
+        assert_eq!(slot.inspect().unwrap(), Standing::Ours);
         assert_eq!(names(&other), ["file"]);
     }
 }
@@ -93,9 +91,9 @@ fn p12_a_folder_that_mc_did_not_make_is_kept_and_not_used() {
         fs::write(root.join("theirs/file"), "x").unwrap();
         fs::rename(&part, &moved).unwrap();
         fs::rename(root.join("theirs"), &part).unwrap();
-        assert_eq!(slot.standing().unwrap(), Standing::Replaced(part));
+        assert_eq!(slot.inspect().unwrap(), Standing::Replaced(part));
         assert!(slot.make().unwrap());
-        assert_eq!(slot.standing().unwrap(), Standing::Ours);
+        assert_eq!(slot.inspect().unwrap(), Standing::Ours);
         fs::remove_dir_all(moved).unwrap();
     }
     let kept = root.join(QUARANTINE);

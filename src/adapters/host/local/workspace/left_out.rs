@@ -2,7 +2,7 @@
 //! and told. Nothing of it is ever deleted.
 
 use super::error::CollectError;
-use super::quarantine::{Quarantine, within};
+use super::quarantine::{Quarantine, is_within};
 use crate::adapters::git::Git;
 use crate::adapters::os::files::At;
 use crate::adapters::os::nofollow::replace;
@@ -42,7 +42,7 @@ impl LeftOut {
 }
 
 /// Folders of the workspace that cannot be listed and are not ignored: git takes what is in them for absent.
-pub(crate) async fn unlisted(
+pub(crate) async fn find_unlisted(
     git: &Git,
     files: &Path,
     folders: &[PathBuf],
@@ -51,7 +51,7 @@ pub(crate) async fn unlisted(
     let mut found: Vec<LeftOut> = Vec::new();
     for folder in folders {
         let Ok(path) = folder.strip_prefix(files) else { continue };
-        let path = if why == Why::Refused { short(path) } else { path.to_owned() };
+        let path = if why == Why::Refused { truncate_path(path) } else { path.to_owned() };
         if path.as_os_str().is_empty() || path.starts_with(".git") || found.iter().any(|left| left.path == path) {
             continue;
         }
@@ -67,7 +67,7 @@ pub(crate) async fn unlisted(
 }
 
 /// The outer folders of a path, as far as they can be named from anywhere.
-fn short(path: &Path) -> PathBuf {
+fn truncate_path(path: &Path) -> PathBuf {
     const SHORT: usize = 1000;
     let mut short = PathBuf::new();
     for part in path.components() {
@@ -80,7 +80,7 @@ fn short(path: &Path) -> PathBuf {
 }
 
 /// Names of others for a sentence: the first few.
-pub fn named<'a>(names: impl ExactSizeIterator<Item = &'a OsStr>) -> String {
+pub fn join_names<'a>(names: impl ExactSizeIterator<Item = &'a OsStr>) -> String {
     const FEW: usize = 5;
     let more = names.len().saturating_sub(FEW);
     let mut text: Vec<String> = names.take(FEW).map(|name| name.to_string_lossy().into_owned()).collect();
@@ -103,7 +103,7 @@ pub(crate) fn left_before(run_dir: &Path) -> Vec<LeftOut> {
 }
 
 /// Moves what was left out away from the workspace. What cannot be moved keeps its place.
-pub(crate) fn set_aside(
+pub(crate) fn quarantine_left_out(
     files: &Path,
     run_dir: &Path,
     quarantine: &Quarantine,
@@ -118,7 +118,7 @@ pub(crate) fn set_aside(
         if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
             // Moved before a crash: somewhere in that folder.
             left.place = Some(quarantine.folder.clone());
-        } else if within(files, &path) {
+        } else if is_within(files, &path) {
             left.place = quarantine.take(&path).ok();
             if left.why == Why::Inside && left.place.is_some() {
                 // Without a folder git takes the submodule for deleted.
@@ -130,7 +130,7 @@ pub(crate) fn set_aside(
 }
 
 /// What is said of it.
-pub(crate) fn note_left_out(left_out: &[LeftOut], notes: &mut Vec<String>) {
+pub(crate) fn describe_left_out(left_out: &[LeftOut], notes: &mut Vec<String>) {
     for (why, words) in [
         (Why::Refused, "git does not take"),
         (Why::Unread, "mc may not read"),
@@ -140,7 +140,7 @@ pub(crate) fn note_left_out(left_out: &[LeftOut], notes: &mut Vec<String>) {
         if of.is_empty() {
             continue;
         }
-        let names = named(of.iter().map(|left| left.path.as_os_str()));
+        let names = join_names(of.iter().map(|left| left.path.as_os_str()));
         let place = match of.iter().find_map(|left| left.place.as_deref()).and_then(Path::parent) {
             Some(place) => format!("kept in {}", place.display()),
             None => "still in the workspace".to_owned(),
@@ -164,14 +164,14 @@ mod tests {
         }
         let left = vec![LeftOut::new(b"git~1", Why::Refused), LeftOut::new(b"d/\xff\n", Why::Unread)];
         let files = files.canonicalize().unwrap();
-        let moved = set_aside(&files, &run, &quarantine, left.clone()).unwrap();
+        let moved = quarantine_left_out(&files, &run, &quarantine, left.clone()).unwrap();
         assert_eq!(left_before(&run), left);
         for (moved, left) in moved.iter().zip(&left) {
             assert_eq!(fs::read(moved.place.as_ref().unwrap()).unwrap(), left.path.as_bytes());
             assert!(!files.join(&left.path).exists());
         }
         // Again, as after a crash.
-        assert!(set_aside(&files, &run, &quarantine, left).unwrap().iter().all(|left| left.place.is_some()));
-        assert_eq!(named(["a", "b", "c", "d", "e", "f", "g"].iter().map(OsStr::new)), "a, b, c, d, e, 2 more");
+        assert!(quarantine_left_out(&files, &run, &quarantine, left).unwrap().iter().all(|left| left.place.is_some()));
+        assert_eq!(join_names(["a", "b", "c", "d", "e", "f", "g"].iter().map(OsStr::new)), "a, b, c, d, e, 2 more");
     }
 }

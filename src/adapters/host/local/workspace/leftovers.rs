@@ -62,20 +62,20 @@ pub(crate) struct KeptPaths<'a> {
 
 impl KeptPaths<'_> {
     /// Whether a path stays with everything below it.
-    fn holds(&self, path: &Path, link: bool) -> bool {
+    fn is_kept(&self, path: &Path, link: bool) -> bool {
         // Whatever a link leads to is not what a run left here.
         let named = || !link && self.globs.zip(path.to_str()).is_some_and(|(globs, path)| globs.matches(path));
         self.made.iter().any(|made| made == path) || named()
     }
 
-    fn nothing(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.globs.is_none() && self.made.is_empty()
     }
 }
 
 /// Paths beside the tracked ones, ignored or not; a folder without tracked files stands for all that is in it.
-pub(super) async fn others(git: &Git) -> Result<Vec<OsString>, GitError> {
-    let listed = git.bytes(&["ls-files", "-z", "--others", "--directory"]).await?;
+pub(super) async fn list_others(git: &Git) -> Result<Vec<OsString>, GitError> {
+    let listed = git.run_bytes(&["ls-files", "-z", "--others", "--directory"]).await?;
     let path = |name: &[u8]| OsStr::from_bytes(name.strip_suffix(b"/").unwrap_or(name)).to_owned();
     Ok(fields(&listed).map(path).filter(|path| !path.is_empty()).collect())
 }
@@ -83,7 +83,7 @@ pub(super) async fn others(git: &Git) -> Result<Vec<OsString>, GitError> {
 /// Takes away everything beside the tracked files that does not stay; whether anything stayed.
 pub(super) async fn drop_others(git: &Git, work: &Path, kept: KeptPaths<'_>) -> Result<bool, GitError> {
     let mut stays = false;
-    for path in others(git).await? {
+    for path in list_others(git).await? {
         let pruned = prune(work, path.as_ref(), kept);
         stays |= pruned.at(work.join(&path))?;
     }
@@ -99,11 +99,11 @@ fn prune(root: &Path, path: &Path, kept: KeptPaths<'_>) -> io::Result<bool> {
         }
         meta => meta?,
     };
-    if kept.holds(path, meta.is_symlink()) {
+    if kept.is_kept(path, meta.is_symlink()) {
         return Ok(true);
     }
     let mut stays = false;
-    if meta.is_dir() && !kept.nothing() {
+    if meta.is_dir() && !kept.is_empty() {
         if fs::read_dir(&place).is_err() {
             open_up(&place, 0)?;
         }
@@ -145,7 +145,7 @@ pub(super) fn write_note(note: &Path, told: &impl Serialize) -> io::Result<()> {
 }
 
 /// Takes the note about the last verification away, so that it is gone on the disk.
-pub(super) fn forget_ran(note: &Path) -> io::Result<()> {
+pub(super) fn remove_ran_note(note: &Path) -> io::Result<()> {
     match fs::remove_file(note) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done.and_then(|()| sync_folder(note)),
@@ -211,8 +211,8 @@ mod tests {
             write_note(&note, &ran).unwrap();
             assert_eq!(read_note(&note), Some(ran));
         }
-        forget_ran(&note).unwrap();
-        forget_ran(&note).unwrap();
+        remove_ran_note(&note).unwrap();
+        remove_ran_note(&note).unwrap();
         assert_eq!(read_note::<Made>(&note), None);
     }
 }

@@ -6,7 +6,7 @@
 //! before anything of it is pinned, each content under the hash it really has, and nothing that is there is ever written.
 //! Where git-lfs is not used, none of this costs a process.
 
-use super::contents::{Draft, STORE, below, contents, identity, is_oid, note, own_copy, read_note};
+use super::contents::{Draft, STORE, content_path, identity, is_oid, list_contents, note_path, own_copy, read_note};
 use super::disk::remove_any;
 use crate::adapters::git::GitError;
 use crate::adapters::git::config_files::Settings;
@@ -58,8 +58,8 @@ pub(crate) struct TakenOver {
 impl LargeFiles {
     /// What the source's settings say; `folder` is where `mc` may keep what leads to a store in an unusual place.
     pub(crate) fn of(facts: &SourceFacts, settings: &Settings, folder: &Path) -> io::Result<Self> {
-        let mut found = Self::seen(facts, settings);
-        if let (true, Some(root)) = (found.set_up(), found.store.parent())
+        let mut found = Self::from_settings(facts, settings);
+        if let (true, Some(root)) = (found.is_set_up(), found.store.parent())
             && root != facts.common_dir.join("lfs")
         {
             found.references.push(lead_to(root, &folder.join("contents"))?);
@@ -68,7 +68,7 @@ impl LargeFiles {
     }
 
     /// The same for somebody who only looks.
-    pub(crate) fn seen(facts: &SourceFacts, settings: &Settings) -> Self {
+    pub(crate) fn from_settings(facts: &SourceFacts, settings: &Settings) -> Self {
         let lfs = ["process", "clean", "smudge"].map(|name| settings.value(&format!("filter.lfs.{name}")));
         let set_up = lfs.iter().flatten().any(|line| !line.is_empty());
         let storage = settings.value("lfs.storage").filter(|path| !path.is_empty());
@@ -77,36 +77,36 @@ impl LargeFiles {
         Self {
             config: if set_up { config(settings) } else { Vec::new() },
             store: root.join("objects"),
-            references: if set_up { borrowed(&facts.common_dir) } else { Vec::new() },
+            references: if set_up { list_alternates(&facts.common_dir) } else { Vec::new() },
             chooses: ["lfs.fetchinclude", "lfs.fetchexclude"].iter().any(|key| settings.value(key).is_some()),
             shared: settings.value("core.sharedrepository").is_some_and(is_shared),
-            withheld: withheld(settings),
+            withheld: find_withheld(settings),
         }
     }
 
     /// Whether git-lfs is set up for the user or in the repository.
-    pub(crate) fn set_up(&self) -> bool {
+    pub(crate) fn is_set_up(&self) -> bool {
         !self.config.is_empty()
     }
 
     /// Whether the source has the content of a pointer, in its own store or in one it borrows from.
-    pub(crate) fn has(&self, pointer: &Pointer) -> bool {
-        self.found(&pointer.oid).is_some_and(|(_, size)| size == pointer.size)
+    pub(crate) fn has_content(&self, pointer: &Pointer) -> bool {
+        self.find_content(&pointer.oid).is_some_and(|(_, size)| size == pointer.size)
     }
 
     /// Where a content is, and how long it is.
-    pub(crate) fn found(&self, oid: &str) -> Option<(PathBuf, u64)> {
+    pub(crate) fn find_content(&self, oid: &str) -> Option<(PathBuf, u64)> {
         let beside = |line: &PathBuf| line.parent().unwrap_or(line).join(STORE);
         let stores = std::iter::once(self.store.clone()).chain(self.references.iter().map(beside));
-        stores.map(|store| store.join(below(oid))).find_map(|path| {
+        stores.map(|store| store.join(content_path(oid))).find_map(|path| {
             let meta = fs::metadata(&path).ok().filter(fs::Metadata::is_file)?;
             Some((path, meta.len()))
         })
     }
 
     /// Gives a clone that is itself the source of workspaces what git-lfs needs there.
-    pub(crate) fn lend(&self, repository: &Path) -> io::Result<()> {
-        if !self.set_up() {
+    pub(crate) fn configure_clone(&self, repository: &Path) -> io::Result<()> {
+        if !self.is_set_up() {
             return Ok(());
         }
         OpenOptions::new().append(true).open(repository.join("config"))?.write_all(&self.config)?;
@@ -121,8 +121,8 @@ impl LargeFiles {
     /// Copies what a workspace's store has and the source's has not, durably.
     pub(crate) fn take_over(&self, git_dir: &Path) -> io::Result<TakenOver> {
         let mut taken = TakenOver::default();
-        for (oid, path, meta) in contents(git_dir)? {
-            let target = self.store.join(below(&oid));
+        for (oid, path, meta) in list_contents(git_dir)? {
+            let target = self.store.join(content_path(&oid));
             if fs::symlink_metadata(&target).is_ok_and(|there| there.len() == meta.len()) {
                 continue;
             }
@@ -137,7 +137,7 @@ impl LargeFiles {
 
     /// Copies one content into the store, durably; whether it is what its name says.
     pub(crate) fn take(&self, from: &Path, oid: &str) -> io::Result<bool> {
-        self.copy_in(from, oid, &self.store.join(below(oid)))
+        self.copy_in(from, oid, &self.store.join(content_path(oid)))
     }
 
     /// Copies one content; whether it is what its name says.
@@ -183,25 +183,25 @@ impl LargeFiles {
     /// Makes the contents in a workspace's store its own: git-lfs links them to those of the source where it can. What an
     /// earlier use had and is gone comes back. What is there now is noted, for [`super::contents::set_aside`].
     pub(crate) fn make_own(&self, files: &Path) -> io::Result<()> {
-        let (git_dir, note) = (files.join(".git"), note(files));
+        let (git_dir, note) = (files.join(".git"), note_path(files));
         let before = read_note(&note);
         if before.is_empty() && fs::symlink_metadata(git_dir.join(STORE)).is_err() {
             return Ok(());
         }
         let mut there: BTreeSet<String> = BTreeSet::new();
-        for (oid, path, meta) in contents(&git_dir)? {
+        for (oid, path, meta) in list_contents(&git_dir)? {
             if meta.nlink() > 1 {
                 own_copy(&path, &path)?;
             }
             there.insert(oid);
         }
         for oid in before.keys().filter(|oid| !there.contains(*oid)) {
-            if let Some((from, _)) = self.found(oid) {
-                own_copy(&from, &git_dir.join(STORE).join(below(oid)))?;
+            if let Some((from, _)) = self.find_content(oid) {
+                own_copy(&from, &git_dir.join(STORE).join(content_path(oid)))?;
             }
         }
         let line = |(oid, _, meta): (String, PathBuf, fs::Metadata)| format!("{oid} {}\n", identity(&meta));
-        nofollow::replace(&note, contents(&git_dir)?.into_iter().map(line).collect::<String>().as_bytes(), false)
+        nofollow::replace(&note, list_contents(&git_dir)?.into_iter().map(line).collect::<String>().as_bytes(), false)
     }
 }
 
@@ -247,7 +247,7 @@ fn config(settings: &Settings) -> Vec<u8> {
     let mut text = b"[filter \"lfs\"]\n".to_vec();
     let line = |text: &mut Vec<u8>, name: &str, value: &[u8]| {
         text.extend_from_slice(format!("\t{name} = ").as_bytes());
-        text.extend(super::escape::quoted(value));
+        text.extend(super::escape::quote_value(value));
         text.push(b'\n');
     };
     for name in ["clean", "smudge", "process"] {
@@ -267,9 +267,9 @@ fn config(settings: &Settings) -> Vec<u8> {
 }
 
 /// Filters that the source's own settings define and nobody else's.
-fn withheld(settings: &Settings) -> BTreeSet<String> {
+fn find_withheld(settings: &Settings) -> BTreeSet<String> {
     let names = |own: bool| {
-        let ours = settings.all().filter(move |setting| setting.own == own && !setting.value.is_empty());
+        let ours = settings.iter().filter(move |setting| setting.own == own && !setting.value.is_empty());
         ours.filter_map(|setting| {
             let (name, what) = setting.key.strip_prefix("filter.")?.rsplit_once('.')?;
             (matches!(what, "clean" | "process") && name != "lfs").then(|| name.to_owned())
@@ -287,7 +287,7 @@ fn is_shared(value: &[u8]) -> bool {
 
 /// Every object store a repository borrows from, those too that the lenders borrow from: git-lfs looks no further than the
 /// first list.
-fn borrowed(common: &Path) -> Vec<PathBuf> {
+fn list_alternates(common: &Path) -> Vec<PathBuf> {
     let (mut found, mut open) = (Vec::new(), vec![common.join("objects")]);
     while let Some(objects) = open.pop() {
         let lines = fs::read(objects.join("info/alternates")).unwrap_or_default();

@@ -2,9 +2,11 @@
 
 use super::after_setup;
 use super::disk::remove_any;
-use super::leftovers::{Keeping, KeptPaths, Made, Ran, drop_others, forget_ran, names, others, read_note, write_note};
+use super::leftovers::{
+    Keeping, KeptPaths, Made, Ran, drop_others, list_others, names, read_note, remove_ran_note, write_note,
+};
 use super::pool::{Pool, PoolError};
-use super::slot::differences;
+use super::slot::list_differences;
 use crate::adapters::os::files::At;
 use crate::domain::plan::globs::Globs;
 use std::ffi::OsString;
@@ -14,30 +16,30 @@ impl Pool {
     /// Whether files in a slot are of a run that went to its end on a commit that has landed; absent when nobody asks. The note
     /// that says so is taken away, whoever comes.
     pub(super) async fn of_landed(&self, slot: u32, keeping: Option<Keeping<'_>>) -> Result<Option<bool>, PoolError> {
-        let note = self.ran_note(slot);
+        let note = self.run_note_path(slot);
         let ran: Option<Ran> = read_note(&note);
-        forget_ran(&note).at(&note)?;
+        remove_ran_note(&note).at(&note)?;
         let Some(keeping) = keeping else { return Ok(None) };
         let (Some(onto), Some(Ran::Ended(commit))) = (keeping.landed, ran) else { return Ok(Some(false)) };
         // A commit that is gone has not landed.
         Ok(Some(commit == *onto || self.source().is_ancestor(&commit, onto).await.unwrap_or(false)))
     }
 
-    pub(super) fn ran_note(&self, slot: u32) -> PathBuf {
-        self.folder(slot).note("ran")
+    pub(super) fn run_note_path(&self, slot: u32) -> PathBuf {
+        self.folder(slot).note_path("ran")
     }
 
     /// What is noted of the last verification in a slot.
-    pub fn ran(&self, slot: u32) -> Option<Ran> {
-        read_note(&self.ran_note(slot))
+    pub fn read_last_run(&self, slot: u32) -> Option<Ran> {
+        read_note(&self.run_note_path(slot))
     }
 
     /// Notes how far the verification in a slot of this pool is.
     ///
     /// # Errors
     /// [`PoolError::Io`] when it cannot be written.
-    pub fn note_ran(&self, slot: u32, ran: &Ran) -> Result<(), PoolError> {
-        let note = self.ran_note(slot);
+    pub fn record_run(&self, slot: u32, ran: &Ran) -> Result<(), PoolError> {
+        let note = self.run_note_path(slot);
         Ok(write_note(&note, ran).at(&note)?)
     }
 
@@ -46,18 +48,18 @@ impl Pool {
     ///
     /// # Errors
     /// [`PoolError`] when the slot cannot be read or the note not be written.
-    pub async fn note_setup(&self, slot: u32, inputs: String, listed: bool) -> Result<(), PoolError> {
+    pub async fn record_setup(&self, slot: u32, inputs: String, listed: bool) -> Result<(), PoolError> {
         let stamp = self.stamp(slot);
         let mut made = Made { inputs, ..Made::default() };
         if listed {
             let git = self.git(slot);
             let tracked = |line: &Vec<u8>| !line.starts_with(b"?");
-            if differences(&git).await?.iter().any(tracked) {
+            if list_differences(&git).await?.iter().any(tracked) {
                 return Ok(remove_any(&stamp).at(&stamp)?);
             }
             let folder = self.folder(slot);
             let listed = |path: PathBuf| names(&path).at(&path);
-            (made.work, made.temporary) = (others(&git).await?, listed(folder.temporary())?);
+            (made.work, made.temporary) = (list_others(&git).await?, listed(folder.temporary())?);
             // A file that is copied into each workspace is brought by each preparation.
             made.work.retain(|path| !self.shape.excluded.iter().any(|name| path == name.as_str()));
         }
@@ -80,12 +82,12 @@ impl Pool {
         emptied.at(&temporary)?;
         let git = self.git(slot);
         drop_others(&git, &self.path(slot), kept).await?;
-        Ok(others(&git).await?.iter().any(|path| !copied.contains(path)))
+        Ok(list_others(&git).await?.iter().any(|path| !copied.contains(path)))
     }
 
     /// Makes the folder of a slot, or takes out of it what its last user left beside the clone but the temporary files named;
     /// whether the clone has to be made from nothing, and whether anything stays.
-    pub(super) fn furnish(&self, slot: u32, kept: &[OsString]) -> Result<(bool, bool), PoolError> {
+    pub(super) fn prepare_folder(&self, slot: u32, kept: &[OsString]) -> Result<(bool, bool), PoolError> {
         let (folder, stamp) = (self.folder(slot), self.stamp(slot));
         let fresh = folder.make().at(folder.parent())?;
         let cleared = folder.clear_but(kept).at(folder.parent())?;
@@ -101,23 +103,23 @@ impl Pool {
     ///
     /// # Errors
     /// [`PoolError::Git`].
-    pub async fn note_left_by_setup(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
-        Ok(after_setup::note_left(&self.git(slot), &self.path(slot)).await?)
+    pub async fn record_left_by_setup(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
+        Ok(after_setup::record_left(&self.git(slot), &self.path(slot)).await?)
     }
 
     /// Tracked files in a slot that are not what the index says.
     ///
     /// # Errors
     /// [`PoolError::Git`].
-    pub async fn changed(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
-        Ok(after_setup::changed(&self.git(slot)).await?)
+    pub async fn list_changed(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
+        Ok(after_setup::list_changed(&self.git(slot)).await?)
     }
 
     /// Files in a slot that are neither tracked nor ignored.
     ///
     /// # Errors
     /// [`PoolError::Git`].
-    pub async fn unignored(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
-        Ok(after_setup::unignored(&self.git(slot)).await?)
+    pub async fn list_unignored(&self, slot: u32) -> Result<Vec<OsString>, PoolError> {
+        Ok(after_setup::list_unignored(&self.git(slot)).await?)
     }
 }

@@ -24,7 +24,7 @@ pub(crate) async fn pack(
     let lines = wanted.iter().map(|id| format!("{id}\n")).chain(known.iter().map(|id| format!("^{id}\n")));
     names.write_all(lines.collect::<String>().as_bytes()).and_then(|()| names.rewind()).at(folder)?;
     let packing = ["pack-objects", "-q", "--revs", "--thin", "--stdout", "--delta-base-offset"];
-    if !git.piped(&packing, &Arc::new(names), Some(&pack)).await? {
+    if !git.run_piped(&packing, &Arc::new(names), Some(&pack)).await? {
         return Ok(None);
     }
     (&*pack).rewind().at(folder)?;
@@ -40,12 +40,12 @@ pub(crate) async fn unpack(git: &Git, pack: &Arc<File>, before: bool) -> Result<
     };
     // What cannot be measured is kept as it is.
     match length(pack) {
-        Ok(length) if length <= FEW_BYTES && !before => git.piped(&["unpack-objects", "-q"], pack, None).await,
+        Ok(length) if length <= FEW_BYTES && !before => git.run_piped(&["unpack-objects", "-q"], pack, None).await,
         // It names the pack it made, which is of no use to anybody.
         _ => {
             let said = tempfile::tempfile().map(Arc::new);
             let said = said.at(std::env::temp_dir())?;
-            git.piped(&["index-pack", "--stdin", "--fix-thin"], pack, Some(&said)).await
+            git.run_piped(&["index-pack", "--stdin", "--fix-thin"], pack, Some(&said)).await
         }
     }
 }

@@ -5,7 +5,7 @@ use super::error::CollectError;
 use super::listing::{Listed, Listing, list};
 use super::pack::pack;
 use super::pool::Pool;
-use super::quarantine::odd_places::whole;
+use super::quarantine::odd_places::is_whole;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError};
 use crate::domain::values::{CommitId, Tip};
@@ -43,20 +43,20 @@ pub(crate) async fn pin_all(
         wanted.insert(0, &head.commit);
     }
     let handed =
-        !wanted.is_empty() && objects <= FEW && hand_over(source, &git, attempt, &wanted).await.unwrap_or(false);
+        !wanted.is_empty() && objects <= FEW && transfer_commits(source, &git, attempt, &wanted).await.unwrap_or(false);
     if !wanted.is_empty() && !handed {
         copy(source, &git, attempt, &wanted).await?;
     }
     // Read as a whole where it was packed: that each object of it is here now, each under its id, is what was left to know.
     let listing = listing.filter(|_| handed && tips.is_empty());
     let mut found = match &listing {
-        Some(listing) if source.holds(&listing.objects).await => Some((listing.commits, listing.on_base)),
-        _ => arrived(source, attempt, head, &tips).await?,
+        Some(listing) if source.has_objects(&listing.objects).await => Some((listing.commits, listing.on_base)),
+        _ => check_arrival(source, attempt, head, &tips).await?,
     };
     // What was handed over may be less than it seemed: a fetch looks at what is there instead of trusting the base.
     if found.is_none() && handed {
         copy(source, &git, attempt, &wanted).await?;
-        found = arrived(source, attempt, head, &tips).await?;
+        found = check_arrival(source, attempt, head, &tips).await?;
     }
     let Some((commits, on_base)) = found else {
         return Err(CollectError::NotCopied { slot });
@@ -109,7 +109,7 @@ async fn keep_commit(
     tips: &[CommitId],
 ) -> Result<CommitId, GitError> {
     let empty = git.tree_id(&["hash-object", "-w", "-t", "tree", "/dev/null"]).await?;
-    let date = git.out(&["rev-list", "-1", "--no-commit-header", "--format=%ct", head.as_str()]).await?;
+    let date = git.run_text(&["rev-list", "-1", "--no-commit-header", "--format=%ct", head.as_str()]).await?;
     let git = signed_by(git.clone(), identity, Some(date.parse().unwrap_or(0)));
     let message = format!("everything else attempt {} of {} left behind", attempt.number, attempt.unit);
     let mut last: Option<CommitId> = None;
@@ -122,14 +122,14 @@ async fn keep_commit(
 
 /// Makes sure that head and tips are whole in the source; how many commits the head has beyond the base, and whether one
 /// of them grew from it. Absent when something is missing.
-async fn arrived(
+async fn check_arrival(
     source: &Git,
     attempt: &Attempt,
     head: &Tip,
     tips: &[CommitId],
 ) -> Result<Option<(u32, bool)>, GitError> {
     let others: Vec<&CommitId> = tips.iter().collect();
-    if !others.is_empty() && !whole(source, &others, &[&attempt.base]).await? {
+    if !others.is_empty() && !is_whole(source, &others, &[&attempt.base]).await? {
         return Ok(None);
     }
     if head.commit == attempt.base {
@@ -140,9 +140,9 @@ async fn arrived(
         Listed::Broken => Ok(None),
         // They are only counted.
         Listed::TooMuch => {
-            let sound = whole(source, &[&head.commit], &[&attempt.base]).await?;
+            let sound = is_whole(source, &[&head.commit], &[&attempt.base]).await?;
             let commits =
-                source.out(&["rev-list", "--count", head.commit.as_str(), "--not", attempt.base.as_str()]).await?;
+                source.run_text(&["rev-list", "--count", head.commit.as_str(), "--not", attempt.base.as_str()]).await?;
             Ok(sound.then(|| (commits.parse().unwrap_or(u32::MAX), false)))
         }
     }
@@ -150,9 +150,14 @@ async fn arrived(
 
 /// Packs in the slot what commits need beyond the base and unpacks it in the source, where git computes each object's id
 /// anew: two processes where a fetch takes seven. Whether both went well.
-async fn hand_over(source: &Git, slot: &Git, attempt: &Attempt, commits: &[&CommitId]) -> Result<bool, GitError> {
+async fn transfer_commits(
+    source: &Git,
+    slot: &Git,
+    attempt: &Attempt,
+    commits: &[&CommitId],
+) -> Result<bool, GitError> {
     match pack(slot, &attempt.run_dir, commits, &[&attempt.base]).await? {
-        Some(pack) => source.piped(&["unpack-objects", "-q"], &pack, None).await,
+        Some(pack) => source.run_piped(&["unpack-objects", "-q"], &pack, None).await,
         None => Ok(false),
     }
 }
@@ -184,7 +189,7 @@ pub(crate) async fn fetch(
     for chunk in commits.chunks(500) {
         let mut fetch = args.clone();
         fetch.extend(chunk.iter().map(|id| OsStr::new(id.as_str())));
-        into.bytes(&fetch).await?;
+        into.run_bytes(&fetch).await?;
     }
     Ok(())
 }

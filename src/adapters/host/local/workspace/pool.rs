@@ -11,8 +11,8 @@ pub use super::error::PoolError;
 use super::layout::{SlotFolder, Standing, slot_of};
 use super::leftovers::{Keeping, KeptPaths, Made, Prepared, read_note};
 use super::lfs::{self, LargeFiles};
-use super::pool_folder::{PoolFolder, numbers};
-use super::slot::{Ignored, Shape, narrow, slot_git};
+use super::pool_folder::{PoolFolder, list_slot_numbers};
+use super::slot::{Ignored, Shape, exclude_paths, slot_git};
 use super::tags::Tags;
 use crate::adapters::git::config_files::IDENTITY;
 use crate::adapters::git::filter::Filtered;
@@ -115,7 +115,7 @@ impl Pool {
         let facts = inspect(source).await?;
         refuse_incomplete(&facts, cut)?;
         let theirs = [&facts.common_dir, &facts.toplevel];
-        let theirs = theirs.into_iter().filter_map(|path| FileIdentity::at(path).ok()).collect();
+        let theirs = theirs.into_iter().filter_map(|path| FileIdentity::of_path(path).ok()).collect();
         let ground = PoolFolder::open(root).at(root)?;
         let settings = source.settings(&format!("^({IDENTITY}|{IGNORES}|{})$", lfs::KEYS)).await?;
         let large = LargeFiles::of(&facts, &settings, ground.root()).at(root)?;
@@ -143,22 +143,22 @@ impl Pool {
     /// The same pool, whose slots get these files (paths from the root) that are no part of anybody's work: never
     /// committed unless the repository has them already.
     #[must_use]
-    pub fn excluding(mut self, paths: &[String]) -> Self {
+    pub fn with_excluded(mut self, paths: &[String]) -> Self {
         self.shape.excluded = paths.to_vec();
         self
     }
 
     /// The same pool where its source is a mirror of the repository whose work tree is `toplevel`.
     #[must_use]
-    pub fn standing_for(mut self, toplevel: &Path) -> Self {
-        self.shape.theirs.extend(FileIdentity::at(toplevel));
+    pub fn with_toplevel(mut self, toplevel: &Path) -> Self {
+        self.shape.theirs.extend(FileIdentity::of_path(toplevel));
         toplevel.clone_into(&mut self.shape.facts.toplevel);
         self
     }
 
     /// The same pool with tags that others know as well.
     #[must_use]
-    pub fn tagged(mut self, tags: &Tags) -> Self {
+    pub fn with_tags(mut self, tags: &Tags) -> Self {
         self.shape.tags = tags.clone();
         self
     }
@@ -191,8 +191,8 @@ impl Pool {
     }
 
     /// The folder of the pool stands where it was opened: what took its place is put out of the way, a missing one is made again.
-    pub(super) fn stand(&self) -> Result<(), PoolError> {
-        Ok(self.ground.stand().at(self.ground.root())?)
+    pub(super) fn ensure_root(&self) -> Result<(), PoolError> {
+        Ok(self.ground.ensure_root().at(self.ground.root())?)
     }
 
     /// Nothing took the place of a slot since it was prepared. To be asked before anything is run or read there.
@@ -200,9 +200,9 @@ impl Pool {
     /// # Errors
     /// [`PoolError::Replaced`].
     pub fn check(&self, slot: u32) -> Result<(), PoolError> {
-        self.stand()?;
+        self.ensure_root()?;
         let folder = self.folder(slot);
-        match folder.standing().at(folder.parent())? {
+        match folder.inspect().at(folder.parent())? {
             Standing::Ours => Ok(()),
             _ => Err(PoolError::Replaced { slot }),
         }
@@ -221,11 +221,11 @@ impl Pool {
     /// A note beside the slot for whoever prepares it further (what its setup was made from). It goes with the
     /// files: with all of them, and where ignored ones are removed at each use.
     pub fn stamp(&self, slot: u32) -> PathBuf {
-        self.folder(slot).note("setup")
+        self.folder(slot).note_path("setup")
     }
 
-    fn marker(&self, slot: u32) -> PathBuf {
-        self.folder(slot).note("dirty")
+    fn marker_path(&self, slot: u32) -> PathBuf {
+        self.folder(slot).note_path("dirty")
     }
 
     /// Takes the lock of a slot unless this pool has it already.
@@ -247,8 +247,8 @@ impl Pool {
     }
 
     fn lock(&self, slot: u32) -> Result<SlotLock, PoolError> {
-        self.stand()?;
-        let path = self.folder(slot).note("lock");
+        self.ensure_root()?;
+        let path = self.folder(slot).note_path("lock");
         if fs::symlink_metadata(&path).is_ok_and(|meta| !meta.is_file()) {
             remove_any(&path).at(&path)?;
         }
@@ -267,7 +267,7 @@ impl Pool {
         let folder = self.folder(slot);
         let removed = || {
             // What took its place is not ours to delete.
-            if let Standing::Replaced(path) = folder.standing()? {
+            if let Standing::Replaced(path) = folder.inspect()? {
                 folder.quarantine(&path)?;
             }
             folder.remove()
@@ -275,7 +275,7 @@ impl Pool {
         Ok(removed().at(folder.parent())?)
     }
 
-    fn let_go(&self, slot: u32) {
+    fn unlock(&self, slot: u32) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(&slot);
     }
 
@@ -300,8 +300,8 @@ impl Pool {
         base: &CommitId,
         keeping: Option<Keeping<'_>>,
     ) -> Result<Prepared, PoolError> {
-        self.stand()?;
-        let lock_file = self.folder(slot).note("lock");
+        self.ensure_root()?;
+        let lock_file = self.folder(slot).note_path("lock");
         match self.held.lock().unwrap_or_else(PoisonError::into_inner).entry(slot) {
             Entry::Occupied(held) if held.get().is_at(&lock_file) => return Err(PoolError::Busy { slot }),
             Entry::Occupied(held) => drop(held.remove()),
@@ -334,10 +334,10 @@ impl Pool {
             (None, _) if self.ignored == Ignored::Keep => Stays::Ignored,
             _ => Stays::Only(KeptPaths::default()),
         };
-        let (fresh, mut warm) = match self.furnish(slot, temporary) {
+        let (fresh, mut warm) = match self.prepare_folder(slot, temporary) {
             Err(PoolError::Io(_)) => {
                 self.clear_away(slot)?;
-                self.furnish(slot, &[])?
+                self.prepare_folder(slot, &[])?
             }
             furnished => furnished?,
         };
@@ -354,7 +354,7 @@ impl Pool {
             _ => {
                 warm = false;
                 self.clear_away(slot)?;
-                let (fresh, _) = self.furnish(slot, &[])?;
+                let (fresh, _) = self.prepare_folder(slot, &[])?;
                 let wanted = Checkout { fresh, left: None, ..wanted };
                 // What git calls different in a checkout from nothing is a matter of the repository's own line-end
                 // attributes; there is no truer checkout of this commit.
@@ -376,7 +376,7 @@ impl Pool {
         }
         self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, done.left);
         // Only now: a crash before this leaves no work of anybody that a collection could mistake for the attempt's.
-        let marker = self.marker(slot);
+        let marker = self.marker_path(slot);
         self.check(slot)?;
         nofollow::replace(&marker, label.as_bytes(), true).at(&marker)?;
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(slot, lock);
@@ -387,12 +387,12 @@ impl Pool {
     ///
     /// # Errors
     /// [`PoolError::Git`] when git fails, or the files left are not those of the wanted tree.
-    pub async fn narrow(&self, slot: u32, base: &CommitId, wanted: &Filtered) -> Result<(), PoolError> {
+    pub async fn exclude_paths(&self, slot: u32, base: &CommitId, wanted: &Filtered) -> Result<(), PoolError> {
         if wanted.removed.is_empty() {
             return Ok(());
         }
         self.check(slot)?;
-        let found = narrow(&self.source, &self.path(slot), base, &wanted.removed).await?;
+        let found = exclude_paths(&self.source, &self.path(slot), base, &wanted.removed).await?;
         if found == wanted.tree {
             return Ok(());
         }
@@ -401,7 +401,7 @@ impl Pool {
     }
 
     pub(super) fn label(&self, slot: u32) -> Result<Option<String>, PoolError> {
-        let marker = self.marker(slot);
+        let marker = self.marker_path(slot);
         match files::read_own(&marker) {
             Ok(bytes) => Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())),
             // A link or pipe that somebody put there says that it is used, and not by whom.
@@ -415,16 +415,16 @@ impl Pool {
     /// # Errors
     /// [`PoolError::Io`] when the marker cannot be removed; the slot stays in use then.
     pub fn release(&self, slot: u32) -> Result<(), PoolError> {
-        let marker = self.marker(slot);
-        self.stand()?;
+        let marker = self.marker_path(slot);
+        self.ensure_root()?;
         remove_any(&marker).and_then(|()| sync_folder(&marker)).at(&marker)?;
-        self.let_go(slot);
+        self.unlock(slot);
         Ok(())
     }
 
     /// Unlocks a slot whose work could not be collected and leaves its marker: whoever prepares it next is told.
-    pub fn leave(&self, slot: u32) {
-        self.let_go(slot);
+    pub fn abandon_slot(&self, slot: u32) {
+        self.unlock(slot);
     }
 
     /// Deletes a slot that nobody uses and that holds nothing to collect; whether it was one. Looks under the slot's own
@@ -450,14 +450,14 @@ impl Pool {
     /// [`PoolError::Io`] when the pool cannot be read.
     pub fn dirty_slots(&self) -> Result<Vec<(u32, String)>, PoolError> {
         let mut found = Vec::new();
-        for slot in self.numbers(".dirty")? {
+        for slot in self.list_numbers(".dirty")? {
             found.extend(self.label(slot)?.map(|label| (slot, label)));
         }
         Ok(found)
     }
 
-    pub(super) fn numbers(&self, suffix: &str) -> Result<Vec<u32>, PoolError> {
-        self.stand()?;
-        Ok(numbers(self.ground.root(), suffix).at(self.ground.root())?)
+    pub(super) fn list_numbers(&self, suffix: &str) -> Result<Vec<u32>, PoolError> {
+        self.ensure_root()?;
+        Ok(list_slot_numbers(self.ground.root(), suffix).at(self.ground.root())?)
     }
 }

@@ -6,7 +6,7 @@
 
 use super::layout::SlotFolder;
 use crate::adapters::os::files::read_own;
-use crate::adapters::os::nofollow::{Identity, clear_the_way, folder, make_folder, replace, set_aside};
+use crate::adapters::os::nofollow::{Identity, clear_the_way, folder, make_folder, move_aside, replace};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ impl PoolFolder {
         let root = root.strip_prefix(above).map_or_else(|_| root.to_owned(), |rest| real.join(rest));
         make_folder(&real, &root)?;
         let known = Identity::of(&root)?;
-        admit(&root, known)?;
+        record_slots(&root, known)?;
         Ok(Self { steady: is_steady(&root), known: Mutex::new(known), root })
     }
 
@@ -49,7 +49,7 @@ impl PoolFolder {
     }
 
     /// Sees to it that the folder is the one that was opened, or a new one in its place.
-    pub(super) fn stand(&self) -> io::Result<()> {
+    pub(super) fn ensure_root(&self) -> io::Result<()> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |it: &Identity| *it == *known || (!self.steady && it.device == known.device);
         if Identity::of(&self.root).is_ok_and(|it| same(&it)) {
@@ -61,12 +61,12 @@ impl PoolFolder {
             clear_the_way(part)?;
         }
         if fs::symlink_metadata(&self.root).is_ok() {
-            set_aside(&self.root)?;
+            move_aside(&self.root)?;
         }
         let above = own.first().and_then(|first| first.parent()).unwrap_or(&self.root);
         make_folder(above, &self.root)?;
         *known = Identity::of(&self.root)?;
-        admit(&self.root, *known)
+        record_slots(&self.root, *known)
     }
 }
 
@@ -77,7 +77,7 @@ fn own_parts(root: &Path) -> Vec<&Path> {
 }
 
 /// Notes the slots of a pool that has no note of them, or was copied since.
-fn admit(root: &Path, known: Identity) -> io::Result<()> {
+fn record_slots(root: &Path, known: Identity) -> io::Result<()> {
     let text = format!("2 {}\n", known.inode);
     let note = root.join(NOTE);
     let read = read_own(&note).unwrap_or_default();
@@ -85,8 +85,8 @@ fn admit(root: &Path, known: Identity) -> io::Result<()> {
     if noted || (read.is_some() && !is_steady(root)) {
         return Ok(());
     }
-    for slot in numbers(root, "")? {
-        SlotFolder::of(root, slot, true).admit()?;
+    for slot in list_slot_numbers(root, "")? {
+        SlotFolder::of(root, slot, true).record_existing()?;
     }
     replace(&note, text.as_bytes(), true)
 }
@@ -98,7 +98,7 @@ fn is_steady(root: &Path) -> bool {
 }
 
 /// Numbers of the slots that have an entry `slot-N` with this suffix in the pool, in order.
-pub(super) fn numbers(root: &Path, suffix: &str) -> io::Result<Vec<u32>> {
+pub(super) fn list_slot_numbers(root: &Path, suffix: &str) -> io::Result<Vec<u32>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(root)? {
         let name = entry?.file_name();

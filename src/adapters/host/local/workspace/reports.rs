@@ -6,7 +6,7 @@
 //! tracked is one only if it was written again with another content.
 
 use super::disk::remove_any;
-use crate::adapters::os::files::{Stamp, is_own_dir, open_untrusted, stamp};
+use crate::adapters::os::files::{Stamp, is_own_dir, open_untrusted, stamp_of};
 use crate::domain::base::Invalid;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,7 +44,7 @@ pub type Found = (String, Result<Vec<u8>, Invalid>);
 ///
 /// # Errors
 /// The system's reason.
-pub fn before(
+pub fn clear_old_reports(
     root: &Path,
     matches: impl Fn(&str) -> bool,
     tracked: &BTreeSet<OsString>,
@@ -64,7 +64,7 @@ pub fn before(
             if let Ok(bytes) = bytes(&full, LONGEST) {
                 before.contents.insert(Sha256::digest(&bytes).into(), path.clone());
             }
-            before.writings.insert(path, stamp(&fs::symlink_metadata(&full)?));
+            before.writings.insert(path, stamp_of(&fs::symlink_metadata(&full)?));
         } else if !keep {
             remove_any(&full)?;
         }
@@ -75,7 +75,7 @@ pub fn before(
 /// Reads what matches and was written since `before`.
 pub fn read(root: &Path, matches: impl Fn(&str) -> bool, before: &Before) -> Vec<Found> {
     let fresh = |path: &PathBuf| {
-        let now = fs::symlink_metadata(root.join(path)).map(|meta| stamp(&meta));
+        let now = fs::symlink_metadata(root.join(path)).map(|meta| stamp_of(&meta));
         before.writings.get(path).is_none_or(|old| now.is_ok_and(|now| now != *old))
     };
     let (found, whole) = find(root, matches, FILES + before.writings.len());
@@ -170,7 +170,7 @@ mod tests {
             fs::write(root.join(path), "before").unwrap();
         }
         let tracked = ["fixture.xml", "rewritten.xml"].map(OsString::from).into();
-        let old = before(root, xml, &tracked, false).unwrap();
+        let old = clear_old_reports(root, xml, &tracked, false).unwrap();
         assert!(!root.join("out/old.xml").exists() && root.join("fixture.xml").exists());
         assert!(root.join(".git/x.xml").exists() && root.join("out/other.txt").exists());
         assert_eq!(read(root, xml, &old), []);
@@ -187,7 +187,7 @@ mod tests {
         fs::write(root.join("stale.xml"), "green").unwrap();
         fs::write(root.join("fixture.xml"), "fixture").unwrap();
         let tracked = ["stale.xml", "fixture.xml"].map(OsString::from).into();
-        let old = before(root, xml, &tracked, false).unwrap();
+        let old = clear_old_reports(root, xml, &tracked, false).unwrap();
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
         // Touched, put there again, copied elsewhere.
         fs::File::options().append(true).open(root.join("stale.xml")).unwrap().set_modified(later).unwrap();
@@ -215,7 +215,7 @@ mod tests {
         let names: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(names, ["link.xml", "pipe.xml"]);
         assert!(found.iter().all(|(_, text)| text.is_err()), "{found:?}");
-        before(dir.path(), xml, &BTreeSet::new(), false).unwrap();
+        clear_old_reports(dir.path(), xml, &BTreeSet::new(), false).unwrap();
         assert!(outside.path().join("secret.xml").exists());
     }
 }

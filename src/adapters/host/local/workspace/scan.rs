@@ -42,7 +42,7 @@ pub(crate) struct ScanResult {
 
 impl ScanResult {
     /// Whether the listing of tracked folders is needed to put right what was found.
-    pub(crate) fn odd(&self) -> bool {
+    pub(crate) fn needs_listing(&self) -> bool {
         self.inner_git || self.special || !self.closed.is_empty() || !self.deep.is_empty()
     }
 }
@@ -60,7 +60,7 @@ fn filters(path: &Path) -> bool {
 /// those of its git directory too: git only warns of a folder it cannot look into, and then takes its files for absent.
 /// What cannot be opened, and what is nested too deep to be named, is said.
 /// With `modes` the modes of folders are looked at as well.
-pub(crate) fn survey(root: &Path, open: bool, modes: bool) -> io::Result<ScanResult> {
+pub(crate) fn scan_workspace(root: &Path, open: bool, modes: bool) -> io::Result<ScanResult> {
     let mut found = ScanResult::default();
     let mut folders = vec![(root.to_owned(), false)];
     let usual = usual_mode(root);
@@ -121,7 +121,7 @@ pub(crate) fn survey(root: &Path, open: bool, modes: bool) -> io::Result<ScanRes
 pub(crate) fn usual_mode(root: &Path) -> u32 {
     let above = root.parent().and_then(|above| fs::symlink_metadata(above).ok());
     let passed_on = above.map_or(0, |above| above.permissions().mode() & 0o2000);
-    (0o777 & !machine::umask()) | passed_on
+    (0o777 & !machine::read_umask()) | passed_on
 }
 
 fn too_long(error: &io::Error) -> bool {

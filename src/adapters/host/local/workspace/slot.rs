@@ -8,9 +8,9 @@
 use super::after_setup;
 use super::contents;
 use super::disk::{open_up, remove_any, remove_where};
-use super::escape::{ignoring, quoted};
+use super::escape::{quote_value, to_ignore_line};
 use super::index_file::entries;
-use super::layout::note;
+use super::layout::note_path;
 use super::lfs::LargeFiles;
 use super::tags::Tags;
 use crate::adapters::git::answers::fields;
@@ -60,7 +60,7 @@ impl Shape {
     fn refuse_theirs(&self, git_dir: &Path) -> io::Result<()> {
         for path in [git_dir, git_dir.parent().unwrap_or(git_dir)] {
             // What a link leads to counts as well.
-            if FileIdentity::at(path).is_ok_and(|it| self.theirs.contains(&it)) {
+            if FileIdentity::of_path(path).is_ok_and(|it| self.theirs.contains(&it)) {
                 return Err(io::Error::other("it is the source repository itself; it is left alone"));
             }
         }
@@ -73,7 +73,7 @@ impl Shape {
     }
 
     /// The object stores that every slot borrows from.
-    pub(crate) fn borrowed(&self) -> Vec<PathBuf> {
+    pub(crate) fn list_borrowed_stores(&self) -> Vec<PathBuf> {
         std::iter::once(self.objects()).chain(self.large.references.iter().cloned()).collect()
     }
 
@@ -87,18 +87,18 @@ impl Shape {
         );
         if let Some(ignores) = &self.ignores {
             text.extend_from_slice(b"\texcludesFile = ");
-            text.extend(quoted(ignores.as_os_str().as_bytes()));
+            text.extend(quote_value(ignores.as_os_str().as_bytes()));
             text.push(b'\n');
         }
         text.extend_from_slice(b"[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n");
         text.extend_from_slice(b"[commit]\n\tgpgSign = false\n[tag]\n\tgpgSign = false\n[push]\n\tdefault = nothing\n");
         text.extend_from_slice(b"[user]\n\tname = ");
-        text.extend(quoted(self.identity.0.as_bytes()));
+        text.extend(quote_value(self.identity.0.as_bytes()));
         text.extend_from_slice(b"\n\temail = ");
-        text.extend(quoted(self.identity.1.as_bytes()));
+        text.extend(quote_value(self.identity.1.as_bytes()));
         text.extend_from_slice(b"\n[remote \"origin\"]\n\turl = ");
         // As in a clone of the folder a person works in: addresses of submodules are taken from it.
-        text.extend(quoted(self.facts.toplevel.as_os_str().as_bytes()));
+        text.extend(quote_value(self.facts.toplevel.as_os_str().as_bytes()));
         text.extend_from_slice(b"\n\tpushUrl = disabled:clones-of-mc-do-not-push\n");
         text.extend_from_slice(b"\tfetch = +refs/heads/*:refs/remotes/origin/*\n");
         text.extend_from_slice(&self.large.config);
@@ -107,7 +107,7 @@ impl Shape {
 
     /// Replaces configuration, hooks, info and alternates by known-good ones and removes stale locks. Alternates that
     /// somebody added stay when `extra` names them: they hold objects, nothing that runs.
-    pub(crate) fn mend(&self, git_dir: &Path, extra: &[Vec<u8>]) -> io::Result<()> {
+    pub(crate) fn repair(&self, git_dir: &Path, extra: &[Vec<u8>]) -> io::Result<()> {
         self.refuse_theirs(git_dir)?;
         open_up(git_dir, 0o600)?;
         // Git writes through links; those among its objects only lead to more of them.
@@ -125,7 +125,7 @@ impl Shape {
         }
         let info = git_dir.join("objects/info");
         fs::create_dir_all(&info)?;
-        let own = self.borrowed();
+        let own = self.list_borrowed_stores();
         let own = own.iter().map(|store| store.as_os_str().as_bytes());
         let lines: Vec<u8> =
             own.chain(extra.iter().map(Vec::as_slice)).flat_map(|line| [line, b"\n"]).flatten().copied().collect();
@@ -144,7 +144,7 @@ impl Shape {
         if !lines.is_empty() && !lines.ends_with(b"\n") {
             lines.push(b'\n');
         }
-        lines.extend(self.excluded.iter().flat_map(|path| ignoring(path.as_bytes())));
+        lines.extend(self.excluded.iter().flat_map(|path| to_ignore_line(path.as_bytes())));
         lines.extend(git_dir.parent().map(after_setup::lines).unwrap_or_default());
         // The folder is there after any clone, and tools write into it.
         fs::create_dir_all(git_dir.join("info"))?;
@@ -165,7 +165,7 @@ pub(crate) fn slot_git(source: &Git, files: &Path) -> Git {
     let index = entries(&files.join(".git/index")).or_else(|| entries(&kept_index(files)));
     let many = index.is_none_or(|entries| entries >= MANY);
     source
-        .at(Place::WorkTree { git_dir: files.join(".git"), files: files.to_owned() })
+        .with_place(Place::WorkTree { git_dir: files.join(".git"), files: files.to_owned() })
         .with_setting("core.commitGraph=false")
         .with_setting("core.fsync=none")
         .with_setting("core.safecrlf=false")
@@ -187,12 +187,12 @@ pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId, tags: &[u8]) -
     let made = || -> io::Result<()> {
         let git_dir = files.join(".git");
         shape.refuse_theirs(&git_dir)?;
-        contents::set_aside(files)?;
+        contents::park_contents(files)?;
         remove_any(&git_dir)?;
         for folder in ["objects/info", "objects/pack", "refs/heads", "refs/tags", "logs"] {
             fs::create_dir_all(git_dir.join(folder))?;
         }
-        contents::put_back(files)?;
+        contents::restore_contents(files)?;
         fs::write(git_dir.join("HEAD"), format!("{base}\n"))?;
         if !tags.is_empty() {
             fs::write(git_dir.join("packed-refs"), tags)?;
@@ -200,21 +200,21 @@ pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId, tags: &[u8]) -
         let zeros = "0".repeat(base.as_str().len());
         let (name, email) = (one_line(&shape.identity.0), one_line(&shape.identity.1));
         fs::write(git_dir.join("logs/HEAD"), format!("{zeros} {base} {name} <{email}> 0 +0000\n"))?;
-        shape.mend(&git_dir, &[])
+        shape.repair(&git_dir, &[])
     };
     Ok(made().at(files)?)
 }
 
 /// What git calls different between HEAD, the index and the files.
-pub(crate) async fn differences(git: &Git) -> Result<Vec<Vec<u8>>, GitError> {
+pub(crate) async fn list_differences(git: &Git) -> Result<Vec<Vec<u8>>, GitError> {
     let args = ["status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=normal"];
-    let status = git.bytes(&[&args[..], &["--ignore-submodules=none"]].concat()).await?;
+    let status = git.run_bytes(&[&args[..], &["--ignore-submodules=none"]].concat()).await?;
     Ok(fields(&status).map(<[u8]>::to_vec).collect())
 }
 
 /// Where the index of a slot is kept while somebody works there.
 pub(crate) fn kept_index(files: &Path) -> PathBuf {
-    note(files, "index")
+    note_path(files, "index")
 }
 
 /// A name as it may stand in a line of a log.
@@ -224,14 +224,14 @@ fn one_line(text: &str) -> String {
 
 /// Takes paths out of a slot that stands at `base`: HEAD becomes the same commit with the tree that is left, so that files,
 /// index and HEAD agree. Says the tree.
-pub(crate) async fn narrow(
+pub(crate) async fn exclude_paths(
     source: &Git,
     files: &Path,
     base: &CommitId,
     removed: &[OsString],
 ) -> Result<TreeId, GitError> {
     let git = slot_git(source, files);
-    git.forget(removed).await?;
+    git.remove_from_index(removed).await?;
     for path in removed {
         let path = files.join(path);
         remove_any(&path).at(files)?;
@@ -242,7 +242,7 @@ pub(crate) async fn narrow(
         }
     }
     let tree = git.tree_id(&["write-tree"]).await?;
-    let commit = git.bytes(&["cat-file", "commit", base.as_str()]).await?;
+    let commit = git.run_bytes(&["cat-file", "commit", base.as_str()]).await?;
     let draft = files.join(".git/mc-commit");
     fs::write(&draft, with_tree(&commit, &tree)).at(files)?;
     let name = draft.as_os_str();
@@ -257,7 +257,7 @@ pub(crate) async fn narrow(
     {
         fs::write(&shallow, format!("{cut}{commit}\n")).at(files)?;
     }
-    git.out(&["update-ref", "--no-deref", "HEAD", commit.as_str()]).await?;
+    git.run_text(&["update-ref", "--no-deref", "HEAD", commit.as_str()]).await?;
     Ok(tree)
 }
 
@@ -286,8 +286,8 @@ pub(crate) struct Tracked {
 }
 
 /// Reads the index: `<letter> <mode> <id> <stage> TAB <path>` for each entry.
-pub(crate) async fn tracked(git: &Git) -> Result<Tracked, GitError> {
-    let bytes = git.bytes(&["ls-files", "-v", "--stage", "-z"]).await?;
+pub(crate) async fn read_tracked(git: &Git) -> Result<Tracked, GitError> {
+    let bytes = git.run_bytes(&["ls-files", "-v", "--stage", "-z"]).await?;
     let (mut paths, mut links) = (Vec::new(), Vec::new());
     for field in fields(&bytes) {
         let (Some(letter), Some(tab)) = (field.first(), field.iter().position(|byte| *byte == b'\t')) else { continue };
@@ -312,7 +312,7 @@ pub(crate) async fn unhide(git: &Git, files: &Path, tracked: &[(u8, Vec<u8>)]) -
         for flag in ["--no-assume-unchanged", "--no-skip-worktree"] {
             let mut args = vec![OsStr::new("update-index"), OsStr::new(flag), OsStr::new("--")];
             args.extend(chunk.iter().map(|path| OsStr::from_bytes(path)));
-            git.bytes(&args).await?;
+            git.run_bytes(&args).await?;
         }
     }
     Ok(odd.len())
@@ -320,7 +320,7 @@ pub(crate) async fn unhide(git: &Git, files: &Path, tracked: &[(u8, Vec<u8>)]) -
 
 /// The real folders below `files` (not itself) that have tracked files.
 pub(crate) async fn tracked_folders(git: &Git, files: &Path) -> Result<Vec<PathBuf>, GitError> {
-    let tracked = git.bytes(&["ls-files", "-z"]).await?;
+    let tracked = git.run_bytes(&["ls-files", "-z"]).await?;
     let mut folders = BTreeSet::new();
     for path in fields(&tracked) {
         let ancestors = Path::new(OsStr::from_bytes(path)).ancestors().skip(1);
@@ -346,7 +346,7 @@ pub(crate) async fn inner_git_dirs(git: &Git, files: &Path) -> Result<Vec<PathBu
 }
 
 /// Removes pipes that have the name of a file git reads for its own purposes: it would wait for ever.
-pub(crate) async fn unblock(git: &Git, files: &Path) -> Result<(), GitError> {
+pub(crate) async fn remove_pipes(git: &Git, files: &Path) -> Result<(), GitError> {
     for dir in tracked_folders(git, files).await?.into_iter().chain([files.to_owned()]) {
         for name in [".gitignore", ".gitattributes", ".gitmodules"] {
             let path = dir.join(name);

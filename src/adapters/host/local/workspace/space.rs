@@ -2,7 +2,7 @@
 
 use super::layout::layers_folder;
 use super::pool::{Measured, Pool, PoolError};
-use super::quarantine::quarantined;
+use super::quarantine::list_quarantined;
 use crate::adapters::os::files;
 use std::path::PathBuf;
 use std::sync::PoisonError;
@@ -37,7 +37,7 @@ impl Pool {
     /// [`PoolError::Io`] when the pool cannot be read.
     pub fn list(&self) -> Result<Vec<SlotInfo>, PoolError> {
         let mut found = Vec::new();
-        for slot in self.numbers("")? {
+        for slot in self.list_numbers("")? {
             let (path, in_use) = (self.parent(slot), self.is_used(slot));
             found.push(SlotInfo { slot, bytes: self.bytes(slot), dirty: self.label(slot)?, in_use, path });
         }
@@ -54,7 +54,7 @@ impl Pool {
     ///
     /// # Errors
     /// [`PoolError::Io`] when the pool cannot be read.
-    pub fn used(&self) -> Result<u64, PoolError> {
+    pub fn measure_usage(&self) -> Result<u64, PoolError> {
         let known = || *self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = |known: &Measured| known.at.elapsed() < (known.took * LASTS).max(LASTS_AT_LEAST);
         if let Some(known) = known().filter(fresh) {
@@ -70,8 +70,8 @@ impl Pool {
             return Ok(known.bytes);
         }
         let began = Instant::now();
-        let slots: u64 = self.numbers("")?.into_iter().map(|slot| self.bytes(slot)).sum();
-        let bytes = slots + quarantined(self.root()).iter().flatten().map(|entry| entry.bytes).sum::<u64>();
+        let slots: u64 = self.list_numbers("")?.into_iter().map(|slot| self.bytes(slot)).sum();
+        let bytes = slots + list_quarantined(self.root()).iter().flatten().map(|entry| entry.bytes).sum::<u64>();
         let fresh = Measured { bytes, at: Instant::now(), took: began.elapsed() };
         *self.measured.lock().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
         Ok(bytes)

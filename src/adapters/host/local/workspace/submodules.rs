@@ -8,12 +8,12 @@ use super::add::{Added, add_everything};
 use super::attempt::Attempt;
 use super::clone::{foreign_alternates, own_folders, same_kind};
 use super::error::CollectError;
-use super::escape::quoted;
+use super::escape::quote_value;
 use super::left_out::LeftOut;
 use super::pin::fetch;
 use super::pool::Pool;
 use super::quarantine::Quarantine;
-use super::quarantine::odd_places::childless;
+use super::quarantine::odd_places::select_childless;
 use super::slot::slot_git;
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::file_attributes::Entry;
@@ -63,7 +63,7 @@ struct Search<'a> {
 }
 
 /// Looks at every submodule that is there and at every one that moved.
-pub(crate) async fn look(
+pub(crate) async fn check_submodules(
     pool: &Pool,
     git: &Git,
     files: &Path,
@@ -96,7 +96,7 @@ pub(crate) async fn look(
         search.work_in(git_dir, &moved, quarantine, &mut found, notes).await?;
     }
     for entry in &moved {
-        search.moved(entry, &inner, &mut found).await?;
+        search.check_moved(entry, &inner, &mut found).await?;
     }
     found.commits.sort_unstable();
     found.commits.dedup();
@@ -114,7 +114,7 @@ impl Search<'_> {
         notes: &mut Vec<String>,
     ) -> Result<(), CollectError> {
         let shape = &self.pool.shape;
-        let worktree = worktree(git_dir, self.files);
+        let worktree = find_worktree(git_dir, self.files);
         let shown = match &worktree {
             Some(worktree) => worktree.strip_prefix(self.files).unwrap_or(worktree),
             None => git_dir.strip_prefix(self.files.join(".git/modules")).unwrap_or(git_dir),
@@ -130,7 +130,7 @@ impl Search<'_> {
             Ok(Some((commits, left))) => {
                 let mut unknown = Vec::new();
                 for commit in commits {
-                    if left.as_ref() == Some(&commit) || !self.to_be_had(&shown, &commit).await? {
+                    if left.as_ref() == Some(&commit) || !self.is_available(&shown, &commit).await? {
                         unknown.push(commit);
                     }
                 }
@@ -173,11 +173,11 @@ impl Search<'_> {
         notes: &mut Vec<String>,
     ) -> Result<Option<(Vec<CommitId>, Option<CommitId>)>, CollectError> {
         let shape = &self.pool.shape;
-        let borrowed = foreign_alternates(git_dir, &shape.borrowed());
-        shape.mend(git_dir, &borrowed).at(git_dir)?;
+        let borrowed = foreign_alternates(git_dir, &shape.list_borrowed_stores());
+        shape.repair(git_dir, &borrowed).at(git_dir)?;
         if let Some(files) = worktree {
             // A second look finds its files again.
-            let line = [&b"[core]\n\tworktree = "[..], &quoted(files.as_os_str().as_bytes()), b"\n"].concat();
+            let line = [&b"[core]\n\tworktree = "[..], &quote_value(files.as_os_str().as_bytes()), b"\n"].concat();
             let mut config = OpenOptions::new().append(true).open(git_dir.join("config")).at(git_dir)?;
             config.write_all(&line).at(git_dir)?;
         }
@@ -186,11 +186,11 @@ impl Search<'_> {
             Some(files) => Place::WorkTree { git_dir: git_dir.to_owned(), files: files.to_owned() },
             None => Place::GitDir(git_dir.to_owned()),
         };
-        let git = base.at(place);
+        let git = base.with_place(place);
         let left = match worktree {
             Some(files) => {
                 let ignore = self.named.get(shown.as_bytes()).map_or("", |named| named.ignore.as_str());
-                let (left, refused) = uncommitted(&git, files, ignore, &shape.identity, notes).await?;
+                let (left, refused) = commit_uncommitted(&git, files, ignore, &shape.identity, notes).await?;
                 let within = files.strip_prefix(self.files).unwrap_or(files);
                 left_out.extend(refused.into_iter().map(|it| LeftOut { path: within.join(&it.path).into(), ..it }));
                 left
@@ -212,12 +212,12 @@ impl Search<'_> {
         if !output.success() {
             return Ok(None);
         }
-        Ok(Some((childless(&String::from_utf8_lossy(&output.stdout)), left)))
+        Ok(Some((select_childless(&String::from_utf8_lossy(&output.stdout)), left)))
     }
 
     /// A submodule that stands at a commit the base has for none.
-    async fn moved(&self, entry: &Entry, inner: &[PathBuf], found: &mut Found) -> Result<(), CollectError> {
-        let shown = entry.shown();
+    async fn check_moved(&self, entry: &Entry, inner: &[PathBuf], found: &mut Found) -> Result<(), CollectError> {
+        let shown = entry.display_path();
         let Ok(commit) = CommitId::new(&entry.id) else { return Ok(()) };
         let Some(Named { name, url, .. }) = self.named.get(entry.path.as_bytes()) else {
             found.holds.push(format!(
@@ -226,7 +226,7 @@ impl Search<'_> {
             ));
             return Ok(());
         };
-        if self.to_be_had(&shown, &commit).await? {
+        if self.is_available(&shown, &commit).await? {
             return Ok(());
         }
         if !found.commits.contains(&commit) {
@@ -250,11 +250,11 @@ impl Search<'_> {
     }
 
     /// Whether a commit of the submodule at a path can be had without the workspace: something that stays leads to it.
-    async fn to_be_had(&self, path: &str, commit: &CommitId) -> Result<bool, GitError> {
+    async fn is_available(&self, path: &str, commit: &CommitId) -> Result<bool, GitError> {
         let Some(Named { name, url, .. }) = self.named.get(path.as_bytes()) else { return Ok(false) };
         let facts = &self.pool.shape.facts;
         let mut places = Vec::new();
-        if plain(Path::new(name)) {
+        if is_plain(Path::new(name)) {
             places.push(facts.common_dir.join("modules").join(name));
         }
         let own = self.git_of_source().run(&["config", "--get", &format!("submodule.{name}.url")]).await?;
@@ -267,7 +267,7 @@ impl Search<'_> {
             if place.starts_with(self.pool.root()) || !place.join("HEAD").is_file() {
                 continue;
             }
-            let git = self.pool.source().at(Place::GitDir(place));
+            let git = self.pool.source().with_place(Place::GitDir(place));
             let beyond = git.run(&["rev-list", "-1", commit.as_str(), "--not", "--all", "--"]).await?;
             if beyond.success() && beyond.stdout.is_empty() {
                 return Ok(true);
@@ -293,7 +293,7 @@ impl Search<'_> {
                 None => return Ok(None),
             },
         };
-        let Some(path) = local(url).map(|path| folded(&base.join(path))) else { return Ok(None) };
+        let Some(path) = local(url).map(|path| normalize_path(&base.join(path))) else { return Ok(None) };
         let with = |end: &str| {
             let mut path = path.clone().into_os_string();
             path.push(end);
@@ -303,7 +303,7 @@ impl Search<'_> {
     }
 
     fn git_of_source(&self) -> Git {
-        self.pool.source().at(Place::GitDir(self.pool.shape.facts.common_dir.clone()))
+        self.pool.source().with_place(Place::GitDir(self.pool.shape.facts.common_dir.clone()))
     }
 
     /// The repository, as a word of a shell line.
@@ -323,7 +323,7 @@ fn local(url: &str) -> Option<PathBuf> {
 }
 
 /// A path without `.` and `..`, as git joins addresses.
-fn folded(path: &Path) -> PathBuf {
+fn normalize_path(path: &Path) -> PathBuf {
     let mut found = PathBuf::new();
     for part in path.components() {
         match part {
@@ -338,7 +338,7 @@ fn folded(path: &Path) -> PathBuf {
 }
 
 /// Whether a name leads nowhere else.
-fn plain(name: &Path) -> bool {
+fn is_plain(name: &Path) -> bool {
     name.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
@@ -388,7 +388,7 @@ fn repositories(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
 const LONGEST: u64 = 1 << 16;
 
 /// The files of a submodule's git directory: what its settings name, within the workspace, and which name it in turn.
-fn worktree(git_dir: &Path, files: &Path) -> Option<PathBuf> {
+fn find_worktree(git_dir: &Path, files: &Path) -> Option<PathBuf> {
     if git_dir.file_name() == Some(OsStr::new(".git")) {
         return git_dir.parent().map(Path::to_owned);
     }
@@ -405,7 +405,7 @@ fn worktree(git_dir: &Path, files: &Path) -> Option<PathBuf> {
 
 /// A commit of what is not committed in a submodule, the same for the same files (`None`: everything is), and what git does
 /// not take.
-async fn uncommitted(
+async fn commit_uncommitted(
     git: &Git,
     files: &Path,
     ignore: &str,
@@ -416,7 +416,7 @@ async fn uncommitted(
     let Added { git, left_out } = match ignore {
         "all" | "dirty" => return Ok((None, Vec::new())),
         "untracked" => {
-            git.bytes(&["add", "--update"]).await?;
+            git.run_bytes(&["add", "--update"]).await?;
             Added { git: git.clone(), left_out: Vec::new() }
         }
         _ => add_everything(git, files, notes).await?,
@@ -425,7 +425,7 @@ async fn uncommitted(
     if tree == head.tree {
         return Ok((None, left_out));
     }
-    let date = git.out(&["rev-list", "-1", "--no-commit-header", "--format=%ct", head.commit.as_str()]).await?;
+    let date = git.run_text(&["rev-list", "-1", "--no-commit-header", "--format=%ct", head.commit.as_str()]).await?;
     let git = signed_by(git, identity, Some(date.parse().unwrap_or(0)));
     let commit = git.commit_tree(&tree, &[&head.commit], "uncommitted work in a submodule").await?;
     Ok((Some(commit), left_out))
@@ -443,7 +443,7 @@ mod tests {
         for url in ["https://example.org/a.git", "git@example.org:a/b.git", "example.org:a", "ssh://x/y", ""] {
             assert_eq!(local(url), None, "{url}");
         }
-        assert_eq!(folded(Path::new("/a/b/../lib/./x")), Path::new("/a/lib/x"));
-        assert!(plain(Path::new("a/b")) && !plain(Path::new("../a")) && !plain(Path::new("/a")));
+        assert_eq!(normalize_path(Path::new("/a/b/../lib/./x")), Path::new("/a/lib/x"));
+        assert!(is_plain(Path::new("a/b")) && !is_plain(Path::new("../a")) && !is_plain(Path::new("/a")));
     }
 }

@@ -55,7 +55,7 @@ impl Tags {
     /// [`GitError`] when git fails.
     pub async fn digest(&self, source: &Git, facts: &SourceFacts) -> Result<Option<String>, GitError> {
         let mut place = self.0.lock().await;
-        let known = known(&mut place, source, facts).await?;
+        let known = load_known(&mut place, source, facts).await?;
         if known.tags.is_empty() {
             return Ok(None);
         }
@@ -68,7 +68,7 @@ impl Tags {
     }
 
     /// Looks at the repository again at the next question.
-    pub async fn forget(&self) {
+    pub async fn invalidate(&self) {
         *self.0.lock().await = None;
     }
 
@@ -77,7 +77,7 @@ impl Tags {
     ///
     /// # Errors
     /// [`GitError`] when git fails.
-    pub(crate) async fn wanted(
+    pub(crate) async fn select_for_mirror(
         &self,
         source: &Git,
         facts: &SourceFacts,
@@ -85,10 +85,10 @@ impl Tags {
         there: &[(String, CommitId)],
     ) -> Result<Vec<(String, CommitId)>, GitError> {
         let mut place = self.0.lock().await;
-        let known = known(&mut place, source, facts).await?;
+        let known = load_known(&mut place, source, facts).await?;
         let mut places = BTreeSet::new();
         for commit in commits {
-            places.extend(known.reached(source, commit).await?);
+            places.extend(known.find_reached(source, commit).await?);
         }
         let there: HashSet<(&[u8], &str)> = there.iter().map(|(name, id)| (name.as_bytes(), id.as_str())).collect();
         let holds = |tag: &Tag| there.contains(&(tag.name.as_slice(), tag.id.as_str()));
@@ -104,16 +104,21 @@ impl Tags {
     ///
     /// # Errors
     /// [`GitError`] when git fails.
-    pub(crate) async fn packed(&self, source: &Git, facts: &SourceFacts, base: &CommitId) -> Result<Vec<u8>, GitError> {
+    pub(crate) async fn format_packed_refs(
+        &self,
+        source: &Git,
+        facts: &SourceFacts,
+        base: &CommitId,
+    ) -> Result<Vec<u8>, GitError> {
         let mut place = self.0.lock().await;
-        let known = known(&mut place, source, facts).await?;
-        let reached = known.reached(source, base).await?;
-        Ok(known.packed(&reached))
+        let known = load_known(&mut place, source, facts).await?;
+        let reached = known.find_reached(source, base).await?;
+        Ok(known.format_packed_refs(&reached))
     }
 }
 
 /// Reads the tags at the first question.
-async fn known<'a>(
+async fn load_known<'a>(
     place: &'a mut Option<KnownTags>,
     source: &Git,
     facts: &SourceFacts,
@@ -122,7 +127,7 @@ async fn known<'a>(
         Some(known) => known,
         None if !may_have_tags(&facts.common_dir) => KnownTags { tags: Vec::new(), reached: Vec::new() },
         None => {
-            let listed = source.ask(&["show-ref", "--tags", "--dereference"]).await?;
+            let listed = source.run_query(&["show-ref", "--tags", "--dereference"]).await?;
             KnownTags { tags: read(&listed.unwrap_or_default()), reached: Vec::new() }
         }
     };
@@ -131,14 +136,14 @@ async fn known<'a>(
 
 impl KnownTags {
     /// The tags that `base` reaches, asked for or remembered.
-    async fn reached(&mut self, source: &Git, base: &CommitId) -> Result<BTreeSet<usize>, GitError> {
+    async fn find_reached(&mut self, source: &Git, base: &CommitId) -> Result<BTreeSet<usize>, GitError> {
         if self.tags.is_empty() {
             return Ok(BTreeSet::new());
         }
         if let Some((_, reached)) = self.reached.iter().find(|(commit, _)| commit == base) {
             return Ok(reached.clone());
         }
-        let reached = self.reach(source, base).await?;
+        let reached = self.compute_reached(source, base).await?;
         if self.reached.len() == REMEMBERED {
             self.reached.remove(0);
         }
@@ -148,10 +153,10 @@ impl KnownTags {
 
     /// The tags that `base` reaches. Two commits of one mission are a few steps apart: what one of them reaches differs from
     /// what the other does by the commits between them.
-    async fn reach(&self, source: &Git, base: &CommitId) -> Result<BTreeSet<usize>, GitError> {
+    async fn compute_reached(&self, source: &Git, base: &CommitId) -> Result<BTreeSet<usize>, GitError> {
         let Some((near, reached)) = self.reached.last() else {
             let merged = format!("--merged={base}");
-            let bytes = source.bytes(&["for-each-ref", "--format=%(refname)", &merged, "refs/tags"]).await?;
+            let bytes = source.run_bytes(&["for-each-ref", "--format=%(refname)", &merged, "refs/tags"]).await?;
             let names: BTreeSet<&[u8]> = bytes.split(|b| *b == b'\n').collect();
             let reaches = |(n, tag): (usize, &Tag)| names.contains(tag.name.as_slice()).then_some(n);
             return Ok(self.tags.iter().enumerate().filter_map(reaches).collect());
@@ -164,7 +169,7 @@ impl KnownTags {
         for (n, tag) in self.tags.iter().enumerate() {
             at.entry(tag.target()).or_default().push(n);
         }
-        let between = source.out(&["rev-list", "--left-right", &format!("{near}...{base}"), "--"]).await?;
+        let between = source.run_text(&["rev-list", "--left-right", &format!("{near}...{base}"), "--"]).await?;
         for line in between.lines() {
             let (side, commit) = line.split_at_checked(1).unwrap_or_default();
             let Some(tags) = at.get(commit) else { continue };
@@ -176,7 +181,7 @@ impl KnownTags {
         Ok(reached)
     }
 
-    fn packed(&self, reached: &BTreeSet<usize>) -> Vec<u8> {
+    fn format_packed_refs(&self, reached: &BTreeSet<usize>) -> Vec<u8> {
         let mut text = Vec::new();
         for tag in reached.iter().filter_map(|n| self.tags.get(*n)) {
             if text.is_empty() {
@@ -242,8 +247,8 @@ mod tests {
         };
         assert_eq!(known.tags.len(), 3);
         assert_eq!(known.tags.iter().map(Tag::target).collect::<Vec<_>>(), ["11", "33", "44"]);
-        assert_eq!(known.packed(&BTreeSet::new()), b"");
+        assert_eq!(known.format_packed_refs(&BTreeSet::new()), b"");
         let wanted = b"# pack-refs with: peeled fully-peeled sorted \n22 refs/tags/b\n^33\n44 refs/tags/\xff\n";
-        assert_eq!(known.packed(&BTreeSet::from([1, 2])), wanted);
+        assert_eq!(known.format_packed_refs(&BTreeSet::from([1, 2])), wanted);
     }
 }

@@ -5,7 +5,7 @@
 //! look the same to them, and the tests of one would be run with the code of the other.
 
 use super::disk::remove_any;
-use super::layout::note;
+use super::layout::note_path;
 use super::slot::kept_index;
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::{Git, GitError};
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Removes untracked files as `git clean` would, with the folders that are empty then, and says how many. Absent when there
 /// is anything that only git should take away.
 pub(super) async fn drop_untracked(git: &Git, files: &Path) -> Result<Option<u64>, GitError> {
-    let others = git.bytes(&["ls-files", "-z", "--others", "--exclude-standard"]).await?;
+    let others = git.run_bytes(&["ls-files", "-z", "--others", "--exclude-standard"]).await?;
     if fields(&others).any(|name| name.ends_with(b"/")) {
         return Ok(None);
     }
@@ -44,25 +44,30 @@ pub(super) async fn drop_untracked(git: &Git, files: &Path) -> Result<Option<u64
 }
 
 /// The file whose time says when somebody's work in a slot had ended.
-pub(super) fn used(files: &Path) -> PathBuf {
-    note(files, "used")
+pub(super) fn used_path(files: &Path) -> PathBuf {
+    note_path(files, "used")
 }
 
 /// Notes that somebody's work in the slot has ended by now.
-pub(super) fn note_used(files: &Path) -> io::Result<()> {
-    remove_any(&used(files)).and_then(|()| create_new(&used(files), b""))
+pub(super) fn record_used(files: &Path) -> io::Result<()> {
+    remove_any(&used_path(files)).and_then(|()| create_new(&used_path(files), b""))
 }
 
 /// When tracked files of a slot may last have been written: by its last preparation or by whoever worked there.
 pub(super) fn last_written(files: &Path) -> Option<SystemTime> {
     let time = |path: PathBuf| fs::symlink_metadata(path).and_then(|meta| meta.modified()).ok();
     // Without an index of ours the preparation was cut short; its git directory is from that time or later.
-    time(kept_index(files)).or_else(|| time(files.join(".git"))).max(time(used(files)))
+    time(kept_index(files)).or_else(|| time(files.join(".git"))).max(time(used_path(files)))
 }
 
 /// Makes sure that what was written into a slot since `began` has a time in a later second than `before`: what was not, is
 /// given the time of the next one.
-pub(super) async fn tell_apart(git: &Git, files: &Path, began: SystemTime, before: SystemTime) -> Result<(), GitError> {
+pub(super) async fn separate_mtimes(
+    git: &Git,
+    files: &Path,
+    began: SystemTime,
+    before: SystemTime,
+) -> Result<(), GitError> {
     let second = |time: SystemTime| time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     if second(began - TICK) > second(before) {
         return Ok(());
@@ -88,7 +93,7 @@ pub(super) async fn tell_apart(git: &Git, files: &Path, began: SystemTime, befor
         }
     }
     // The index knows files by their times.
-    git.out(&["update-index", "-q", "--refresh"]).await.map(drop)
+    git.run_text(&["update-index", "-q", "--refresh"]).await.map(drop)
 }
 
 fn touch(path: &Path) -> io::Result<()> {

@@ -11,7 +11,7 @@ pub type Census = Vec<(PathBuf, i64, i64, u64)>;
 ///
 /// # Errors
 /// The system's reason.
-pub fn census(folder: &Path) -> io::Result<Census> {
+pub fn take_census(folder: &Path) -> io::Result<Census> {
     let (mut found, mut todo) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(dir) = todo.pop() {
         for entry in fs::read_dir(&dir)? {

@@ -4,7 +4,7 @@ use super::parts::{LARGEST_FILE, Part, Parts};
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::host::local::protocol::{FLAG, Isolation, MOUNTED, Mount, RunError, trial_text};
 use crate::adapters::host::local::workspace::disk::remove_any;
-use crate::adapters::os::files::{At, if_there, inside, make_private_dir};
+use crate::adapters::os::files::{At, if_there, list_dir, make_private_dir};
 use crate::domain::trouble::chain;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Read, Write};
@@ -26,17 +26,17 @@ pub struct Homes {
 impl Homes {
     /// Finds out by mounting once, with `program` as `mc`, what is mounted for each run; `scratch` is an empty folder where slots are.
     pub async fn find(parts: Parts, isolation: Isolation, program: &Path, scratch: &Path) -> Self {
-        let found = Self::found(parts, isolation, program, scratch).await;
+        let found = Self::from_parts(parts, isolation, program, scratch).await;
         // The kernel leaves folders in it that nobody may look into.
         let _ = remove_any(&scratch.join("layers"));
         found
     }
 
-    async fn found(parts: Parts, isolation: Isolation, program: &Path, scratch: &Path) -> Self {
+    async fn from_parts(parts: Parts, isolation: Isolation, program: &Path, scratch: &Path) -> Self {
         let Parts { folders, links, files } = parts;
         let mut homes = Self { overlaid: folders, linked: links, files, mounts: true, trouble: None };
         let refused = match isolation.is_ours() {
-            true => homes.tried(isolation, program, scratch).await.unwrap_or_else(|e| vec![Some(chain(&e))]),
+            true => homes.try_mounts(isolation, program, scratch).await.unwrap_or_else(|e| vec![Some(chain(&e))]),
             false => vec![Some(format!("{} makes no mount namespace", isolation.word()))],
         };
         let mut refused = refused.into_iter();
@@ -58,17 +58,17 @@ impl Homes {
     }
 
     /// What was said against the mount of HOME, and then against those of the folders unless HOME's was refused.
-    async fn tried(
+    async fn try_mounts(
         &self,
         isolation: Isolation,
         program: &Path,
         scratch: &Path,
     ) -> Result<Vec<Option<String>>, RunError> {
         let home = scratch.join("home");
-        let layers = Layers::at(scratch.join("layers"));
+        let layers = Layers::in_folder(scratch.join("layers"));
         DirBuilder::new().mode(0o700).create(&home).at(scratch)?;
         layers.renew(self).at(scratch)?;
-        let mounts = self.mounts(Some(&home), &layers);
+        let mounts = self.build_mounts(Some(&home), &layers);
         let file = scratch.join("run");
         fs::write(&file, trial_text(isolation, &mounts, None)?).at(scratch)?;
         let command = CommandLine::new(program).arg(FLAG).arg(&file).arg("try");
@@ -93,12 +93,12 @@ impl Homes {
     }
 
     /// Names of the folders that are seen, and what is written to them dropped.
-    pub fn overlaid(&self) -> impl Iterator<Item = &Path> {
+    pub fn overlaid_names(&self) -> impl Iterator<Item = &Path> {
         self.overlaid.iter().map(|part| part.name.as_path())
     }
 
     /// Names of the folders and files that are the user's own.
-    pub fn linked(&self) -> impl Iterator<Item = &Path> {
+    pub fn linked_names(&self) -> impl Iterator<Item = &Path> {
         self.linked.iter().map(|part| part.name.as_path())
     }
 
@@ -106,7 +106,7 @@ impl Homes {
     ///
     /// # Errors
     /// The system's reason.
-    pub fn furnish(&self, home: &Path) -> io::Result<()> {
+    pub fn fill_home(&self, home: &Path) -> io::Result<()> {
         for part in self.overlaid.iter().chain(&self.linked) {
             let place = home.join(&part.name);
             make_private_dir(place.parent().unwrap_or(home))?;
@@ -125,7 +125,7 @@ impl Homes {
     }
 
     /// What is mounted for one run; HOME, too, where it is given: what is written there can be kept apart then.
-    pub fn mounts(&self, home: Option<&Path>, layers: &Layers) -> Vec<Mount> {
+    pub fn build_mounts(&self, home: Option<&Path>, layers: &Layers) -> Vec<Mount> {
         if !self.mounts {
             return Vec::new();
         }
@@ -135,9 +135,9 @@ impl Homes {
             .chain(folders)
             .map(|(name, folder)| Mount::Overlay {
                 target: folder.to_owned(),
-                upper: layers.upper(name),
-                work: layers.work(name),
-                lowers: layers.made(name).into_iter().chain([folder.to_owned()]).collect(),
+                upper: layers.upper_dir(name),
+                work: layers.work_dir(name),
+                lowers: layers.made_dir(name).into_iter().chain([folder.to_owned()]).collect(),
             })
             .collect()
     }
@@ -160,7 +160,7 @@ pub struct Layers(PathBuf);
 
 impl Layers {
     /// Those in this folder, made when needed.
-    pub fn at(folder: PathBuf) -> Self {
+    pub fn in_folder(folder: PathBuf) -> Self {
         Self(folder)
     }
 
@@ -171,7 +171,10 @@ impl Layers {
     /// The system's reason.
     pub fn renew(&self, homes: &Homes) -> io::Result<()> {
         let wanted: Vec<PathBuf> = match homes.is_mounted() {
-            true => std::iter::once(Path::new(HOME)).chain(homes.overlaid()).map(|name| self.upper(name)).collect(),
+            true => std::iter::once(Path::new(HOME))
+                .chain(homes.overlaid_names())
+                .map(|name| self.upper_dir(name))
+                .collect(),
             false => Vec::new(),
         };
         let mut builder = DirBuilder::new();
@@ -195,8 +198,8 @@ impl Layers {
     /// Takes away what the kernel left of runs that have ended: folders that their owner may not enter, and that no other
     /// mount may use.
     pub fn tidy(&self) {
-        for work in inside(&self.0.join("work")) {
-            for left in inside(&work) {
+        for work in list_dir(&self.0.join("work")) {
+            for left in list_dir(&work) {
                 // Where it stays, the next mount says why.
                 let _ = remove_any(&left);
             }
@@ -215,8 +218,8 @@ impl Layers {
     ///
     /// # Errors
     /// The system's reason.
-    pub fn keep(&self, homes: &Homes) -> io::Result<()> {
-        self.forget()?;
+    pub fn save_made(&self, homes: &Homes) -> io::Result<()> {
+        self.drop_made()?;
         fs::rename(self.0.join("run"), self.0.join("made"))?;
         self.renew(homes)
     }
@@ -225,24 +228,24 @@ impl Layers {
     ///
     /// # Errors
     /// The system's reason.
-    pub fn forget(&self) -> io::Result<()> {
+    pub fn drop_made(&self) -> io::Result<()> {
         remove_any(&self.0.join("made"))
     }
 
     /// Whether what `setup` made is there, for all of these homes.
     pub fn has_made(&self, homes: &Homes) -> bool {
-        std::iter::once(Path::new(HOME)).chain(homes.overlaid()).all(|name| self.made(name).is_some())
+        std::iter::once(Path::new(HOME)).chain(homes.overlaid_names()).all(|name| self.made_dir(name).is_some())
     }
 
-    pub(super) fn upper(&self, name: &Path) -> PathBuf {
+    pub(super) fn upper_dir(&self, name: &Path) -> PathBuf {
         self.0.join("run").join(word(name))
     }
 
-    pub(super) fn work(&self, name: &Path) -> PathBuf {
+    pub(super) fn work_dir(&self, name: &Path) -> PathBuf {
         self.0.join("work").join(word(name))
     }
 
-    pub(super) fn made(&self, name: &Path) -> Option<PathBuf> {
+    pub(super) fn made_dir(&self, name: &Path) -> Option<PathBuf> {
         let folder = self.0.join("made").join(word(name));
         fs::symlink_metadata(&folder).is_ok_and(|meta| meta.is_dir()).then_some(folder)
     }

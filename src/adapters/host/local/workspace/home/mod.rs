@@ -9,7 +9,7 @@ mod homes;
 mod parts;
 mod short;
 
-pub use census::{Census, census};
+pub use census::{Census, take_census};
 pub use homes::{Homes, Layers};
-pub use parts::{Part, Parts, look};
-pub use short::{LONGEST, forget_short, shorten};
+pub use parts::{Part, Parts, find_parts};
+pub use short::{LONGEST, create_short_name, remove_short_name};

@@ -42,7 +42,7 @@ pub struct Parts {
 }
 
 /// Looks for the usual names and for `more` in `home`; nothing covers one of the folders `apart`.
-pub fn look(home: &Path, more: &[String], apart: &[PathBuf]) -> Parts {
+pub fn find_parts(home: &Path, more: &[String], apart: &[PathBuf]) -> Parts {
     let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
     let search = Search { home, apart: apart.iter().map(real).collect(), mounted: mount_points() };
     let more = more.iter().map(|name| name.trim_end_matches('/'));
@@ -135,7 +135,7 @@ mod tests {
         std::os::unix::fs::symlink("other/npm", home.join(".npm")).unwrap();
         std::os::unix::fs::symlink("nowhere", home.join(".nvm")).unwrap();
         let more = ["tools/", "tools/bin", ".cargo/registry", ".npm/_cacache", "absent"].map(str::to_owned);
-        let parts = look(&home, &more, &[]);
+        let parts = find_parts(&home, &more, &[]);
         assert_eq!(names(&parts.folders), [".cargo", ".npm", "tools"]);
         assert_eq!((names(&parts.links), names(&parts.files)), (vec![".netrc"], vec![".gitconfig"]));
         assert_eq!(parts.folders.iter().find(|p| p.name == Path::new(".npm")).unwrap().real, home.join("other/npm"));
@@ -145,7 +145,7 @@ mod tests {
     fn what_holds_workspaces_is_taken_in_parts() {
         let (_dir, home) = home(&[".cache/mc/pool/slot-0", ".cache/mc/else", ".cache/pip", ".npm"]);
         fs::write(home.join(".cache/note"), "").unwrap();
-        let parts = look(&home, &[], &[home.join(".cache/mc/pool"), home.join(".npm")]);
+        let parts = find_parts(&home, &[], &[home.join(".cache/mc/pool"), home.join(".npm")]);
         assert_eq!(names(&parts.folders), [".cache/mc/else", ".cache/pip"]);
         assert_eq!(names(&parts.links), [".cache/note"]);
     }
@@ -154,7 +154,7 @@ mod tests {
     fn two_names_of_one_place_are_covered_once() {
         let (_dir, home) = home(&[".cache/npm"]);
         std::os::unix::fs::symlink(".cache/npm", home.join(".npm")).unwrap();
-        let parts = look(&home, &[], &[]);
+        let parts = find_parts(&home, &[], &[]);
         assert_eq!((names(&parts.folders), names(&parts.links)), (vec![".cache"], vec![".npm"]));
     }
 

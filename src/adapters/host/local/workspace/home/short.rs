@@ -18,7 +18,7 @@ pub const LONGEST: usize = 60;
 const PLACE: &str = "/tmp";
 
 /// The short name of a folder of ours, made when absent; absent where it cannot be had, or is not needed.
-pub fn shorten(folder: &Path) -> Option<PathBuf> {
+pub fn create_short_name(folder: &Path) -> Option<PathBuf> {
     let name = name(folder)?;
     let made = mkdirat(CWD, &name, Mode::RWXU);
     // Whoever else may write there could have been first.
@@ -28,7 +28,7 @@ pub fn shorten(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Removes the short name of a folder, when nothing runs there any more.
-pub fn forget_short(folder: &Path) {
+pub fn remove_short_name(folder: &Path) {
     if let Some(name) = name(folder) {
         // Mostly it is not there.
         let _ = fs::remove_dir(name);
@@ -51,15 +51,15 @@ mod tests {
     fn long_paths_have_short_names_of_their_own() {
         let [long, other] =
             ["a", "b"].map(|last| PathBuf::from("/x".repeat(40)).join(last).join(std::process::id().to_string()));
-        assert_eq!(shorten(Path::new("/short")), None);
-        let short = shorten(&long).unwrap();
-        assert_eq!(shorten(&long), Some(short.clone()), "the same once more");
-        assert_ne!(shorten(&other), Some(short.clone()));
+        assert_eq!(create_short_name(Path::new("/short")), None);
+        let short = create_short_name(&long).unwrap();
+        assert_eq!(create_short_name(&long), Some(short.clone()), "the same once more");
+        assert_ne!(create_short_name(&other), Some(short.clone()));
         assert!(short.as_os_str().len() < 30 && fs::metadata(&short).unwrap().mode() & 0o7777 == 0o700);
-        [&long, &other].into_iter().for_each(|folder| forget_short(folder));
+        [&long, &other].into_iter().for_each(|folder| remove_short_name(folder));
         assert!(!short.exists());
         std::os::unix::fs::symlink("/", &short).unwrap();
-        assert_eq!(shorten(&long), None, "somebody else's");
+        assert_eq!(create_short_name(&long), None, "somebody else's");
         fs::remove_file(&short).unwrap();
     }
 }

@@ -50,6 +50,6 @@ impl Quarantine {
 }
 
 /// Whether the folder of `path` really is in the workspace, not behind a link to somewhere else.
-pub(crate) fn within(files: &Path, path: &Path) -> bool {
+pub(crate) fn is_within(files: &Path, path: &Path) -> bool {
     path.parent().and_then(|dir| dir.canonicalize().ok()).is_some_and(|dir| dir.starts_with(files))
 }

@@ -5,5 +5,5 @@ mod folder;
 pub(crate) mod odd_places;
 mod slots;
 
-pub(super) use folder::{Quarantine, within};
-pub use slots::{Note, Quarantined, discard, quarantined};
+pub(super) use folder::{Quarantine, is_within};
+pub use slots::{Note, Quarantined, discard, list_quarantined};

@@ -1,7 +1,7 @@
 //! What agents leave in odd places: repositories inside the workspace, linked worktrees, files git was told not to see,
 //! commits no branch points at. Nothing found here is deleted; what cannot be committed is moved aside.
 
-use super::{Quarantine, within};
+use super::{Quarantine, is_within};
 use crate::adapters::git::answers::fields;
 use crate::adapters::git::merge::signed_by;
 use crate::adapters::git::{Git, GitError, Place};
@@ -10,8 +10,8 @@ use crate::adapters::host::local::workspace::disk::remove_any;
 use crate::adapters::host::local::workspace::elsewhere::WORKTREES;
 use crate::adapters::host::local::workspace::error::CollectError;
 use crate::adapters::host::local::workspace::layout::{SlotFolder, slot_of};
-use crate::adapters::host::local::workspace::left_out::{LeftOut, Why, note_left_out};
-use crate::adapters::host::local::workspace::slot::{differences, inner_git_dirs};
+use crate::adapters::host::local::workspace::left_out::{LeftOut, Why, describe_left_out};
+use crate::adapters::host::local::workspace::slot::{inner_git_dirs, list_differences};
 use crate::adapters::os::files::At;
 use crate::domain::values::CommitId;
 use std::collections::{BTreeSet, HashSet};
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 /// Moves the git directories of repositories inside the workspace aside, so that their files can be committed as files.
 /// Submodules that `base` has, or that `.gitmodules` names, stay.
-pub(crate) async fn nested(
+pub(crate) async fn quarantine_nested(
     git: &Git,
     files: &Path,
     base: &CommitId,
@@ -34,10 +34,11 @@ pub(crate) async fn nested(
         fields(&listed.stdout).filter_map(|field| field.split(|b| *b == b'\n').nth(1)).collect();
     let mut done = BTreeSet::new();
     loop {
-        let others = git.bytes(&["ls-files", "-z", "--others", "--exclude-standard"]).await?;
+        let others = git.run_bytes(&["ls-files", "-z", "--others", "--exclude-standard"]).await?;
         let mut found: Vec<(Vec<u8>, bool)> =
             fields(&others).filter_map(|f| Some((f.strip_suffix(b"/")?.to_owned(), false))).collect();
-        let staged = git.bytes(&["diff-index", "--cached", "--raw", "-z", "--no-renames", base.as_str(), "--"]).await?;
+        let staged =
+            git.run_bytes(&["diff-index", "--cached", "--raw", "-z", "--no-renames", base.as_str(), "--"]).await?;
         found.extend(new_gitlinks(&staged).filter(|path| !named.contains(path)).map(|path| (path.to_owned(), true)));
         for inner in inner_git_dirs(git, files).await? {
             let place = quarantine.take(&inner)?;
@@ -46,12 +47,13 @@ pub(crate) async fn nested(
         let mut moved = false;
         for (path, linked) in found {
             let inner = files.join(OsStr::from_bytes(&path)).join(".git");
-            if fs::symlink_metadata(&inner).is_err() || !within(files, &inner) || !done.insert(path.clone()) {
+            if fs::symlink_metadata(&inner).is_err() || !is_within(files, &inner) || !done.insert(path.clone()) {
                 continue;
             }
             if linked {
                 let name = OsStr::from_bytes(&path);
-                git.bytes(&[OsStr::new("update-index"), OsStr::new("--force-remove"), OsStr::new("--"), name]).await?;
+                git.run_bytes(&[OsStr::new("update-index"), OsStr::new("--force-remove"), OsStr::new("--"), name])
+                    .await?;
             }
             let place = quarantine.take(&inner)?;
             let name = String::from_utf8_lossy(&path);
@@ -69,7 +71,7 @@ pub(crate) async fn nested(
 
 /// Files where a commit of another repository should be, but no repository is: git looks at none of them. Those of a link
 /// that `base` has are moved aside, the others are made files again.
-pub(crate) async fn unlinked(
+pub(crate) async fn restore_unlinked(
     git: &Git,
     files: &Path,
     base: &CommitId,
@@ -81,7 +83,7 @@ pub(crate) async fn unlinked(
         let (name, shown) = (OsStr::from_bytes(path), String::from_utf8_lossy(path));
         let folder = files.join(name);
         let holds = fs::read_dir(&folder).is_ok_and(|mut entries| entries.next().is_some());
-        if !holds || !within(files, &folder) || fs::symlink_metadata(folder.join(".git")).is_ok() {
+        if !holds || !is_within(files, &folder) || fs::symlink_metadata(folder.join(".git")).is_ok() {
             continue;
         }
         let known = git.entry(base.as_str(), &shown).await?.is_some_and(|(mode, _)| mode == "160000");
@@ -95,7 +97,7 @@ pub(crate) async fn unlinked(
             ));
             continue;
         }
-        git.bytes(&[OsStr::new("update-index"), OsStr::new("--force-remove"), OsStr::new("--"), name]).await?;
+        git.run_bytes(&[OsStr::new("update-index"), OsStr::new("--force-remove"), OsStr::new("--"), name]).await?;
         notes.push(format!("{shown} was committed as a repository and is none: its files are in the commit"));
     }
     Ok(())
@@ -114,7 +116,7 @@ pub(crate) async fn dirty_submodules(git: &Git, links: &[Vec<u8>]) -> Result<Vec
     if links.is_empty() {
         return Ok(Vec::new());
     }
-    let changed = differences(git).await?;
+    let changed = list_differences(git).await?;
     let paths = changed.iter().filter_map(|field| Some((field.get(1)?, field.get(3..)?)));
     let dirty = paths.filter(|(state, path)| **state == b'M' && links.iter().any(|link| link == path));
     Ok(dirty.map(|(_, path)| LeftOut::new(path, Why::Inside)).collect())
@@ -122,15 +124,15 @@ pub(crate) async fn dirty_submodules(git: &Git, links: &[Vec<u8>]) -> Result<Vec
 
 /// Moves aside what was made in the folder of the slot beside the clone: it is no part of the work, and the slot's next user
 /// shall not find it.
-pub(crate) fn strays(
+pub(crate) fn quarantine_strays(
     folder: &SlotFolder,
     quarantine: &Quarantine,
     notes: &mut Vec<String>,
 ) -> Result<(), CollectError> {
-    let found = folder.strays().at(folder.parent())?;
+    let found = folder.list_strays().at(folder.parent())?;
     if !found.is_empty() {
         // What setup made may be among it.
-        remove_any(&folder.note("setup")).at(folder.parent())?;
+        remove_any(&folder.note_path("setup")).at(folder.parent())?;
     }
     for path in found {
         let place = quarantine.take(&path)?;
@@ -161,13 +163,13 @@ pub(crate) async fn linked_worktrees(
                 Path::new(OsStr::from_bytes(named)).canonicalize().ok() == entry.path().canonicalize().ok()
             });
         let Some(tree_files) = link.parent().filter(|_| points_back) else { continue };
-        let tree_git = git.at(Place::WorkTree { git_dir: entry.path(), files: tree_files.to_owned() });
+        let tree_git = git.with_place(Place::WorkTree { git_dir: entry.path(), files: tree_files.to_owned() });
         match snapshot(&tree_git, tree_files, identity, notes).await {
             Ok(None) => {}
             Ok(Some(commit)) => {
                 // Its folder goes; a collection that is repeated after a crash shall find the same.
                 let noted = format!("{WORKTREES}{commit}");
-                git.out(&["update-ref", &noted, commit.as_str()]).await?;
+                git.run_text(&["update-ref", &noted, commit.as_str()]).await?;
                 kept.push(commit);
             }
             Err(error) => notes.push(format!("could not commit the linked worktree {}: {error}", tree_files.display())),
@@ -194,7 +196,7 @@ async fn snapshot(
     notes: &mut Vec<String>,
 ) -> Result<Option<CommitId>, CollectError> {
     let Added { git, left_out } = &add_everything(git, files, &mut Vec::new()).await?;
-    note_left_out(left_out, notes);
+    describe_left_out(left_out, notes);
     let tree = git.tree_id(&["write-tree"]).await?;
     let Some(head) = git.resolve("HEAD").await? else { return Ok(None) };
     if head.tree == tree {
@@ -215,7 +217,7 @@ pub(crate) struct Stored {
 }
 
 /// Everything in a store. It must have no alternates just now.
-pub(crate) async fn stored(git: &Git) -> Result<Stored, CollectError> {
+pub(crate) async fn read_store(git: &Git) -> Result<Stored, CollectError> {
     let args = ["cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objecttype) %(objectname)"];
     let output = git.run(&args).await?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -225,7 +227,7 @@ pub(crate) async fn stored(git: &Git) -> Result<Stored, CollectError> {
 
 /// Those of `commits` (and, with `refs`, of all refs and reflogs) that are reachable neither from `known` nor from
 /// another one of them.
-pub(crate) async fn tips(
+pub(crate) async fn find_tips(
     git: &Git,
     commits: &[CommitId],
     refs: bool,
@@ -241,28 +243,28 @@ pub(crate) async fn tips(
         // Somebody repacked with all borrowed objects: most of these are old history.
         let mut args = vec!["rev-list"];
         args.extend(known.iter().map(|id| id.as_str()));
-        let old = git.out(&args).await?;
+        let old = git.run_text(&args).await?;
         let old: HashSet<&str> = old.lines().collect();
         commits.retain(|id| !old.contains(id.as_str()));
     }
-    if let Some(found) = unreached(git, &commits, refs, known).await? {
+    if let Some(found) = find_unreached(git, &commits, refs, known).await? {
         let all: Vec<&CommitId> = found.iter().collect();
-        if whole(git, &all, known).await? {
+        if is_whole(git, &all, known).await? {
             return Ok(found);
         }
     }
     let mut sound = Vec::new();
     for commit in commits.iter().take(1000) {
-        if whole(git, &[commit], known).await? {
+        if is_whole(git, &[commit], known).await? {
             sound.push(commit.clone());
         }
     }
     notes.push(format!("{} commits in the workspace lack objects and could not be kept", commits.len() - sound.len()));
-    Ok(unreached(git, &sound, false, known).await?.unwrap_or_default())
+    Ok(find_unreached(git, &sound, false, known).await?.unwrap_or_default())
 }
 
 /// Whether everything that `commits` need beyond `known` can be read.
-pub(crate) async fn whole(git: &Git, commits: &[&CommitId], known: &[&CommitId]) -> Result<bool, GitError> {
+pub(crate) async fn is_whole(git: &Git, commits: &[&CommitId], known: &[&CommitId]) -> Result<bool, GitError> {
     for chunk in commits.chunks(500) {
         let mut args = vec!["rev-list", "--objects", "--quiet"];
         args.extend(chunk.iter().map(|id| id.as_str()));
@@ -275,7 +277,7 @@ pub(crate) async fn whole(git: &Git, commits: &[&CommitId], known: &[&CommitId])
     Ok(true)
 }
 
-async fn unreached(
+async fn find_unreached(
     git: &Git,
     commits: &[CommitId],
     refs: bool,
@@ -300,11 +302,11 @@ async fn unreached(
         }
         listed.push_str(&String::from_utf8_lossy(&output.stdout));
     }
-    Ok(Some(childless(&listed)))
+    Ok(Some(select_childless(&listed)))
 }
 
 /// Those of the commits listed with their parents (`git rev-list --parents`) that are no parent of another one, in order.
-pub(crate) fn childless(listed: &str) -> Vec<CommitId> {
+pub(crate) fn select_childless(listed: &str) -> Vec<CommitId> {
     let (mut commits, mut parents) = (BTreeSet::new(), HashSet::new());
     for line in listed.lines() {
         let mut ids = line.split(' ');

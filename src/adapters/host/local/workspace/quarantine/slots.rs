@@ -57,7 +57,7 @@ pub struct Quarantined {
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn quarantined(root: &Path) -> io::Result<Vec<Quarantined>> {
+pub fn list_quarantined(root: &Path) -> io::Result<Vec<Quarantined>> {
     let Some(entries) = if_there(fs::read_dir(root.join(FOLDER)))? else { return Ok(Vec::new()) };
     let mut found = Vec::new();
     for entry in entries {
@@ -107,14 +107,14 @@ impl Pool {
     /// The same for a slot whose lock the caller has.
     pub(in super::super) fn move_away(&self, slot: u32, note: &Note) -> Result<PathBuf, PoolError> {
         // Nothing is written through what took the place of the pool, and what is not there is not moved.
-        self.stand()?;
+        self.ensure_root()?;
         let folder = self.folder(slot);
         fs::symlink_metadata(folder.parent()).at(folder.parent())?;
         let place = self.free_place(slot, note)?;
         fs::create_dir_all(&place).at(&place)?;
         let text = serde_json::to_vec_pretty(note).at(&place)?;
         replace(&place.join(NOTE), &text, true).at(&place)?;
-        if_there(fs::copy(folder.note("made"), place.join(MADE))).at(&place)?;
+        if_there(fs::copy(folder.note_path("made"), place.join(MADE))).at(&place)?;
         let from = folder.parent();
         // To move a folder elsewhere one must be allowed to write into it.
         let open = fs::symlink_metadata(from).map(|meta| meta.permissions().mode() | 0o700).at(from)?;
@@ -139,8 +139,8 @@ impl Pool {
     ///
     /// # Errors
     /// [`PoolError::Io`].
-    pub fn quarantined(&self) -> Result<Vec<Quarantined>, PoolError> {
-        Ok(quarantined(self.root()).at(self.root().join(FOLDER))?)
+    pub fn list_quarantined(&self) -> Result<Vec<Quarantined>, PoolError> {
+        Ok(list_quarantined(self.root()).at(self.root().join(FOLDER))?)
     }
 
     /// Brings a slot back under a number that is given to nobody, marked as that of its user, so that it can be collected.
@@ -148,16 +148,18 @@ impl Pool {
     /// # Errors
     /// [`PoolError`]; it is in quarantine still.
     pub fn bring_back(&self, entry: &Quarantined) -> Result<u32, PoolError> {
-        self.stand()?;
+        self.ensure_root()?;
         let taken = |slot: &u32| {
             let folder = self.folder(*slot);
-            [folder.parent().to_owned(), folder.note("dirty")].iter().any(|path| fs::symlink_metadata(path).is_ok())
+            [folder.parent().to_owned(), folder.note_path("dirty")]
+                .iter()
+                .any(|path| fs::symlink_metadata(path).is_ok())
         };
         let slot = (ASIDE..).find(|slot| !taken(slot)).unwrap_or(ASIDE);
         self.hold(slot)?;
         let folder = self.folder(slot);
-        replace(&folder.note("dirty"), entry.note.label.as_bytes(), true).at(folder.parent())?;
-        if_there(fs::copy(entry.path.join(MADE), folder.note("made"))).at(folder.parent())?;
+        replace(&folder.note_path("dirty"), entry.note.label.as_bytes(), true).at(folder.parent())?;
+        if_there(fs::copy(entry.path.join(MADE), folder.note_path("made"))).at(folder.parent())?;
         fs::rename(entry.path.join(SLOT), folder.parent())
             .and_then(|()| sync_folder(folder.parent()))
             .at(folder.parent())?;
