@@ -117,7 +117,7 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
             let remark = reasons.first().map_or_else(String::new, |reason| format!("; {}", to_one_line(reason, LIMIT)));
             format!("{}: landed at {}, {}{remark}", source_name(source), candidate.commit.short_id(), word(verdict))
         }
-        Record::GreenStale { .. } => {
+        Record::EnvironmentChanged { .. } => {
             "tags, variables or tools are others than before: green is verified again".to_owned()
         }
         Record::BookkeepingRequested { books, .. } => {

@@ -102,6 +102,12 @@ impl ColdRuns {
         self.ask_again();
     }
 
+    /// Folds that what cold runs gave was found in another environment.
+    fn is_stale(&mut self) {
+        self.proven = None;
+        self.ask_again();
+    }
+
     /// Folds that everything is asked again.
     pub(super) fn ask_again(&mut self) {
         (self.search, self.found) = (None, None);
@@ -171,7 +177,7 @@ impl KnownGreen {
     pub(super) fn is_moved(&mut self, tip: &Tip) {
         let known = match self.foreign_move.take() {
             Some(open) => Some((open.good, open.cold)),
-            None => self.now.take().filter(|green| green.snapshot.is_some()).map(|good| (good, self.cold.clone())),
+            None => self.now.take().map(|good| (good, self.cold.clone())),
         };
         match known {
             Some((good, cold)) if good.tip == *tip => (self.now, self.cold) = (Some(good), cold),
@@ -184,7 +190,13 @@ impl KnownGreen {
 
     /// Folds that what is known of green was seen in another environment. Landings on warm results stay to be asked.
     pub(super) fn is_stale(&mut self) {
-        self.cold.proven = None;
+        self.flaky.clear();
+        self.cold.is_stale();
+        if let Some(open) = &mut self.foreign_move {
+            open.cold.is_stale();
+            open.good = Green::new_unknown(&open.good.tip);
+            open.after = None;
+        }
         if let Some(green) = &mut self.now {
             *green = Green::new_unknown(&green.tip);
         }
@@ -208,7 +220,7 @@ impl KnownGreen {
         }
     }
 
-    /// Folds a second run of the last green that was verified: the moved one is compared with what is known of it now.
+    /// Folds a further run of the last green that was verified: the moved one is compared with what is known of it now.
     pub(super) fn good_is_verified(&mut self, tip: &Tip, found: After) {
         if let Some(open) = self.foreign_move.as_mut().filter(|open| open.good.tip == *tip) {
             open.good.snapshot = Some((found.key, found.summary));

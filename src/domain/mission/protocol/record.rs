@@ -191,8 +191,8 @@ pub enum Record {
     StageAsked { at: Millis },
     /// A verification was broken off because nobody wants its result any more; no failure of anything.
     VerificationDropped { run: RunId, at: Millis },
-    /// What a verification was to be compared with was made in another environment: it is verified again first.
-    GreenStale { run: RunId, at: Millis },
+    /// The engine runs things in another environment than the one before it: what was found there says nothing here.
+    EnvironmentChanged { at: Millis, environment: String },
     /// Intent: the open step of the landing is asked again.
     StepAsked { landing: LandingId },
     /// Intent: green moves from `expected` to `candidate`.

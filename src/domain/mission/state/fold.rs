@@ -97,8 +97,12 @@ impl State {
                 self.queue.end_run(*run);
                 self.verifications_run += 1;
             }
-            Record::GreenStale { run, .. } => {
-                self.queue.end_stale_run(*run);
+            Record::EnvironmentChanged { environment, .. } => {
+                self.queue.change_environment();
+                self.ground.iter_mut().for_each(|ground| ground.environment.clone_from(environment));
+                if self.stage == Stage::Establishing {
+                    self.stage = Stage::Baseline;
+                }
             }
             Record::UnitRetried { unit, answer, .. } => {
                 self.waiting = false;
