@@ -179,7 +179,7 @@ impl Queue {
         self.count_decided();
         self.green_failures.clear();
         let landing = self.landings.remove(&id);
-        let onto = landing.as_ref().map(|landing| landing.onto.commit.clone());
+        let onto = landing.as_ref().map(|landing| landing.onto.clone());
         let after = landing.as_ref().and_then(|landing| landing.gate_result().cloned());
         self.green.has_landed(source, onto, after, candidate, green);
         self.settle_environment();
@@ -224,6 +224,12 @@ impl Queue {
         if std::mem::take(&mut self.stale_after) {
             self.green.is_stale();
         }
+    }
+
+    /// Folds what green is compared with by cold runs.
+    pub fn measure_cold(&mut self) {
+        self.forget_failures();
+        self.green.cold.is_measured();
     }
 
     /// Folds what a cold run says of a position of green.

@@ -166,6 +166,8 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         warm: bool,
     },
+    /// What a run of the position before the unproven landings found is what they are compared with.
+    ColdMeasured { tip: Tip, at: Millis },
     /// What a cold run says of a position of green that landed on a warm result: whether it holds without the files of
     /// earlier runs. One that does not is narrowed down to the landing that brought it.
     ColdJudged { tip: Tip, at: Millis, holds: bool, reasons: Vec<String> },

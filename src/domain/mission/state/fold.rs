@@ -245,6 +245,7 @@ impl State {
             }
             Record::GreenMoved { tip } => self.queue.move_green(tip),
             Record::GreenAccepted { .. } => self.queue.accept_green(),
+            Record::ColdMeasured { .. } => self.queue.measure_cold(),
             Record::ColdJudged { tip, holds, reasons, .. } => self.queue.judge_cold(tip, *holds, reasons),
             Record::QueueHeld { landing, reason, hint, code } => {
                 self.hold = Some((reason.clone(), hint.clone()));
