@@ -59,7 +59,9 @@ pub fn first(units: Vec<UnitSpec>) -> Record {
 fn answer(command: Command, next: &mut u64) -> Option<Event> {
     *next += 1;
     Some(match command {
-        Command::Preflight => Event::Preflight(Ok(Baseline { tip: tip(1), create: true, notes: Vec::new() })),
+        Command::Preflight => {
+            Event::Preflight(Ok(Baseline { tip: tip(1), create: true, environment: String::new(), notes: Vec::new() }))
+        }
         Command::Establish { .. } => Event::Established(Ok(())),
         Command::CheckTarget(_) => Event::TargetChecked(Ok(None)),
         Command::Start(order) | Command::Adopt(order) => {

@@ -105,6 +105,9 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
             let warm = if *warm { " with files of earlier runs" } else { "" };
             format!("verification {run} {}{warm}{reused}", tests(summary))
         }
+        Record::ColdMeasured { tip, .. } => {
+            format!("what fails at {} without files of earlier runs may fail at green", tip.commit.short_id())
+        }
         Record::ColdJudged { tip, holds, .. } => {
             let holds = if *holds { "holds" } else { "does not hold" };
             format!("green at {} {holds} without files of earlier runs", tip.commit.short_id())
@@ -117,7 +120,7 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
             let remark = reasons.first().map_or_else(String::new, |reason| format!("; {}", to_one_line(reason, LIMIT)));
             format!("{}: landed at {}, {}{remark}", source_name(source), candidate.commit.short_id(), word(verdict))
         }
-        Record::GreenStale { .. } => {
+        Record::EnvironmentChanged { .. } => {
             "tags, variables or tools are others than before: green is verified again".to_owned()
         }
         Record::BookkeepingRequested { books, .. } => {

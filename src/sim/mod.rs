@@ -229,7 +229,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
                 }
                 Record::QueueHeld { code: 4, .. } if self.scenario.faults.flaky == 0.0 => {
                     let found = self.state.cold_runs().culprit().map(|(culprit, _)| culprit);
-                    if found.is_none_or(|one| !self.world.has_leaning_change(&one.onto, &one.tip.commit)) {
+                    if found.is_none_or(|one| !self.world.has_leaning_change(&one.onto.commit, &one.tip.commit)) {
                         return Err(format!("P1: the wrong landing is named: {found:?}"));
                     }
                 }

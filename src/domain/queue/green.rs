@@ -43,13 +43,13 @@ pub struct Unproven {
     /// Whose change it is.
     pub source: MergeSource,
     /// Where green stood before.
-    pub onto: CommitId,
+    pub onto: Tip,
     /// Green after it.
     pub tip: Tip,
     /// Key of the snapshot it landed with.
     pub key: SnapshotKey,
-    /// What that says.
-    pub summary: Summary,
+    /// What that says; absent where it says nothing of the environment in which runs are made now.
+    pub summary: Option<Summary>,
 }
 
 /// A search for the first position of green that does not hold.
@@ -68,7 +68,8 @@ pub struct Search {
 pub struct ColdRuns {
     /// Landings on warm results since the last position of green that holds, oldest first.
     pub unproven: Vec<Unproven>,
-    /// Snapshot of that position, made without files of earlier runs.
+    /// Snapshot of that position, made without files of earlier runs; absent until there is one of the environment in which runs
+    /// are made now.
     pub proven: Option<(SnapshotKey, Summary)>,
     /// How far the search for the landing is that brought what does not hold, when green's tip does not.
     pub search: Option<Search>,
@@ -80,6 +81,11 @@ impl ColdRuns {
     pub fn culprit(&self) -> Option<(&Unproven, &[String])> {
         let search = self.search.as_ref().filter(|search| search.good >= search.bad)?;
         Some((self.unproven.get(search.bad)?, &search.reasons))
+    }
+
+    /// The position that the unproven landings began with, when nothing is known of it by a run to compare them with.
+    pub fn unproven_base(&self) -> Option<&Tip> {
+        self.unproven.first().filter(|_| self.proven.is_none()).map(|first| &first.onto)
     }
 
     /// What the last cold run of this position gave, until it is judged.
@@ -102,9 +108,21 @@ impl ColdRuns {
         self.ask_again();
     }
 
+    /// Folds that what cold runs gave was found in another environment.
+    fn is_stale(&mut self) {
+        self.proven = None;
+        self.unproven.iter_mut().for_each(|one| one.summary = None);
+        self.ask_again();
+    }
+
     /// Folds that everything is asked again.
     pub(super) fn ask_again(&mut self) {
         (self.search, self.found) = (None, None);
+    }
+
+    /// Folds that what the last run found of the position before the unproven landings is what they are compared with.
+    pub(super) fn is_measured(&mut self) {
+        self.proven = self.found.take().map(|(_, found)| (found.key, found.summary));
     }
 
     /// Folds the judgement of a position. What the run that was judged had found, where the position is one of these.
@@ -171,7 +189,7 @@ impl KnownGreen {
     pub(super) fn is_moved(&mut self, tip: &Tip) {
         let known = match self.foreign_move.take() {
             Some(open) => Some((open.good, open.cold)),
-            None => self.now.take().filter(|green| green.snapshot.is_some()).map(|good| (good, self.cold.clone())),
+            None => self.now.take().map(|good| (good, self.cold.clone())),
         };
         match known {
             Some((good, cold)) if good.tip == *tip => (self.now, self.cold) = (Some(good), cold),
@@ -184,7 +202,13 @@ impl KnownGreen {
 
     /// Folds that what is known of green was seen in another environment. Landings on warm results stay to be asked.
     pub(super) fn is_stale(&mut self) {
-        self.cold.proven = None;
+        self.flaky.clear();
+        self.cold.is_stale();
+        if let Some(open) = &mut self.foreign_move {
+            open.cold.is_stale();
+            open.good = Green::new_unknown(&open.good.tip);
+            open.after = None;
+        }
         if let Some(green) = &mut self.now {
             *green = Green::new_unknown(&green.tip);
         }
@@ -208,7 +232,7 @@ impl KnownGreen {
         }
     }
 
-    /// Folds a second run of the last green that was verified: the moved one is compared with what is known of it now.
+    /// Folds a further run of the last green that was verified: the moved one is compared with what is known of it now.
     pub(super) fn good_is_verified(&mut self, tip: &Tip, found: After) {
         if let Some(open) = self.foreign_move.as_mut().filter(|open| open.good.tip == *tip) {
             open.good.snapshot = Some((found.key, found.summary));
@@ -239,7 +263,7 @@ impl KnownGreen {
     pub(super) fn has_landed(
         &mut self,
         source: &MergeSource,
-        onto: Option<CommitId>,
+        onto: Option<Tip>,
         after: Option<After>,
         candidate: &Tip,
         green: &Tip,
@@ -253,7 +277,7 @@ impl KnownGreen {
         match (after, onto) {
             (Some(After { key, summary, warm: true, .. }), Some(onto)) => {
                 let (source, tip) = (source.clone(), candidate.clone());
-                self.cold.add_unproven(Unproven { source, onto, tip, key, summary }, before);
+                self.cold.add_unproven(Unproven { source, onto, tip, key, summary: Some(summary) }, before);
             }
             _ => self.cold = ColdRuns::default(),
         }

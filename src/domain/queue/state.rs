@@ -18,6 +18,8 @@ pub struct Queue {
     runs: BTreeMap<RunId, VerificationRun>,
     /// Green with all that is known of it.
     green: KnownGreen,
+    /// Whether that was found in another environment, except for the landing that is intended.
+    stale_after: bool,
     /// Of runs that no landing waits for.
     green_failures: Failures,
     /// When green's own runs may be tried again.
@@ -168,6 +170,7 @@ impl Queue {
 
     /// Folds that a landing is over; what it was.
     pub fn end_landing(&mut self, id: LandingId) -> Option<Landing> {
+        self.settle_environment();
         self.landings.remove(&id)
     }
 
@@ -176,9 +179,10 @@ impl Queue {
         self.count_decided();
         self.green_failures.clear();
         let landing = self.landings.remove(&id);
-        let onto = landing.as_ref().map(|landing| landing.onto.commit.clone());
+        let onto = landing.as_ref().map(|landing| landing.onto.clone());
         let after = landing.as_ref().and_then(|landing| landing.gate_result().cloned());
         self.green.has_landed(source, onto, after, candidate, green);
+        self.settle_environment();
         landing
     }
 
@@ -207,10 +211,25 @@ impl Queue {
         self.green.cold.ask_again();
     }
 
-    /// Folds that a run was not made because green is known by another environment.
-    pub fn end_stale_run(&mut self, run: RunId) {
-        self.end_run(run);
-        self.green.is_stale();
+    /// Folds that what was found until now was found in another environment. By what a landing is intended that one is judged.
+    pub fn change_environment(&mut self) {
+        self.stale_after = self.landings.values().any(|landing| landing.intended_verdict().is_some());
+        if !self.stale_after {
+            self.green.is_stale();
+        }
+    }
+
+    /// Folds that what was left out because a landing was intended holds now.
+    fn settle_environment(&mut self) {
+        if std::mem::take(&mut self.stale_after) {
+            self.green.is_stale();
+        }
+    }
+
+    /// Folds what green is compared with by cold runs.
+    pub fn measure_cold(&mut self) {
+        self.forget_failures();
+        self.green.cold.is_measured();
     }
 
     /// Folds what a cold run says of a position of green.

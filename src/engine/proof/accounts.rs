@@ -291,8 +291,6 @@ fn check_verifications(case: &mut Case<'_>) -> Checked {
                 let runs = report.checks.accept.as_ref().map_or(0, |accept| u64::from(accept.runs));
                 (before, reused) = (before + runs, reused + u64::from(runs == 0));
             }
-            // Nothing was run.
-            Record::GreenStale { run, .. } => drop(open.remove(run)),
             Record::StepFailed { run: Some(run), .. } | Record::VerificationDropped { run, .. } if open.remove(run) => {
                 untold.insert(*run);
                 broken_off += 1;

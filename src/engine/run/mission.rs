@@ -311,7 +311,7 @@ async fn run_driver(
     tenure: Tenure,
     observers: Vec<Box<dyn Observer>>,
     clock: EngineClock,
-    opening: Opening,
+    mut opening: Opening,
 ) -> Result<u8, EngineError> {
     let context = MissionContext::new(project, state.mission.clone(), state.objective.clone(), effective, tenure, None)
         .with_clock(clock);
@@ -322,6 +322,9 @@ async fn run_driver(
         // What is ended here is pinned now; what goes on collects it itself.
         let ends = opening.early.contains(&Event::Stop(StopLevel::Now));
         pin_leftovers(&context, &state, ends).await;
+        // One that cannot be found out is another one.
+        let environment = context.fingerprint().await.map(str::to_owned).unwrap_or_default();
+        opening.early.push(Event::EnvironmentSeen(environment));
     }
     Driver::new(Arc::new(context), state, observers, clock).run(opening).await
 }

@@ -64,10 +64,9 @@ pub async fn preflight(context: &MissionContext) -> Result<Baseline, Refusal> {
         let landed = list_landings(&context.store())?;
         on.check_landings(&landed, green.as_ref()).await?;
     }
-    Ok(match green {
-        Some(tip) => Baseline { tip, create: false, notes },
-        None => Baseline { tip: target, create: true, notes },
-    })
+    let environment = context.fingerprint().await.map(str::to_owned).unwrap_or_default();
+    let create = green.is_none();
+    Ok(Baseline { tip: green.unwrap_or(target), create, environment, notes })
 }
 
 fn short_ref(refname: &str) -> &str {

@@ -69,7 +69,7 @@ pub fn describe_not_ready(execution: &ExecutionContext, not: NotReady) -> Unveri
             trouble.into()
         }
         NotReady::Setup { code, why } => {
-            Unverified { why: redactor.clean(&why), cause: Cause::Setup, setup: Some(code), stale: false }
+            Unverified { why: redactor.clean(&why), cause: Cause::Setup, setup: Some(code) }
         }
     }
 }

@@ -35,11 +35,6 @@ pub async fn verify(
             Some(stored.ok_or_else(|| Trouble::from(format!("the snapshot {} is not stored", key.0)))?)
         }
     };
-    // An engine that takes over may find other tags, variables or tools: what they change is no change of the candidate's.
-    let now = context.fingerprint().await.map_err(|e| context.to_trouble(&e))?;
-    if order.role != VerifyRole::MovedGreen && before.as_ref().is_some_and(|before| before.fingerprint != now) {
-        return Err(Unverified::stale_result());
-    }
     let seen = repository::read_before_verification(context).await.map_err(|e| context.to_trouble(&e))?;
     let confirms = order.confirms.as_ref();
     let landed = Some(&order.onto).filter(|_| !order.cold);
@@ -167,7 +162,9 @@ pub async fn check_objective(
     round: u32,
     kill: watch::Receiver<bool>,
 ) -> Result<bool, Trouble> {
-    let user = RunKey::of_mission(&context.mission).join(".check").join(round);
+    let environment = context.fingerprint().await.map_err(|e| context.to_trouble(&e))?;
+    // What an engine in another environment began is not taken over.
+    let user = RunKey::of_mission(&context.mission).join(".check").join(format!("{round}-{environment:.12}"));
     let slot = slot_number(context, false);
     let run = find_usable_run(context, &user).await?;
     if context.host.find_adoptable(slot, user.as_str(), &run).await?.is_none() {

@@ -268,7 +268,10 @@ impl World {
         match command {
             Command::Preflight => {
                 let tip = base();
-                self.answer(delay, Event::Preflight(Ok(Baseline { tip, create: true, notes: Vec::new() })));
+                self.answer(
+                    delay,
+                    Event::Preflight(Ok(Baseline { tip, create: true, environment: String::new(), notes: Vec::new() })),
+                );
             }
             Command::Establish { tip, .. } => {
                 self.green.get_or_insert(tip.commit);

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use crate::support::fence::Fence;
-use crate::support::night::{Night, unit};
+use crate::support::night::{Night, Said, unit};
 use crate::support::world::until;
 use serde_json::Value;
 
@@ -215,6 +215,42 @@ fn p1_a_green_that_holds_only_with_files_of_earlier_runs_is_found_named_and_held
     night.mc(&["green", "rollback", "--yes", &onto.unwrap()]).exits(0);
     assert_ne!(night.sh("git rev-parse mc/green"), landed);
     green_holds(&night);
+    night.audit();
+}
+
+/// A mission with a landing on a warm result, resumed with a tag where the verification fails anyway (`always`) or only with
+/// what landed. Ends with this code.
+fn resumed_with_a_tag(always: bool, code: i32) -> (Said, Night) {
+    let night = Night::new().within(Fence::Off);
+    night.write(".gitignore", "build/\n");
+    let fails = if always { "true" } else { "test -e landed" };
+    night.write("tests/tagged.sh", &format!("if git describe --tags && {fails}; then exit 1; fi\n"));
+    night.settings("sh run.sh", "keep = [\"build\"]\n[scheduler.parallel]\nnum_workers = 1");
+    let waits = "touch ~/began; while [ ! -e ~/go ]; do sleep 0.02; done; exit 1";
+    let first = unit("first", &test("first", "mkdir -p build; touch build/z"));
+    let lands = format!("{}depends = [\"first\"]\n", unit("lands", "touch landed"));
+    let last = format!("{}depends = [\"lands\"]\n", unit("last", waits));
+    let plan = night.plan(&[first, lands, last].join("\n"));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("[ -e ~/began ]");
+    engine.signal("KILL");
+    engine.wait();
+    night.sh("git tag v1; touch ~/go");
+    night.without_oracle("a clone of today has the tag, which what landed before knows nothing of");
+    (night.mc(&["mission", "resume"]).exits(code), night)
+}
+
+/// What failed without the landings as well is not held against them, and what failed since one of them is.
+#[test]
+fn p1_landings_on_warm_results_are_compared_with_what_was_there_before_them_in_a_new_environment() {
+    let (said, night) = resumed_with_a_tag(true, 3);
+    said.says(&["may fail at green", "holds without files of earlier runs"]);
+    assert_eq!(["first", "lands", "last"].map(|id| night.unit(id)), ["landed", "landed", "failed"]);
+    night.mc(&["report", "--verify"]).exits(0);
+    night.audit();
+    let (said, night) = resumed_with_a_tag(false, 4);
+    said.says(&["since lands landed at"]);
+    night.mc(&["report", "--verify"]).exits(0);
     night.audit();
 }
 

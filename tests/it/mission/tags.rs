@@ -1,7 +1,7 @@
 //! Tags of the repository in workspaces: what a version made from git says there is what it says in a fresh clone.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use crate::support::night::{Night, unit};
+use crate::support::night::{Night, Running, Said, unit};
 
 /// A line of the verification that demands something of the tags.
 fn demanding(line: &str) -> Night {
@@ -95,4 +95,34 @@ fn p1_p7_a_mission_resumed_with_other_tags_asks_green_again_before_it_compares()
     assert_eq!(["a", "b", "c"].map(|id| night.unit(id)), ["landed"; 3]);
     night.mc(&["report", "--verify"]).exits(0);
     night.audit();
+}
+
+/// Waits until a test lets it go on, and fails where there is a tag.
+const WAITS: &str = "touch ~/began; while [ ! -e ~/go ]; do sleep 0.02; done; if git describe --tags; then exit 1; fi";
+
+/// Kills the engine while something [`WAITS`], makes a tag, and goes on.
+fn resumed_with_a_tag(night: &Night, engine: Running) -> Said {
+    night.until("[ -e ~/began ]");
+    engine.signal("KILL");
+    engine.wait();
+    night.sh("git tag v1; touch ~/go");
+    night.mc(&["mission", "resume"])
+}
+
+#[test]
+fn p1_what_passed_without_a_tag_does_not_land_with_it() {
+    let night = demanding("if [ -e a ] && git describe --tags; then exit 1; fi");
+    let plan = night.plan(&format!("{}verify = '{WAITS}'\n", unit("a", "touch a")));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    resumed_with_a_tag(&night, engine).exits(3);
+    assert_eq!(night.unit("a"), "rejected");
+    night.audit();
+}
+
+#[test]
+fn p1_a_run_that_began_without_a_tag_says_nothing_of_the_base_with_it() {
+    let night = demanding(WAITS);
+    let plan = night.plan(&unit("a", "touch a"));
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
+    resumed_with_a_tag(&night, engine).exits(6);
 }

@@ -91,7 +91,7 @@ fn landing(state: &Mission, nth: u64, (mr, source): &(RequestId, MergeSource), w
             started(state, nth, (RunId(nth + 10), VerifyRole::UnitChecks)),
             Record::RepositoryChanged { run, at, held: None, named: Vec::new() },
         ],
-        6 => vec![Record::GreenStale { run, at }, requeued],
+        6 => vec![Record::VerificationDropped { run, at }, requeued],
         _ => vec![
             Record::UnitCancelled { unit: source.unit().unwrap().clone(), reason: why },
             Record::VerificationDropped { run, at },
@@ -122,9 +122,6 @@ fn told(state: &mut Mission, result: Result<Box<Verification>, Unverified>) -> V
 fn what_a_run_says_is_taken_for_the_landing_it_is_a_step_of() {
     let failed = told(&mut both_open(), Err(Unverified::from("no room".to_owned())));
     assert!(matches!(&failed[..], [Record::StepFailed { landing: Some(LandingId(2)), .. }]), "{failed:?}");
-
-    let stale = told(&mut both_open(), Err(Unverified::stale_result()));
-    assert!(matches!(&stale[1], Record::Requeued { landing: LandingId(2), .. }), "{stale:?}");
 
     let mut state = both_open();
     let (key, summary) = state.green().unwrap().snapshot.clone().unwrap();
@@ -185,4 +182,13 @@ proptest! {
             prop_assert!(open.is_none_or(|open| open.gate_result().is_some_and(|after| after.confirmed == (nth == 1))));
         }
     }
+}
+
+#[test]
+fn p1_nothing_that_is_open_outlives_a_change_of_the_environment() {
+    let mut state = both_open();
+    let changed = decide(&mut state, 900, Event::EnvironmentSeen("other".to_owned())).records;
+    assert!([1, 2].iter().all(|nth| state.run_by(RunId(*nth)).is_none()), "{changed:?}");
+    assert!([1, 2].iter().all(|nth| state.landing_by(LandingId(*nth)).is_none()), "{changed:?}");
+    assert_eq!(changed.iter().filter(|r| matches!(r, Record::Requeued { .. })).count(), 2, "{changed:?}");
 }

@@ -2,12 +2,13 @@
 
 use crate::support::scenario::random as random_scenario;
 use mission_control::domain::mission::{
-    Budget, Command, DecidedBy, Event, Integration, JobId, Mission, MissionOutcome, Policy, Record, UnitState,
-    Unverified, Usd, VerificationRun, VerifyRole, decide,
+    Budget, Command, DecidedBy, Event, Integration, JobId, LandResult, Mission, MissionOutcome, Noticed, Policy,
+    Record, Step, UnitState, Unverified, Usd, Verification, VerificationRun, VerifyRole, decide,
 };
 use mission_control::domain::trouble::Cause;
 use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::{SessionId, UnitId};
+use mission_control::domain::values::{RunId, SessionId, UnitId};
+use mission_control::domain::verify::{SnapshotKey, StageOutcome, Summary};
 use mission_control::sim::scenario::{Behaviour, Scenario};
 use mission_control::sim::{Outcome, run_scenario};
 
@@ -113,7 +114,7 @@ fn only_a_setup_that_says_no_twice_in_the_same_words_on_the_base_ends_a_start_ea
         }
         0
     };
-    let setup = |why: String| Unverified { why, cause: Cause::Setup, setup: Some(3), stale: false };
+    let setup = |why: String| Unverified { why, cause: Cause::Setup, setup: Some(3) };
     assert_eq!(tries(VerifyRole::Baseline, &|n| setup(format!("try {n}: no lock"))), 2);
     assert_eq!(tries(VerifyRole::Baseline, &|n| setup("no lock ".repeat(n as usize))), 6, "other words each time");
     assert_eq!(tries(VerifyRole::Baseline, &|_| "the disk is full".to_owned().into()), 6, "no setup");
@@ -271,4 +272,87 @@ fn a_mission_that_another_mc_resumes_goes_on_by_its_rules() {
     assert_eq!(again.decided_by, DecidedBy::current());
     let resumed = decide(&mut again, 2_000_000, Event::Resumed).records;
     assert!(matches!(&resumed[0], Record::Resumed { decided_by: None, .. }), "it is said once: {resumed:?}");
+}
+
+/// The same mission, taken over by an engine in another environment after the first record that fits and `more` that follow.
+fn resumed_elsewhere(fits: impl Fn(&Record) -> bool, more: impl Fn(&mut Mission) -> Vec<Record>) -> (Mission, Step) {
+    let (mut cut, mut state) = until(&journal(), fits);
+    cut.extend(more(&mut state));
+    let mut state = Mission::replay(cut).unwrap();
+    let mut seen = decide(&mut state, 2_000_000, Event::EnvironmentSeen("other".to_owned()));
+    let again = decide(&mut state, 2_000_000, Event::EnvironmentSeen("other".to_owned()));
+    assert_eq!(again, Step::default(), "it is told once");
+    let resumed = decide(&mut state, 2_000_000, Event::Resumed);
+    seen.records.extend(resumed.records);
+    seen.commands.extend(resumed.commands);
+    (state, seen)
+}
+
+/// What passes when a run of this number is asked.
+fn passes(run: RunId) -> Event {
+    let summary = Summary { passed: 1, per_test: true, outcome: StageOutcome::Passed, ..Summary::default() };
+    let found = Verification {
+        key: SnapshotKey("k".to_owned()),
+        summary,
+        delta: None,
+        reused: false,
+        confirmed: false,
+        warm: false,
+        noticed: Noticed::default(),
+    };
+    Event::Verified { run, result: Ok(Box::new(found)) }
+}
+
+#[test]
+fn p1_a_result_of_another_environment_lands_nothing_after_a_resume() {
+    let after = |r: &Record| matches!(r, Record::VerifyStarted(VerificationRun { role: VerifyRole::After, .. }));
+    let paused = |state: &mut Mission| {
+        let run = state.current_verification().unwrap().run;
+        let mut records = decide(state, 1_000_000, Event::Pause).records;
+        records.extend(decide(state, 1_000_001, passes(run)).records);
+        assert!(state.landing().unwrap().gate_result().is_some());
+        records
+    };
+    let (state, step) = resumed_elsewhere(after, paused);
+    let merges = |c: &Command| matches!(c, Command::Integrate { .. });
+    assert!(step.commands.iter().any(merges), "it is made anew: {:?}", step.commands);
+    assert!(!step.commands.iter().any(|c| matches!(c, Command::Land { .. })), "{:?}", step.commands);
+    assert!(state.green().unwrap().snapshot.is_none(), "green is verified again");
+}
+
+#[test]
+fn p1_a_run_of_another_environment_is_not_taken_over() {
+    for role in [VerifyRole::Baseline, VerifyRole::After] {
+        let begun = |r: &Record| matches!(r, Record::VerifyStarted(VerificationRun { role: of, .. }) if *of == role);
+        let (_, state) = until(&journal(), begun);
+        let old = state.current_verification().unwrap().run;
+        let (state, step) = resumed_elsewhere(begun, |_| Vec::new());
+        assert!(step.records.contains(&Record::VerificationDropped { run: old, at: 2_000_000 }), "{:?}", step.records);
+        let takes_over = |c: &Command| matches!(c, Command::Verify(order) if order.run == old);
+        assert!(!step.commands.iter().any(takes_over) && state.run_by(old).is_none(), "{:?}", step.commands);
+    }
+}
+
+#[test]
+fn p1_a_base_that_was_accepted_in_another_environment_is_verified_again() {
+    let (_, step) = resumed_elsewhere(|r| matches!(r, Record::BaselineAccepted { .. }), |_| Vec::new());
+    assert!(
+        matches!(&step.commands[..], [Command::Verify(order)] if order.role == VerifyRole::Baseline),
+        "{:?}",
+        step.commands
+    );
+}
+
+#[test]
+fn p1_a_landing_that_may_have_happened_answers_for_itself_and_says_nothing_of_green_elsewhere() {
+    let (mut state, step) = resumed_elsewhere(|r| matches!(r, Record::LandIntended { .. }), |_| Vec::new());
+    let Some(Command::Land { landing, candidate, .. }) =
+        step.commands.into_iter().find(|c| matches!(c, Command::Land { .. }))
+    else {
+        panic!("it is asked again")
+    };
+    let landed = Event::LandEnded { landing, result: Ok(LandResult::Landed(candidate)) };
+    let records = decide(&mut state, 2_000_001, landed).records;
+    assert!(matches!(&records[0], Record::Landed { .. }), "{records:?}");
+    assert!(state.green().unwrap().snapshot.is_none());
 }

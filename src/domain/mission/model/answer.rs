@@ -50,6 +50,9 @@ pub struct Baseline {
     pub tip: Tip,
     /// Whether green must be made at `tip`.
     pub create: bool,
+    /// What results depend on beside tree and stages, on the engine that works on it now.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub environment: String,
     /// Things a person should know, one line each (edits left out, missing isolation, …).
     #[serde(default)]
     pub notes: Vec<String>,
@@ -134,15 +137,6 @@ pub struct Unverified {
     pub cause: Cause,
     /// Exit code of the setup command, when it is what failed: it ran to its end and said no. Else it is infrastructure.
     pub setup: Option<i32>,
-    /// Whether nothing was run because what it is to be compared with was made in another environment.
-    pub stale: bool,
-}
-
-impl Unverified {
-    /// That the result to compare with was made in another environment: with other tags, variables or tools.
-    pub fn stale_result() -> Self {
-        Self { stale: true, ..Self::from("what it is compared with was made in another environment".to_owned()) }
-    }
 }
 
 impl From<String> for Unverified {
@@ -153,7 +147,7 @@ impl From<String> for Unverified {
 
 impl From<Trouble> for Unverified {
     fn from(Trouble { cause, why }: Trouble) -> Self {
-        Self { why, cause, setup: None, stale: false }
+        Self { why, cause, setup: None }
     }
 }
 

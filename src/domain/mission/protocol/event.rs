@@ -21,6 +21,8 @@ pub enum Event {
     Resumed,
     /// Told before [`Event::Resumed`]: green stands elsewhere than the journal says, and still contains all that landed.
     GreenSeen(Tip),
+    /// Told before [`Event::Resumed`]: what results of this engine's runs depend on beside tree and stages.
+    EnvironmentSeen(String),
     /// The time named by [`super::State::next_wake`] has come.
     Tick,
     /// A person or signal asked to stop.

@@ -166,6 +166,8 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         warm: bool,
     },
+    /// What a run of the position before the unproven landings found is what they are compared with.
+    ColdMeasured { tip: Tip, at: Millis },
     /// What a cold run says of a position of green that landed on a warm result: whether it holds without the files of
     /// earlier runs. One that does not is narrowed down to the landing that brought it.
     ColdJudged { tip: Tip, at: Millis, holds: bool, reasons: Vec<String> },
@@ -191,8 +193,8 @@ pub enum Record {
     StageAsked { at: Millis },
     /// A verification was broken off because nobody wants its result any more; no failure of anything.
     VerificationDropped { run: RunId, at: Millis },
-    /// What a verification was to be compared with was made in another environment: it is verified again first.
-    GreenStale { run: RunId, at: Millis },
+    /// The engine runs things in another environment than the one before it: what was found there says nothing here.
+    EnvironmentChanged { at: Millis, environment: String },
     /// Intent: the open step of the landing is asked again.
     StepAsked { landing: LandingId },
     /// Intent: green moves from `expected` to `candidate`.

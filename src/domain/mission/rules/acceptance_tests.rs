@@ -55,7 +55,12 @@ impl Play {
         };
         let mut play = Self { state: Mission::begin(&first).unwrap(), commands: Vec::new(), records: vec![first] };
         play.event(Event::Begun);
-        play.event(Event::Preflight(Ok(Baseline { tip: tip('a'), create: true, notes: Vec::new() })));
+        play.event(Event::Preflight(Ok(Baseline {
+            tip: tip('a'),
+            create: true,
+            environment: String::new(),
+            notes: Vec::new(),
+        })));
         play.says(StageOutcome::Passed);
         play.event(Event::Established(Ok(())));
         play.event(Event::TargetChecked(Ok(None)));

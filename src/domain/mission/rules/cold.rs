@@ -4,7 +4,8 @@
 //! Wanted: a warm failure refuses nobody, a cold run of the same tree decides; green's tip gets a cold run whenever nothing
 //! wants to land, at the latest after [`COLD_EVERY`] landings and before the mission ends; a run that only fills the idle time
 //! gives way to whatever wants to land. If the tip does not hold, nothing lands any more, cold runs of earlier positions
-//! find the first landing that does not hold, and a person decides; nothing is taken back by itself.
+//! find the first landing that does not hold, and a person decides; nothing is taken back by itself. What held in another
+//! environment is no measure: there the position that the landings began with gets a cold run first, and is the measure.
 
 use super::decision::Decision;
 use crate::domain::mission::model::circuit::Try;
@@ -12,24 +13,43 @@ use crate::domain::mission::model::end::DOES_NOT_HOLD;
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::queue::{MergeSource, RunKind, VerifyRole};
 use crate::domain::values::Tip;
+use crate::domain::verify::{SnapshotKey, StageOutcome};
 
 impl Decision<'_> {
     /// Asks green from nothing where that is due, and judges the answer.
     pub(super) fn advance_cold(&mut self) {
         let Some(at) = self.state.cold_next().filter(|_| self.state.current_verification().is_none()) else { return };
         let Some(position) = self.state.cold_runs().unproven.get(at).cloned() else { return };
+        if let Some(base) = self.state.cold_runs().unproven_base().cloned() {
+            return self.measure_cold(base);
+        }
         let proven = self.state.cold_runs().proven.as_ref().map(|(key, _)| key.clone());
         let role = if self.state.cold_runs().search.is_some() { VerifyRole::ColdSearch } else { VerifyRole::Cold };
         let Some(found) = self.state.cold_runs().cold_result(&position.tip.commit).cloned() else {
-            if self.now >= self.state.queue.green_due() && self.state.circuit_allows(Try::Queue, self.now) {
-                self.verify(None, position.tip, role, proven, RunKind::First);
-            }
-            return;
+            return self.ask_cold(position.tip, role, proven);
         };
         let reasons = self.state.does_not_hold(&position, &found);
         match self.state.green_terms().once_more(&found).filter(|_| !reasons.is_empty()) {
             Some(again) => self.verify(None, position.tip, role, proven, again),
             None => self.judge_cold(position.tip, reasons.is_empty(), reasons),
+        }
+    }
+
+    fn ask_cold(&mut self, tip: Tip, role: VerifyRole, against: Option<SnapshotKey>) {
+        if self.now >= self.state.queue.green_due() && self.state.circuit_allows(Try::Queue, self.now) {
+            self.verify(None, tip, role, against, RunKind::First);
+        }
+    }
+
+    /// Finds out what fails without the unproven landings: it may fail with them.
+    fn measure_cold(&mut self, base: Tip) {
+        let Some(found) = self.state.cold_runs().cold_result(&base.commit).cloned() else {
+            return self.ask_cold(base, VerifyRole::Cold, None);
+        };
+        let fails = found.summary.outcome != StageOutcome::Passed;
+        match self.state.green_terms().once_more(&found).filter(|_| fails) {
+            Some(again) => self.verify(None, base, VerifyRole::Cold, None, again),
+            None => self.record(Record::ColdMeasured { tip: base, at: self.now }),
         }
     }
 
@@ -46,7 +66,7 @@ impl Decision<'_> {
         let hint = format!(
             "to take it back: `mc mission stop --now`, then `mc green rollback {}`; to keep it: mend green by hand \
              (`mc verify --fresh` shows what fails), then `mc mission resume`",
-            culprit.onto.short_id()
+            culprit.onto.commit.short_id()
         );
         self.record(Record::QueueHeld { landing: None, reason, hint, code: DOES_NOT_HOLD });
     }

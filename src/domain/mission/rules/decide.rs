@@ -27,6 +27,7 @@ impl Decision<'_> {
             Event::Begun => self.request(Command::Preflight),
             Event::Resumed => self.handle_resume(),
             Event::GreenSeen(tip) => self.green_seen(tip),
+            Event::EnvironmentSeen(environment) => self.environment_seen(environment),
             Event::Tick => {}
             Event::Stop(level) => self.stop(level, EndReason::Person),
             // A stop that is decided stays so: its end is on its way.

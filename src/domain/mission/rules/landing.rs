@@ -251,19 +251,7 @@ impl Decision<'_> {
             Err(_) if self.state.is_unwanted(&open) => {
                 self.record(Record::VerificationDropped { run, at: self.now });
             }
-            Err(not) if not.stale => self.handle_stale(run),
             Err(not) => self.handle_unverified(run, not),
-        }
-    }
-
-    /// Green is verified again, and what was made to be compared with it is made anew.
-    pub(super) fn handle_stale(&mut self, run: RunId) {
-        let waits = self.state.waiting_landing(run);
-        self.record(Record::GreenStale { run, at: self.now });
-        let landing = waits.and_then(|id| self.state.landing_by(id));
-        if let Some(landing) = landing.filter(|landing| landing.intended_verdict().is_none()).cloned() {
-            let why = "green was verified with other tags, variables or tools; it is verified again first";
-            self.requeue(&landing, why, None, None);
         }
     }
 
@@ -330,6 +318,24 @@ impl Decision<'_> {
                 self.record(Record::VerificationDropped { run, at: self.now });
             }
             self.requeue(&landing, "somebody moved green; merged and verified again", None, None);
+        }
+    }
+
+    /// A new engine runs things with other tags, variables or tools than the one before it: no run of that one is taken over, no
+    /// result of it decides, and what was made to be compared is made anew. Before that a landing whose compare-and-swap may
+    /// have happened is left to answer for itself.
+    pub(super) fn environment_seen(&mut self, environment: String) {
+        let same = |known: &str| known == environment && !known.is_empty();
+        if self.state.ground.as_ref().is_none_or(|ground| same(&ground.environment)) {
+            return;
+        }
+        while let Some(run) = self.state.current_verification().map(|v| v.run) {
+            self.record(Record::VerificationDropped { run, at: self.now });
+        }
+        self.record(Record::EnvironmentChanged { at: self.now, environment });
+        let open = self.state.queue.landings().filter(|landing| landing.intended_verdict().is_none());
+        for landing in open.cloned().collect::<Vec<_>>() {
+            self.requeue(&landing, "made anew with other tags, variables or tools", None, None);
         }
     }
 

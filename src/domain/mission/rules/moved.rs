@@ -36,10 +36,13 @@ impl Decision<'_> {
     pub(super) fn judges_green(&mut self, green: &Green) -> bool {
         let Some(open) = &self.state.queue.green().foreign_move else { return true };
         let (good, after) = (open.good.clone(), open.after.clone());
-        let Some((key, before)) = good.snapshot.clone() else { return true };
         if self.now < self.state.queue.green_due() {
             return false;
         }
+        let Some((key, before)) = good.snapshot.clone() else {
+            self.verify(None, good.tip, VerifyRole::Before, None, RunKind::First);
+            return false;
+        };
         let Some(after) = after else {
             self.verify(None, green.tip.clone(), VerifyRole::MovedGreen, Some(key), RunKind::First);
             return false;

@@ -25,7 +25,11 @@ impl Decision<'_> {
             let reason = format!("twice in the same way: {}", not.why);
             return self.refuse_mission(Refusal { reason, hint: hint.to_owned(), exit: 6 });
         }
-        let cold = |v: &VerificationRun| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch);
+        // Of the position before them, nothing is anybody's fault.
+        let base = self.state.cold_runs().unproven_base().cloned();
+        let cold = |v: &VerificationRun| {
+            matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch) && base.as_ref() != Some(&v.tip)
+        };
         let position = self.state.run_by(run).filter(|v| cold(v)).map(|v| v.tip.clone());
         let often = before.row + 1 >= MAX_STEP_FAILURES && self.state.circuit().is_none();
         if let (true, Some(tip)) = (again && often && !self.state.is_kill_requested(), position) {

@@ -97,8 +97,12 @@ impl State {
                 self.queue.end_run(*run);
                 self.verifications_run += 1;
             }
-            Record::GreenStale { run, .. } => {
-                self.queue.end_stale_run(*run);
+            Record::EnvironmentChanged { environment, .. } => {
+                self.queue.change_environment();
+                self.ground.iter_mut().for_each(|ground| ground.environment.clone_from(environment));
+                if self.stage == Stage::Establishing {
+                    self.stage = Stage::Baseline;
+                }
             }
             Record::UnitRetried { unit, answer, .. } => {
                 self.waiting = false;
@@ -241,6 +245,7 @@ impl State {
             }
             Record::GreenMoved { tip } => self.queue.move_green(tip),
             Record::GreenAccepted { .. } => self.queue.accept_green(),
+            Record::ColdMeasured { .. } => self.queue.measure_cold(),
             Record::ColdJudged { tip, holds, reasons, .. } => self.queue.judge_cold(tip, *holds, reasons),
             Record::QueueHeld { landing, reason, hint, code } => {
                 self.hold = Some((reason.clone(), hint.clone()));

@@ -134,8 +134,6 @@ pub enum VerificationEnd<'a> {
     Answered(Answer<'a>),
     /// It was given up on the way.
     BrokenOff,
-    /// Nothing was run: its question was out of date.
-    Stale,
 }
 
 /// One verification.
@@ -162,7 +160,7 @@ impl<'a> VerificationEntry<'a> {
     pub const fn answer(&self) -> Option<Answer<'a>> {
         match self.end {
             VerificationEnd::Answered(answer) => Some(answer),
-            VerificationEnd::Open | VerificationEnd::BrokenOff | VerificationEnd::Stale => None,
+            VerificationEnd::Open | VerificationEnd::BrokenOff => None,
         }
     }
 }
@@ -293,7 +291,7 @@ impl<'a> Timeline<'a> {
         for run in &self.runs {
             let kind = match (run.end, run.role) {
                 (VerificationEnd::BrokenOff, _) => 4,
-                (VerificationEnd::Open | VerificationEnd::Stale, _) => continue,
+                (VerificationEnd::Open, _) => continue,
                 (VerificationEnd::Answered(answer), _) if answer.reused => continue,
                 (_, VerifyRole::After) if run.of_books => 6,
                 (_, VerifyRole::Cold | VerifyRole::ColdSearch) => 7,

@@ -153,7 +153,6 @@ impl<'a> Reader<'a> {
             Record::StepFailed { run: Some(run), .. } | Record::VerificationDropped { run, .. } => {
                 self.run_ends(*run, at, VerificationEnd::BrokenOff);
             }
-            Record::GreenStale { run, .. } => self.run_ends(*run, at, VerificationEnd::Stale),
             Record::GreenMoved { .. } => self.green = None,
             Record::Requeued { landing, .. } => {
                 self.landing_to(*landing, Phase::Queue, at);

@@ -41,8 +41,7 @@ fn closed_thing(record: &Record) -> Option<Thing> {
         Record::SessionEnded { session, .. } => Thing::Session(*session),
         Record::Verified { run, .. }
         | Record::StepFailed { run: Some(run), .. }
-        | Record::VerificationDropped { run, .. }
-        | Record::GreenStale { run, .. } => Thing::Run(*run),
+        | Record::VerificationDropped { run, .. } => Thing::Run(*run),
         Record::Landed { landing, .. }
         | Record::Rejected { landing, .. }
         | Record::MergeEmpty { landing, .. }
