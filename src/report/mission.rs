@@ -69,7 +69,6 @@ fn section<'t>(out: &mut String, name: &str, lines: impl Iterator<Item = &'t str
     }
 }
 
-/// Spaces a line begins with, which [`short`] takes off.
 /// What stands above a list, before its first entry.
 pub(super) fn write_heading(out: &mut String, nth: usize, text: &str) {
     if nth == 0 {
@@ -77,6 +76,7 @@ pub(super) fn write_heading(out: &mut String, nth: usize, text: &str) {
     }
 }
 
+/// Spaces a line begins with.
 fn indent(line: &str) -> &str {
     &line[..line.len() - line.trim_start_matches(' ').len()]
 }

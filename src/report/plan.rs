@@ -1,6 +1,6 @@
 //! A plan and a backlog for people (`mc plan`, `mc backlog list`) and for programs (`mc plan --json`).
 //!
-//! Waves are counted from 1 in both. The JSON is stable: `"schema": 1`. Titles are untrusted and rendered with [`plain`];
+//! Waves are counted from 1 in both. The JSON is stable: `"schema": 1`. Titles are untrusted and rendered with `sanitize`;
 //! JSON carries them unchanged.
 
 use super::skipped;

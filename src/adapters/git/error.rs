@@ -41,7 +41,7 @@ pub enum GitError {
         /// The beginning of the answer.
         output: String,
     },
-    /// Git is older than [`MINIMUM`].
+    /// Git is older than [`MINIMUM`](super::MINIMUM).
     #[error("use {found}: git 2.38 or newer is needed; install a newer git or put one first in PATH")]
     TooOld {
         /// What `git version` said.

@@ -4,7 +4,7 @@
 //! Promises: every `GIT_*` variable of the caller is removed; hooks, automatic maintenance and fsmonitor are off;
 //! replace references are ignored; path arguments are literal; output is in the C locale; nothing waits for a terminal.
 //! Must not know: missions, queues, agents. A child's standard input is the lock file of the engine, so a git command that
-//! reads its standard input is called by [`Git::between`] only, which passes the lock in another place.
+//! reads its standard input is given a file or a text by functions that pass the lock in another place.
 
 mod ancestry;
 pub mod answers;

@@ -1,4 +1,4 @@
-//! What `mc` keeps outside the repository: the state directory ([`place`]), the lock ([`lock`]), the FIFO ([`wake`])
+//! What `mc` keeps outside the repository: the state directory ([`place`]), the lock ([`tenure`]), the FIFO ([`wake`])
 //! and the database with journal, snapshots and signals ([`Store`]).
 //!
 //! Promises of the store: what [`Store::append`] returned for is on the disk, all of it or nothing; the journal only

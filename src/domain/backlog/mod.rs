@@ -2,7 +2,7 @@
 //!
 //! Promises: what is a heading or a box is read as CommonMark has it ([`markdown`](super::markdown)); every heading of level 2 or
 //! deeper that is no text of an item, and every `# Task: name`, is listed in [`Backlog::headings`]; whatever cannot be
-//! understood is a [`Finding`] with its line, never dropped; no text makes it panic; nothing here executes or trusts the text.
+//! understood is a [`SkippedItem`] with its line, never dropped; no text makes it panic; nothing here executes or trusts the text.
 //! Headings in code blocks, raw HTML, quotes and list items are not work.
 
 mod bold;

@@ -9,7 +9,7 @@ pub struct Files {
     pub paths: BTreeSet<String>,
     /// Those that may be executed.
     pub executable: BTreeSet<String>,
-    /// Contents of those that [`wanted`] names, as far as they could be read.
+    /// Contents of those that [`files_to_read`](super::files_to_read) names, as far as they could be read.
     pub texts: BTreeMap<String, String>,
     /// Untracked files at the top that `.gitignore` names and that work needs (`.env`).
     pub local: Vec<String>,

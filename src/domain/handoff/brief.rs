@@ -1,6 +1,6 @@
 //! The brief: everything an agent is told about its attempt, as Markdown.
 //!
-//! Text of others (title, description, evidence) is data: it can add words, not another result (see [`plain`]), and
+//! Text of others (title, description, evidence) is data: it can add words, not another result (see [`break_marker`]), and
 //! evidence is quoted and capped.
 
 use crate::domain::base::text::{first_chars, one_line};

@@ -110,7 +110,7 @@ pub async fn read_status(project: &Project, mission: Option<&MissionId>) -> Resu
 /// Looks at the newest mission that has a unit; at the newest mission where none has.
 ///
 /// # Errors
-/// As [`look`].
+/// As [`read_status`].
 pub async fn read_status_of(project: &Project, unit: &str) -> Result<MissionStatus, EngineError> {
     let newest = read_status(project, None).await?;
     let Ok(id) = UnitId::new(unit) else { return Ok(newest) };

@@ -1,5 +1,5 @@
 //! Verifying one tree: from the store when its snapshot is there, else by running every stage in a slot prepared at the
-//! exact tree. One piece of code for missions and for `mc verify`: [`examine`]; who asks brings the [`SlotLease`].
+//! exact tree. One piece of code for missions and for `mc verify`: [`verify_tree`]; who asks brings the [`SlotLease`].
 //!
 //! Promises: a snapshot is stored under a key over the tree that was really verified, each single run of it beside that under
 //! a name of its own; report files count only if this run wrote them.
@@ -65,7 +65,7 @@ pub struct Examined {
     pub reused: bool,
 }
 
-/// A prepared workspace, given back by [`examine`].
+/// A prepared workspace, given back by [`verify_tree`].
 #[derive(Debug)]
 pub struct SlotLease {
     /// Its slot.

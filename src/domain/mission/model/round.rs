@@ -22,7 +22,7 @@ pub struct Round {
     pub opened: Millis,
     /// When it was evaluated.
     pub closed: Option<Millis>,
-    /// Its waves as indices into [`State::units`].
+    /// Its waves as indices into `State::units`.
     pub waves: Vec<Vec<usize>>,
     /// Units of its plan that landed, whenever that was.
     pub landed: u32,

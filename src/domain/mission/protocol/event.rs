@@ -1,7 +1,7 @@
 //! Everything that can wake a mission, in one closed list.
 //!
 //! An event is a fact from outside: what a command came to, what a person asked for, or that time passed. Each command
-//! ends in exactly one of these; ids of landings, runs and sessions let [`super::decide`] drop late and doubled ones.
+//! ends in exactly one of these; ids of landings, runs and sessions let [`decide`](crate::domain::mission::decide) drop late and doubled ones.
 
 use crate::domain::backlog::Offer;
 use crate::domain::mission::model::answer::{
@@ -23,7 +23,7 @@ pub enum Event {
     GreenSeen(Tip),
     /// Told before [`Event::Resumed`]: what results of this engine's runs depend on beside tree and stages.
     EnvironmentSeen(String),
-    /// The time named by [`super::State::next_wake`] has come.
+    /// The time named by [`State::next_wake`](crate::domain::mission::State::next_wake) has come.
     Tick,
     /// A person or signal asked to stop.
     Stop(StopLevel),
@@ -46,15 +46,15 @@ pub enum Event {
     },
     /// A person gives one unit up: it is killed, taken out of the queue or not begun; its work stays pinned.
     CancelUnit(UnitId),
-    /// Answer to [`Command::Preflight`].
+    /// Answer to [`Command::Preflight`](super::command::Command::Preflight).
     Preflight(Result<Baseline, Refusal>),
-    /// Answer to [`Command::Establish`].
+    /// Answer to [`Command::Establish`](super::command::Command::Establish).
     Established(Result<(), Refusal>),
-    /// Answer to [`Command::CheckTarget`]: the target's head when green does not contain it.
+    /// Answer to [`Command::CheckTarget`](super::command::Command::CheckTarget): the target's head when green does not contain it.
     TargetChecked(Result<Option<Tip>, Trouble>),
-    /// Answer to [`Command::ReadBacklog`]: units as written, and ids landed on green by earlier missions.
+    /// Answer to [`Command::ReadBacklog`](super::command::Command::ReadBacklog): units as written, and ids landed on green by earlier missions.
     BacklogRead(Result<Offer, NoOffer>),
-    /// Answer to [`Command::Start`] and [`Command::Adopt`].
+    /// Answer to [`Command::Start`](super::command::Command::Start) and [`Command::Adopt`](super::command::Command::Adopt).
     SessionEnded {
         /// The session.
         session: SessionId,
@@ -64,35 +64,35 @@ pub enum Event {
     /// Told while a session is at work: its workspace is prepared and its program runs.
     SessionBegan(SessionId),
     /// The other answer to them: the session has ended, and what it made cannot be kept yet. It is asked for again by
-    /// [`Command::Adopt`].
+    /// [`Command::Adopt`](super::command::Command::Adopt).
     NotCollected {
         /// The session.
         session: SessionId,
         /// What stands in the way.
         trouble: Trouble,
     },
-    /// Answer to [`Command::Integrate`].
+    /// Answer to [`Command::Integrate`](super::command::Command::Integrate).
     Integrated {
         /// The landing's landing.
         landing: LandingId,
         /// What came of it; `Err` is infrastructure.
         result: Result<Integration, Trouble>,
     },
-    /// Answer to [`Command::Verify`].
+    /// Answer to [`Command::Verify`](super::command::Command::Verify).
     Verified {
         /// Number of the verification.
         run: RunId,
         /// What came of it; `Err` says that nothing is known of the tree.
         result: Result<Box<Verification>, Unverified>,
     },
-    /// Answer to [`Command::Land`].
+    /// Answer to [`Command::Land`](super::command::Command::Land).
     LandEnded {
         /// The landing's landing.
         landing: LandingId,
         /// What came of it; `Err` is infrastructure.
         result: Result<LandResult, Trouble>,
     },
-    /// Answer to [`Command::CheckObjective`].
+    /// Answer to [`Command::CheckObjective`](super::command::Command::CheckObjective).
     ObjectiveChecked {
         /// The round.
         round: u32,

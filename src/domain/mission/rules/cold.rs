@@ -2,7 +2,7 @@
 //! made in a hurry and believed for a while. Here is decided when green is asked from nothing, and what follows.
 //!
 //! Wanted: a warm failure refuses nobody, a cold run of the same tree decides; green's tip gets a cold run whenever nothing
-//! wants to land, at the latest after [`COLD_EVERY`] landings and before the mission ends; a run that only fills the idle time
+//! wants to land, at the latest after [`COLD_EVERY`](crate::domain::mission::model::policy::COLD_EVERY) landings and before the mission ends; a run that only fills the idle time
 //! gives way to whatever wants to land. If the tip does not hold, nothing lands any more, cold runs of earlier positions
 //! find the first landing that does not hold, and a person decides; nothing is taken back by itself. What held in another
 //! environment is no measure: there the position that the landings began with gets a cold run first, and is the measure.

@@ -1,4 +1,4 @@
-//! The landing of one merge request, as a step machine over [`super::state::Landing`].
+//! The landing of one merge request, as a step machine over [`Landing`](crate::domain::queue::Landing).
 //!
 //! Wanted: green only moves to a commit whose tree has a stored snapshot that the gate accepted (P1); each unit lands at
 //! most once (P3); a tree is verified once (P13); nobody is blamed for a failure seen once.

@@ -1,7 +1,7 @@
 //! The state of a mission: the fold of its journal, with the questions that rules and views ask of it.
 //!
 //! Nothing here changes a field except through [`super::fold`]; counters, the ready set and the number of active units
-//! are kept by one function ([`State::touch`]) so that a decision costs the same for ten units and ten thousand.
+//! are kept by one function (`State::update_unit`) so that a decision costs the same for ten units and ten thousand.
 
 use crate::domain::backlog::SkippedItem;
 use crate::domain::mission::model::answer::Baseline;
@@ -182,7 +182,7 @@ impl State {
         }
     }
 
-    /// The earliest time at which a [`super::Event::Tick`] would lead to something; absent when only events can.
+    /// The earliest time at which a [`Event::Tick`](crate::domain::mission::Event::Tick) would lead to something; absent when only events can.
     pub fn next_wake(&self) -> Option<Millis> {
         if self.is_over() || self.suspended || !self.attached {
             return None;

@@ -40,7 +40,7 @@ impl Deref for Mission {
 }
 
 impl Mission {
-    /// Folds a whole journal. The result waits for [`super::Event::Resumed`] before it decides anything.
+    /// Folds a whole journal. The result waits for [`Event::Resumed`](crate::domain::mission::Event::Resumed) before it decides anything.
     ///
     /// # Errors
     /// [`ReplayError`] when the journal has no start or another format.

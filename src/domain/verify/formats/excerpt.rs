@@ -2,7 +2,7 @@
 
 use crate::domain::base::text::floor_char_boundary;
 
-/// Limit of [`StageResult::head_tail`] in bytes.
+/// Limit of `StageResult::head_tail` in bytes.
 pub const HEAD_TAIL_LIMIT: usize = 8 * 1024;
 
 /// The text itself if it is short enough, else its beginning and its (longer) end with a line between that says how

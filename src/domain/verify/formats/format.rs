@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr, VariantNames};
 
-/// How the output of a stage is read. [`FORMATS`] has a row for each that reads something.
+/// How the output of a stage is read. `FORMATS` has a row for each that reads something.
 #[derive(
     Debug,
     Clone,
@@ -23,7 +23,7 @@ use strum::{EnumString, IntoStaticStr, VariantNames};
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Format {
-    /// By its structure, see [`detect_format`]; else by exit code only.
+    /// By its structure, see [`detect_format`](super::read::detect_format); else by exit code only.
     #[default]
     Auto,
     /// Exit code only.

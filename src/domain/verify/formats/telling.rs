@@ -88,7 +88,7 @@ pub fn format_quotes(said: &[Said]) -> Vec<String> {
 const SAYS: &str = " says:";
 const BAR: &str = "  | ";
 
-/// The quotes of a text that [`lines`] made, cut to `most` lines together, the share of each; empty where it has none.
+/// The quotes of a text that [`format_quotes`] made, cut to `most` lines together, the share of each; empty where it has none.
 pub fn trim_quotes(text: &str, most: usize) -> Vec<String> {
     let mut said: Vec<(&str, Vec<&str>)> = Vec::new();
     for line in text.lines() {

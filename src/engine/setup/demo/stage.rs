@@ -2,7 +2,7 @@
 //! in its middle.
 //!
 //! Promises: everything the demo makes is in one temporary folder, nothing of the user is read or written, and what it
-//! claims ([`checks`]) is computed from journal, repository and processes after the fact. It waits for records and
+//! claims ([`super::checks`]) is computed from journal, repository and processes after the fact. It waits for records and
 //! files, never for time to pass.
 
 use super::story::{LONG, OLD_CALLER, PARTS, RENAMER, SAME_LINE};

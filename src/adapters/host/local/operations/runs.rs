@@ -1,6 +1,6 @@
 //! One supervised run from start to proven end: launching or adopting it, renewing its lease, watching its timers.
 //!
-//! Agents, setup commands and verification stages all go through [`run`]; there is no second way to start one.
+//! Agents, setup commands and verification stages all go through `LocalHost::run`; there is no second way to start one.
 
 use super::stage;
 use crate::adapters::host::local::machine::around::{build_surroundings, tidy_layers};

@@ -181,7 +181,7 @@ impl LargeFiles {
     }
 
     /// Makes the contents in a workspace's store its own: git-lfs links them to those of the source where it can. What an
-    /// earlier use had and is gone comes back. What is there now is noted, for [`super::contents::set_aside`].
+    /// earlier use had and is gone comes back. What is there now is noted, for [`super::contents::park_contents`].
     pub(crate) fn make_own(&self, files: &Path) -> io::Result<()> {
         let (git_dir, note) = (files.join(".git"), note_path(files));
         let before = read_note(&note);

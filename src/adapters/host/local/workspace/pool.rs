@@ -1,7 +1,7 @@
 //! The pool: which slots exist, who uses them, and which of them still hold work that nobody has collected.
 //!
 //! Promises: one user per slot (an OS lock on a file beside it); a durable marker that names the user is written before
-//! the slot is handed out and removed only by [`Pool::release`] or [`Pool::discard`]; a slot whose preparation fails is made
+//! the slot is handed out and removed only by [`Pool::release`] or [`Pool::discard_idle`]; a slot whose preparation fails is made
 //! anew once and then reported, never handed out half prepared and never waited for.
 
 use super::checkout::{Checkout, Left, Stays, reset};

@@ -182,7 +182,7 @@ pub(crate) fn slot_git(source: &Git, files: &Path) -> Git {
 
 /// Makes a slot's git directory anew, detached at `base`, as `git init` would without looking at anybody's settings. The
 /// index is that of `mc`, not the one the last user of the slot left: it hides nothing and claims nothing. `tags` is what
-/// [`Tags::packed`] says.
+/// [`Tags::format_packed_refs`] says.
 pub(crate) fn renew(shape: &Shape, files: &Path, base: &CommitId, tags: &[u8]) -> Result<(), GitError> {
     let made = || -> io::Result<()> {
         let git_dir = files.join(".git");
