@@ -8,14 +8,13 @@ use super::fence::Fence;
 use super::identity::Identity;
 use super::isolation::Isolation;
 use super::mounts::Mount;
-use super::names::{CONFINE, FLAG};
 use super::run::{KillReason, RunExit, RunSpec};
 use super::text::{decode, encode};
 use crate::domain::ending::ProcessExit;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What stays on record about a run: how to find and end it after a restart.
@@ -75,14 +74,11 @@ pub struct Program {
     pub argv: Vec<OsString>,
 }
 
-/// Names that shells keep for themselves: exporting them fails or changes the loader.
-const RESERVED: [&str; 7] = ["PPID", "OPTIND", "UID", "EUID", "SHELLOPTS", "BASHOPTS", "BASH_VERSINFO"];
-
-/// Text of the `command` file: folder, standard input, environment and arguments. `own` is this program as others find it.
+/// Text of the `command` file: folder, standard input, environment and arguments.
 ///
 /// # Errors
 /// [`RunError`] for what a program cannot be given.
-pub fn command_text(spec: &RunSpec, own: &Path) -> Result<String, RunError> {
+pub fn command_text(spec: &RunSpec) -> Result<String, RunError> {
     let mut text = format!("cwd {}\n", encode("the folder", spec.cwd.as_os_str())?);
     if let Some(path) = &spec.stdin {
         text += &format!("stdin {}\n", encode("the standard input", path.as_os_str())?);
@@ -90,12 +86,7 @@ pub fn command_text(spec: &RunSpec, own: &Path) -> Result<String, RunError> {
     let cookie = (OsString::from("MC_RUN_COOKIE"), OsString::from(&spec.cookie));
     for (name, value) in spec.env.iter().filter(|(name, _)| *name != cookie.0).chain([&cookie]) {
         let shown = name.to_string_lossy();
-        let fits = name.as_bytes().iter().enumerate().all(|(at, b)| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' => true,
-            b'0'..=b'9' => at > 0,
-            _ => false,
-        });
-        if !fits || name.is_empty() || RESERVED.contains(&shown.as_ref()) || shown.starts_with("_mc_") {
+        if name.is_empty() || name.as_bytes().iter().any(|b| matches!(b, 0 | b'=')) {
             return Err(RunError::Name { name: shown.into_owned() });
         }
         text += &format!("env {shown} {}\n", encode("the environment", value)?);
@@ -103,11 +94,7 @@ pub fn command_text(spec: &RunSpec, own: &Path) -> Result<String, RunError> {
     if spec.argv.is_empty() {
         return Err(RunError::Empty);
     }
-    // A fence that nobody mounts is the program's own to take on.
-    let confined = spec.fence.is_some() && !spec.isolation.is_ours();
-    let own = [own.into(), FLAG.into(), spec.dir.join("run").into(), CONFINE.into()];
-    let first: &[OsString] = if confined { &own } else { &[] };
-    for arg in first.iter().chain(&spec.argv) {
+    for arg in &spec.argv {
         text += &format!("arg {}\n", encode("the arguments", arg)?);
     }
     Ok(text + "end\n")
@@ -158,14 +145,13 @@ pub fn trial_text(isolation: Isolation, mounts: &[Mount], fence: Option<&Fence>)
     Ok(format!("isolation {}\ncookie trial-{mark:016x}\n{}{fence}end\n", isolation.word(), lines?))
 }
 
-/// How often the supervisor counts: each time costs a process, and 64 agents at a time are not rare. A search samples
-/// sessions at each tick, so there it stays short.
+/// How often the supervisor counts: 64 agents at a time are not rare.
 fn tick(spec: &RunSpec) -> Duration {
     let shortest = spec.timeout.min(spec.lease);
-    match spec.isolation {
-        _ if shortest < Duration::from_secs(5) => Duration::from_millis(100),
-        Isolation::PidNamespace(_) if shortest >= Duration::from_secs(600) => Duration::from_secs(10),
-        _ => Duration::from_secs(1),
+    match shortest.as_secs() {
+        ..5 => Duration::from_millis(100),
+        5..600 => Duration::from_secs(1),
+        _ => Duration::from_secs(10),
     }
 }
 
@@ -277,7 +263,7 @@ fn complete(text: &str) -> Option<impl Iterator<Item = &str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::host::local::protocol::{Caps, Flavour};
+    use crate::adapters::host::local::protocol::Caps;
     use proptest::prelude::*;
     use std::os::unix::ffi::OsStringExt;
 
@@ -339,17 +325,11 @@ mod tests {
             }),
             program: "mc".into(),
         };
-        let read = parse_command(&command_text(&spec, Path::new("/bin/mc")).unwrap()).unwrap();
+        let read = parse_command(&command_text(&spec).unwrap()).unwrap();
         let env = [spec.env.clone(), vec![("MC_RUN_COOKIE".into(), "c".into())]].concat();
-        let stdin = spec.stdin.clone();
-        // Where nobody mounts a fence, the program takes it on by itself.
-        let own = ["/bin/mc".into(), FLAG.into(), "/runs/1/run".into(), CONFINE.into()];
-        let argv = own.into_iter().chain(spec.argv.clone()).collect();
-        assert_eq!(read, Program { cwd: spec.cwd.clone(), stdin, env, argv });
-        let mounted = RunSpec { isolation: Isolation::PidNamespace(Flavour::User), ..spec.clone() };
-        assert_eq!(parse_command(&command_text(&mounted, Path::new("/bin/mc")).unwrap()).unwrap().argv, spec.argv);
-        let second = Duration::from_secs(1);
-        let limits = Limits { tick: second, step: second, timeout: 3600, grace: 5, lease: 1800 };
+        assert_eq!(read, Program { cwd: spec.cwd.clone(), stdin: spec.stdin.clone(), env, argv: spec.argv.clone() });
+        let (tick, step) = (Duration::from_secs(10), Duration::from_secs(1));
+        let limits = Limits { tick, step, timeout: 360, grace: 5, lease: 180 };
         assert_eq!(parse_limits(&settings_text(&spec).unwrap()), Some(limits));
         let settings = parse_settings(&settings_text(&spec).unwrap()).unwrap();
         assert_eq!((settings.search_roots, settings.mounts), (spec.search_roots.clone(), spec.mounts.clone()));

@@ -20,6 +20,6 @@ pub use files::{
 pub use identity::Identity;
 pub use isolation::{Flavour, Isolation};
 pub use mounts::Mount;
-pub use names::{BROKEN, CONFINE, ERRORS, FLAG, MOUNTED, OURSELVES, OUTPUT, SUPERVISOR, WORKS, script};
+pub use names::{BROKEN, ERRORS, FLAG, MOUNTED, OURSELVES, OUTPUT, WORKS};
 pub(in crate::adapters::host) use names::{LARGEST_COMMAND, SMALL};
 pub use run::{KillReason, RunExit, RunSpec};

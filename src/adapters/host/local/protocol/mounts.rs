@@ -1,6 +1,6 @@
 //! What is mounted for a run, in a mount namespace of its own: values, and their lines in the `run` file.
 //!
-//! Only supervisors that are this program mount anything; the kernel takes all of it away with the run's last process.
+//! The kernel takes all of it away with the run's last process.
 
 use super::error::RunError;
 use super::text::{decode, encode};

@@ -35,12 +35,11 @@ pub struct RunSpec {
     pub cookie: String,
     /// Folders nobody but this run has business in; processes using them are killed with it (search only).
     pub search_roots: Vec<PathBuf>,
-    /// What is mounted for it, in this order; nothing where the supervisor is not this program.
+    /// What is mounted for it, in this order; nothing where it has no namespace.
     pub mounts: Vec<Mount>,
-    /// What it may reach of the machine's files: by mounts where this program supervises it, by Landlock else.
+    /// What it may reach of the machine's files: by mounts where it has a namespace, by Landlock else.
     pub fence: Option<Fence>,
-    /// The program `mc`, for the supervisor of namespaces it makes itself: [`OURSELVES`](super::OURSELVES)
-    /// unless somebody else runs.
+    /// The program `mc`, which supervises it: [`OURSELVES`](super::OURSELVES) unless somebody else runs.
     pub program: PathBuf,
 }
 

@@ -10,7 +10,6 @@ use crate::adapters::host::local::protocol::{
 use crate::adapters::os::files::{At, read_untrusted, written};
 use crate::adapters::os::nofollow;
 use crate::domain::values::Millis;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -106,22 +105,12 @@ impl Run {
 
     /// What a search for processes of this run goes by.
     pub fn sought(&self) -> Sought {
-        let mut sessions = HashMap::new();
-        if let Some(start) = &self.start {
-            let noted = read_untrusted(&self.dir.join("sessions"), SMALL).unwrap_or_default();
-            let pair = |line: &str| -> Option<(u32, u64)> {
-                let (session, leader) = line.split_once(' ')?;
-                Some((session.parse().ok()?, leader.parse().ok()?))
-            };
-            sessions.extend(noted.lines().filter_map(pair));
-            sessions.insert(start.agent.pid, start.agent.born);
-        }
         Sought {
             dir: self.dir.clone(),
             cookie: self.settings.cookie.clone(),
             roots: self.settings.search_roots.clone(),
             supervisor: self.supervisor,
-            sessions,
+            sessions: self.start.iter().map(|start| (start.agent.pid, start.agent.born)).collect(),
         }
     }
 }

@@ -35,7 +35,7 @@ impl Homes {
     async fn found(parts: Parts, isolation: Isolation, program: &Path, scratch: &Path) -> Self {
         let Parts { folders, links, files } = parts;
         let mut homes = Self { overlaid: folders, linked: links, files, mounts: true, trouble: None };
-        let refused = match isolation.is_ours() {
+        let refused = match isolation.flavour().is_some() {
             true => homes.tried(isolation, program, scratch).await.unwrap_or_else(|e| vec![Some(chain(&e))]),
             false => vec![Some(format!("{} makes no mount namespace", isolation.word()))],
         };
