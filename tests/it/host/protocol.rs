@@ -340,7 +340,8 @@ async fn p4_another_boot_or_another_process_with_that_pid_is_gone() {
         std::fs::write(&path, start.replace(boot.trim(), "11111111-2222")).unwrap();
         assert!(matches!(find(run.dir()).await, Found::Gone), "another boot");
         let born = run.supervisor().unwrap().born;
-        std::fs::write(&path, start.replacen(&format!(" {born}\n"), &format!(" {}\n", born - 1), 1)).unwrap();
+        std::fs::write(&path, start.replacen(&format!("\"born\":{born}"), &format!("\"born\":{}", born - 1), 1))
+            .unwrap();
         let Found::HalfDead(other) = find(run.dir()).await else { panic!("the pid was taken for the supervisor") };
         assert_eq!(within(other.wait()).await, RunExit::Lost);
         std::fs::write(&path, start).unwrap();

@@ -9,7 +9,8 @@ use super::host::LocalHost;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::host::local::protocol::{
-    Caps, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunError, RunExit, RunSpec, parse_exit, trial_text,
+    Caps, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunError, RunExit, RunSpec, Settings, parse_exit,
+    text_of,
 };
 use crate::adapters::host::local::rundir::prepare;
 use crate::adapters::host::order::Home;
@@ -163,7 +164,7 @@ impl<'a> Machine<'a> {
         let (slot, file) = (scratch.join("slot"), scratch.join("run"));
         files::make_private_dir(&slot).at(scratch)?;
         let fence = self.fence(&slot, &slot, Home::Users, &Reach::default());
-        let text = trial_text(self.isolation, &[], Some(&fence))?;
+        let text = text_of(&Settings::trial(self.isolation, Vec::new(), Some(fence)));
         files::write_private(&file, text.as_bytes()).at(scratch)?;
         let command = CommandLine::new(OURSELVES).arg(FLAG).arg(&file).arg("try");
         let output = command.env("LC_ALL", "C").deadline(PATIENCE).run(&ChildGuard::none()).await?;

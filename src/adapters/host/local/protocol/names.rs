@@ -25,5 +25,5 @@ pub const MOUNTED: &str = "mounted";
 pub(in crate::adapters::host) const SMALL: u64 = 4 << 20;
 
 /// More than any command file holds: arguments and environment of a program have 6 MiB at most (execve(2)), and a byte takes
-/// up to five here.
-pub(in crate::adapters::host) const LARGEST_COMMAND: u64 = 32 << 20;
+/// up to six here.
+pub(in crate::adapters::host) const LARGEST_COMMAND: u64 = 40 << 20;

@@ -16,7 +16,7 @@ pub struct RunSpec {
     pub cwd: PathBuf,
     /// Program and arguments.
     pub argv: Vec<OsString>,
-    /// The complete environment of the program; `MC_RUN_COOKIE` is added. Names must be shell identifiers.
+    /// The complete environment of the program; `MC_RUN_COOKIE` is added.
     pub env: Vec<(OsString, OsString)>,
     /// A file for its standard input; `/dev/null` without.
     pub stdin: Option<PathBuf>,

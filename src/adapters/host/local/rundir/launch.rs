@@ -4,7 +4,7 @@ use super::records::{forget_command, write_new};
 use super::run::Run;
 use crate::adapters::host::local::process::kill;
 use crate::adapters::host::local::protocol::{
-    ERRORS, FLAG, OUTPUT, RunError, RunSpec, SMALL, command_text, settings_text,
+    ERRORS, FLAG, OUTPUT, Program, RunError, RunSpec, SMALL, Settings, text_of,
 };
 use crate::adapters::os::files::{At, FileError, read_untrusted};
 use crate::adapters::os::nofollow;
@@ -24,9 +24,9 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// [`RunError::Taken`] when it exists already.
 pub fn prepare(spec: &RunSpec) -> Result<PathBuf, RunError> {
-    let (command, mut settings) = (command_text(spec)?, spec.clone());
+    let (program, mut settings) = (Program::of(spec)?, Settings::of(spec)?);
     settings.search_roots = spec.search_roots.iter().map(|r| r.canonicalize().unwrap_or_else(|_| r.clone())).collect();
-    let settings = settings_text(&settings)?;
+    let (command, settings) = (text_of(&program), text_of(&settings));
     if let Some(parent) = spec.dir.parent() {
         std::fs::create_dir_all(parent).at(&spec.dir)?;
     }

@@ -5,7 +5,7 @@ use crate::adapters::host::local::process::contain::{self, Sought};
 use crate::adapters::host::local::process::kill;
 use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{
-    ERRORS, Identity, KillReason, OUTPUT, RunError, RunExit, SMALL, Settings, Start, parse_settings, parse_start,
+    ERRORS, Identity, KillReason, OUTPUT, RunError, RunExit, SMALL, Settings, Start, parse,
 };
 use crate::adapters::os::files::{At, read_untrusted, written};
 use crate::adapters::os::nofollow;
@@ -26,8 +26,8 @@ impl Run {
     /// The run of a directory, in whatever state it is; absent when its settings cannot be read. Meant for ending what
     /// an ended run left behind; [`find`](super::find) says how it is.
     pub fn open(dir: &Path) -> Option<Self> {
-        let settings = parse_settings(&read_untrusted(&dir.join("run"), SMALL)?)?;
-        let start = read_untrusted(&dir.join("start"), SMALL).and_then(|t| parse_start(&t));
+        let settings = parse(&read_untrusted(&dir.join("run"), SMALL)?)?;
+        let start: Option<Start> = read_untrusted(&dir.join("start"), SMALL).and_then(|t| parse(&t));
         let supervisor = start.as_ref().map(|s| s.supervisor).or_else(|| contain::find_supervisor(dir));
         Some(Self { dir: dir.to_owned(), settings, start, supervisor })
     }
@@ -121,7 +121,7 @@ impl Run {
 pub fn ran_for(dir: &Path, just_now: bool) -> Option<Duration> {
     let changed = |name: &str| std::fs::metadata(dir.join(name)).ok()?.modified().ok();
     let begun = changed("start")?;
-    let start = read_untrusted(&dir.join("start"), SMALL).and_then(|text| parse_start(&text));
+    let start: Option<Start> = read_untrusted(&dir.join("start"), SMALL).and_then(|text| parse(&text));
     let age =
         start.filter(|start| start.boot == procfs::boot_id()).and_then(|start| procfs::age(start.supervisor.born));
     let told = changed("exit").and_then(|ended| ended.duration_since(begun).ok());

@@ -1,7 +1,7 @@
 //! The program of a run as it is started: what is on record, nothing of ours.
 
 use super::error::{StageError, Trying};
-use crate::adapters::host::local::protocol::{BROKEN, ERRORS, LARGEST_COMMAND, OUTPUT, Program, parse_command};
+use crate::adapters::host::local::protocol::{BROKEN, ERRORS, LARGEST_COMMAND, OUTPUT, Program, parse};
 use crate::adapters::os::files::read_untrusted;
 use crate::adapters::os::nofollow;
 use rustix::fs::{Mode, OFlags};
@@ -31,7 +31,7 @@ pub(super) fn read(dir: &Path) -> Result<Ready, StageError> {
         opened.map(File::from).trying(format_args!("open {}", log.display()))
     };
     let (output, errors) = (open(&dir.join(OUTPUT))?, open(&find_remarks(dir))?);
-    let command = read_untrusted(&dir.join("command"), LARGEST_COMMAND).as_deref().and_then(parse_command);
+    let command: Option<Program> = read_untrusted(&dir.join("command"), LARGEST_COMMAND).as_deref().and_then(parse);
     let command = command.map(|command| {
         let input = File::open(command.stdin.as_deref().unwrap_or(Path::new("/dev/null")));
         (command, input)

@@ -1,7 +1,7 @@
 //! A stage of a supervisor: this program once more, as a command, and what every stage reads.
 
 use super::error::{StageError, Trying};
-use crate::adapters::host::local::protocol::{FLAG, OURSELVES, SMALL, Settings, parse_settings};
+use crate::adapters::host::local::protocol::{FLAG, OURSELVES, SMALL, Settings, parse};
 use crate::adapters::os::files::read_untrusted;
 use std::ffi::OsStr;
 use std::io::{BufReader, PipeReader, PipeWriter};
@@ -27,6 +27,6 @@ pub(super) fn start(first: &OsStr, name: &str) -> Result<(Child, BufReader<PipeR
 
 /// What the run file says.
 pub(super) fn settings(file: &Path) -> Result<Settings, StageError> {
-    let settings = read_untrusted(file, SMALL).as_deref().and_then(parse_settings);
+    let settings = read_untrusted(file, SMALL).as_deref().and_then(parse);
     settings.ok_or(StageError::Unfit("the run file is incomplete"))
 }

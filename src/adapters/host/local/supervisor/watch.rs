@@ -2,12 +2,10 @@
 
 use super::error::{StageError, Trying};
 use super::program::find_remarks;
-use super::stage::start;
+use super::stage::{settings, start};
 use super::{limits, namespace, search};
 use crate::adapters::host::local::process::procfs;
-use crate::adapters::host::local::protocol::{
-    BROKEN, Identity, Isolation, Limits, SMALL, Start, parse_limits, parse_settings, start_text,
-};
+use crate::adapters::host::local::protocol::{BROKEN, Identity, Isolation, Limits, SMALL, Start, text_of};
 use crate::adapters::os::files::{create_new, read_untrusted};
 use crate::adapters::os::nofollow;
 use crate::domain::ending::ProcessExit;
@@ -52,9 +50,8 @@ pub(super) fn run(dir: &Path) -> Result<u8, StageError> {
 
 /// The supervisor of a directory that is ours.
 fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, StageError> {
-    let text = read_untrusted(&dir.join("run"), SMALL).ok_or("the run file cannot be read")?;
-    let limits = parse_limits(&text).ok_or("the run file is incomplete")?;
-    let settings = parse_settings(&text).ok_or("the run file is incomplete")?;
+    let settings = settings(&dir.join("run"))?;
+    let limits = settings.limits.ok_or("the run file has no limits")?;
     let own = Identity::of(std::process::id()).ok_or("/proc cannot be read")?;
     let stage = match settings.isolation {
         Isolation::PidNamespace(flavour) => namespace::enter(flavour).map(|()| "init"),
@@ -141,7 +138,7 @@ impl<'a> Watched<'a> {
         let (aside, path) = (self.dir.join("start.tmp"), self.dir.join("start"));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
         let file = nofollow::open(&aside, flags, Mode::RUSR | Mode::WUSR).map(File::from);
-        let written = file.and_then(|mut file| file.write_all(start_text(&start).as_bytes()));
+        let written = file.and_then(|mut file| file.write_all(text_of(&start).as_bytes()));
         written.and_then(|()| std::fs::rename(&aside, &path)).trying("write start")
     }
 
