@@ -219,8 +219,8 @@ fn p12_programs_agents_and_variables_are_looked_at_and_no_value_is_told() {
     night.mc(&["doctor"]).exits(0).says(&["claude: ~/.claude/.credentials.json is there"]);
     night.sh("rm ~/tools/claude");
     night.mc(&["doctor"]).exits(6).says(&["claude is not on the PATH", "npm install -g @anthropic-ai/claude-code"]);
-    night.sh("rm ~/tools/setsid");
-    night.mc(&["doctor"]).exits(6).says(&["setsid is not on the PATH", "apt-get install util-linux"]);
+    night.sh("rm ~/tools/sh");
+    night.mc(&["doctor"]).exits(6).says(&["sh is not on the PATH", "apt-get install dash"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use crate::host::world::{Runs, ended, isolations, program, until, within};
 use mission_control::adapters::host::local::process::kill::Method;
-use mission_control::adapters::host::local::process::procfs::Identity;
+use mission_control::adapters::host::local::process::procfs::{self, Identity};
 use mission_control::adapters::host::local::protocol::{Isolation, KillReason, RunExit};
 use mission_control::adapters::host::local::rundir::{Found, Run, find, launch};
 use rustix::process::Signal;
@@ -51,7 +51,7 @@ async fn p5_end_leaves_nothing() {
         let run = runs.launch(isolation, &kept(MENAGERIE, "TAG 300")).await;
         runs.until_written("ready").await;
         until("the menagerie is there", || runs.living() >= 7).await;
-        let why = if isolation.is_ours() { KillReason::Stalled } else { KillReason::Overstayed };
+        let why = if isolation == Isolation::Search { KillReason::Overstayed } else { KillReason::Stalled };
         let (proof, exit) = within(run.end_for(why, Duration::from_millis(200))).await;
         assert!(proof.holds() && proof.killed >= 5, "{isolation:?}: {proof:?}");
         assert_eq!((proof.method, runs.living()), (proves(isolation), 0), "{isolation:?}");
@@ -134,9 +134,7 @@ async fn p5_a_killed_supervisor_leaves_nothing() {
         runs.until_written("ready").await;
         assert!(run.supervisor().unwrap().signal(Signal::KILL));
         assert_eq!(ended(&run).await, RunExit::Lost, "{isolation:?}");
-        if isolation != Isolation::Search {
-            until("the namespace dies with the supervisor", || runs.living() == 0).await;
-        }
+        until("the run dies with the supervisor", || runs.living() == 0).await;
         assert!(matches!(find(run.dir()).await, Found::HalfDead(_) | Found::Gone), "{isolation:?}");
         assert_nothing_left(&runs, &run, isolation).await;
         until("nothing is left of the supervisor", || run.sought().scan(true).is_empty()).await;
@@ -149,44 +147,72 @@ async fn p5_half_dead_runs_are_found_and_ended() {
     let runs = Runs::new();
     let run = runs.launch(Isolation::Search, &kept(MENAGERIE, "TAG 300")).await;
     runs.until_written("ready").await;
-    // The whole session of the supervisor at once: nobody is left to tidy up but us.
+    // The supervisor and the guard at once: nobody is left to tidy up but us.
     let supervisor = run.supervisor().unwrap();
-    assert!(supervisor.signal_group(Signal::KILL));
+    assert!(supervisor.signal(Signal::STOP) && guard(&run).signal(Signal::KILL) && supervisor.signal(Signal::KILL));
     assert_eq!(ended(&run).await, RunExit::Lost);
     let Found::HalfDead(adopted) = find(run.dir()).await else { panic!("not half dead") };
     assert_nothing_left(&runs, &adopted, Isolation::Search).await;
     assert!(matches!(find(run.dir()).await, Found::Gone));
 }
 
-#[tokio::test]
-async fn p5_an_orphan_without_cookie_is_known_by_its_session() {
-    let runs = Runs::new();
-    let hidden = r#"
-        sh -c 'env -i PATH="$PATH" prlimit --rttime=unlimited: setsid sh -c "cd /; TAG 300 & exec TAG 300" >/dev/null 2>&1 </dev/null &
-               until [ -e go ]; do sleep 0.05; done'
-        echo >orphaned; TAG 300"#;
-    let mut spec = runs.spec(Isolation::Search, hidden);
-    spec.grace = Duration::from_secs(1);
-    let run = launch(&spec).await.unwrap();
-    let noted = run.dir().join("sessions");
-    let sessions = || std::fs::read_to_string(&noted).unwrap_or_default().lines().count();
-    until("the hidden session is noted", || sessions() >= 2 && runs.living() >= 2).await;
-    runs.write("go");
-    runs.until_written("orphaned").await;
-    assert_nothing_left(&runs, &run, Isolation::Search).await;
+/// Nothing ties it to its run but where it comes from: no environment, limit, session, parent, folder or open file.
+const BEST_HIDDEN: &str = r#"
+(env -i PATH="$PATH" prlimit --rttime=unlimited: setsid sh -c 'cd /; exec TAG 300 >/dev/null 2>&1 </dev/null' &)
+echo >ready"#;
+
+/// Who is between the supervisor and the program where there is no namespace.
+fn guard(run: &Run) -> Identity {
+    let program = run.start().unwrap().agent;
+    Identity::of(procfs::stat(program.pid).unwrap().parent).unwrap()
 }
 
 #[tokio::test]
-async fn p5_in_a_namespace_even_the_best_hidden_one_dies() {
-    let hidden = r#"
-        (env -i PATH="$PATH" prlimit --rttime=unlimited: setsid sh -c 'cd /; exec TAG 300 >/dev/null 2>&1 </dev/null' &)
-        echo >ready"#;
-    for isolation in isolations().await.into_iter().filter(|i| *i != Isolation::Search) {
+async fn p5_even_the_best_hidden_one_dies_whatever_ends_the_run() {
+    for isolation in isolations().await {
+        let all = ["end", "own end", "supervisor", "guard"];
+        for who in all.into_iter().filter(|who| isolation == Isolation::Search || *who != "guard") {
+            let runs = Runs::new();
+            let script = kept(BEST_HIDDEN, "until [ -e go ]; do sleep 0.05; done; exit 3");
+            let run = runs.launch(isolation, &script).await;
+            runs.until_written("ready").await;
+            // The script is one of them.
+            until("the hidden one is there", || runs.living() >= 2).await;
+            let supervisor = run.supervisor().unwrap();
+            let exit = match who {
+                "own end" => {
+                    runs.write("go");
+                    RunExit::Code(3)
+                }
+                "supervisor" => {
+                    assert!(supervisor.signal(Signal::KILL));
+                    RunExit::Lost
+                }
+                "guard" => {
+                    assert!(guard(&run).signal(Signal::KILL));
+                    RunExit::Signal(9)
+                }
+                _ => {
+                    assert!(within(run.end(Duration::ZERO)).await.holds());
+                    RunExit::Killed(KillReason::Wanted)
+                }
+            };
+            assert_eq!(ended(&run).await, exit, "{isolation:?} {who}");
+            until("nothing lives", || runs.living() == 0 && !supervisor.alive()).await;
+            assert_nothing_left(&runs, &run, isolation).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn p5_a_run_that_somebody_stopped_is_ended_by_its_timeout() {
+    for isolation in isolations().await {
         let runs = Runs::new();
-        let run = runs.launch(isolation, &kept(hidden, "TAG 300")).await;
-        runs.until_written("ready").await;
-        until("the hidden one is there", || runs.living() >= 3).await;
-        assert_nothing_left(&runs, &run, isolation).await;
+        let mut spec = runs.spec(isolation, &kept(BEST_HIDDEN, "kill -STOP $PPID; kill -STOP $$; TAG 300"));
+        spec.timeout = Duration::from_secs(1);
+        let run = launch(&spec).await.unwrap();
+        assert_eq!(ended(&run).await, RunExit::Timeout, "{isolation:?}");
+        assert_eq!(runs.living(), 0, "{isolation:?}");
     }
 }
 
@@ -229,12 +255,7 @@ async fn bystanders_live_on() {
     let follow = format!("cd /; exec tail -f '{}' >/dev/null", run.dir().join("out.log").display());
     let mut follower = start(&follow);
     let pids = [older.id(), follower.id()];
-    until("the follower follows", || {
-        mission_control::adapters::host::local::process::procfs::open_files(pids[1])
-            .iter()
-            .any(|(p, _)| p.ends_with("out.log"))
-    })
-    .await;
+    until("the follower follows", || procfs::open_files(pids[1]).iter().any(|(p, _)| p.ends_with("out.log"))).await;
     let living = pids.map(|pid| Identity::of(pid).unwrap());
     assert_nothing_left(&runs, &run, Isolation::Search).await;
     assert_eq!(living.map(|one| one.alive()), [true, true]);
@@ -246,7 +267,7 @@ async fn bystanders_live_on() {
 
 #[tokio::test]
 async fn p5_a_run_whose_directory_is_gone_before_its_start_is_read_is_ended() {
-    for isolation in isolations().await.into_iter().filter(|isolation| isolation.is_ours()) {
+    for isolation in isolations().await {
         let runs = Runs::new();
         let mut spec = runs.spec(isolation, &kept(": > ready", "TAG 300"));
         let (said, between) = (runs.slot().join("said"), runs.slot().join("between"));

@@ -147,15 +147,18 @@ fn p4_a_group_whose_supervisor_was_killed_goes_with_the_resume() {
     let engine = night.begin(&["mission", "start", "--plan", &plan]);
     night.until("test -e ~/counted/begun");
     let run = night.sh(&format!("dirname $(find {} -name start -path '*/a/1/*')", night.runs().display()));
-    let cookie = night.sh(&format!("sed -n 's/^cookie //p' {run}/run"));
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(Path::new(&run).join(name)).unwrap()).unwrap()
+    };
+    let settings = read("run");
+    let cookie = settings["cookie"].as_str().unwrap();
     let group = || night.sh(&format!("find /sys/fs/cgroup -name mc-run-{cookie}"));
     let place = Path::new(group().lines().next().unwrap_or_default()).parent().unwrap().to_owned();
     assert!(place.is_dir(), "the run is in a group of its own");
     engine.signal("KILL");
     engine.wait();
-    let supervisor = fs::read_to_string(Path::new(&run).join("start")).unwrap();
-    let supervisor: i32 = supervisor.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
-    let supervisor = rustix::process::Pid::from_raw(supervisor).unwrap();
+    let supervisor = read("start")["supervisor"]["pid"].as_i64().unwrap();
+    let supervisor = rustix::process::Pid::from_raw(supervisor.try_into().unwrap()).unwrap();
     rustix::process::kill_process(supervisor, rustix::process::Signal::KILL).unwrap();
     assert!(!group().is_empty(), "nobody removes it when everybody is killed");
     night.sh("touch ~/counted/again");

@@ -97,13 +97,12 @@ pub fn program() -> PathBuf {
     std::env::var_os("MC_TEST_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_mc").into(), PathBuf::from)
 }
 
-/// Every containment that works for this user here; `search` always does. Where this program can make a namespace, so
-/// can `unshare`, but for one place.
+/// Every containment that works for this user here; `search` always does.
 pub async fn isolations() -> Vec<Isolation> {
-    use mission_control::adapters::host::local::protocol::Flavour::{Root, UnshareRoot, UnshareUser, User};
+    use mission_control::adapters::host::local::protocol::Flavour::{Root, User};
     let flavours: &[Flavour] = match probe(WantedIsolation::Pidns, &program()).await {
-        Ok(Isolation::PidNamespace(Root)) => &[Root, User, UnshareRoot, UnshareUser],
-        Ok(Isolation::PidNamespace(User)) => &[User, UnshareUser],
+        Ok(Isolation::PidNamespace(Root)) => &[Root, User],
+        Ok(Isolation::PidNamespace(User)) => &[User],
         Ok(other) => panic!("mc makes no namespace, but there is {other:?}"),
         Err(why) => {
             cannot_run(&format!("no pid namespace here: {why:?}"));
@@ -112,7 +111,6 @@ pub async fn isolations() -> Vec<Isolation> {
     };
     let mut found = Vec::new();
     for flavour in flavours {
-        // Inside of a fence of root util-linux mounts no /proc (docs/security.md).
         match works(*flavour, &program()).await {
             Ok(()) => found.push(Isolation::PidNamespace(*flavour)),
             Err(why) => {
@@ -124,19 +122,14 @@ pub async fn isolations() -> Vec<Isolation> {
     found
 }
 
-/// Starts the supervisor of a prepared directory as the engine does; `path` is for the one in shell.
-pub fn supervise(isolation: Isolation, path: &str, dir: &Path) -> std::process::Child {
-    supervise_by(Command::new("env"), isolation, path, dir)
+/// Starts the supervisor of a prepared directory as the engine does.
+pub fn supervise(dir: &Path) -> std::process::Child {
+    supervise_by(Command::new("env"), dir)
 }
 
 /// As [`supervise`], through a program that becomes what its arguments say.
-pub fn supervise_by(mut command: Command, isolation: Isolation, path: &str, dir: &Path) -> std::process::Child {
-    if isolation.is_ours() {
-        command.arg(program()).arg(FLAG).arg(dir).arg("run").env_clear().env("PATH", path);
-    } else {
-        command.args(["setsid", "sh"]).arg(dir.join("supervisor.sh")).arg("run").arg(dir);
-        command.env_clear().env("PATH", path).env("LC_ALL", "C");
-    }
+pub fn supervise_by(mut command: Command, dir: &Path) -> std::process::Child {
+    command.arg(program()).arg(FLAG).arg(dir).arg("run").env_clear();
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
 }
 

@@ -224,18 +224,20 @@ fn resumed_with_a_tag(always: bool, code: i32) -> (Said, Night) {
     let night = Night::new().within(Fence::Off);
     night.write(".gitignore", "build/\n");
     let fails = if always { "true" } else { "test -e landed" };
-    night.write("tests/tagged.sh", &format!("if git describe --tags && {fails}; then exit 1; fi\n"));
-    night.settings("sh run.sh", "keep = [\"build\"]\n[scheduler.parallel]\nnum_workers = 1");
+    night.write("tests/tagged.sh", format!("if git describe --tags && {fails}; then exit 1; fi\n"));
+    // Without the files of earlier runs it waits, so that green is not asked before the kill.
+    let command = "while test -e ~/wait -a ! -e build; do sleep 0.02; done; sh run.sh";
+    night.settings(command, "keep = [\"build\"]\n[scheduler.parallel]\nnum_workers = 1");
     let waits = "touch ~/began; while [ ! -e ~/go ]; do sleep 0.02; done; exit 1";
     let first = unit("first", &test("first", "mkdir -p build; touch build/z"));
-    let lands = format!("{}depends = [\"first\"]\n", unit("lands", "touch landed"));
+    let lands = format!("{}depends = [\"first\"]\n", unit("lands", "touch ~/wait landed"));
     let last = format!("{}depends = [\"lands\"]\n", unit("last", waits));
     let plan = night.plan(&[first, lands, last].join("\n"));
     let engine = night.begin(&["mission", "start", "--plan", &plan]);
     night.until("[ -e ~/began ]");
     engine.signal("KILL");
     engine.wait();
-    night.sh("git tag v1; touch ~/go");
+    night.sh("git tag v1; touch ~/go; rm ~/wait");
     night.without_oracle("a clone of today has the tag, which what landed before knows nothing of");
     (night.mc(&["mission", "resume"]).exits(code), night)
 }

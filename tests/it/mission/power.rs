@@ -135,8 +135,9 @@ fn p4_the_boot_changed_and_pids_mean_nothing() {
         torn.world.power_loss();
         let start = torn.run().join("start");
         let text = std::fs::read_to_string(&start).unwrap();
-        let other: Vec<&str> = text.lines().map(|l| if l.starts_with("boot ") { "boot before" } else { l }).collect();
-        write(&start, other.join("\n") + "\n").unwrap();
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        assert!(text.contains(boot.trim()));
+        write(&start, text.replace(boot.trim(), "before")).unwrap();
         assert_eq!(torn.resumes(), 2);
         torn.nothing_is_lost();
     });

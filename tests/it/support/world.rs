@@ -393,7 +393,7 @@ impl World {
     /// Nothing of this world lives.
     #[track_caller]
     pub fn nothing_lives(&self) {
-        // A supervisor's ticking half may outlive its run by a tick of a second.
+        // A supervisor may outlive its run by a moment.
         let started = Instant::now();
         loop {
             let found = self.survivors();

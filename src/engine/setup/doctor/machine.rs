@@ -17,9 +17,6 @@ use crate::engine::tasks::preflight::{PreflightInput, host_refusal};
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// Programs every run needs, with the package of Debian they come in.
-const PROGRAMS: [(&str, &str); 2] = [("sh", "dash"), ("setsid", "util-linux")];
-
 /// Less free disk than this cannot hold a workspace and its build.
 const LEAST_DISK: u64 = 1 << 30;
 
@@ -29,18 +26,13 @@ const MEMORY_OF_A_WORKER: u64 = 512 << 20;
 /// A clock that is this far behind the newest commit is wrong.
 const CLOCK_SLACK: u64 = 24 * 3_600 * 1_000;
 
-/// Programs that supervise runs.
+/// The program that every line of the settings needs.
 pub fn check_programs(env: &Environment, checks: &mut Vec<Check>) {
     let path = env.var("PATH").unwrap_or(OsStr::new(""));
-    let missing: Vec<&(&str, &str)> =
-        PROGRAMS.iter().filter(|(name, _)| machine::find_program(name, path, env.cwd()).is_none()).collect();
-    for (name, package) in &missing {
-        let help = format!("apt-get install {package}");
-        checks.push(Check::problem("programs", format!("{name} is not on the PATH"), help));
-    }
-    if missing.is_empty() {
-        checks.push(Check::ok("programs", "sh and setsid are there"));
-    }
+    checks.push(match machine::find_program("sh", path, env.cwd()) {
+        None => Check::problem("programs", "sh is not on the PATH", "apt-get install dash"),
+        Some(_) => Check::ok("programs", "sh is there"),
+    });
 }
 
 /// Git itself.
@@ -72,7 +64,7 @@ pub async fn check_isolation(settings: &Settings, checks: &mut Vec<Check>) -> Op
         Ok(Isolation::Search) => Check::warning(
             "isolation",
             "no pid namespace can be made here: processes a run leaves are found by search, which one that hides can escape",
-            "install util-linux (`apt-get install util-linux`), and allow user namespaces \
+            "allow user namespaces \
              (`sysctl kernel.unprivileged_userns_clone=1`, or --security-opt of the container)",
         ),
         Err(e) => refusal_check("isolation", host_refusal(not_contained(&e))),

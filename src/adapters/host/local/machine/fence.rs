@@ -9,8 +9,8 @@ use super::host::LocalHost;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::host::local::protocol::{
-    CONFINE, Caps, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunError, RunExit, RunSpec, parse_exit,
-    trial_text,
+    Caps, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunError, RunExit, RunSpec, Settings, parse_exit,
+    text_of,
 };
 use crate::adapters::host::local::rundir::prepare;
 use crate::adapters::host::order::Home;
@@ -125,18 +125,12 @@ pub async fn ask_machine(host: &LocalHost, line: &str, env: Vec<(OsString, OsStr
 async fn run_fenced(host: &LocalHost, spec: &RunSpec) -> Result<Option<i32>, Trouble> {
     let dir = prepare(spec).map_err(|e| host.classify_error(&e))?;
     let command = CommandLine::new(OURSELVES).arg(FLAG).deadline(LONGEST_ANSWER).env_clear().cwd(&spec.cwd);
-    if spec.isolation.is_ours() {
-        command.arg(&dir).arg("run").run(&host.guard).await.map_err(|e| host.classify_error(&e))?;
-        let exit = files::read_untrusted(&dir.join("exit"), LONGEST_REASON);
-        return Ok(exit.as_deref().and_then(parse_exit).and_then(|exit| match exit {
-            RunExit::Code(code) => Some(code),
-            _ => None,
-        }));
-    }
-    let command = command.arg(dir.join("run")).arg(CONFINE).args(&spec.argv).envs(spec.env.iter().cloned());
-    let output = command.run(&host.guard).await.map_err(|e| host.classify_error(&e))?;
-    files::write_private(&dir.join("out.log"), &output.stderr).map_err(|e| host.classify_error(&e))?;
-    Ok(output.code())
+    command.arg(&dir).arg("run").run(&host.guard).await.map_err(|e| host.classify_error(&e))?;
+    let exit = files::read_untrusted(&dir.join("exit"), LONGEST_REASON);
+    Ok(exit.as_deref().and_then(parse_exit).and_then(|exit| match exit {
+        RunExit::Code(code) => Some(code),
+        _ => None,
+    }))
 }
 
 /// The machine around a run.
@@ -170,19 +164,18 @@ impl<'a> Machine<'a> {
         let (slot, file) = (scratch.join("slot"), scratch.join("run"));
         files::make_private_dir(&slot).at(scratch)?;
         let fence = self.build_fence(&slot, &slot, Home::Users, &Reach::default());
-        let text = trial_text(self.isolation, &[], Some(&fence))?;
+        let text = text_of(&Settings::trial(self.isolation, Vec::new(), Some(fence)));
         files::write_private(&file, text.as_bytes()).at(scratch)?;
-        let ours = self.isolation.is_ours();
-        let command = CommandLine::new(OURSELVES).arg(FLAG).arg(&file).arg(if ours { "try" } else { CONFINE });
+        let command = CommandLine::new(OURSELVES).arg(FLAG).arg(&file).arg("try");
         let output = command.env("LC_ALL", "C").deadline(PATIENCE).run(&ChildGuard::none()).await?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut said: Vec<String> = said.lines().map(str::to_owned).collect();
-        if !ours && output.success() {
-            return Ok(Fenced::Rules(format!("{} makes no mount namespace", self.isolation.word()), said));
-        }
         // A line for each limit that does not hold, then that of the fence.
         Ok(match said.pop() {
-            Some(last) if last == MOUNTED && output.success() => Fenced::Mounts(said),
+            Some(last) if last == MOUNTED && output.success() => match self.isolation {
+                Isolation::PidNamespace(_) => Fenced::Mounts(said),
+                Isolation::Search => Fenced::Rules("search makes no mount namespace".to_owned(), said),
+            },
             Some(why) if why != MOUNTED => Fenced::No(why),
             _ => {
                 let told = String::from_utf8_lossy(&output.stderr);

@@ -46,5 +46,5 @@ pub fn not_contained(e: &ProbeError) -> HostError {
             "mount it (`mount -t proc proc /proc`), then start again",
         );
     }
-    environment_error(e, "install util-linux, or set scheduler.isolation = \"search\"")
+    environment_error(e, "allow user namespaces, or set scheduler.isolation = \"search\"")
 }

@@ -1,12 +1,12 @@
 //! Finding every process of a run without a pid namespace.
 //!
-//! A process belongs to the run when it is not older than it and carries its cookie or limit, is in a session seen below it,
+//! A process belongs to the run when it is not older than it and carries its cookie or limit, is in its session,
 //! descends from one that belongs, or has its working folder, root, program or an open file under the run's folders.
 //! Never found, whatever they carry: pid 1, `mc` itself, its ancestors and its own session. What can evade this is
 //! written down in `docs/runs.md`.
 
 use crate::adapters::host::local::process::procfs::{self, Identity, Stat};
-use crate::adapters::host::local::protocol::{FLAG, script};
+use crate::adapters::host::local::protocol::FLAG;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -21,22 +21,26 @@ pub struct Sought {
     pub roots: Vec<PathBuf>,
     /// The supervisor, where one is known.
     pub supervisor: Option<Identity>,
-    /// Sessions seen below the program, each with the start time of its leader (0: it was dead already). Without a
-    /// start record this is empty: the gate was never opened and only the supervisor's own stages can exist.
+    /// Sessions of the program, each with the start time of its leader. Without a start record this is empty: the gate was
+    /// never opened and only the supervisor's own stages can exist.
     pub sessions: HashMap<u32, u64>,
 }
 
-/// Words that follow the script's path, or the directory for a supervisor that is a program, in the arguments of the supervisor's stages.
-const STAGES: [&[u8]; 3] = [b"run", b"init", b"program"];
+/// Words that follow the directory in the arguments of the supervisor's stages.
+const STAGES: [&[u8]; 4] = [b"run", b"init", b"guard", b"program"];
 
 /// Whether the arguments are those of one of these stages of the supervisor of the run in `dir`.
 fn is_stage(arguments: &[Vec<u8>], dir: &Path, stages: &[&[u8]]) -> bool {
     use std::os::unix::ffi::OsStrExt;
-    let script = script(dir);
-    let (script, dir) = (script.as_os_str().as_bytes(), dir.as_os_str().as_bytes());
+    let dir = dir.as_os_str().as_bytes();
     let ours = |three: &[Vec<u8>]| three[0] == FLAG.as_bytes() && three[1] == dir && stages.contains(&&*three[2]);
-    let shell = |two: &[Vec<u8>]| two[0] == script && stages.contains(&&*two[1]);
-    arguments.windows(2).any(shell) || arguments.windows(3).any(ours)
+    arguments.windows(3).any(ours)
+}
+
+/// The soft limit of real-time processor time that a supervisor gives its program: a number which no other process has and all
+/// below inherit, through `setsid` and an emptied environment.
+pub fn mark_of(supervisor: Identity) -> String {
+    format!("1{}{:07}", supervisor.born, supervisor.pid)
 }
 
 /// The living supervisor of a run directory that has no readable start record.
@@ -90,11 +94,9 @@ impl Sought {
             || is_stage(&procfs::arguments(pid), &self.dir, &STAGES)
     }
 
-    /// The supervisor gives its program a real-time limit of `1`, its own start time and its pid, which no other
-    /// process has and all below inherit.
     fn limited(&self, pid: u32) -> bool {
         let Some(supervisor) = self.supervisor else { return false };
-        let mark = format!(" 1{}{:07} ", supervisor.born, supervisor.pid);
+        let mark = format!(" {} ", mark_of(supervisor));
         std::fs::read_to_string(format!("/proc/{pid}/limits")).is_ok_and(|limits| limits.contains(&mark))
     }
 
@@ -144,9 +146,8 @@ mod tests {
         let words = |line: &str| -> Vec<Vec<u8>> { line.split(' ').map(|word| word.as_bytes().to_vec()).collect() };
         let is = |line: &str, stages: &[&[u8]]| is_stage(&words(line), Path::new("/runs/1"), stages);
         assert!(is("mc --supervise /runs/1 run", &[b"run"]));
-        assert!(is("sh /runs/1/supervisor.sh run /runs/1", &[b"run"]));
-        assert!(is("mc --supervise /runs/1 init", &STAGES) && is("sh /runs/1/supervisor.sh program /runs/1", &STAGES));
-        assert!(!is("sh /runs/1/supervisor.sh program /runs/1", &[b"run"]), "the loader is no supervisor");
+        assert!(is("mc --supervise /runs/1 init", &STAGES) && is("mc --supervise /runs/1 program", &STAGES));
+        assert!(!is("mc --supervise /runs/1 program", &[b"run"]), "the loader is no supervisor");
         for other in ["tar czf x -C /runs/1 run start", "cp -r /runs/1 run", "mc --supervise /runs/2 run"] {
             assert!(!is(other, &STAGES), "{other}");
         }

@@ -65,27 +65,14 @@ pub async fn end_traceless(dir: &Path, root: PathBuf) -> KillProof {
     ended.await.unwrap_or(KillProof { method: Method::Search, survivors: vec![0], killed: 0 })
 }
 
-/// Ends the pid namespace whose pid 1 is `init`. Its `supervisor` has time to record that; of one in shell, `ticking`, the half
-/// that counts is ended, too.
-pub(in super::super) fn end_namespace(
-    init: Identity,
-    space: u64,
-    supervisor: Option<Identity>,
-    ticking: bool,
-) -> KillProof {
+/// Ends the pid namespace whose pid 1 is `init`. Its `supervisor` has time to record that.
+pub(in super::super) fn end_namespace(init: Identity, space: u64, supervisor: Option<Identity>) -> KillProof {
     // A dead pid 1 has taken everything with it.
     let killed = if init.alive() { in_namespace(init, space).len() } else { 0 };
     init.signal(Signal::KILL);
     let _ = init.wait_blocking(PATIENCE);
     if let Some(supervisor) = supervisor {
         let _ = supervisor.wait_blocking(PATIENCE);
-        // In shell its ticking half may outlive it by a tick.
-        let left = if ticking { procfs::left_by(supervisor.pid) } else { Vec::new() };
-        for (pid, stat) in left {
-            if stat.born >= supervisor.born {
-                Identity { pid, born: stat.born }.signal(Signal::KILL);
-            }
-        }
     }
     let deadline = Instant::now() + DOUBT;
     let look = || living_in(init, space).into_iter().chain(Some(init).filter(Identity::alive)).collect();

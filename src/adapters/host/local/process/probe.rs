@@ -1,7 +1,7 @@
 //! Which containment works on this host: the exact commands are run once, nothing is guessed from versions.
 
 use crate::adapters::host::local::process::command::{ChildGuard, CommandError, CommandLine};
-use crate::adapters::host::local::protocol::{FLAG, Flavour, Isolation, SUPERVISOR, WORKS};
+use crate::adapters::host::local::protocol::{FLAG, Flavour, Isolation, WORKS};
 use crate::domain::fence::WantedIsolation;
 use std::path::Path;
 use std::time::Duration;
@@ -10,9 +10,7 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// Both flavours of pid namespace were refused.
-    #[error(
-        "make a pid namespace here ({reason}); install util-linux 2.38 or later and allow user namespaces, or set isolation = \"search\""
-    )]
+    #[error("make a pid namespace here ({reason}); allow user namespaces, or set isolation = \"search\"")]
     Refused {
         /// What the last command said.
         reason: String,
@@ -50,13 +48,9 @@ pub async fn probe(wanted: WantedIsolation, program: &Path) -> Result<Isolation,
 /// [`ProbeError::Refused`] with what was said against it.
 pub async fn works(flavour: Flavour, program: &Path) -> Result<(), ProbeError> {
     let isolation = Isolation::PidNamespace(flavour);
-    let command = match isolation.is_ours() {
-        true => CommandLine::new(program).args([FLAG, isolation.word(), "probe"]),
-        false => CommandLine::new("sh").args(["-c", SUPERVISOR, "mc-probe", "probe", isolation.word()]),
-    };
+    let command = CommandLine::new(program).args([FLAG, isolation.word(), "probe"]);
     let output = command.env("LC_ALL", "C").deadline(Duration::from_secs(10)).run(&ChildGuard::none()).await?;
-    let says_so = !isolation.is_ours() || String::from_utf8_lossy(&output.stdout).trim_end() == WORKS;
-    if output.success() && says_so {
+    if output.success() && String::from_utf8_lossy(&output.stdout).trim_end() == WORKS {
         return Ok(());
     }
     let told = String::from_utf8_lossy(&output.stderr);

@@ -7,8 +7,7 @@ pub use crate::adapters::host::local::protocol::Identity;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal, test_kill_process_group};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::io::Interest;
@@ -59,15 +58,6 @@ pub fn those(wanted: impl Fn(u32) -> bool) -> Vec<(u32, Stat)> {
         .collect();
     found.sort_unstable_by_key(|(pid, _)| *pid);
     found
-}
-
-/// The processes of a session whose leader is dead and never left its group to others, in pid order.
-pub fn left_by(leader: u32) -> Vec<(u32, Stat)> {
-    let group = i32::try_from(leader).ok().and_then(Pid::from_raw);
-    if group.is_none_or(|group| test_kill_process_group(group) == Err(Errno::SRCH)) {
-        return Vec::new();
-    }
-    all().into_iter().filter(|(_, stat)| stat.session == leader).collect()
 }
 
 /// The kernel's random id of this boot; empty where it cannot be read.

@@ -1,6 +1,5 @@
-//! The files of a run directory as text: what the supervisor reads and what it writes.
+//! The files of a run directory: what the supervisor reads and what it writes, as JSON, but for the word of an end.
 //!
-//! Values are written so that the shell can read them as data: every byte outside a small safe set becomes `\0ooo`.
 //! Reading is total: what is truncated, empty or foreign reads as absent, never as an error.
 
 use super::error::RunError;
@@ -8,33 +7,38 @@ use super::fence::Fence;
 use super::identity::Identity;
 use super::isolation::Isolation;
 use super::mounts::Mount;
-use super::names::{CONFINE, FLAG};
 use super::run::{KillReason, RunExit, RunSpec};
-use super::text::{decode, encode};
+use super::text;
 use crate::domain::ending::ProcessExit;
-use std::collections::HashMap;
-use std::ffi::OsString;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-/// What stays on record about a run: how to find and end it after a restart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The `run` file: what the supervisor and whoever adopts the run need to know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Settings {
     /// How it is contained.
     pub isolation: Isolation,
     /// Value of `MC_RUN_COOKIE` in its environment.
     pub cookie: String,
     /// Folders whose users belong to the run.
+    #[serde(with = "text")]
     pub search_roots: Vec<PathBuf>,
     /// What is mounted for it, in this order.
     pub mounts: Vec<Mount>,
     /// What it may reach of the machine's files; absent when it may do whatever its user may.
     pub fence: Option<Fence>,
+    /// How long it may take; absent where mounts and fence are only tried.
+    pub limits: Option<Limits>,
 }
 
-/// The supervisor's record of the started run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The `start` file: the supervisor's record of the started run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Start {
     /// The supervisor; leader of a session of its own.
     pub supervisor: Identity,
@@ -48,7 +52,8 @@ pub struct Start {
 }
 
 /// How long a run may take, as its supervisor counts it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Time between two looks.
     pub tick: Duration,
@@ -62,110 +67,113 @@ pub struct Limits {
     pub lease: u64,
 }
 
-/// What is to be run, read back from the `command` file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The `command` file: what is to be run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Program {
     /// Working folder.
+    #[serde(with = "text")]
     pub cwd: PathBuf,
     /// File for standard input.
+    #[serde(with = "text")]
     pub stdin: Option<PathBuf>,
     /// Complete environment.
+    #[serde(with = "text")]
     pub env: Vec<(OsString, OsString)>,
     /// Program and arguments, at least one.
+    #[serde(with = "text")]
     pub argv: Vec<OsString>,
 }
 
-/// Names that shells keep for themselves: exporting them fails or changes the loader.
-const RESERVED: [&str; 7] = ["PPID", "OPTIND", "UID", "EUID", "SHELLOPTS", "BASHOPTS", "BASH_VERSINFO"];
+/// The variable that a run is known by.
+const COOKIE: &str = "MC_RUN_COOKIE";
 
-/// Text of the `command` file: folder, standard input, environment and arguments. `own` is this program as others find it.
-///
-/// # Errors
-/// [`RunError`] for what a program cannot be given.
-pub fn command_text(spec: &RunSpec, own: &Path) -> Result<String, RunError> {
-    let mut text = format!("cwd {}\n", encode("the folder", spec.cwd.as_os_str())?);
-    if let Some(path) = &spec.stdin {
-        text += &format!("stdin {}\n", encode("the standard input", path.as_os_str())?);
-    }
-    let cookie = (OsString::from("MC_RUN_COOKIE"), OsString::from(&spec.cookie));
-    for (name, value) in spec.env.iter().filter(|(name, _)| *name != cookie.0).chain([&cookie]) {
-        let shown = name.to_string_lossy();
-        let fits = name.as_bytes().iter().enumerate().all(|(at, b)| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' => true,
-            b'0'..=b'9' => at > 0,
-            _ => false,
-        });
-        if !fits || name.is_empty() || RESERVED.contains(&shown.as_ref()) || shown.starts_with("_mc_") {
-            return Err(RunError::Name { name: shown.into_owned() });
+/// A file as text. Nothing in one can fail to be written; an empty one reads as absent.
+pub fn text_of(file: &impl Serialize) -> String {
+    serde_json::to_string(file).unwrap_or_default()
+}
+
+/// Reads a file; absent when it is empty, truncated or not what it should be.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_str(text).ok()
+}
+
+impl Program {
+    /// What is to be run, with the cookie of the run in its environment.
+    ///
+    /// # Errors
+    /// [`RunError`] for what a program cannot be given.
+    pub fn of(spec: &RunSpec) -> Result<Self, RunError> {
+        let given = spec.env.iter().filter(|(name, _)| name != COOKIE).cloned();
+        let env: Vec<_> = given.chain([(COOKIE.into(), OsString::from(&spec.cookie))]).collect();
+        if let Some((name, _)) = env.iter().find(|(name, _)| !is_name(name)) {
+            return Err(RunError::Name { name: name.to_string_lossy().into_owned() });
         }
-        text += &format!("env {shown} {}\n", encode("the environment", value)?);
+        if spec.argv.is_empty() {
+            return Err(RunError::Empty);
+        }
+        let has_nul = |value: &OsStr| value.as_bytes().contains(&0);
+        let nul = [
+            ("the folder", has_nul(spec.cwd.as_os_str())),
+            ("the standard input", spec.stdin.as_ref().is_some_and(|path| has_nul(path.as_os_str()))),
+            ("the environment", env.iter().any(|(_, value)| has_nul(value))),
+            ("the arguments", spec.argv.iter().any(|arg| has_nul(arg))),
+        ];
+        match nul.into_iter().find(|(_, found)| *found) {
+            Some((what, _)) => Err(RunError::Nul { what }),
+            None => Ok(Self { cwd: spec.cwd.clone(), stdin: spec.stdin.clone(), env, argv: spec.argv.clone() }),
+        }
     }
-    if spec.argv.is_empty() {
-        return Err(RunError::Empty);
-    }
-    // A fence that nobody mounts is the program's own to take on.
-    let confined = spec.fence.is_some() && !spec.isolation.is_ours();
-    let own = [own.into(), FLAG.into(), spec.dir.join("run").into(), CONFINE.into()];
-    let first: &[OsString] = if confined { &own } else { &[] };
-    for arg in first.iter().chain(&spec.argv) {
-        text += &format!("arg {}\n", encode("the arguments", arg)?);
-    }
-    Ok(text + "end\n")
 }
 
-/// Text of the `run` file: settings for the supervisor and for whoever adopts the run.
-///
-/// # Errors
-/// [`RunError`] for a cookie that could be mistaken, and a path with a NUL byte.
-pub fn settings_text(spec: &RunSpec) -> Result<String, RunError> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    if spec.cookie.is_empty() || !spec.cookie.bytes().all(plain) {
-        return Err(RunError::Cookie { cookie: spec.cookie.clone() });
-    }
-    let (tick, step) = (tick(spec), step(spec));
-    let ticks = |d: Duration, tick: Duration| d.as_millis().div_ceil(tick.as_millis());
-    let mut text = format!(
-        "isolation {}\ntick {}\nstep {}\ntimeout {}\ngrace {}\nlease {}\ncookie {}\n",
-        spec.isolation.word(),
-        tick.as_secs_f32(),
-        step.as_secs_f32(),
-        ticks(spec.timeout, tick).max(1),
-        ticks(spec.grace, step),
-        ticks(spec.lease, tick).max(1),
-        spec.cookie
-    );
-    for root in &spec.search_roots {
-        text += &format!("root {}\n", encode("a search root", root.as_os_str())?);
-    }
-    for mount in &spec.mounts {
-        text += &mount.line()?;
-    }
-    if let Some(fence) = &spec.fence {
-        text += &fence.lines()?;
-    }
-    Ok(text + "end\n")
+fn is_name(name: &OsStr) -> bool {
+    !name.is_empty() && !name.as_bytes().iter().any(|b| matches!(b, 0 | b'='))
 }
 
-/// Text of a run file that says only what is mounted and fenced off, and how its namespace is made. Its groups are its
-/// own, as those of a run are.
-///
-/// # Errors
-/// [`RunError::Nul`] for a path with a NUL byte.
-pub fn trial_text(isolation: Isolation, mounts: &[Mount], fence: Option<&Fence>) -> Result<String, RunError> {
-    let lines: Result<String, RunError> = mounts.iter().map(Mount::line).collect();
-    let fence = fence.map(Fence::lines).transpose()?.unwrap_or_default();
-    let mark = fastrand::u64(..);
-    Ok(format!("isolation {}\ncookie trial-{mark:016x}\n{}{fence}end\n", isolation.word(), lines?))
+impl Settings {
+    /// What is on record about a run.
+    ///
+    /// # Errors
+    /// [`RunError::Cookie`] for one that could be mistaken.
+    pub fn of(spec: &RunSpec) -> Result<Self, RunError> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if spec.cookie.is_empty() || !spec.cookie.bytes().all(plain) {
+            return Err(RunError::Cookie { cookie: spec.cookie.clone() });
+        }
+        let (tick, step) = (tick(spec), step(spec));
+        let ticks =
+            |d: Duration, tick: Duration| u64::try_from(d.as_millis().div_ceil(tick.as_millis())).unwrap_or(u64::MAX);
+        let limits = Limits {
+            tick,
+            step,
+            timeout: ticks(spec.timeout, tick).max(1),
+            grace: ticks(spec.grace, step),
+            lease: ticks(spec.lease, tick).max(1),
+        };
+        Ok(Self {
+            isolation: spec.isolation,
+            cookie: spec.cookie.clone(),
+            search_roots: spec.search_roots.clone(),
+            mounts: spec.mounts.clone(),
+            fence: spec.fence.clone(),
+            limits: Some(limits),
+        })
+    }
+
+    /// Only mounts and a fence to be tried. Its groups are its own, as those of a run are.
+    pub fn trial(isolation: Isolation, mounts: Vec<Mount>, fence: Option<Fence>) -> Self {
+        let cookie = format!("trial-{:016x}", fastrand::u64(..));
+        Self { isolation, cookie, search_roots: Vec::new(), mounts, fence, limits: None }
+    }
 }
 
-/// How often the supervisor counts: each time costs a process, and 64 agents at a time are not rare. A search samples
-/// sessions at each tick, so there it stays short.
+/// How often the supervisor counts: 64 agents at a time are not rare.
 fn tick(spec: &RunSpec) -> Duration {
     let shortest = spec.timeout.min(spec.lease);
-    match spec.isolation {
-        _ if shortest < Duration::from_secs(5) => Duration::from_millis(100),
-        Isolation::PidNamespace(_) if shortest >= Duration::from_secs(600) => Duration::from_secs(10),
-        _ => Duration::from_secs(1),
+    match shortest.as_secs() {
+        ..5 => Duration::from_millis(100),
+        5..600 => Duration::from_secs(1),
+        _ => Duration::from_secs(10),
     }
 }
 
@@ -177,91 +185,22 @@ fn step(spec: &RunSpec) -> Duration {
     }
 }
 
-/// Reads the limits of the `run` file; absent when one is missing or no limit.
-pub fn parse_limits(text: &str) -> Option<Limits> {
-    let pairs: HashMap<&str, &str> = complete(text)?.filter_map(|line| line.split_once(' ')).collect();
-    let seconds = |key| Duration::try_from_secs_f64(pairs.get(key)?.parse().ok()?).ok().filter(|d| !d.is_zero());
-    let count = |key| pairs.get(key)?.parse().ok();
-    let (tick, step) = (seconds("tick")?, seconds("step")?);
-    Some(Limits { tick, step, timeout: count("timeout")?, grace: count("grace")?, lease: count("lease")? })
-}
-
-/// Reads the `command` file back; absent when it is incomplete.
-pub fn parse_command(text: &str) -> Option<Program> {
-    let (mut cwd, mut stdin, mut env, mut argv) = (None, None, Vec::new(), Vec::new());
-    for line in complete(text)? {
-        match line.split_once(' ')? {
-            ("cwd", word) => cwd = Some(PathBuf::from(decode(word))),
-            ("stdin", word) => stdin = Some(PathBuf::from(decode(word))),
-            ("env", pair) => {
-                let (name, value) = pair.split_once(' ')?;
-                env.push((OsString::from(name), decode(value)));
-            }
-            ("arg", word) => argv.push(decode(word)),
-            _ => return None,
-        }
-    }
-    Some(Program { cwd: cwd?, stdin, env, argv }).filter(|program| !program.argv.is_empty())
-}
-
-/// Reads the `run` file back; absent when it is incomplete.
-pub fn parse_settings(text: &str) -> Option<Settings> {
-    let (mut isolation, mut cookie, mut search_roots, mut mounts) = (None, None, Vec::new(), Vec::new());
-    let mut fence = None;
-    for line in complete(text)? {
-        match line.split_once(' ')? {
-            ("isolation", word) => isolation = Isolation::from_word(word),
-            ("cookie", word) => cookie = Some(word.to_owned()),
-            ("root", word) => search_roots.push(PathBuf::from(decode(word))),
-            (kind @ ("overlay" | "bind"), words) => mounts.push(Mount::of_line(kind, words)?),
-            (word, rest) => {
-                Fence::read_line(&mut fence, word, rest);
-            }
-        }
-    }
-    Some(Settings { isolation: isolation?, cookie: cookie?, search_roots, mounts, fence })
-}
-
-/// Text of the `start` file.
-pub fn start_text(start: &Start) -> String {
-    let (own, agent) = (start.supervisor, start.agent);
-    let mut text = format!("supervisor {} {} {}\nboot {}\n", own.pid, own.pid, own.born, start.boot);
-    text += &format!("agent {} {}\n", agent.pid, agent.born);
-    if let Some((init, space)) = start.init {
-        text += &format!("init {} {} {space}\n", init.pid, init.born);
-    }
-    text + "end\n"
-}
-
-/// Reads the `start` file; absent when it is empty or truncated.
-pub fn parse_start(text: &str) -> Option<Start> {
-    let (mut supervisor, mut boot, mut agent, mut init) = (None, None, None, None);
-    for line in complete(text)? {
-        let words: Vec<&str> = line.split(' ').collect();
-        let number = |at: usize| words.get(at)?.parse::<u64>().ok();
-        let identity = |born| Some(Identity { pid: u32::try_from(number(1)?).ok()?, born: number(born)? });
-        match *words.first()? {
-            "supervisor" => supervisor = identity(3),
-            "boot" => boot = words.get(1).map(|w| (*w).to_owned()),
-            "agent" => agent = identity(2),
-            "init" => init = Some((identity(2)?, number(3)?)),
-            _ => {}
-        }
-    }
-    Some(Start { supervisor: supervisor?, boot: boot?, agent: agent?, init })
-}
-
 /// Reads the `exit` file; absent when it is empty or truncated.
 ///
 /// The program's end is the number of [`ProcessExit::number`].
 pub fn parse_exit(text: &str) -> Option<RunExit> {
-    match complete(text)?.next()?.split_once(' ') {
+    let told = text.strip_suffix(
+        "
+end
+",
+    )?;
+    match told.split_once(' ') {
         Some(("code", number)) => match ProcessExit::of_number(number.parse().ok()?) {
             ProcessExit::Code(code) => Some(RunExit::Code(code)),
             ProcessExit::Signal(signal) => Some(RunExit::Signal(signal)),
         },
         Some(_) => None,
-        None => match text.lines().next()? {
+        None => match told {
             "timeout" => Some(RunExit::Timeout),
             "lease" => Some(RunExit::LeaseExpired),
             word => KillReason::of_word(word).map(RunExit::Killed),
@@ -269,44 +208,39 @@ pub fn parse_exit(text: &str) -> Option<RunExit> {
     }
 }
 
-/// The lines before the closing `end` line, if that is there.
-fn complete(text: &str) -> Option<impl Iterator<Item = &str>> {
-    Some(text.strip_suffix("end\n").filter(|t| t.ends_with('\n'))?.lines())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::host::local::protocol::{Caps, Flavour};
+    use crate::adapters::host::local::protocol::Caps;
     use proptest::prelude::*;
     use std::os::unix::ffi::OsStringExt;
 
     proptest! {
         #[test]
         fn any_bytes_come_back(bytes in prop::collection::vec(1_u8.., 0..40)) {
-            let value = OsString::from_vec(bytes);
-            let text = encode("x", &value).unwrap();
-            let meaningful = b"'\"$`;&|<>(){}*?~#! ";
-            let plain = text.bytes().all(|b| b.is_ascii_graphic() && !meaningful.contains(&b));
-            prop_assert!(plain);
-            prop_assert_eq!(decode(&text), value);
+            let word = OsString::from_vec(bytes);
+            let env = vec![("A".into(), word.clone())];
+            let program = Program { cwd: word.clone().into(), stdin: Some(word.clone().into()), env, argv: vec![word] };
+            prop_assert_eq!(parse(&text_of(&program)), Some(program));
         }
 
         #[test]
-        fn p4_a_file_cut_anywhere_reads_as_absent(cut in 0_usize..200) {
-            let start = "supervisor 7 7 100\nboot aaaa\nagent 9 101\ninit 8 101 4026\nend\n";
-            for (text, full) in [(start, parse_start(start).is_some()), ("code 3\nend\n", true), ("timeout\nend\n", true)] {
-                prop_assert!(full);
-                let cut = cut % text.len();
-                prop_assert_eq!(parse_start(&text[..cut]), None);
-                prop_assert_eq!(parse_exit(&text[..cut]), None);
+        fn p4_a_file_cut_anywhere_reads_as_absent(cut in any::<prop::sample::Index>()) {
+            let spec = spec();
+            let (command, run) = (text_of(&Program::of(&spec).unwrap()), text_of(&Settings::of(&spec).unwrap()));
+            let start = text_of(&started());
+            let cut = |text: &str| text[..cut.index(text.len())].to_owned();
+            prop_assert_eq!(parse::<Program>(&cut(&command)), None);
+            prop_assert_eq!(parse::<Settings>(&cut(&run)), None);
+            prop_assert_eq!(parse::<Start>(&cut(&start)), None);
+            for text in ["code 3\nend\n", "timeout\nend\n"] {
+                prop_assert_eq!(parse_exit(&cut(text)), None);
             }
         }
     }
 
-    #[test]
-    fn what_is_written_for_the_supervisor_is_what_it_reads() {
-        let spec = RunSpec {
+    fn spec() -> RunSpec {
+        RunSpec {
             dir: "/runs/1".into(),
             cwd: "/a b".into(),
             argv: vec!["sh".into(), OsString::from_vec(vec![1, 255, b' ', b'\n']), "".into()],
@@ -338,27 +272,30 @@ mod tests {
                 caps: Caps { memory: Some(1 << 30), processes: Some(64) },
             }),
             program: "mc".into(),
-        };
-        let read = parse_command(&command_text(&spec, Path::new("/bin/mc")).unwrap()).unwrap();
-        let env = [spec.env.clone(), vec![("MC_RUN_COOKIE".into(), "c".into())]].concat();
-        let stdin = spec.stdin.clone();
-        // Where nobody mounts a fence, the program takes it on by itself.
-        let own = ["/bin/mc".into(), FLAG.into(), "/runs/1/run".into(), CONFINE.into()];
-        let argv = own.into_iter().chain(spec.argv.clone()).collect();
-        assert_eq!(read, Program { cwd: spec.cwd.clone(), stdin, env, argv });
-        let mounted = RunSpec { isolation: Isolation::PidNamespace(Flavour::User), ..spec.clone() };
-        assert_eq!(parse_command(&command_text(&mounted, Path::new("/bin/mc")).unwrap()).unwrap().argv, spec.argv);
-        let second = Duration::from_secs(1);
-        let limits = Limits { tick: second, step: second, timeout: 3600, grace: 5, lease: 1800 };
-        assert_eq!(parse_limits(&settings_text(&spec).unwrap()), Some(limits));
-        let settings = parse_settings(&settings_text(&spec).unwrap()).unwrap();
-        assert_eq!((settings.search_roots, settings.mounts), (spec.search_roots.clone(), spec.mounts.clone()));
-        assert_eq!(settings.fence, spec.fence);
-        assert_eq!(parse_command("cwd /\nend\n"), None, "no program");
+        }
+    }
+
+    fn started() -> Start {
         let one = Identity { pid: 7, born: 9 };
-        let start =
-            Start { supervisor: one, boot: "b".into(), agent: Identity { pid: 8, born: 10 }, init: Some((one, 3)) };
-        assert_eq!(parse_start(&start_text(&start)), Some(start));
+        Start { supervisor: one, boot: "b".into(), agent: Identity { pid: 8, born: 10 }, init: Some((one, 3)) }
+    }
+
+    #[test]
+    fn what_is_written_for_the_supervisor_is_what_it_reads() {
+        let spec = spec();
+        let env = [spec.env.clone(), vec![("MC_RUN_COOKIE".into(), "c".into())]].concat();
+        let wanted = Program { cwd: spec.cwd.clone(), stdin: spec.stdin.clone(), env, argv: spec.argv.clone() };
+        assert_eq!(parse(&text_of(&Program::of(&spec).unwrap())), Some(wanted));
+        let (tick, step) = (Duration::from_secs(10), Duration::from_secs(1));
+        let limits = Some(Limits { tick, step, timeout: 360, grace: 5, lease: 180 });
+        let settings: Settings = parse(&text_of(&Settings::of(&spec).unwrap())).unwrap();
+        assert_eq!((settings.search_roots, settings.mounts), (spec.search_roots, spec.mounts));
+        assert_eq!((settings.fence, settings.limits), (spec.fence, limits));
+        assert_eq!(parse(&text_of(&started())), Some(started()));
+        let unknown = text_of(&Settings::trial(Isolation::Search, Vec::new(), None));
+        assert!(parse::<Settings>(&unknown).is_some());
+        assert_eq!(parse::<Settings>(&unknown.replace("Search", "Hope")), None);
+        assert_eq!(parse::<Settings>(&unknown.replace("\"fence\"", "\"hedge\"")), None);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Which process is meant.
 
+use serde::{Deserialize, Serialize};
+
 /// One process for its whole life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     /// Process id as seen by `mc`.
     pub pid: u32,

@@ -7,36 +7,30 @@ use serde::{Deserialize, Serialize};
 pub enum Isolation {
     /// A pid namespace of its own: the kernel kills everything in it with its pid 1.
     PidNamespace(Flavour),
-    /// No namespace: found by cookie, sessions, descendants and open files, then killed.
+    /// No namespace: found by descent, cookie, limit, session and open files, then killed.
     Search,
 }
 
 /// How the pid namespace is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Flavour {
-    /// By this program, directly, which needs root's rights.
+    /// Directly, which needs root's rights.
     Root,
-    /// By this program, inside a user namespace that maps the current user only.
+    /// Inside a user namespace that maps the current user only.
     User,
-    /// By `unshare` of util-linux under the supervisor in shell, with root's rights.
-    UnshareRoot,
-    /// By `unshare` of util-linux under the supervisor in shell, inside a user namespace.
-    UnshareUser,
 }
 
 impl Flavour {
-    /// In the order in which they are tried: this program costs a fifth of the programs that the shell needs.
-    pub const ALL: [Self; 4] = [Self::Root, Self::User, Self::UnshareRoot, Self::UnshareUser];
+    /// In the order in which they are tried.
+    pub const ALL: [Self; 2] = [Self::Root, Self::User];
 }
 
 impl Isolation {
-    /// The word used in run directories and reports: `pidns-root`, `pidns-user`, `unshare-root`, `unshare-user` or `search`.
+    /// The word used in run directories and reports: `pidns-root`, `pidns-user` or `search`.
     pub fn word(self) -> &'static str {
         match self {
             Self::PidNamespace(Flavour::Root) => "pidns-root",
             Self::PidNamespace(Flavour::User) => "pidns-user",
-            Self::PidNamespace(Flavour::UnshareRoot) => "unshare-root",
-            Self::PidNamespace(Flavour::UnshareUser) => "unshare-user",
             Self::Search => "search",
         }
     }
@@ -53,10 +47,5 @@ impl Isolation {
             Self::PidNamespace(flavour) => Some(flavour),
             Self::Search => None,
         }
-    }
-
-    /// Whether this program supervises such runs itself; a shell does the others.
-    pub fn is_ours(self) -> bool {
-        matches!(self, Self::PidNamespace(Flavour::Root | Flavour::User))
     }
 }

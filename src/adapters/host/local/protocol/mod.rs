@@ -13,13 +13,10 @@ mod text;
 
 pub use error::RunError;
 pub use fence::{Caps, Fence};
-pub use files::{
-    Limits, Program, Settings, Start, command_text, parse_command, parse_exit, parse_limits, parse_settings,
-    parse_start, settings_text, start_text, trial_text,
-};
+pub use files::{Limits, Program, Settings, Start, parse, parse_exit, text_of};
 pub use identity::Identity;
 pub use isolation::{Flavour, Isolation};
 pub use mounts::Mount;
-pub use names::{BROKEN, CONFINE, ERRORS, FLAG, MOUNTED, OURSELVES, OUTPUT, SUPERVISOR, WORKS, script};
+pub use names::{BROKEN, ERRORS, FLAG, MOUNTED, OURSELVES, OUTPUT, WORKS};
 pub(in crate::adapters::host) use names::{LARGEST_COMMAND, SMALL};
 pub use run::{KillReason, RunExit, RunSpec};

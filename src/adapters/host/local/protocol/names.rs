@@ -1,18 +1,10 @@
 //! Words, names and bounds that both sides of a run directory keep: whoever starts a run, and its supervisor.
 
-use std::path::{Path, PathBuf};
-
-/// The supervisor, as shell text.
-pub const SUPERVISOR: &str = include_str!("../supervisor/supervisor.sh");
-
 /// First argument of every stage. Not a command of people: no help lists it.
 pub const FLAG: &str = "--supervise";
 
 /// What the probe says when it works. A program that knows nothing of [`FLAG`] ends with 0 perhaps, but never says so.
 pub const WORKS: &str = "a pid namespace works here";
-
-/// The stage that gives a program its fence by rules: `mc --supervise RUN-FILE confine PROGRAM …`.
-pub const CONFINE: &str = "confine";
 
 /// This very program, even after its file was replaced.
 pub const OURSELVES: &str = "/proc/self/exe";
@@ -26,17 +18,12 @@ pub const OUTPUT: &str = "out.log";
 /// Standard error of a program, where it is kept apart: the file is there before the program starts.
 pub const ERRORS: &str = "err.log";
 
-/// What is said of a mount that works.
+/// What is said of a mount or a fence that works.
 pub const MOUNTED: &str = "mounted";
 
 /// More than any file of the protocol holds; what runs could have put anything in its place.
 pub(in crate::adapters::host) const SMALL: u64 = 4 << 20;
 
 /// More than any command file holds: arguments and environment of a program have 6 MiB at most (execve(2)), and a byte takes
-/// up to five here.
-pub(in crate::adapters::host) const LARGEST_COMMAND: u64 = 32 << 20;
-
-/// The supervisor's script of a run directory.
-pub fn script(dir: &Path) -> PathBuf {
-    dir.join("supervisor.sh")
-}
+/// up to six here.
+pub(in crate::adapters::host) const LARGEST_COMMAND: u64 = 40 << 20;

@@ -16,7 +16,7 @@ pub struct RunSpec {
     pub cwd: PathBuf,
     /// Program and arguments.
     pub argv: Vec<OsString>,
-    /// The complete environment of the program; `MC_RUN_COOKIE` is added. Names must be shell identifiers.
+    /// The complete environment of the program; `MC_RUN_COOKIE` is added.
     pub env: Vec<(OsString, OsString)>,
     /// A file for its standard input; `/dev/null` without.
     pub stdin: Option<PathBuf>,
@@ -35,12 +35,11 @@ pub struct RunSpec {
     pub cookie: String,
     /// Folders nobody but this run has business in; processes using them are killed with it (search only).
     pub search_roots: Vec<PathBuf>,
-    /// What is mounted for it, in this order; nothing where the supervisor is not this program.
+    /// What is mounted for it, in this order; nothing where it has no namespace.
     pub mounts: Vec<Mount>,
-    /// What it may reach of the machine's files: by mounts where this program supervises it, by Landlock else.
+    /// What it may reach of the machine's files: by mounts where it has a namespace, by Landlock else.
     pub fence: Option<Fence>,
-    /// The program `mc`, for the supervisor of namespaces it makes itself: [`OURSELVES`](super::OURSELVES)
-    /// unless somebody else runs.
+    /// The program `mc`, which supervises it: [`OURSELVES`](super::OURSELVES) unless somebody else runs.
     pub program: PathBuf,
 }
 

@@ -1,37 +1,98 @@
-//! Bytes of others as words of a run directory's files.
+//! Bytes of others in JSON: text where they are text, else numbers. None is lost.
 
-use super::error::RunError;
-use std::ffi::{OsStr, OsString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 
-pub(super) fn encode(what: &'static str, value: &OsStr) -> Result<String, RunError> {
-    let mut text = String::with_capacity(value.len());
-    for byte in value.as_bytes() {
-        match byte {
-            0 => return Err(RunError::Nul { what }),
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'.' | b'/' | b'-' | b':' | b'=' | b',' | b'+' => {
-                text.push(char::from(*byte));
-            }
-            other => text += &format!("\\0{other:03o}"),
-        }
-    }
-    Ok(text)
+/// What is written in the place of something else.
+pub trait Written: Sized {
+    /// The form in JSON.
+    type As: Serialize + DeserializeOwned;
+
+    /// That form of it.
+    fn written(&self) -> Self::As;
+
+    /// The inverse of [`Written::written`].
+    fn read(written: Self::As) -> Self;
 }
 
-pub(super) fn decode(text: &str) -> OsString {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    while let Some((first, tail)) = rest.split_first() {
-        let octal = tail.get(1..4).and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
-        match octal.filter(|_| *first == b'\\') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[4..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
+/// A word in JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Word {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Written for OsString {
+    type As = Word;
+
+    fn written(&self) -> Word {
+        self.to_str().map_or_else(|| Word::Bytes(self.as_bytes().to_owned()), |text| Word::Text(text.to_owned()))
+    }
+
+    fn read(written: Word) -> Self {
+        match written {
+            Word::Text(text) => text.into(),
+            Word::Bytes(bytes) => Self::from_vec(bytes),
         }
     }
-    OsString::from_vec(bytes)
+}
+
+impl Written for PathBuf {
+    type As = Word;
+
+    fn written(&self) -> Word {
+        self.as_os_str().to_owned().written()
+    }
+
+    fn read(written: Word) -> Self {
+        OsString::read(written).into()
+    }
+}
+
+impl<T: Written> Written for Vec<T> {
+    type As = Vec<T::As>;
+
+    fn written(&self) -> Self::As {
+        self.iter().map(T::written).collect()
+    }
+
+    fn read(written: Self::As) -> Self {
+        written.into_iter().map(T::read).collect()
+    }
+}
+
+impl<T: Written> Written for Option<T> {
+    type As = Option<T::As>;
+
+    fn written(&self) -> Self::As {
+        self.as_ref().map(T::written)
+    }
+
+    fn read(written: Self::As) -> Self {
+        written.map(T::read)
+    }
+}
+
+impl<A: Written, B: Written> Written for (A, B) {
+    type As = (A::As, B::As);
+
+    fn written(&self) -> Self::As {
+        (self.0.written(), self.1.written())
+    }
+
+    fn read(written: Self::As) -> Self {
+        (A::read(written.0), B::read(written.1))
+    }
+}
+
+pub(super) fn serialize<T: Written, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    value.written().serialize(to)
+}
+
+pub(super) fn deserialize<'de, T: Written, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    T::As::deserialize(from).map(T::read)
 }

@@ -61,7 +61,7 @@ fn end_any(run: &Run) -> KillProof {
 
 fn end_started(run: &Run, start: &Start, before: u32) -> KillProof {
     let mut proof = match start.init {
-        Some((init, space)) => end_namespace(init, space, run.supervisor(), !run.settings().isolation.is_ours()),
+        Some((init, space)) => end_namespace(init, space, run.supervisor()),
         None => {
             let sought = run.sought();
             let first = search_and_kill(&sought, false);

@@ -4,12 +4,10 @@ use super::records::{forget_command, write_new};
 use super::run::Run;
 use crate::adapters::host::local::process::kill;
 use crate::adapters::host::local::protocol::{
-    ERRORS, FLAG, OUTPUT, RunError, RunSpec, SMALL, SUPERVISOR, command_text, script, settings_text,
+    ERRORS, FLAG, OUTPUT, Program, RunError, RunSpec, SMALL, Settings, text_of,
 };
-use crate::adapters::host::local::supervisor::for_others;
 use crate::adapters::os::files::{At, FileError, read_untrusted};
 use crate::adapters::os::nofollow;
-use rustix::fs::{CWD, FileType, Mode};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
@@ -17,9 +15,6 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
-
-/// Where the supervisor finds its own few programs; the run's program gets what its own environment says.
-const SUPERVISOR_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How long a supervisor may take to put its run on record.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -29,9 +24,9 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// [`RunError::Taken`] when it exists already.
 pub fn prepare(spec: &RunSpec) -> Result<PathBuf, RunError> {
-    let (command, mut settings) = (command_text(spec, &for_others())?, spec.clone());
+    let (program, mut settings) = (Program::of(spec)?, Settings::of(spec)?);
     settings.search_roots = spec.search_roots.iter().map(|r| r.canonicalize().unwrap_or_else(|_| r.clone())).collect();
-    let settings = settings_text(&settings)?;
+    let (command, settings) = (text_of(&program), text_of(&settings));
     if let Some(parent) = spec.dir.parent() {
         std::fs::create_dir_all(parent).at(&spec.dir)?;
     }
@@ -43,13 +38,8 @@ pub fn prepare(spec: &RunSpec) -> Result<PathBuf, RunError> {
     let dir = spec.dir.canonicalize().at(&spec.dir)?;
     let texts = [("run", settings.as_str()), ("command", &command), ("lease", "0\n"), (OUTPUT, "")];
     let errors = spec.errors_apart.then_some((ERRORS, ""));
-    let shell = (!spec.isolation.is_ours()).then_some(("supervisor.sh", SUPERVISOR));
-    for (name, text) in texts.into_iter().chain([("supervisor.log", "")]).chain(errors).chain(shell) {
+    for (name, text) in texts.into_iter().chain([("supervisor.log", "")]).chain(errors) {
         write_new(&dir.join(name), text)?;
-    }
-    for name in shell.map_or([].as_slice(), |_| &["ready", "go"]) {
-        // The supervisor makes them where this cannot.
-        let _ = rustix::fs::mknodat(CWD, dir.join(name), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0);
     }
     Ok(dir)
 }
@@ -61,22 +51,10 @@ pub fn prepare(spec: &RunSpec) -> Result<PathBuf, RunError> {
 pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
     let dir = prepare(spec)?;
     let log = OpenOptions::new().append(true).open(dir.join("supervisor.log")).at(&dir)?;
-    let mut command = if spec.isolation.is_ours() {
-        let mut command = tokio::process::Command::new(&spec.program);
-        command.arg0("mc").arg(FLAG).arg(&dir).arg("run").env_clear();
-        command
-    } else {
-        let mut command = tokio::process::Command::new("setsid");
-        command.arg("sh").arg(script(&dir)).arg("run").arg(&dir);
-        command.env_clear().env("PATH", SUPERVISOR_PATH).env("LC_ALL", "C");
-        command
-    };
+    let mut command = tokio::process::Command::new(&spec.program);
+    command.arg0("mc").arg(FLAG).arg(&dir).arg("run").env_clear();
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-    let started = command.spawn().map_err(|source| {
-        let program = if spec.isolation.is_ours() { spec.program.clone() } else { "setsid".into() };
-        FileError::new(program, source)
-    });
-    let mut child = started?;
+    let mut child = command.spawn().map_err(|source| FileError::new(&spec.program, source))?;
     let mut said = String::new();
     if let Some(mut pipe) = child.stdout.take() {
         let _ = tokio::time::timeout(START_PATIENCE, pipe.read_to_string(&mut said)).await;

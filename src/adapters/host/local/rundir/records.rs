@@ -9,10 +9,8 @@ use std::path::Path;
 
 /// Removes what was to be run: it may hold secrets, and nobody needs it any more.
 pub(super) fn forget_command(dir: &Path) {
-    for name in ["command", "ready", "go"] {
-        // Mostly it is gone already.
-        let _ = std::fs::remove_file(dir.join(name));
-    }
+    // Mostly it is gone already.
+    let _ = std::fs::remove_file(dir.join("command"));
 }
 
 /// How the run of a directory ended, once that is on record.

@@ -5,12 +5,11 @@ use crate::adapters::host::local::process::contain::{self, Sought};
 use crate::adapters::host::local::process::kill;
 use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{
-    ERRORS, Identity, KillReason, OUTPUT, RunError, RunExit, SMALL, Settings, Start, parse_settings, parse_start,
+    ERRORS, Identity, KillReason, OUTPUT, RunError, RunExit, SMALL, Settings, Start, parse,
 };
 use crate::adapters::os::files::{At, modified_at, read_untrusted};
 use crate::adapters::os::nofollow;
 use crate::domain::values::Millis;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -27,8 +26,8 @@ impl Run {
     /// The run of a directory, in whatever state it is; absent when its settings cannot be read. Meant for ending what
     /// an ended run left behind; [`find`](super::find) says how it is.
     pub fn open(dir: &Path) -> Option<Self> {
-        let settings = parse_settings(&read_untrusted(&dir.join("run"), SMALL)?)?;
-        let start = read_untrusted(&dir.join("start"), SMALL).and_then(|t| parse_start(&t));
+        let settings = parse(&read_untrusted(&dir.join("run"), SMALL)?)?;
+        let start: Option<Start> = read_untrusted(&dir.join("start"), SMALL).and_then(|t| parse(&t));
         let supervisor = start.as_ref().map(|s| s.supervisor).or_else(|| contain::find_supervisor(dir));
         Some(Self { dir: dir.to_owned(), settings, start, supervisor })
     }
@@ -106,22 +105,12 @@ impl Run {
 
     /// What a search for processes of this run goes by.
     pub fn sought(&self) -> Sought {
-        let mut sessions = HashMap::new();
-        if let Some(start) = &self.start {
-            let noted = read_untrusted(&self.dir.join("sessions"), SMALL).unwrap_or_default();
-            let pair = |line: &str| -> Option<(u32, u64)> {
-                let (session, leader) = line.split_once(' ')?;
-                Some((session.parse().ok()?, leader.parse().ok()?))
-            };
-            sessions.extend(noted.lines().filter_map(pair));
-            sessions.insert(start.agent.pid, start.agent.born);
-        }
         Sought {
             dir: self.dir.clone(),
             cookie: self.settings.cookie.clone(),
             roots: self.settings.search_roots.clone(),
             supervisor: self.supervisor,
-            sessions,
+            sessions: self.start.iter().map(|start| (start.agent.pid, start.agent.born)).collect(),
         }
     }
 }
@@ -132,7 +121,7 @@ impl Run {
 pub fn ran_for(dir: &Path, just_now: bool) -> Option<Duration> {
     let changed = |name: &str| std::fs::metadata(dir.join(name)).ok()?.modified().ok();
     let begun = changed("start")?;
-    let start = read_untrusted(&dir.join("start"), SMALL).and_then(|text| parse_start(&text));
+    let start: Option<Start> = read_untrusted(&dir.join("start"), SMALL).and_then(|text| parse(&text));
     let age =
         start.filter(|start| start.boot == procfs::boot_id()).and_then(|start| procfs::age(start.supervisor.born));
     let told = changed("exit").and_then(|ended| ended.duration_since(begun).ok());

@@ -6,7 +6,6 @@
 
 use super::error::StageError;
 use super::limits;
-use super::stage::settings;
 use crate::adapters::host::local::protocol::{ERRORS, Fence, OUTPUT};
 use crate::domain::fence::DEVICES;
 use landlock::{
@@ -15,13 +14,9 @@ use landlock::{
 };
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::fs;
-use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The oldest that can keep a file from being cut off (`truncate`), and lets files move between folders.
 const OLDEST: ABI = ABI::V3;
@@ -124,10 +119,9 @@ impl Rules {
     }
 }
 
-/// Gives this process the fence of a run file, with the logs beside that file, and becomes the program; without one it only tries.
-pub(super) fn confine(file: &Path, argv: &[&OsStr]) -> Result<u8, StageError> {
-    let fence = settings(file)?.fence.ok_or("the run file has no fence")?;
-    let mut rules = Rules::of(&fence);
+/// Gives this process the fence of a run file, with the logs beside that file; what of its limits does not hold.
+pub(super) fn confine(fence: &Fence, file: &Path) -> Result<Vec<String>, StageError> {
+    let mut rules = Rules::of(fence);
     // `/dev/stdout` is opened anew by whoever names it.
     rules.write.extend([OUTPUT, ERRORS].map(|log| file.with_file_name(log)).into_iter().filter(|log| log.exists()));
     restrict(&rules)?;
@@ -135,15 +129,7 @@ pub(super) fn confine(file: &Path, argv: &[&OsStr]) -> Result<u8, StageError> {
     for right in OF_THE_MACHINE {
         let _ = remove_capability_from_bounding_set(right);
     }
-    let gaps = limits::take_alone(&fence.caps);
-    let Some((program, args)) = argv.split_first() else {
-        let mut out = std::io::stdout();
-        gaps.iter().try_for_each(|gap| writeln!(out, "{gap}"))?;
-        return Ok(0);
-    };
-    let failed = Command::new(program).args(args).exec();
-    let _ = writeln!(std::io::stderr(), "mc: {}: {failed}", program.display());
-    Ok(if failed.kind() == ErrorKind::NotFound { 127 } else { 126 })
+    Ok(limits::take_alone(&fence.caps))
 }
 
 fn restrict(rules: &Rules) -> Result<(), StageError> {

@@ -1,9 +1,9 @@
-//! The supervisor of one run as a program: this very binary once more, on hosts where it can make a pid namespace.
+//! The supervisor of one run: this very binary once more. It keeps the protocol of `docs/runs.md`.
 //!
-//! It keeps the protocol of `docs/runs.md`, as `supervisor.sh` does where there is no namespace or none of ours. Two stages,
-//! each a process: `run` claims the directory, puts the run on record, counts its time and writes how it ended; `init` is pid 1
-//! of the namespace, waits at the gate, starts the program and reaps. One thread each, because a process with threads can
-//! neither enter a user namespace nor fork into a new pid namespace and go on.
+//! Two stages, each a process: `run` claims the directory, puts the run on record, counts its time and writes how it ended; `init`
+//! is pid 1 of the namespace, waits at the gate, starts the program and reaps. One thread each, because a process with threads can
+//! neither enter a user namespace nor fork into a new pid namespace and go on. Without a namespace `guard` is in its place, and
+//! `program` waits at the gate and becomes the program.
 
 mod confine;
 mod error;
@@ -12,14 +12,14 @@ mod limits;
 mod mounts;
 mod namespace;
 mod program;
+mod search;
 mod stage;
 mod trial;
 mod watch;
 
 pub use limits::{abandoned, forget, remove_abandoned};
-pub use stage::for_others;
 
-use crate::adapters::host::local::protocol::{BROKEN, CONFINE, FLAG};
+use crate::adapters::host::local::protocol::{BROKEN, FLAG};
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::Path;
@@ -35,11 +35,12 @@ pub fn main(args: &[OsString]) -> Option<u8> {
     let done = match words.as_slice() {
         [dir, stage] if *stage == "run" => watch::run(Path::new(dir)),
         [dir, stage] if *stage == "init" => namespace::init(Path::new(dir)),
+        [dir, stage] if *stage == "guard" => search::guard(Path::new(dir)),
+        [dir, stage] if *stage == "program" => search::become_program(Path::new(dir)),
         [word, stage] if *stage == "probe" => namespace::probe(word),
         [_, stage] if *stage == "probed" => namespace::probed(),
         [file, stage] if *stage == "try" => trial::try_out(Path::new(file)),
         [file, stage] if *stage == "tried" => trial::tried(Path::new(file)),
-        [file, stage, argv @ ..] if *stage == CONFINE => confine::confine(Path::new(file), argv),
         _ => Err("a stage of a supervisor, started by mc alone; see mc --help".into()),
     };
     Some(done.unwrap_or_else(|reason| {

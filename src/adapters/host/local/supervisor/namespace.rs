@@ -15,6 +15,7 @@ use rustix::thread::{
 use std::ffi::OsStr;
 use std::io::{BufRead, Read, Write};
 use std::path::Path;
+use std::process::Command;
 
 /// What it takes to mount in a user namespace. The kernel works in folders of an overlay that nobody may enter, with the rights of
 /// whoever mounted it; in a user namespace they reach no file but the user's own.
@@ -44,7 +45,6 @@ pub(super) fn enter(flavour: Flavour) -> Result<(), StageError> {
             set_capabilities(None, CapabilitySets { inheritable, ..sets }).trying(doing)?;
             TO_MOUNT.iter().try_for_each(|right| configure_capability_in_ambient_set(*right, true)).trying(doing)
         }
-        Flavour::UnshareRoot | Flavour::UnshareUser => Err("this namespace is made by `unshare`".into()),
     }
 }
 
@@ -102,6 +102,9 @@ fn is_roots(settings: &Settings) -> bool {
     settings.fence.is_some() && settings.isolation.flavour() == Some(Flavour::Root)
 }
 
+/// What is said at the gate, before the pid of whoever says it.
+pub(super) const READY: &str = "ready ";
+
 /// What pid 1 says when its user namespace waits for its map.
 const UNMAPPED: &str = "unmapped\n";
 
@@ -153,10 +156,7 @@ pub(super) fn init(dir: &Path) -> Result<u8, StageError> {
     settle(|| settings.mounts.iter().try_for_each(mounts::make).and_then(|()| raise(&settings).map(drop)))?;
     lock(&settings)?;
     setsid().trying("make a session")?;
-    let mut out = std::io::stdout();
-    out.write_all(b"ready\n").and_then(|()| out.flush()).trying("say ready")?;
-    if std::io::stdin().read_exact(&mut [0]).is_err() {
-        // The supervisor is gone: nothing of this run was put on record.
+    if !wait_at_gate()? {
         return Ok(BROKEN);
     }
     // Nothing of the machine stays open, and nobody inside looks into this process.
@@ -164,18 +164,27 @@ pub(super) fn init(dir: &Path) -> Result<u8, StageError> {
         let _ = rustix::stdio::dup2_stderr(nothing);
     }
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    let program = match program.start() {
-        Ok(program) => program,
-        Err(code) => return Ok(code),
-    };
+    program.start(Command::spawn).map_or_else(Ok, |program| reap(program.id()))
+}
+
+/// Says [`READY`] and who says it on standard output, and waits at the gate on standard input; false when nothing of this run was
+/// put on record and the supervisor is gone.
+pub(super) fn wait_at_gate() -> Result<bool, StageError> {
+    let mut out = std::io::stdout();
+    writeln!(out, "{READY}{}", std::process::id()).and_then(|()| out.flush()).trying("say ready")?;
+    Ok(std::io::stdin().read_exact(&mut [0]).is_ok())
+}
+
+/// Reaps what ends below this process until the program has; its end as [`ProcessExit::number`].
+pub(super) fn reap(program: u32) -> Result<u8, StageError> {
     loop {
         match wait(WaitOptions::empty()) {
-            Ok(Some((pid, status))) if u32::try_from(pid.as_raw_nonzero().get()) == Ok(program.id()) => {
+            Ok(Some((pid, status))) if u32::try_from(pid.as_raw_nonzero().get()) == Ok(program) => {
                 let code = ProcessExit::from_status(status.exit_status(), status.terminating_signal())
                     .map(ProcessExit::number);
                 return Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN));
             }
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Ok(_) | Err(Errno::INTR) => {}
             Err(e) => return Err(e).trying("wait for the program"),
         }
     }

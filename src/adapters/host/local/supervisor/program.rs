@@ -1,14 +1,14 @@
-//! The program of a run as pid 1 starts it: what is on record, nothing of ours.
+//! The program of a run as it is started: what is on record, nothing of ours.
 
 use super::error::{StageError, Trying};
-use crate::adapters::host::local::protocol::{BROKEN, ERRORS, LARGEST_COMMAND, OUTPUT, Program, parse_command};
+use crate::adapters::host::local::protocol::{BROKEN, ERRORS, LARGEST_COMMAND, OUTPUT, Program, parse};
 use crate::adapters::os::files::read_untrusted;
 use crate::adapters::os::nofollow;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 
 /// Where what is said about a program goes that it did not say itself: never between the lines of an output that is kept apart.
 pub(super) fn find_remarks(dir: &Path) -> PathBuf {
@@ -31,7 +31,7 @@ pub(super) fn read(dir: &Path) -> Result<Ready, StageError> {
         opened.map(File::from).trying(format_args!("open {}", log.display()))
     };
     let (output, errors) = (open(&dir.join(OUTPUT))?, open(&find_remarks(dir))?);
-    let command = read_untrusted(&dir.join("command"), LARGEST_COMMAND).as_deref().and_then(parse_command);
+    let command: Option<Program> = read_untrusted(&dir.join("command"), LARGEST_COMMAND).as_deref().and_then(parse);
     let command = command.map(|command| {
         let input = File::open(command.stdin.as_deref().unwrap_or(Path::new("/dev/null")));
         (command, input)
@@ -40,22 +40,33 @@ pub(super) fn read(dir: &Path) -> Result<Ready, StageError> {
 }
 
 impl Ready {
-    /// Starts it with exactly the environment on record. What goes wrong is said in the run's log, and the code is a
-    /// shell's: 127 when there is no such program, 126 when it cannot be started, 125 for everything else.
-    pub(super) fn start(mut self) -> Result<Child, u8> {
+    /// Starts it with exactly the environment on record, by what makes a process of a command. What goes wrong is said in the
+    /// run's log, and the code is a shell's: 127 when there is no such program, 126 when it cannot be started, 125 for everything
+    /// else.
+    pub(super) fn start<T>(mut self, begin: impl FnOnce(&mut Command) -> io::Result<T>) -> Result<T, u8> {
         let (code, reason) = match self.command.take() {
-            Some((command, input)) => match spawn(command, input, (&self.output, &self.errors)) {
-                Ok(child) => return Ok(child),
+            Some((command, input)) => match begin_by(begin, command, input, (&self.output, &self.errors)) {
+                Ok(begun) => return Ok(begun),
                 Err(failed) => failed,
             },
             None => (BROKEN, "the command file is incomplete".to_owned()),
         };
+        Err(self.refuse(code, &reason))
+    }
+
+    /// Says in the run's log why it is not started; the code of that.
+    pub(super) fn refuse(&mut self, code: u8, reason: &str) -> u8 {
         let _ = writeln!(self.errors, "mc: {reason}");
-        Err(code)
+        code
     }
 }
 
-fn spawn(spec: Program, input: io::Result<File>, (output, errors): (&File, &File)) -> Result<Child, (u8, String)> {
+fn begin_by<T>(
+    begin: impl FnOnce(&mut Command) -> io::Result<T>,
+    spec: Program,
+    input: io::Result<File>,
+    (output, errors): (&File, &File),
+) -> Result<T, (u8, String)> {
     let broken = |what: String| move |e: std::io::Error| (BROKEN, format!("{what}: {e}"));
     let named = spec.stdin.as_deref().unwrap_or(Path::new("/dev/null"));
     let input = input.map_err(broken(format!("open {}", named.display())))?;
@@ -66,7 +77,7 @@ fn spawn(spec: Program, input: io::Result<File>, (output, errors): (&File, &File
     let (name, args) = spec.argv.split_first().ok_or((BROKEN, "there is no program".to_owned()))?;
     let mut command = Command::new(name);
     command.args(args).env_clear().envs(spec.env).stdin(input).stdout(shared(output)?).stderr(shared(errors)?);
-    command.spawn().map_err(|e| {
+    begin(&mut command).map_err(|e| {
         let code = if e.kind() == ErrorKind::NotFound { 127 } else { 126 };
         (code, format!("{}: {e}", name.display()))
     })

@@ -1,10 +1,10 @@
 //! Mounts and fence of a run file, tried before a run depends on them.
 
 use super::error::{StageError, Trying};
-use super::limits;
 use super::mounts::make;
 use super::namespace::{self, enter, settle};
 use super::stage::{settings, start};
+use super::{confine, limits};
 use crate::adapters::host::local::protocol::{BROKEN, MOUNTED, Mount};
 use crate::adapters::os::files::create_new;
 use std::io::Write;
@@ -14,7 +14,11 @@ use std::path::Path;
 /// fence, if there is one, with a line of its own.
 pub(super) fn try_out(file: &Path) -> Result<u8, StageError> {
     let settings = settings(file)?;
-    enter(settings.isolation.flavour().ok_or("no pid namespace")?)?;
+    let Some(flavour) = settings.isolation.flavour() else {
+        let fence = settings.fence.ok_or("the run file has no fence")?;
+        return tell(confine::confine(&fence, file), || Ok(())).map(|()| 0);
+    };
+    enter(flavour)?;
     let (mut child, mut said, mut gate) = start(file.as_os_str(), "tried")?;
     loop {
         let line = namespace::answer(child.id(), &mut said, &mut gate)?;
@@ -33,23 +37,33 @@ pub(super) fn try_out(file: &Path) -> Result<u8, StageError> {
 /// As the pid 1 of such a trial.
 pub(super) fn tried(file: &Path) -> Result<u8, StageError> {
     let settings = settings(file)?;
-    let mut out = std::io::stdout();
-    let mut say = |line: String| writeln!(out, "{}", line.replace('\n', " "));
-    let told = |done: Result<(), StageError>| done.map_or_else(|e| e.to_string(), |()| MOUNTED.to_owned());
     let mut fenced = Ok(Vec::new());
     settle(|| {
         for wanted in &settings.mounts {
-            say(told(make(wanted).and_then(|()| written(wanted))))?;
+            say(make(wanted).and_then(|()| written(wanted)))?;
         }
         fenced = namespace::raise(&settings);
         Ok(())
     })?;
     if settings.fence.is_some() {
-        let gaps = fenced.as_deref().unwrap_or_default().to_vec();
-        gaps.into_iter().try_for_each(&mut say)?;
-        say(told(fenced.and_then(|_| namespace::lock(&settings))))?;
+        tell(fenced, || namespace::lock(&settings))?;
     }
     Ok(0)
+}
+
+/// Says what of the limits of a fence does not hold, and whether the rest does.
+fn tell(
+    fenced: Result<Vec<String>, StageError>,
+    lock: impl FnOnce() -> Result<(), StageError>,
+) -> Result<(), StageError> {
+    let mut out = std::io::stdout();
+    fenced.iter().flatten().try_for_each(|gap| writeln!(out, "{gap}"))?;
+    say(fenced.and_then(|_| lock()))
+}
+
+fn say(done: Result<(), StageError>) -> Result<(), StageError> {
+    let line = done.map_or_else(|e| e.to_string(), |()| MOUNTED.to_owned());
+    Ok(writeln!(std::io::stdout(), "{}", line.replace('\n', " "))?)
 }
 
 /// A mount that can be looked at and not be written to is none for a run.

@@ -2,12 +2,10 @@
 
 use super::error::{StageError, Trying};
 use super::program::find_remarks;
-use super::stage::start;
-use super::{limits, namespace};
+use super::stage::{settings, start};
+use super::{limits, namespace, search};
 use crate::adapters::host::local::process::procfs;
-use crate::adapters::host::local::protocol::{
-    BROKEN, Identity, Limits, SMALL, Start, parse_limits, parse_settings, start_text,
-};
+use crate::adapters::host::local::protocol::{BROKEN, Identity, Isolation, Limits, SMALL, Start, text_of};
 use crate::adapters::os::files::{create_new, read_untrusted};
 use crate::adapters::os::nofollow;
 use crate::domain::ending::ProcessExit;
@@ -52,19 +50,20 @@ pub(super) fn run(dir: &Path) -> Result<u8, StageError> {
 
 /// The supervisor of a directory that is ours.
 fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, StageError> {
-    let text = read_untrusted(&dir.join("run"), SMALL).ok_or("the run file cannot be read")?;
-    let limits = parse_limits(&text).ok_or("the run file is incomplete")?;
-    let settings = parse_settings(&text).ok_or("the run file is incomplete")?;
+    let settings = settings(&dir.join("run"))?;
+    let limits = settings.limits.ok_or("the run file has no limits")?;
     let own = Identity::of(std::process::id()).ok_or("/proc cannot be read")?;
-    namespace::enter(settings.isolation.flavour().ok_or("the run file names no pid namespace")?)?;
-    let (child, mut ready, mut gate) = start(dir.as_os_str(), "init")?;
+    let stage = match settings.isolation {
+        Isolation::PidNamespace(flavour) => namespace::enter(flavour).map(|()| "init"),
+        Isolation::Search => search::prepare(own).map(|()| "guard"),
+    };
+    let (child, mut ready, mut gate) = start(dir.as_os_str(), stage?)?;
     let said = namespace::answer(child.id(), &mut ready, &mut gate)?;
     drop(ready);
-    if said != "ready\n" {
-        return Err("the run ended before its program was ready".into());
-    }
+    let said = said.strip_prefix(namespace::READY).and_then(|pid| pid.trim_end().parse().ok());
+    let said = said.ok_or("the run ended before its program was ready")?;
     let mut watched = Watched::new(dir, child, limits)?;
-    watched.record(own)?;
+    watched.record(own, said, settings.isolation)?;
     // Read whole by the stage that waits at the gate; it may hold secrets.
     let _ = std::fs::remove_file(dir.join("command"));
     gate.write_all(b"\n").trying("open the gate")?;
@@ -75,6 +74,10 @@ fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, StageError> {
         let _ = rustix::stdio::dup2_stdout(nobody);
     }
     let (status, own_reason) = watched.until_the_end()?;
+    if settings.isolation == Isolation::Search && status.code().is_none() {
+        // It was killed, and had no time to.
+        search::sweep(dir, &settings.cookie);
+    }
     let starved = settings.fence.map_or(0, |fence| limits::leave(&fence.caps, &settings.cookie));
     if starved > 0 {
         tell_of_memory(dir, starved);
@@ -98,12 +101,14 @@ fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, StageError> {
     replace(dir, "exit", &text).map(|()| 0)
 }
 
-/// A started run: pid 1 of its namespace is our child.
+/// A started run: pid 1 of its namespace, or its guard, is our child.
 struct Watched<'a> {
     dir: &'a Path,
     child: Child,
     ended: OwnedFd,
     init: Identity,
+    /// Leads the group that the program is in.
+    agent: Identity,
     limits: Limits,
 }
 
@@ -113,23 +118,31 @@ impl<'a> Watched<'a> {
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).ok_or(gone)?;
         let ended = pidfd_open(pid, PidfdFlags::empty()).trying("watch pid 1")?;
         let init = Identity::of(child.id()).ok_or(gone)?;
-        Ok(Self { dir, child, ended, init, limits })
+        Ok(Self { dir, child, ended, init, agent: init, limits })
     }
 
-    fn record(&mut self, own: Identity) -> Result<(), StageError> {
-        let space = procfs::pid_namespace(self.init.pid).ok_or("the namespace of the run cannot be read")?;
-        // Pid 1 leads the group that the program will be in.
-        let start =
-            Start { supervisor: own, boot: procfs::boot_id(), agent: self.init, init: Some((self.init, space)) };
+    /// Puts on record what was started; `ready` is the pid of whoever was ready, as itself sees it.
+    fn record(&mut self, own: Identity, ready: u32, isolation: Isolation) -> Result<(), StageError> {
+        let init = match isolation {
+            Isolation::PidNamespace(_) => {
+                let space = procfs::pid_namespace(self.init.pid).ok_or("the namespace of the run cannot be read")?;
+                Some((self.init, space))
+            }
+            Isolation::Search => {
+                self.agent = Identity::of(ready).ok_or("the run ended before it was on record")?;
+                None
+            }
+        };
+        let start = Start { supervisor: own, boot: procfs::boot_id(), agent: self.agent, init };
         // The program does not run yet: nobody else uses the folder.
         let (aside, path) = (self.dir.join("start.tmp"), self.dir.join("start"));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
         let file = nofollow::open(&aside, flags, Mode::RUSR | Mode::WUSR).map(File::from);
-        let written = file.and_then(|mut file| file.write_all(start_text(&start).as_bytes()));
+        let written = file.and_then(|mut file| file.write_all(text_of(&start).as_bytes()));
         written.and_then(|()| std::fs::rename(&aside, &path)).trying("write start")
     }
 
-    /// Counts ticks until pid 1 has ended; at a limit ends it.
+    /// Counts ticks until pid 1 or the guard has ended; at a limit ends it.
     fn until_the_end(&mut self) -> Result<(ExitStatus, Option<&'static str>), StageError> {
         let (mut ticks, mut idle, mut last) = (0, 0, self.lease());
         loop {
@@ -149,11 +162,11 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// TERM to the program's group, grace, then KILL of pid 1 until it is seen to have ended.
+    /// TERM to the program's group, grace, then KILL of pid 1 or the guard until it is seen to have ended.
     fn stop(&mut self, reason: &'static str) -> Result<(ExitStatus, Option<&'static str>), StageError> {
         // Whoever was first has said why.
         let _ = create_new(&self.dir.join("reason"), format!("{reason}\n").as_bytes());
-        self.init.signal_group(Signal::TERM);
+        self.agent.signal_group(Signal::TERM);
         for _ in 0..self.limits.grace {
             if let Some(status) = self.wait(self.limits.step)? {
                 return Ok((status, Some(reason)));
@@ -171,7 +184,7 @@ impl<'a> Watched<'a> {
         read_untrusted(&self.dir.join("lease"), SMALL)
     }
 
-    /// How pid 1 ended, within that time.
+    /// How it ended, within that time.
     fn wait(&mut self, time: Duration) -> Result<Option<ExitStatus>, StageError> {
         let limit =
             Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: time.subsec_nanos().into() };

@@ -2,7 +2,7 @@
 
 use super::parts::{LARGEST_FILE, Part, Parts};
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
-use crate::adapters::host::local::protocol::{FLAG, Isolation, MOUNTED, Mount, RunError, trial_text};
+use crate::adapters::host::local::protocol::{FLAG, Isolation, MOUNTED, Mount, RunError, Settings, text_of};
 use crate::adapters::host::local::workspace::disk::remove_any;
 use crate::adapters::os::files::{At, if_there, list_dir, make_private_dir};
 use crate::domain::trouble::chain;
@@ -35,7 +35,7 @@ impl Homes {
     async fn from_parts(parts: Parts, isolation: Isolation, program: &Path, scratch: &Path) -> Self {
         let Parts { folders, links, files } = parts;
         let mut homes = Self { overlaid: folders, linked: links, files, mounts: true, trouble: None };
-        let refused = match isolation.is_ours() {
+        let refused = match isolation.flavour().is_some() {
             true => homes.try_mounts(isolation, program, scratch).await.unwrap_or_else(|e| vec![Some(chain(&e))]),
             false => vec![Some(format!("{} makes no mount namespace", isolation.word()))],
         };
@@ -70,12 +70,13 @@ impl Homes {
         layers.renew(self).at(scratch)?;
         let mounts = self.build_mounts(Some(&home), &layers);
         let file = scratch.join("run");
-        fs::write(&file, trial_text(isolation, &mounts, None)?).at(scratch)?;
+        let wanted = mounts.len();
+        fs::write(&file, text_of(&Settings::trial(isolation, mounts, None))).at(scratch)?;
         let command = CommandLine::new(program).arg(FLAG).arg(&file).arg("try");
         let output = command.env("LC_ALL", "C").deadline(Duration::from_secs(20)).run(&ChildGuard::none()).await?;
         let said = String::from_utf8_lossy(&output.stdout);
         let said: Vec<_> = said.lines().map(|line| (line != MOUNTED).then(|| line.to_owned())).collect();
-        if output.success() && said.len() == mounts.len() {
+        if output.success() && said.len() == wanted {
             return Ok(said);
         }
         let told = String::from_utf8_lossy(&output.stderr);
