@@ -6,7 +6,7 @@ use crate::domain::values::CommitId;
 use std::ffi::OsStr;
 
 pub(super) fn format_command<S: AsRef<OsStr>>(args: &[S]) -> String {
-    CommandLine::new("git").args(args).shown()
+    CommandLine::new("git").args(args).to_shell_string()
 }
 
 pub(super) fn truncate_output(bytes: &[u8]) -> String {

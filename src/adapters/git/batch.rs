@@ -130,26 +130,26 @@ fn is_plain_refname(refname: &str) -> bool {
 
 /// Says such input as one transaction; `Some`: git has done it.
 pub(super) async fn run_transaction(coprocess: &mut Coprocess, said: &str) -> Option<()> {
-    let started = coprocess.ask(&format!("start\n{said}commit\n")).await.ok()?;
-    let done = coprocess.line().await.ok()?;
+    let started = coprocess.query(&format!("start\n{said}commit\n")).await.ok()?;
+    let done = coprocess.read_line().await.ok()?;
     (started == "start: ok" && done == "commit: ok").then_some(())
 }
 
 /// Asks `git merge-tree --stdin` to merge two commits. The tree of a clean merge; `None` for everything else.
 pub(super) async fn merge(coprocess: &mut Coprocess, ours: &CommitId, theirs: &CommitId) -> Option<TreeId> {
-    coprocess.say(&format!("{ours} {theirs}\n")).await.ok()?;
-    let clean = coprocess.field().await.ok()? == b"1";
+    coprocess.send(&format!("{ours} {theirs}\n")).await.ok()?;
+    let clean = coprocess.read_field().await.ok()? == b"1";
     if !clean {
         return None;
     }
-    let tree = TreeId::new(std::str::from_utf8(&coprocess.field().await.ok()?).ok()?).ok()?;
-    coprocess.field().await.ok()?.is_empty().then_some(tree)
+    let tree = TreeId::new(std::str::from_utf8(&coprocess.read_field().await.ok()?).ok()?).ok()?;
+    coprocess.read_field().await.ok()?.is_empty().then_some(tree)
 }
 
 /// Has `git hash-object --stdin-paths` keep a file as an object; says its id.
 pub(super) async fn store_object(coprocess: &mut Coprocess, draft: &Path) -> Option<CommitId> {
     let path = draft.to_str().filter(|path| path.starts_with('/') && !path.contains('\n'))?;
-    CommitId::new(&coprocess.ask(&format!("{path}\n")).await.ok()?).ok()
+    CommitId::new(&coprocess.query(&format!("{path}\n")).await.ok()?).ok()
 }
 
 /// A commit as `git commit-tree` writes it (see gitformat-signature and `git cat-file commit`). `None` where git would

@@ -58,7 +58,7 @@ impl OwnerRecord {
         }
         let elsewhere = other_folder(&self.path, &own.path);
         let locked = here && elsewhere && living_engine(&Path::new(&self.path).join("engine.lock")).is_some();
-        if locked || self.engine.lives() {
+        if locked || self.engine.is_alive() {
             return Standing::Alive(self);
         }
         // A state directory that was moved is the same one; one that was copied is not.

@@ -138,7 +138,7 @@ impl Git {
     /// that would keep its answers to itself; where there is no `stdbuf`, it will.
     pub(super) fn start_writer<S: AsRef<OsStr>>(&self, args: &[S], unbuffered: bool) -> Option<Coprocess> {
         let command = self.command(args);
-        let command = if unbuffered { command.under(&["stdbuf", "-o0"]) } else { command };
+        let command = if unbuffered { command.with_wrapper(&["stdbuf", "-o0"]) } else { command };
         command.start_coprocess(Some(&self.guard)).ok()
     }
 
@@ -233,7 +233,7 @@ impl Git {
         input: &Arc<File>,
         output: Option<&Arc<File>>,
     ) -> Result<bool, GitError> {
-        let done = self.command(args).between(input, output).run(&self.guard).await?;
+        let done = self.command(args).with_files(input, output).run(&self.guard).await?;
         Ok(done.success())
     }
 
@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn inherited_git_variables_are_not_passed_on() {
         let git = Git::in_folder(Path::new("/"), ChildGuard::none()).with_env("GIT_X", "1");
-        let line = git.command(&["status"]).shown();
+        let line = git.command(&["status"]).to_shell_string();
         assert!(line.contains("core.hooksPath=/dev/null") && line.ends_with("status"), "{line}");
     }
 }

@@ -45,10 +45,10 @@ pub(super) async fn lookup_ref(coprocess: &mut Coprocess, refname: &str) -> Opti
     let others = ["refs", "refs/tags", "refs/heads", "refs/remotes"].map(|place| format!("{place}/{refname}"));
     let others = [others.as_slice(), &[format!("refs/remotes/{refname}/HEAD")]].concat();
     let questions: String = others.iter().map(|name| format!("info {name}\n")).collect();
-    coprocess.say(&questions).await.ok()?;
+    coprocess.send(&questions).await.ok()?;
     let mut alone = true;
     for name in &others {
-        alone &= read(name, &coprocess.line().await.ok()?)? == Answer::Missing;
+        alone &= read(name, &coprocess.read_line().await.ok()?)? == Answer::Missing;
     }
     Some(alone.then_some(found))
 }
@@ -62,10 +62,10 @@ pub(super) async fn all_there(coprocess: &mut Coprocess, ids: &HashSet<String>) 
     let ids: Vec<&String> = ids.iter().collect();
     for chunk in ids.chunks(AT_ONCE) {
         let questions: String = chunk.iter().map(|id| format!("info {id}\n")).collect();
-        coprocess.say(&questions).await.ok()?;
+        coprocess.send(&questions).await.ok()?;
         let mut all = true;
         for id in chunk {
-            all &= read(id, &coprocess.line().await.ok()?)? == Answer::Object((*id).clone());
+            all &= read(id, &coprocess.read_line().await.ok()?)? == Answer::Object((*id).clone());
         }
         if !all {
             return Some(false);
@@ -92,11 +92,11 @@ async fn request_object(
         return None;
     }
     let question = format!("{} {name}\n", if wanted.is_some() { "contents" } else { "info" });
-    let line = coprocess.ask(&question).await.ok()?;
+    let line = coprocess.query(&question).await.ok()?;
     let content = match length(&line).filter(|_| wanted.is_some()) {
         // Too much to read: the process is left behind with it.
         Some(length) if length > LARGEST => return None,
-        Some(length) => Some(coprocess.bytes(length).await.ok()?),
+        Some(length) => Some(coprocess.read_bytes(length).await.ok()?),
         None => None,
     };
     let kind = line.split(' ').nth(1);

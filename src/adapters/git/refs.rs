@@ -129,8 +129,12 @@ impl Git {
     async fn try_transaction(&self, said: Option<&str>) -> bool {
         let (Some(batch), Some(said)) = (&self.batch, said) else { return false };
         // It ends by itself when its input does, with what it had begun done or undone.
-        let start =
-            || self.command(&["update-ref", "-m", "mc", "--stdin"]).finishing().start_coprocess(Some(&self.guard)).ok();
+        let start = || {
+            self.command(&["update-ref", "-m", "mc", "--stdin"])
+                .finish_on_drop()
+                .start_coprocess(Some(&self.guard))
+                .ok()
+        };
         batch
             .refs
             .run_dialogue(batch::PATIENCE, start, async |coprocess| batch::run_transaction(coprocess, said).await)
@@ -219,7 +223,7 @@ impl Git {
     /// Runs git with this text as its standard input; it must print nothing. For a command that moves refs: the lock goes with it.
     async fn run_with_input(&self, args: &[&str], text: &str) -> Result<String, GitError> {
         let input = create_unnamed(text.as_bytes()).at(std::env::temp_dir())?;
-        let output = self.command(args).between(&input, None).finishing().run(&self.guard).await?;
+        let output = self.command(args).with_files(&input, None).finish_on_drop().run(&self.guard).await?;
         if output.success() { Ok(String::new()) } else { Err(self.explain_failure(args, &output)) }
     }
 }

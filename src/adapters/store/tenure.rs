@@ -51,7 +51,7 @@ impl Store {
         if tenure.log.is_some() && tenure.log != self.log() {
             return Err(StoreError::Gone { path: self.path.clone() });
         }
-        Ok(tenure.lock.in_place()?)
+        Ok(tenure.lock.check_in_place()?)
     }
 
     fn log(&self) -> Option<FileIdentity> {

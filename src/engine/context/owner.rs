@@ -30,7 +30,7 @@ pub(in crate::engine) fn check_claim(
 /// That a repository with the card `known` belongs to nobody else than the state directory of `own`; an engine of its own is no
 /// obstacle here.
 pub(in crate::engine) fn check_owner(known: Option<OwnerRecord>, own: &OwnerRecord) -> Result<(), Refusal> {
-    let works = |known: &OwnerRecord| known.state_id == own.state_id && known.engine.lives();
+    let works = |known: &OwnerRecord| known.state_id == own.state_id && known.engine.is_alive();
     check_claim(known.filter(|known| !works(known)), own, None, Act::Start)
 }
 

@@ -57,7 +57,7 @@ pub(in crate::engine) async fn begin(
     };
     let mut store = Store::open(&project.state.db())?;
     let tenant = store.read_tenant()?;
-    if let Some(engine) = parse_identity(&tenant.card).filter(EngineIdentity::lives) {
+    if let Some(engine) = parse_identity(&tenant.card).filter(EngineIdentity::is_alive) {
         return Err(lock_held_error(project, engine.pid));
     }
     let mark = OwnerMark::default();

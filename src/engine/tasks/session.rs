@@ -252,7 +252,7 @@ async fn finish_session(
     report.run.ran = ended.span(began, context.clock.now());
     if let Some(proof) = &ended.proof {
         report.run.proof = proof.method.to_string();
-        if !proof.holds() {
+        if !proof.is_complete() {
             report.notes.push(format!("processes that could not be killed: {:?}", proof.survivors));
         }
     }

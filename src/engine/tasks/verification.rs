@@ -306,7 +306,7 @@ fn conclude_stage(
         }
     }
     let output = match &ended.log {
-        Some(log) => tail::head(log, PARSED).map_err(|e| Trouble::from(format!("read {}: {e}", log.display())))?.0,
+        Some(log) => tail::read_head(log, PARSED).map_err(|e| Trouble::from(format!("read {}: {e}", log.display())))?.0,
         None => Vec::new(),
     };
     let output = relativize_paths(to_text(&output), &workspace.to_string_lossy());

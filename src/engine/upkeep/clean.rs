@@ -119,7 +119,7 @@ async fn collect_rubbish(
     store: &Store,
     retention: Retention,
 ) -> Result<Rubbish, EngineError> {
-    let mut rubbish = Rubbish { groups: supervisor::abandoned(), ..Rubbish::default() };
+    let mut rubbish = Rubbish { groups: supervisor::find_abandoned(), ..Rubbish::default() };
     let before = clock::now().saturating_sub(Millis::try_from(retention.older_than.as_millis()).unwrap_or(Millis::MAX));
     let green = views::read_green(project).await?.tip;
     let (mut needed, mut unfinished, mut ended) = (BTreeSet::new(), false, Vec::new());

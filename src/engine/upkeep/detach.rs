@@ -48,12 +48,12 @@ pub async fn start(project: &Project) -> Result<Detached, EngineError> {
     let mut child = detached::relaunch(&log, "--detach", "--detached").map_err(broken)?;
     let (pause, times) = POLL;
     for _ in 0..times {
-        let ended = child.ended().map_err(broken)?;
+        let ended = child.try_wait().map_err(broken)?;
         if let Some(id) = list_missions(project).into_iter().find(|id| !known.contains(id)) {
             return Ok(Detached::Runs(id));
         }
         if let Some(code) = ended {
-            return Ok(Detached::Ended { code, said: child.said().map_err(broken)? });
+            return Ok(Detached::Ended { code, said: child.read_output().map_err(broken)? });
         }
         tokio::time::sleep(pause).await;
     }

@@ -39,7 +39,7 @@ fn proves(isolation: Isolation) -> Method {
 
 async fn assert_nothing_left(runs: &Runs, run: &Run, isolation: Isolation) {
     let proof = within(run.end(Duration::ZERO)).await;
-    assert!(proof.holds(), "{isolation:?}: {proof:?}");
+    assert!(proof.is_complete(), "{isolation:?}: {proof:?}");
     assert_eq!(proof.method, proves(isolation));
     assert_eq!(runs.living(), 0, "{isolation:?}");
 }
@@ -53,7 +53,7 @@ async fn p5_end_leaves_nothing() {
         until("the menagerie is there", || runs.living() >= 7).await;
         let why = if isolation == Isolation::Search { KillReason::Overstayed } else { KillReason::Stalled };
         let (proof, exit) = within(run.end_for(why, Duration::from_millis(200))).await;
-        assert!(proof.holds() && proof.killed >= 5, "{isolation:?}: {proof:?}");
+        assert!(proof.is_complete() && proof.killed >= 5, "{isolation:?}: {proof:?}");
         assert_eq!((proof.method, runs.living()), (proves(isolation), 0), "{isolation:?}");
         assert_eq!((exit, ended(&run).await), (RunExit::Killed(why), RunExit::Killed(why)), "{isolation:?}");
         assert!(matches!(find(run.dir()).await, Found::Ended(found) if found == exit));
@@ -137,7 +137,7 @@ async fn p5_a_killed_supervisor_leaves_nothing() {
         until("the run dies with the supervisor", || runs.living() == 0).await;
         assert!(matches!(find(run.dir()).await, Found::HalfDead(_) | Found::Gone), "{isolation:?}");
         assert_nothing_left(&runs, &run, isolation).await;
-        until("nothing is left of the supervisor", || run.sought().scan(true).is_empty()).await;
+        until("nothing is left of the supervisor", || run.search_criteria().scan(true).is_empty()).await;
         assert!(matches!(find(run.dir()).await, Found::Gone), "{isolation:?}");
     }
 }
@@ -164,7 +164,7 @@ echo >ready"#;
 /// Who is between the supervisor and the program where there is no namespace.
 fn guard(run: &Run) -> Identity {
     let program = run.start().unwrap().agent;
-    Identity::of(procfs::stat(program.pid).unwrap().parent).unwrap()
+    Identity::of(procfs::read_stat(program.pid).unwrap().parent).unwrap()
 }
 
 #[tokio::test]
@@ -193,12 +193,12 @@ async fn p5_even_the_best_hidden_one_dies_whatever_ends_the_run() {
                     RunExit::Signal(9)
                 }
                 _ => {
-                    assert!(within(run.end(Duration::ZERO)).await.holds());
+                    assert!(within(run.end(Duration::ZERO)).await.is_complete());
                     RunExit::Killed(KillReason::Wanted)
                 }
             };
             assert_eq!(ended(&run).await, exit, "{isolation:?} {who}");
-            until("nothing lives", || runs.living() == 0 && !supervisor.alive()).await;
+            until("nothing lives", || runs.living() == 0 && !supervisor.is_alive()).await;
             assert_nothing_left(&runs, &run, isolation).await;
         }
     }
@@ -225,7 +225,7 @@ async fn a_program_that_obeys_term_gets_its_grace() {
             .await;
         runs.until_written("ready").await;
         let proof = within(run.end(Duration::from_secs(20))).await;
-        assert!(proof.holds() && runs.slot().join("obeyed").exists(), "{isolation:?}: {proof:?}");
+        assert!(proof.is_complete() && runs.slot().join("obeyed").exists(), "{isolation:?}: {proof:?}");
     }
 }
 
@@ -258,7 +258,7 @@ async fn bystanders_live_on() {
     until("the follower follows", || procfs::open_files(pids[1]).iter().any(|(p, _)| p.ends_with("out.log"))).await;
     let living = pids.map(|pid| Identity::of(pid).unwrap());
     assert_nothing_left(&runs, &run, Isolation::Search).await;
-    assert_eq!(living.map(|one| one.alive()), [true, true]);
+    assert_eq!(living.map(|one| one.is_alive()), [true, true]);
     for child in [&mut older, &mut follower] {
         child.kill().unwrap();
         child.wait().unwrap();

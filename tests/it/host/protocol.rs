@@ -60,7 +60,7 @@ async fn h52_fifty_megabytes_of_output_do_not_block() {
         let bytes = std::fs::read(run.dir().join("out.log")).unwrap();
         assert_eq!(bytes.len(), 52_428_800 + 8);
         assert!(bytes[..52_428_800].iter().all(|b| *b == b'x') && bytes.ends_with(b"end\nerr\n"));
-        assert_eq!(run.activity().0, 52_428_808);
+        assert_eq!(run.read_activity().0, 52_428_808);
     }
 }
 
@@ -74,7 +74,7 @@ async fn p12_standard_error_may_have_a_file_of_its_own_which_counts_as_output() 
         ended(&run).await;
         let read = |name: &str| std::fs::read_to_string(run.dir().join(name)).unwrap();
         assert_eq!((read("out.log"), read("err.log")), ("out\n".to_owned(), "err\nmore\n".to_owned()), "{isolation:?}");
-        assert_eq!(run.activity().0, 13);
+        assert_eq!(run.read_activity().0, 13);
         assert_eq!(run.dir().join("err.log").metadata().unwrap().permissions().mode() & 0o777, 0o600);
         // What the supervisor has to say is no line of the program's output.
         let absent = RunSpec { errors_apart: true, ..Runs::new().spec(isolation, "") };
@@ -310,7 +310,10 @@ async fn p4_every_fault_of_a_power_loss_has_its_row() {
     let run = runs.launch(Isolation::Search, "exit 0").await;
     assert_eq!(ended(&run).await, RunExit::Code(0));
     // The supervisor lives on for a moment after it wrote `exit`; whoever tears files now would see it alive.
-    until("the supervisor has left", || !run.supervisor().unwrap().alive() && run.sought().scan(true).is_empty()).await;
+    until("the supervisor has left", || {
+        !run.supervisor().unwrap().is_alive() && run.search_criteria().scan(true).is_empty()
+    })
+    .await;
     let start = std::fs::read_to_string(dir.join("start")).unwrap();
     for cut in ["", "co", "code 0", "code 0\n", "code 0\nen"] {
         std::fs::write(dir.join("exit"), cut).unwrap();
@@ -346,7 +349,7 @@ async fn p4_another_boot_or_another_process_with_that_pid_is_gone() {
         assert_eq!(within(other.wait()).await, RunExit::Lost);
         std::fs::write(&path, start).unwrap();
         assert!(matches!(find(run.dir()).await, Found::Running(_)));
-        assert!(within(run.end(Duration::ZERO)).await.holds());
+        assert!(within(run.end(Duration::ZERO)).await.is_complete());
         assert_eq!(runs.living(), 0);
     }
 }
@@ -363,7 +366,7 @@ async fn p4_a_run_that_is_starting_is_adopted_and_can_be_ended() {
         until("claimed", || dir.join("claim").exists()).await;
         let Found::Starting(run) = find(&dir).await else { panic!("not starting: {isolation:?}") };
         let proof = within(run.end(Duration::ZERO)).await;
-        assert!(proof.holds(), "{isolation:?}: {proof:?}");
+        assert!(proof.is_complete(), "{isolation:?}: {proof:?}");
         supervisor.wait().unwrap();
         assert_eq!(within(run.wait()).await, RunExit::Lost);
         assert!(matches!(find(&dir).await, Found::Gone), "{isolation:?}");
@@ -383,11 +386,15 @@ async fn p4_a_supervisor_killed_before_the_gate_never_runs_its_program() {
         let at_gate = |args: Vec<Vec<u8>>| {
             args.windows(2).any(|w| w[0].starts_with(dir.as_os_str().as_encoded_bytes()) && w[1] == stage)
         };
-        until("the loader waits", || procfs::all().iter().any(|(pid, _)| at_gate(procfs::arguments(*pid)))).await;
+        until("the loader waits", || {
+            procfs::list_processes().iter().any(|(pid, _)| at_gate(procfs::read_arguments(*pid)))
+        })
+        .await;
         let Found::Starting(run) = find(&dir).await else { panic!("not starting: {isolation:?}") };
         assert!(run.supervisor().unwrap().signal_group(rustix::process::Signal::KILL));
         supervisor.wait().unwrap();
-        until("the loader gives up by itself", || run.sought().scan(true).is_empty() && runs.living() == 0).await;
+        until("the loader gives up by itself", || run.search_criteria().scan(true).is_empty() && runs.living() == 0)
+            .await;
         assert!(matches!(find(&dir).await, Found::Gone) && !runs.slot().join("ran").exists(), "{isolation:?}");
         assert!(!dir.join("command").exists(), "{isolation:?}: what was to be run may hold secrets");
     }

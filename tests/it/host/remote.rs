@@ -133,7 +133,7 @@ async fn attempt(world: &World, host: &Host) -> Vec<String> {
     let mut began = 0;
     let Ended { end, log, proof, result, .. } = host.run(&run(), Start::IfNew, alive(), || began += 1).await;
     assert_eq!(began, 1, "its start is told once");
-    assert!(proof.unwrap().holds());
+    assert!(proof.unwrap().is_complete());
     seen.push(format!("{end:?} {result:?} {}", std::fs::read_to_string(log.unwrap()).unwrap()));
     let again = host.run(&run(), Start::Never, alive(), || ()).await;
     seen.push(format!("{:?} {:?}", again.end, again.result));
@@ -278,7 +278,7 @@ fn p12_a_run_on_a_host_is_killed_when_that_is_asked_for() {
             })
             .await;
         assert_eq!(ended.end, ProcessEnd::Stopped);
-        assert!(ended.proof.unwrap().holds());
+        assert!(ended.proof.unwrap().is_complete());
     });
 }
 

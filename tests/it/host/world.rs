@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use crate::support::tools::cannot_run;
-use mission_control::adapters::host::local::process::probe::{probe, works};
+use mission_control::adapters::host::local::process::probe::{probe, probe_flavour};
 use mission_control::adapters::host::local::process::procfs;
 use mission_control::adapters::host::local::protocol::{FLAG, Flavour, Isolation, RunExit, RunSpec};
 use mission_control::adapters::host::local::rundir::{Run, launch};
@@ -66,7 +66,7 @@ impl Runs {
 
     /// Living processes that carry the tag in their arguments; zombies are dead.
     pub fn living(&self) -> usize {
-        procfs::all().iter().filter(|(pid, _)| tagged(*pid, &self.tag)).count()
+        procfs::list_processes().iter().filter(|(pid, _)| tagged(*pid, &self.tag)).count()
     }
 
     pub fn write(&self, name: &str) {
@@ -80,7 +80,7 @@ impl Runs {
 }
 
 fn tagged(pid: u32, tag: &str) -> bool {
-    procfs::arguments(pid).iter().any(|a| String::from_utf8_lossy(a).contains(tag))
+    procfs::read_arguments(pid).iter().any(|a| String::from_utf8_lossy(a).contains(tag))
 }
 
 /// Looks every few milliseconds, at most 20 s.
@@ -111,7 +111,7 @@ pub async fn isolations() -> Vec<Isolation> {
     };
     let mut found = Vec::new();
     for flavour in flavours {
-        match works(*flavour, &program()).await {
+        match probe_flavour(*flavour, &program()).await {
             Ok(()) => found.push(Isolation::PidNamespace(*flavour)),
             Err(why) => {
                 cannot_run(&format!("no {} here: {why}", Isolation::PidNamespace(*flavour).word()));

@@ -52,7 +52,7 @@ impl World {
         // As in a mission: standard input is a file with something in it, which no call may read or wait for.
         let path = self.dir.path().join("lock");
         std::fs::write(&path, "4711 12345\n").unwrap();
-        let guard = ChildGuard::holding(Arc::new(std::fs::File::open(path).unwrap()));
+        let guard = ChildGuard::from_lock(Arc::new(std::fs::File::open(path).unwrap()));
         Git::in_folder(dir, guard)
             .with_env("HOME", self.home())
             .with_env("XDG_CONFIG_HOME", self.home().join(".config"))

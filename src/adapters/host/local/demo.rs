@@ -100,11 +100,11 @@ pub fn belonging_to(folder: &Path) -> Vec<u32> {
     let needle = folder.as_os_str().as_bytes();
     let names = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
     let own = std::process::id();
-    let all = procfs::all().into_iter().map(|(pid, _)| pid).filter(|pid| *pid != own);
+    let all = procfs::list_processes().into_iter().map(|(pid, _)| pid).filter(|pid| *pid != own);
     all.filter(|pid| {
         names(&std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default())
             || names(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default())
-            || procfs::links(*pid).any(|path| path.starts_with(folder))
+            || procfs::read_links(*pid).any(|path| path.starts_with(folder))
             || procfs::open_files(*pid).iter().any(|(path, _)| path.starts_with(folder))
     })
     .collect()

@@ -7,7 +7,7 @@ use super::runs::GRACE;
 use crate::adapters::host::local::machine::host::LocalHost;
 use crate::adapters::host::local::process::kill::{KillProof, end_traceless};
 use crate::adapters::host::local::protocol::{KillReason, RunExit};
-use crate::adapters::host::local::rundir::{Found, Run, find, put_aside, runs_below};
+use crate::adapters::host::local::rundir::{Found, Run, archive_run_dir, find, runs_below};
 use crate::adapters::host::local::workspace::collect::{Attempt, CollectError, collect};
 use crate::adapters::host::local::workspace::leftovers::Ran;
 use crate::adapters::host::local::workspace::pool::Pool;
@@ -293,7 +293,7 @@ impl LocalHost {
     /// # Errors
     /// It cannot be moved, or something of it cannot be ended.
     pub async fn archive_run(&self, key: &RunKey) -> Result<(), Trouble> {
-        put_aside(&self.run_dir(key), GRACE).await.map_err(|e| self.classify_error(&e))
+        archive_run_dir(&self.run_dir(key), GRACE).await.map_err(|e| self.classify_error(&e))
     }
 }
 

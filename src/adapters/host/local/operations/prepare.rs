@@ -5,7 +5,7 @@ use super::runs::GRACE;
 use crate::adapters::host::local::machine::homes::{self, SetupHome};
 use crate::adapters::host::local::machine::host::LocalHost;
 use crate::adapters::host::local::process::tail;
-use crate::adapters::host::local::rundir::{put_aside, runs_below};
+use crate::adapters::host::local::rundir::{archive_run_dir, runs_below};
 use crate::adapters::host::local::workspace::leftovers::{Keeping, Prepared, Ran};
 use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
 use crate::adapters::host::local::workspace::space::SlotInfo;
@@ -71,14 +71,14 @@ async fn run_setup(
 ) -> Result<(), NotReady> {
     let (env, timeout) = (&host.settings.verification_env, host.settings.session_timeout);
     // What an earlier engine began worked on files that are gone.
-    put_aside(&host.run_dir(key), GRACE).await.map_err(|e| NotReady::Failed(host.classify_error(&e)))?;
+    archive_run_dir(&host.run_dir(key), GRACE).await.map_err(|e| NotReady::Failed(host.classify_error(&e)))?;
     let order = RunOrder::shell(key.clone(), slot, line, env, timeout, home);
     let ended = host.run(&order, Start::IfNew, kill, || ()).await;
     match ended.end {
         ProcessEnd::Exited(0) => Ok(()),
         ProcessEnd::Stopped => Err(NotReady::Killed),
         end => {
-            let said = ended.log.as_ref().map(|log| tail::ends(log, SAID)).unwrap_or_default();
+            let said = ended.log.as_ref().map(|log| tail::read_ends(log, SAID)).unwrap_or_default();
             let log = ended.log.and_then(|log| preserve_log(host, log));
             let log = log.map(|log| format!("\nall it said: {}", log.display())).unwrap_or_default();
             let cause =

@@ -8,7 +8,7 @@ use crate::adapters::host::local::machine::fenced::Reach;
 use crate::adapters::host::local::machine::host::LocalHost;
 use crate::adapters::host::local::process::kill::KillProof;
 use crate::adapters::host::local::protocol::{KillReason, OURSELVES, OUTPUT, RunError, RunExit, RunSpec};
-use crate::adapters::host::local::rundir::{Found, Run, claim_ourselves, find, launch, put_aside, ran_for};
+use crate::adapters::host::local::rundir::{Found, Run, archive_run_dir, claim_ourselves, find, launch, ran_for};
 use crate::adapters::host::local::workspace::activity::changed_since;
 use crate::adapters::host::local::workspace::layout::slot_of;
 use crate::adapters::host::order::{Ended, Program, RunOrder, SessionFolder, Start, is_killed};
@@ -99,7 +99,7 @@ async fn until_the_end(
                 // Whoever wanted to start it died between making the directory and its claim. It never ran: whoever claims it now may put
                 // it aside and start anew.
                 let aside = match claim_ourselves(&job.dir) {
-                    Ok(true) => put_aside(&job.dir, GRACE).await,
+                    Ok(true) => archive_run_dir(&job.dir, GRACE).await,
                     Ok(false) => Ok(()),
                     Err(e) => Err(e),
                 };
@@ -284,7 +284,7 @@ fn has_overstayed(job: &Job<'_>, seen: &mut Option<(String, Instant)>) -> bool {
 
 /// How long until a timer could have run out.
 fn next_check(job: &Job<'_>, run: &Run, now: Millis) -> Duration {
-    let (bytes, changed) = run.activity();
+    let (bytes, changed) = run.read_activity();
     let limit = match (bytes, job.order.start, job.order.idle) {
         (0, Some(start), Some(idle)) => start.min(idle),
         (0, Some(start), None) => start,
@@ -297,7 +297,7 @@ fn next_check(job: &Job<'_>, run: &Run, now: Millis) -> Duration {
 
 /// Whether neither output nor a file change shows life within the limit that holds now.
 async fn is_stalled(job: &Job<'_>, run: &Run, now: Millis) -> bool {
-    let (bytes, changed) = run.activity();
+    let (bytes, changed) = run.read_activity();
     let limit = if bytes == 0 { job.order.start.or(job.order.idle) } else { job.order.idle };
     let Some(limit) = limit else { return false };
     let since = now.saturating_sub(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));

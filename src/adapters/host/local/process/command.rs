@@ -25,7 +25,7 @@ impl ChildGuard {
     }
 
     /// A guard that lets children inherit this open lock file.
-    pub fn holding(file: Arc<File>) -> Self {
+    pub fn from_lock(file: Arc<File>) -> Self {
         Self(Some(file))
     }
 
@@ -63,7 +63,7 @@ impl CommandLine {
     /// Reads `input` and writes its standard output to `output`. Without one it must not write any: the engine's lock file
     /// takes that place then, as it takes that of the standard input of other commands.
     #[must_use]
-    pub fn between(mut self, input: &Arc<File>, output: Option<&Arc<File>>) -> Self {
+    pub fn with_files(mut self, input: &Arc<File>, output: Option<&Arc<File>>) -> Self {
         self.files = Some((Arc::clone(input), output.map(Arc::clone)));
         self
     }
@@ -71,7 +71,7 @@ impl CommandLine {
     /// Is left to finish when the task that waits for it is given up: killed half way, a program that moves refs leaves locks
     /// in the repository that nobody removes. It holds the engine's lock until then, and ends at its deadline.
     #[must_use]
-    pub fn finishing(mut self) -> Self {
+    pub fn finish_on_drop(mut self) -> Self {
         self.finishes = true;
         self
     }
@@ -90,7 +90,7 @@ impl CommandLine {
     }
 
     /// The same command started by another program, which gets it behind its own arguments; the first word is its name.
-    pub fn under<S: AsRef<OsStr>>(mut self, starter: &[S]) -> Self {
+    pub fn with_wrapper<S: AsRef<OsStr>>(mut self, starter: &[S]) -> Self {
         let mut words = starter.iter().map(|word| word.as_ref().to_owned());
         if let Some(program) = words.next() {
             let own = std::mem::replace(&mut self.program, program);
@@ -140,7 +140,7 @@ impl CommandLine {
     }
 
     /// The command as a person would type it, for messages.
-    pub fn shown(&self) -> String {
+    pub fn to_shell_string(&self) -> String {
         let mut text = self.program.to_string_lossy().into_owned();
         for arg in &self.args {
             let arg = arg.to_string_lossy();
@@ -154,7 +154,7 @@ impl CommandLine {
     }
 
     /// The command with everything but its three streams.
-    fn prepared(&self) -> tokio::process::Command {
+    fn build_command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.args);
         if self.env_clear {
@@ -179,8 +179,10 @@ impl CommandLine {
     pub fn start_coprocess(&self, holding: Option<&ChildGuard>) -> std::io::Result<Coprocess> {
         let mut command = match holding {
             // Its standard error is the one place left to hand the lock over; nothing may be written there.
-            Some(_) => self.clone().under(&["/bin/sh", "-c", "exec \"$0\" \"$@\" 3>&2 2>/dev/null"]).prepared(),
-            None => self.prepared(),
+            Some(_) => {
+                self.clone().with_wrapper(&["/bin/sh", "-c", "exec \"$0\" \"$@\" 3>&2 2>/dev/null"]).build_command()
+            }
+            None => self.build_command(),
         };
         let lock = holding.map_or_else(|| Ok(Stdio::null()), ChildGuard::stdin)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(lock);
@@ -197,8 +199,8 @@ impl CommandLine {
     /// [`CommandError`] when it cannot be started, does not end in time, or its output cannot be read. A non-zero exit
     /// is not an error here.
     pub async fn run(&self, guard: &ChildGuard) -> Result<Output, CommandError> {
-        let failed = |source| CommandError::Io { command: self.shown(), source };
-        let mut command = self.prepared();
+        let failed = |source| CommandError::Io { command: self.to_shell_string(), source };
+        let mut command = self.build_command();
         let (input, output) = match &self.files {
             None => (guard.stdin(), Ok(Stdio::piped())),
             Some((input, None)) => (input.try_clone().map(Stdio::from), guard.stdin()),
@@ -211,7 +213,7 @@ impl CommandLine {
         let mut group = Group(pid.filter(|_| !self.finishes));
         let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
         let work = async {
-            let (stdout, stderr) = tokio::try_join!(drain(out.as_mut()), drain(err.as_mut()))?;
+            let (stdout, stderr) = tokio::try_join!(read_limited(out.as_mut()), read_limited(err.as_mut()))?;
             Ok::<_, std::io::Error>((child.wait().await?, stdout, stderr))
         };
         match tokio::time::timeout(self.deadline, work).await {
@@ -222,7 +224,7 @@ impl CommandLine {
             Ok(Err(source)) => Err(failed(source)),
             Err(_) => {
                 group.0 = pid;
-                Err(CommandError::Deadline { command: self.shown(), after: self.deadline })
+                Err(CommandError::Deadline { command: self.to_shell_string(), after: self.deadline })
             }
         }
     }
@@ -239,7 +241,7 @@ impl Drop for Group {
     }
 }
 
-async fn drain(stream: Option<&mut (impl AsyncRead + Unpin)>) -> std::io::Result<Vec<u8>> {
+async fn read_limited(stream: Option<&mut (impl AsyncRead + Unpin)>) -> std::io::Result<Vec<u8>> {
     let mut kept = Vec::new();
     if let Some(stream) = stream {
         (&mut *stream).take(LIMIT).read_to_end(&mut kept).await?;
@@ -262,16 +264,16 @@ impl Coprocess {
     ///
     /// # Errors
     /// The system's reason, or the end of its output.
-    pub async fn ask(&mut self, question: &str) -> std::io::Result<String> {
-        self.say(question).await?;
-        self.line().await
+    pub async fn query(&mut self, question: &str) -> std::io::Result<String> {
+        self.send(question).await?;
+        self.read_line().await
     }
 
     /// Gives it `question`.
     ///
     /// # Errors
     /// The system's reason.
-    pub async fn say(&mut self, question: &str) -> std::io::Result<()> {
+    pub async fn send(&mut self, question: &str) -> std::io::Result<()> {
         self.to.write_all(question.as_bytes()).await
     }
 
@@ -279,19 +281,19 @@ impl Coprocess {
     ///
     /// # Errors
     /// The system's reason, or the end of its output.
-    pub async fn line(&mut self) -> std::io::Result<String> {
-        String::from_utf8(self.until(b'\n').await?).map_err(|_| std::io::ErrorKind::InvalidData.into())
+    pub async fn read_line(&mut self) -> std::io::Result<String> {
+        String::from_utf8(self.read_until(b'\n').await?).map_err(|_| std::io::ErrorKind::InvalidData.into())
     }
 
     /// Reads one field of its answer, without the NUL that ends it.
     ///
     /// # Errors
     /// The system's reason, or the end of its output.
-    pub async fn field(&mut self) -> std::io::Result<Vec<u8>> {
-        self.until(0).await
+    pub async fn read_field(&mut self) -> std::io::Result<Vec<u8>> {
+        self.read_until(0).await
     }
 
-    async fn until(&mut self, end: u8) -> std::io::Result<Vec<u8>> {
+    async fn read_until(&mut self, end: u8) -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.from.read_until(end, &mut bytes).await?;
         match bytes.pop() {
@@ -304,7 +306,7 @@ impl Coprocess {
     ///
     /// # Errors
     /// The system's reason, the end of its output, or another byte where the line end should be.
-    pub async fn bytes(&mut self, length: usize) -> std::io::Result<Vec<u8>> {
+    pub async fn read_bytes(&mut self, length: usize) -> std::io::Result<Vec<u8>> {
         let mut bytes = vec![0; length + 1];
         self.from.read_exact(&mut bytes).await?;
         match bytes.pop() {

@@ -45,17 +45,17 @@ pub fn mark_of(supervisor: Identity) -> String {
 
 /// The living supervisor of a run directory that has no readable start record.
 pub fn find_supervisor(dir: &Path) -> Option<Identity> {
-    procfs::all()
+    procfs::list_processes()
         .into_iter()
-        .find(|(pid, stat)| stat.session == *pid && is_stage(&procfs::arguments(*pid), dir, &[b"run"]))
+        .find(|(pid, stat)| stat.session == *pid && is_stage(&procfs::read_arguments(*pid), dir, &[b"run"]))
         .map(|(pid, stat)| Identity { pid, born: stat.born })
 }
 
 impl Sought {
     /// One look at `/proc`. The supervisor's own session is left out unless `whole` is asked for.
     pub fn scan(&self, whole: bool) -> Vec<Identity> {
-        let table: BTreeMap<u32, Stat> = procfs::all().into_iter().collect();
-        let spared = spared(&table);
+        let table: BTreeMap<u32, Stat> = procfs::list_processes().into_iter().collect();
+        let spared = find_protected(&table);
         let guard = self.supervisor.filter(|s| table.get(&s.pid).is_none_or(|stat| stat.born == s.born));
         let guarded = |stat: &Stat| guard.is_some_and(|s| stat.session == s.pid);
         let since = self.supervisor.map_or(0, |s| s.born);
@@ -66,7 +66,7 @@ impl Sought {
                 .sessions
                 .get(&stat.session)
                 .is_some_and(|leader| table.get(&stat.session).is_none_or(|now| now.born == *leader));
-            if guarded(stat) || by_session || self.marked(*pid) || self.placed(*pid) {
+            if guarded(stat) || by_session || self.has_marker(*pid) || self.has_run_paths(*pid) {
                 members.insert(*pid);
             }
         }
@@ -86,42 +86,42 @@ impl Sought {
         table.iter().filter(|(pid, _)| members.contains(pid)).map(identity).collect()
     }
 
-    fn marked(&self, pid: u32) -> bool {
+    fn has_marker(&self, pid: u32) -> bool {
         let wanted = format!("MC_RUN_COOKIE={}", self.cookie);
         let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environ.split(|b| *b == 0).any(|entry| entry == wanted.as_bytes())
-            || self.limited(pid)
-            || is_stage(&procfs::arguments(pid), &self.dir, &STAGES)
+            || self.has_limit_mark(pid)
+            || is_stage(&procfs::read_arguments(pid), &self.dir, &STAGES)
     }
 
-    fn limited(&self, pid: u32) -> bool {
+    fn has_limit_mark(&self, pid: u32) -> bool {
         let Some(supervisor) = self.supervisor else { return false };
         let mark = format!(" {} ", mark_of(supervisor));
         std::fs::read_to_string(format!("/proc/{pid}/limits")).is_ok_and(|limits| limits.contains(&mark))
     }
 
-    fn placed(&self, pid: u32) -> bool {
+    fn has_run_paths(&self, pid: u32) -> bool {
         if self.sessions.is_empty() {
             return false;
         }
         let under_root = |path: &Path| {
-            let path = undeleted(path);
+            let path = strip_deleted_mark(path);
             self.roots.iter().any(|root| path.starts_with(root))
         };
-        procfs::links(pid).any(|path| under_root(&path) || undeleted(&path).starts_with(&self.dir))
+        procfs::read_links(pid).any(|path| under_root(&path) || strip_deleted_mark(&path).starts_with(&self.dir))
             || procfs::open_files(pid)
                 .iter()
-                .any(|(path, writes)| under_root(path) || (*writes && undeleted(path).starts_with(&self.dir)))
+                .any(|(path, writes)| under_root(path) || (*writes && strip_deleted_mark(path).starts_with(&self.dir)))
     }
 }
 
 /// `/proc` marks the path of a removed file or folder at its end.
-fn undeleted(path: &Path) -> PathBuf {
+fn strip_deleted_mark(path: &Path) -> PathBuf {
     path.to_str().and_then(|p| p.strip_suffix(" (deleted)")).map_or_else(|| path.to_owned(), PathBuf::from)
 }
 
 /// Pid 1, `mc` itself, its ancestors and its session.
-fn spared(table: &BTreeMap<u32, Stat>) -> HashSet<u32> {
+fn find_protected(table: &BTreeMap<u32, Stat>) -> HashSet<u32> {
     let own = std::process::id();
     let mut spared = HashSet::from([0, 1, own]);
     let mut at = own;

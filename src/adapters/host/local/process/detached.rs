@@ -36,7 +36,7 @@ impl Detached {
     ///
     /// # Errors
     /// The system's reason.
-    pub fn ended(&mut self) -> std::io::Result<Option<u8>> {
+    pub fn try_wait(&mut self) -> std::io::Result<Option<u8>> {
         let status = self.child.try_wait()?;
         Ok(status.map(|status| status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
     }
@@ -45,7 +45,7 @@ impl Detached {
     ///
     /// # Errors
     /// The system's reason.
-    pub fn said(&self) -> std::io::Result<String> {
+    pub fn read_output(&self) -> std::io::Result<String> {
         let mut file = File::open(&self.log)?;
         file.seek(SeekFrom::Start(self.from))?;
         let mut bytes = Vec::new();

@@ -35,7 +35,7 @@ impl EngineIdentity {
             boot: procfs::boot_id(),
             pid_namespace: procfs::pid_namespace(pid).unwrap_or(0),
             pid,
-            started: procfs::stat(pid).map_or(0, |stat| stat.born),
+            started: procfs::read_stat(pid).map_or(0, |stat| stat.born),
         }
     }
 
@@ -56,15 +56,15 @@ impl EngineIdentity {
 
     /// Whether it is seen alive from here. No also where it cannot be seen: on another machine, or in a pid namespace that
     /// this one does not contain.
-    pub fn lives(&self) -> bool {
+    pub fn is_alive(&self) -> bool {
         let here = Self::of_this_process();
         if self.pid == 0 || !self.same_boot(&here) || *self == here {
             return false;
         }
         if self.pid_namespace == here.pid_namespace {
-            return Identity { pid: self.pid, born: self.started }.alive();
+            return Identity { pid: self.pid, born: self.started }.is_alive();
         }
-        procfs::those(|pid| procfs::pid_namespace(pid) == Some(self.pid_namespace))
+        procfs::find_processes(|pid| procfs::pid_namespace(pid) == Some(self.pid_namespace))
             .iter()
             .any(|(pid, stat)| stat.born == self.started && procfs::inner_pid(*pid) == Some(self.pid))
     }
@@ -84,10 +84,10 @@ mod tests {
     #[test]
     fn a_process_is_found_alive_by_another_and_not_by_its_number_alone() {
         let here = EngineIdentity::of_this_process();
-        assert!(!here.lives(), "nobody is in their own way");
-        let parent = procfs::stat(here.pid).and_then(|stat| Identity::of(stat.parent)).expect("a parent");
+        assert!(!here.is_alive(), "nobody is in their own way");
+        let parent = procfs::read_stat(here.pid).and_then(|stat| Identity::of(stat.parent)).expect("a parent");
         let other = EngineIdentity { pid: parent.pid, started: parent.born, ..here.clone() };
-        assert!(other.lives() && other.same_machine(&here));
+        assert!(other.is_alive() && other.same_machine(&here));
         for gone in [
             EngineIdentity { started: other.started + 1, ..other.clone() },
             EngineIdentity { boot: "another boot".to_owned(), ..other.clone() },
@@ -95,7 +95,7 @@ mod tests {
             EngineIdentity { pid_namespace: 1, ..other.clone() },
             EngineIdentity::default(),
         ] {
-            assert!(!gone.lives(), "{gone:?}");
+            assert!(!gone.is_alive(), "{gone:?}");
         }
     }
 

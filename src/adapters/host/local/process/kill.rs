@@ -35,7 +35,7 @@ pub struct KillProof {
 
 impl KillProof {
     /// Whether nothing is left.
-    pub fn holds(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.survivors.is_empty()
     }
 }
@@ -68,15 +68,15 @@ pub async fn end_traceless(dir: &Path, root: PathBuf) -> KillProof {
 /// Ends the pid namespace whose pid 1 is `init`. Its `supervisor` has time to record that.
 pub(in super::super) fn end_namespace(init: Identity, space: u64, supervisor: Option<Identity>) -> KillProof {
     // A dead pid 1 has taken everything with it.
-    let killed = if init.alive() { in_namespace(init, space).len() } else { 0 };
+    let killed = if init.is_alive() { in_namespace(init, space).len() } else { 0 };
     init.signal(Signal::KILL);
     let _ = init.wait_blocking(PATIENCE);
     if let Some(supervisor) = supervisor {
         let _ = supervisor.wait_blocking(PATIENCE);
     }
     let deadline = Instant::now() + DOUBT;
-    let look = || living_in(init, space).into_iter().chain(Some(init).filter(Identity::alive)).collect();
-    let survivors = lasting(look, || {
+    let look = || living_in(init, space).into_iter().chain(Some(init).filter(Identity::is_alive)).collect();
+    let survivors = find_survivors(look, || {
         std::thread::sleep(LOOK);
         Instant::now() < deadline
     });
@@ -91,10 +91,10 @@ pub fn in_namespace(init: Identity, space: u64) -> Vec<u32> {
 }
 
 fn living_in(init: Identity, space: u64) -> Vec<Identity> {
-    let inside = procfs::those(|pid| procfs::pid_namespace(pid) == Some(space)).into_iter();
+    let inside = procfs::find_processes(|pid| procfs::pid_namespace(pid) == Some(space)).into_iter();
     let found = inside.map(|(pid, stat)| Identity { pid, born: stat.born });
     let found: Vec<(Identity, Option<u32>)> = found.map(|one| (one, procfs::inner_pid(one.pid))).collect();
-    of_run(init, &found, Identity::alive)
+    of_run(init, &found, Identity::is_alive)
 }
 
 /// Which of the processes found in a namespace, each with its pid in there, are of the run whose pid 1 is `init`. The kernel
@@ -110,7 +110,7 @@ fn of_run(init: Identity, found: &[(Identity, Option<u32>)], alive: impl Fn(&Ide
 
 /// What is found in every look, as long as there is time for `more`: a process that a look caught on its way out, or one of
 /// another run that just began in a namespace of the same number, is found once and not again.
-fn lasting(mut look: impl FnMut() -> Vec<Identity>, mut more: impl FnMut() -> bool) -> Vec<Identity> {
+fn find_survivors(mut look: impl FnMut() -> Vec<Identity>, mut more: impl FnMut() -> bool) -> Vec<Identity> {
     let mut found = look();
     while !found.is_empty() && more() {
         let now = look();
@@ -177,7 +177,7 @@ mod tests {
     fn only_what_every_look_finds_is_said_to_live() {
         let play = |looks: &[&[Identity]]| {
             let (mut left, mut seen) = (looks.iter(), 0);
-            let found = lasting(
+            let found = find_survivors(
                 || left.next().unwrap().to_vec(),
                 || {
                     seen += 1;

@@ -36,7 +36,7 @@ impl LockFile {
     ///
     /// # Errors
     /// [`LockError::Replaced`] when it was deleted or another file has its name: then it locks nobody out any more.
-    pub fn in_place(&self) -> Result<(), LockError> {
+    pub fn check_in_place(&self) -> Result<(), LockError> {
         match FileIdentity::of_path(&self.path) {
             Ok(found) if found == self.identity => Ok(()),
             _ => Err(LockError::Replaced { path: self.path.clone() }),
@@ -101,7 +101,7 @@ impl RunLock {
             let mut file = take(path, patience.saturating_sub(begun.elapsed()))?;
             let identity = FileIdentity::of(&file).map_err(failed)?;
             let place = LockFile { path: path.to_owned(), identity };
-            if place.in_place().is_err() {
+            if place.check_in_place().is_err() {
                 // Somebody put another file there while this one was waited for.
                 continue;
             }
@@ -126,7 +126,7 @@ impl RunLock {
     /// What short-lived children get as standard input so that the lock outlives this process with them.
     #[must_use]
     pub fn guard(&self) -> ChildGuard {
-        ChildGuard::holding(Arc::clone(&self.file))
+        ChildGuard::from_lock(Arc::clone(&self.file))
     }
 }
 
@@ -141,7 +141,7 @@ fn take(path: &Path, patience: Duration) -> Result<File, LockError> {
         Err(TryLockError::WouldBlock) => {}
     }
     let begun = Instant::now();
-    if let Some(pid) = holder(path, &mut file, begun).map_err(failed)? {
+    if let Some(pid) = find_holder(path, &mut file, begun).map_err(failed)? {
         return Err(LockError::Held { pid });
     }
     let waiter = open().map_err(failed)?;
@@ -157,7 +157,7 @@ fn take(path: &Path, patience: Duration) -> Result<File, LockError> {
             Err(_) => {}
         }
         // An engine that had just taken the lock may not have shown that it lives when we looked.
-        if let Some(pid) = holder(path, &mut file, begun).map_err(failed)? {
+        if let Some(pid) = find_holder(path, &mut file, begun).map_err(failed)? {
             return Err(LockError::Held { pid });
         }
         if begun.elapsed() >= patience {
@@ -184,7 +184,7 @@ fn take_alive(path: &Path, lock: &mut File) -> Result<File, LockError> {
             Err(TryLockError::Error(source)) => return Err(failed(source)),
             Err(TryLockError::WouldBlock) => {}
         }
-        if let Some(pid) = holder(path, lock, begun).map_err(failed)? {
+        if let Some(pid) = find_holder(path, lock, begun).map_err(failed)? {
             return Err(LockError::Held { pid });
         }
         std::thread::sleep(RETRY);
@@ -205,7 +205,7 @@ pub fn living_engine(path: &Path) -> Option<u32> {
 
 /// The living engine that holds an open lock file: the process named in it lives, or the operating system has said for long
 /// enough that one does.
-fn holder(path: &Path, file: &mut File, since: Instant) -> std::io::Result<Option<u32>> {
+fn find_holder(path: &Path, file: &mut File, since: Instant) -> std::io::Result<Option<u32>> {
     let mut text = String::new();
     file.rewind()?;
     file.read_to_string(&mut text)?;
@@ -228,5 +228,5 @@ fn first_word(text: &str) -> Option<u32> {
 /// Start time of a process in clock ticks since boot (field 22 of `/proc/PID/stat`, see proc(5)); absent when it does
 /// not exist or is a zombie.
 pub fn start_time(pid: u32) -> Option<u64> {
-    procfs::stat(pid).map(|stat| stat.born)
+    procfs::read_stat(pid).map(|stat| stat.born)
 }

@@ -30,7 +30,7 @@ pub async fn probe(wanted: WantedIsolation, program: &Path) -> Result<Isolation,
     }
     let mut reason = String::new();
     for flavour in Flavour::ALL {
-        match works(flavour, program).await {
+        match probe_flavour(flavour, program).await {
             Ok(()) => return Ok(Isolation::PidNamespace(flavour)),
             Err(ProbeError::Refused { reason: said }) => reason = said,
             Err(e) => return Err(e),
@@ -46,7 +46,7 @@ pub async fn probe(wanted: WantedIsolation, program: &Path) -> Result<Isolation,
 ///
 /// # Errors
 /// [`ProbeError::Refused`] with what was said against it.
-pub async fn works(flavour: Flavour, program: &Path) -> Result<(), ProbeError> {
+pub async fn probe_flavour(flavour: Flavour, program: &Path) -> Result<(), ProbeError> {
     let isolation = Isolation::PidNamespace(flavour);
     let command = CommandLine::new(program).args([FLAG, isolation.word(), "probe"]);
     let output = command.env("LC_ALL", "C").deadline(Duration::from_secs(10)).run(&ChildGuard::none()).await?;

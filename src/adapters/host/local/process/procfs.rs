@@ -27,7 +27,7 @@ pub struct Stat {
 }
 
 /// Reads one process; absent when it is gone or a zombie. A zombie leader whose threads go on is alive.
-pub fn stat(pid: u32) -> Option<Stat> {
+pub fn read_stat(pid: u32) -> Option<Stat> {
     let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     parse_stat(&String::from_utf8_lossy(&text))
 }
@@ -44,17 +44,17 @@ fn parse_stat(text: &str) -> Option<Stat> {
 }
 
 /// Every living process, in pid order.
-pub fn all() -> Vec<(u32, Stat)> {
-    those(|_| true)
+pub fn list_processes() -> Vec<(u32, Stat)> {
+    find_processes(|_| true)
 }
 
 /// The living processes whose pid `wanted` takes, in pid order. Only those are read.
-pub fn those(wanted: impl Fn(u32) -> bool) -> Vec<(u32, Stat)> {
+pub fn find_processes(wanted: impl Fn(u32) -> bool) -> Vec<(u32, Stat)> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
     let mut found: Vec<(u32, Stat)> = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| wanted(*pid))
-        .filter_map(|pid| Some((pid, stat(pid)?)))
+        .filter_map(|pid| Some((pid, read_stat(pid)?)))
         .collect();
     found.sort_unstable_by_key(|(pid, _)| *pid);
     found
@@ -91,13 +91,13 @@ pub fn inner_pid(pid: u32) -> Option<u32> {
 }
 
 /// The arguments of a process.
-pub fn arguments(pid: u32) -> Vec<Vec<u8>> {
+pub fn read_arguments(pid: u32) -> Vec<Vec<u8>> {
     let text = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     text.split(|b| *b == 0).map(<[u8]>::to_vec).collect()
 }
 
 /// Targets of the links of a process that tie it to a folder: working folder, root and program.
-pub fn links(pid: u32) -> impl Iterator<Item = PathBuf> {
+pub fn read_links(pid: u32) -> impl Iterator<Item = PathBuf> {
     ["cwd", "root", "exe"].into_iter().filter_map(move |name| std::fs::read_link(format!("/proc/{pid}/{name}")).ok())
 }
 
@@ -121,22 +121,22 @@ pub fn open_files(pid: u32) -> Vec<(PathBuf, bool)> {
 impl Identity {
     /// The process that now has this pid.
     pub fn of(pid: u32) -> Option<Self> {
-        Some(Self { pid, born: stat(pid)?.born })
+        Some(Self { pid, born: read_stat(pid)?.born })
     }
 
     /// Whether that very process is alive.
-    pub fn alive(&self) -> bool {
-        stat(self.pid).is_some_and(|s| s.born == self.born)
+    pub fn is_alive(&self) -> bool {
+        read_stat(self.pid).is_some_and(|s| s.born == self.born)
     }
 
-    fn raw(&self) -> Option<Pid> {
+    fn raw_pid(&self) -> Option<Pid> {
         Pid::from_raw(i32::try_from(self.pid).ok()?)
     }
 
     /// A descriptor that names this very process; absent when it is gone.
     fn open(&self) -> Option<OwnedFd> {
-        let fd = pidfd_open(self.raw()?, PidfdFlags::empty()).ok()?;
-        self.alive().then_some(fd)
+        let fd = pidfd_open(self.raw_pid()?, PidfdFlags::empty()).ok()?;
+        self.is_alive().then_some(fd)
     }
 
     /// Sends a signal to this very process; whether it was delivered. Pid 1 and `mc` itself are never signalled.
@@ -150,9 +150,9 @@ impl Identity {
     /// Sends a signal to the process group this process leads; whether it was delivered. While the leader lives, its
     /// group number cannot belong to anybody else.
     pub fn signal_group(&self, signal: Signal) -> bool {
-        let leads = stat(self.pid).is_some_and(|s| s.born == self.born && s.group == self.pid);
-        let own = stat(std::process::id()).is_none_or(|s| s.group == self.pid);
-        match self.raw() {
+        let leads = read_stat(self.pid).is_some_and(|s| s.born == self.born && s.group == self.pid);
+        let own = read_stat(std::process::id()).is_none_or(|s| s.group == self.pid);
+        match self.raw_pid() {
             Some(pid) if leads && !own && self.pid > 1 => rustix::process::kill_process_group(pid, signal).is_ok(),
             _ => false,
         }
@@ -160,18 +160,18 @@ impl Identity {
 
     /// Blocks until the process has ended, at most `patience`; whether it has ended.
     pub fn wait_blocking(&self, patience: Duration) -> bool {
-        let Some(fd) = self.open() else { return !self.alive() };
+        let Some(fd) = self.open() else { return !self.is_alive() };
         let limit = Timespec {
             tv_sec: i64::try_from(patience.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: patience.subsec_nanos().into(),
         };
         let _ = poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&limit));
-        !self.alive()
+        !self.is_alive()
     }
 
     /// Waits until the process has ended; it need not be a child.
     pub async fn wait(&self) {
-        let Some(fd) = self.open() else { return self.wait_by_looking().await };
+        let Some(fd) = self.open() else { return self.wait_by_polling().await };
         #[expect(
             deprecated,
             reason = "its successor is an unsafe fn, which this crate forbids; an OwnedFd keeps the contract asked for there"
@@ -181,13 +181,13 @@ impl Identity {
             Ok(fd) => {
                 let _ = fd.readable().await;
             }
-            Err(_) => self.wait_by_looking().await,
+            Err(_) => self.wait_by_polling().await,
         }
     }
 
     /// For kernels and sandboxes without pidfd.
-    async fn wait_by_looking(&self) {
-        while self.alive() {
+    async fn wait_by_polling(&self) {
+        while self.is_alive() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -231,9 +231,9 @@ mod tests {
     #[test]
     fn a_reused_pid_is_not_signalled() {
         let us = Identity::of(std::process::id()).unwrap();
-        let parent = Identity::of(stat(us.pid).unwrap().parent).unwrap();
+        let parent = Identity::of(read_stat(us.pid).unwrap().parent).unwrap();
         let earlier = Identity { born: parent.born + 1, ..parent };
-        assert!(!earlier.alive() && !earlier.signal(Signal::CONT));
-        assert!(us.alive() && !us.signal(Signal::CONT), "never ourselves");
+        assert!(!earlier.is_alive() && !earlier.signal(Signal::CONT));
+        assert!(us.is_alive() && !us.signal(Signal::CONT), "never ourselves");
     }
 }

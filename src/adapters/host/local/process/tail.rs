@@ -30,7 +30,7 @@ pub fn of_both(log: &Path, limit: u64) -> String {
 ///
 /// # Errors
 /// The system's reason.
-pub fn head(path: &Path, limit: u64) -> std::io::Result<(Vec<u8>, bool)> {
+pub fn read_head(path: &Path, limit: u64) -> std::io::Result<(Vec<u8>, bool)> {
     let mut file = open_untrusted(path)?;
     let mut bytes = Vec::new();
     file.by_ref().take(limit).read_to_end(&mut bytes)?;
@@ -40,9 +40,9 @@ pub fn head(path: &Path, limit: u64) -> std::io::Result<(Vec<u8>, bool)> {
 /// The whole log as text if it has at most `limit` bytes, else its beginning (a third of them) and its end with a line between
 /// that says how much is missing: tools name the reason first and sum up last. Bytes that are not UTF-8 are replaced; empty
 /// when the file cannot be read.
-pub fn ends(path: &Path, limit: u64) -> String {
+pub fn read_ends(path: &Path, limit: u64) -> String {
     let read = || -> std::io::Result<String> {
-        let (mut start, more) = head(path, limit)?;
+        let (mut start, more) = read_head(path, limit)?;
         if !more {
             return Ok(String::from_utf8_lossy(&start).into_owned());
         }
@@ -63,10 +63,10 @@ mod tests {
     fn both_ends_of_a_long_log_are_shown_and_a_short_one_whole() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("out.log");
-        assert_eq!(ends(&log, 30), "");
+        assert_eq!(read_ends(&log, 30), "");
         std::fs::write(&log, "reason 1\nreason 2\n").unwrap();
-        assert_eq!(ends(&log, 30), "reason 1\nreason 2\n");
+        assert_eq!(read_ends(&log, 30), "reason 1\nreason 2\n");
         std::fs::write(&log, format!("reason\n{}sum of it all\n", "noise\n".repeat(1_000))).unwrap();
-        assert_eq!(ends(&log, 30), "reason\nnoi\n[… 5991 bytes left out …]\nnoise\nsum of it all\n");
+        assert_eq!(read_ends(&log, 30), "reason\nnoi\n[… 5991 bytes left out …]\nnoise\nsum of it all\n");
     }
 }

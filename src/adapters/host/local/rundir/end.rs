@@ -18,8 +18,8 @@ impl Run {
     /// As [`end`](Self::end), for this reason. How the run ended is what its files say, which whoever asks later reads as well: it may
     /// have ended first, for a reason of its own.
     pub async fn end_for(&self, why: KillReason, grace: Duration) -> (KillProof, RunExit) {
-        let run = self.reread();
-        run.note_killed(why);
+        let run = self.reload();
+        run.record_killed(why);
         if let Some(start) = run.start()
             && start.agent.signal_group(Signal::TERM)
         {
@@ -33,16 +33,16 @@ impl Run {
     }
 
     /// Removes what limited it, where its supervisor had no time to: before it recorded the end.
-    pub(super) fn forget_groups(&self) {
+    pub(super) fn remove_groups(&self) {
         if let Some(fence) = self.settings().fence.as_ref().filter(|_| !self.dir().join("exit").exists()) {
-            supervisor::forget(&fence.caps, &self.settings().cookie);
+            supervisor::remove_groups(&fence.caps, &self.settings().cookie);
         }
     }
 }
 
 fn end_blocking(run: &Run) -> KillProof {
     let proof = end_any(run);
-    run.forget_groups();
+    run.remove_groups();
     proof
 }
 
@@ -50,8 +50,8 @@ fn end_any(run: &Run) -> KillProof {
     if let Some(start) = run.start() {
         return end_started(run, start, 0);
     }
-    let proof = search_and_kill(&run.sought(), true);
-    let again = run.reread();
+    let proof = search_and_kill(&run.search_criteria(), true);
+    let again = run.reload();
     match again.start() {
         // It got past its start while it was being sought.
         Some(start) => end_started(&again, start, proof.killed),
@@ -63,10 +63,10 @@ fn end_started(run: &Run, start: &Start, before: u32) -> KillProof {
     let mut proof = match start.init {
         Some((init, space)) => end_namespace(init, space, run.supervisor()),
         None => {
-            let sought = run.sought();
+            let sought = run.search_criteria();
             let first = search_and_kill(&sought, false);
             let _ = start.supervisor.wait_blocking(PATIENCE);
-            let last = search_and_kill(&run.sought(), true);
+            let last = search_and_kill(&run.search_criteria(), true);
             KillProof { killed: first.killed + last.killed, ..last }
         }
     };

@@ -1,6 +1,6 @@
 //! Comparing a run directory with the world, and winning its claim.
 
-use super::records::{forget_command, read_exit, write_new};
+use super::records::{read_exit, remove_command, write_new};
 use super::run::Run;
 use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{RunError, RunExit};
@@ -50,7 +50,7 @@ pub fn claim_ourselves(dir: &Path) -> Result<bool, RunError> {
     }
     match rustix::fs::renameat_with(CWD, &own, CWD, &claim, RenameFlags::NOREPLACE) {
         Ok(()) => {
-            forget_command(dir);
+            remove_command(dir);
             Ok(true)
         }
         Err(Errno::EXIST) => {
@@ -95,19 +95,19 @@ fn find_blocking(dir: &Path) -> Found {
     if run.start().is_some_and(|start| start.boot != procfs::boot_id()) {
         return Found::Gone;
     }
-    let supervised = run.supervisor().is_some_and(|s| s.alive());
+    let supervised = run.supervisor().is_some_and(|s| s.is_alive());
     // It may have started or ended between the looks above: the record is read again after the look at the process.
-    let run = run.reread();
+    let run = run.reload();
     match (read_exit(&dir), supervised, run.start().is_some()) {
         (Some(exit), ..) => Found::Ended(exit),
         (None, true, true) => Found::Running(run),
         (None, true, false) => Found::Starting(run),
         (None, false, _) => {
-            forget_command(&dir);
-            if run.lives() {
+            remove_command(&dir);
+            if run.has_live_processes() {
                 return Found::HalfDead(run);
             }
-            run.forget_groups();
+            run.remove_groups();
             Found::Gone
         }
     }

@@ -1,6 +1,6 @@
 //! Making a run directory and starting its run.
 
-use super::records::{forget_command, write_new};
+use super::records::{remove_command, write_new};
 use super::run::Run;
 use crate::adapters::host::local::process::kill;
 use crate::adapters::host::local::protocol::{
@@ -69,7 +69,7 @@ pub async fn launch(spec: &RunSpec) -> Result<Run, RunError> {
                 // Its directory is gone, and it may run all the same.
                 None => kill::end_traceless(&dir, spec.cwd.clone()).await,
             };
-            forget_command(&dir);
+            remove_command(&dir);
             let log = read_untrusted(&dir.join("supervisor.log"), SMALL).unwrap_or_default();
             let told = log.lines().last().or(said.lines().last());
             let reason = told.unwrap_or("the supervisor ended without a word").to_owned();

@@ -13,5 +13,5 @@ mod run;
 
 pub use find::{Found, claim_ourselves, find};
 pub use launch::{launch, prepare};
-pub use quarantine::put_aside;
+pub use quarantine::archive_run_dir;
 pub use run::{Run, ran_for, runs_below};

@@ -12,7 +12,7 @@ use std::time::Duration;
 ///
 /// # Errors
 /// [`RunError::Io`] when it cannot be moved, or something of it cannot be ended.
-pub async fn put_aside(dir: &Path, grace: Duration) -> Result<(), RunError> {
+pub async fn archive_run_dir(dir: &Path, grace: Duration) -> Result<(), RunError> {
     if std::fs::symlink_metadata(dir).is_err() {
         return Ok(());
     }

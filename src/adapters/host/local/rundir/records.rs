@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Removes what was to be run: it may hold secrets, and nobody needs it any more.
-pub(super) fn forget_command(dir: &Path) {
+pub(super) fn remove_command(dir: &Path) {
     // Mostly it is gone already.
     let _ = std::fs::remove_file(dir.join("command"));
 }

@@ -33,7 +33,7 @@ impl Run {
     }
 
     /// The same run as its files show it now.
-    pub(super) fn reread(&self) -> Self {
+    pub(super) fn reload(&self) -> Self {
         match Self::open(&self.dir) {
             Some(fresh) => Self { supervisor: fresh.supervisor.or(self.supervisor), ..fresh },
             None => self.clone(),
@@ -60,7 +60,7 @@ impl Run {
     }
 
     /// How many bytes the program has printed, and when it last did.
-    pub fn activity(&self) -> (u64, Millis) {
+    pub fn read_activity(&self) -> (u64, Millis) {
         let printed = [OUTPUT, ERRORS].map(|log| match std::fs::symlink_metadata(self.dir.join(log)) {
             Ok(meta) => (meta.len(), modified_at(&meta).unwrap_or(0)),
             Err(_) => (0, 0),
@@ -89,22 +89,22 @@ impl Run {
     }
 
     /// Whether any process of the run lives beside its supervisor.
-    pub(super) fn lives(&self) -> bool {
+    pub(super) fn has_live_processes(&self) -> bool {
         match self.start.as_ref().and_then(|s| s.init) {
-            Some((init, space)) => init.alive() || !kill::in_namespace(init, space).is_empty(),
-            None => !self.sought().scan(true).is_empty(),
+            Some((init, space)) => init.is_alive() || !kill::in_namespace(init, space).is_empty(),
+            None => !self.search_criteria().scan(true).is_empty(),
         }
     }
 
     /// Puts on record that the end is ours, and why, unless there is an end already.
-    pub(super) fn note_killed(&self, why: KillReason) {
-        if read_exit(&self.dir).is_none() && self.supervisor.is_some_and(|s| s.alive()) {
+    pub(super) fn record_killed(&self, why: KillReason) {
+        if read_exit(&self.dir).is_none() && self.supervisor.is_some_and(|s| s.is_alive()) {
             let _ = write_new(&self.dir.join("reason"), &format!("{}\n", why.word()));
         }
     }
 
     /// What a search for processes of this run goes by.
-    pub fn sought(&self) -> Sought {
+    pub fn search_criteria(&self) -> Sought {
         Sought {
             dir: self.dir.clone(),
             cookie: self.settings.cookie.clone(),

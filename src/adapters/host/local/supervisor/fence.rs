@@ -5,7 +5,7 @@
 //! descriptor it would come around the fence.
 
 use super::error::{StageError, Trying};
-use super::mounts::through;
+use super::mounts::fd_path;
 use crate::adapters::host::local::process::procfs::unescape;
 use crate::adapters::host::local::protocol::{Fence, Mount};
 use crate::adapters::os::nofollow;
@@ -82,7 +82,7 @@ pub(super) fn raise(fence: &Fence, mounts: &[Mount]) -> Result<(), StageError> {
         copy(own, place)
     });
     let private = private.collect::<Result<Vec<_>, _>>()?;
-    seal()?;
+    seal_mounts()?;
     for path in &fence.readable {
         trees.push(copy(path, path)?);
     }
@@ -102,19 +102,19 @@ pub(super) fn raise(fence: &Fence, mounts: &[Mount]) -> Result<(), StageError> {
             Step::Close(path) => close(path)?,
             Step::Put(tree) => {
                 make_place(&tree)?;
-                put(tree)?;
+                mount_copy(tree)?;
             }
         }
     }
-    terminals();
+    mount_terminals();
     for path in &fence.closed {
-        remount(path, MountFlags::NOSUID | MountFlags::NODEV).or_else(skip_absent)?;
+        remount_read_only(path, MountFlags::NOSUID | MountFlags::NODEV).or_else(skip_absent)?;
     }
-    fence.hidden.iter().try_for_each(|path| hide(path))
+    fence.hidden.iter().try_for_each(|path| hide_file(path))
 }
 
 /// Gives the run terminals of its own, where the kernel does: through those of a person keys could be read and written.
-fn terminals() {
+fn mount_terminals() {
     let place = Path::new("/dev/pts");
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
     if DirBuilder::new().recursive(true).create(place).is_ok() {
@@ -131,8 +131,8 @@ pub(super) fn protect_machine() -> Result<(), StageError> {
     }
     let there = OF_THE_MACHINE.map(Path::new).into_iter().filter(|path| path.exists());
     for path in there {
-        put(copy(path, path)?)?;
-        remount(path, MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC)?;
+        mount_copy(copy(path, path)?)?;
+        remount_read_only(path, MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC)?;
     }
     Ok(())
 }
@@ -150,15 +150,15 @@ fn copy(path: &Path, place: &Path) -> Result<Tree, StageError> {
 }
 
 /// Puts a copy where it is to be seen.
-fn put(Tree { place, tree, .. }: Tree) -> Result<(), StageError> {
+fn mount_copy(Tree { place, tree, .. }: Tree) -> Result<(), StageError> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     move_mount(tree.as_fd(), "", CWD, &place, flags).trying(format_args!("mount {}", place.display()))
 }
 
 /// Makes every mount read-only but `/proc`, which is the run's own.
-fn seal() -> Result<(), StageError> {
+fn seal_mounts() -> Result<(), StageError> {
     let table = fs::read("/proc/self/mountinfo").trying("read the table of mounts")?;
-    for (place, options) in topmost(&table) {
+    for (place, options) in find_topmost(&table) {
         let options: Vec<&[u8]> = options.split(|byte| *byte == b',').collect();
         if place == Path::new("/proc") || options.contains(&&b"ro"[..]) {
             continue;
@@ -167,13 +167,13 @@ fn seal() -> Result<(), StageError> {
         let known = [("nosuid", MountFlags::NOSUID), ("nodev", MountFlags::NODEV), ("noexec", MountFlags::NOEXEC)];
         let known = known.iter().filter(|(word, _)| options.contains(&word.as_bytes()));
         let flags = known.fold(MountFlags::empty(), |all, (_, flag)| all | *flag);
-        remount(&place, flags).or_else(skip_absent)?;
+        remount_read_only(&place, flags).or_else(skip_absent)?;
     }
     Ok(())
 }
 
 /// Each place of a table of mounts with the options of what is seen there: what was mounted over something else comes later.
-fn topmost<'t>(table: &'t [u8]) -> BTreeMap<PathBuf, &'t [u8]> {
+fn find_topmost<'t>(table: &'t [u8]) -> BTreeMap<PathBuf, &'t [u8]> {
     let lines = table.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let entry = |line: &'t [u8]| {
         // proc_pid_mountinfo(5): number, parent, device, root, place, options …
@@ -183,7 +183,7 @@ fn topmost<'t>(table: &'t [u8]) -> BTreeMap<PathBuf, &'t [u8]> {
     lines.filter_map(entry).collect()
 }
 
-fn remount(place: &Path, keeps: MountFlags) -> Result<(), StageError> {
+fn remount_read_only(place: &Path, keeps: MountFlags) -> Result<(), StageError> {
     let flags = MountFlags::BIND | MountFlags::RDONLY | keeps;
     mount_remount(place, flags, "").trying(format_args!("make {} read-only", place.display()))
 }
@@ -215,7 +215,7 @@ fn empty(path: &Path, options: &CStr) -> Result<(), StageError> {
     let covered = match openat(CWD, path, flags, Mode::empty()) {
         Err(Errno::NOENT) => Ok(()),
         opened => opened.and_then(|folder| {
-            mount("tmpfs", through(&folder), "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options)
+            mount("tmpfs", fd_path(&folder), "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options)
         }),
     };
     covered.trying(format_args!("cover {}", path.display()))
@@ -235,9 +235,9 @@ fn make_place(tree: &Tree) -> Result<(), StageError> {
 }
 
 /// Covers a file or a socket by nothing; one that is not there needs nothing.
-fn hide(path: &Path) -> Result<(), StageError> {
+fn hide_file(path: &Path) -> Result<(), StageError> {
     match fs::symlink_metadata(path) {
-        Ok(meta) if !meta.is_dir() && !meta.is_symlink() => put(copy(Path::new("/dev/null"), path)?),
+        Ok(meta) if !meta.is_dir() && !meta.is_symlink() => mount_copy(copy(Path::new("/dev/null"), path)?),
         _ => Ok(()),
     }
 }
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn of_mounts_at_one_place_the_last_is_seen() {
         let table = b"1 0 0:1 / / rw - ext4 x rw\n2 1 0:2 / /dev/shm rw - tmpfs x rw\n3 2 0:3 / /dev/shm rw,nosuid - tmpfs x rw\n";
-        let found: Vec<_> = topmost(table).into_iter().collect();
+        let found: Vec<_> = find_topmost(table).into_iter().collect();
         assert_eq!(found, [("/".into(), &b"rw"[..]), ("/dev/shm".into(), b"rw,nosuid")]);
     }
 }

@@ -46,7 +46,7 @@ const PROCESSES: Kind = Kind { controller: "pids", files: ["pids.max", "pids.max
 /// A limit that is wanted.
 type Wanted = (&'static Kind, u64);
 
-fn wanted(caps: &Caps) -> Vec<Wanted> {
+fn list_limits(caps: &Caps) -> Vec<Wanted> {
     let memory = caps.memory.map(|bytes| (&MEMORY, bytes));
     memory.into_iter().chain(caps.processes.map(|count| (&PROCESSES, count + OWN))).collect()
 }
@@ -91,7 +91,7 @@ fn each_process(bytes: u64) -> Option<String> {
 }
 
 /// Removes the groups of a run that has ended; how many of its processes the kernel ended for want of memory.
-pub(super) fn leave(caps: &Caps, cookie: &str) -> u64 {
+pub(super) fn leave_groups(caps: &Caps, cookie: &str) -> u64 {
     let mut killed = 0;
     let trees = trees(caps);
     for group in
@@ -109,7 +109,7 @@ pub(super) fn leave(caps: &Caps, cookie: &str) -> u64 {
 }
 
 /// Removes the groups of a run whose supervisor was killed, wherever they are; nothing while somebody is in them.
-pub fn forget(caps: &Caps, cookie: &str) {
+pub fn remove_groups(caps: &Caps, cookie: &str) {
     let name = format!("{PREFIX}{cookie}");
     let all = trees(caps);
     for group in all.iter().flat_map(|tree| groups_below(&tree.top)).filter(|group| group.ends_with(&name)) {
@@ -118,15 +118,15 @@ pub fn forget(caps: &Caps, cookie: &str) {
 }
 
 /// Groups of runs that nobody is in any more, on the whole machine.
-pub fn abandoned() -> Vec<PathBuf> {
+pub fn find_abandoned() -> Vec<PathBuf> {
     let any = Caps { memory: Some(0), processes: Some(0) };
     let all: Vec<PathBuf> = trees(&any).iter().flat_map(|tree| groups_below(&tree.top)).collect();
-    all.into_iter().filter(|group| is_forgotten(group)).collect()
+    all.into_iter().filter(|group| is_abandoned(group)).collect()
 }
 
 /// Removes a group that [`abandoned`] named; false when somebody came into it, or it is not ours to remove.
 pub fn remove_abandoned(group: &Path) -> bool {
-    is_forgotten(group) && remove(group).is_ok()
+    is_abandoned(group) && remove(group).is_ok()
 }
 
 fn group_of(place: &Path, cookie: &str) -> PathBuf {
@@ -198,12 +198,12 @@ fn set(file: &Path, text: &str) -> std::io::Result<()> {
 
 /// Removes what runs left whose supervisor was killed.
 fn sweep(place: &Path) {
-    for group in groups_at(place).into_iter().filter(|group| is_forgotten(group)) {
+    for group in groups_at(place).into_iter().filter(|group| is_abandoned(group)) {
         let _ = remove(&group);
     }
 }
 
-fn is_forgotten(group: &Path) -> bool {
+fn is_abandoned(group: &Path) -> bool {
     let made = group.metadata().and_then(|meta| meta.modified()).ok();
     made.and_then(|made| made.elapsed().ok()).is_some_and(|old| old > FORGOTTEN) && !is_used(group)
 }
@@ -260,7 +260,7 @@ fn killed_in(group: &Path) -> u64 {
 
 /// The trees that control what is wanted.
 fn trees(caps: &Caps) -> Vec<Tree> {
-    let wanted = wanted(caps);
+    let wanted = list_limits(caps);
     if wanted.is_empty() {
         return Vec::new();
     }

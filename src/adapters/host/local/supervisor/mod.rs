@@ -17,7 +17,7 @@ mod stage;
 mod trial;
 mod watch;
 
-pub use limits::{abandoned, forget, remove_abandoned};
+pub use limits::{find_abandoned, remove_abandoned, remove_groups};
 
 use crate::adapters::host::local::protocol::{BROKEN, FLAG};
 use std::ffi::{OsStr, OsString};
@@ -38,9 +38,9 @@ pub fn main(args: &[OsString]) -> Option<u8> {
         [dir, stage] if *stage == "guard" => search::guard(Path::new(dir)),
         [dir, stage] if *stage == "program" => search::become_program(Path::new(dir)),
         [word, stage] if *stage == "probe" => namespace::probe(word),
-        [_, stage] if *stage == "probed" => namespace::probed(),
+        [_, stage] if *stage == "probed" => namespace::run_probe(),
         [file, stage] if *stage == "try" => trial::try_out(Path::new(file)),
-        [file, stage] if *stage == "tried" => trial::tried(Path::new(file)),
+        [file, stage] if *stage == "tried" => trial::run_trial(Path::new(file)),
         _ => Err("a stage of a supervisor, started by mc alone; see mc --help".into()),
     };
     Some(done.unwrap_or_else(|reason| {

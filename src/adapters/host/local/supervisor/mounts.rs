@@ -24,7 +24,7 @@ pub(super) fn make(wanted: &Mount) -> Result<(), StageError> {
     match wanted {
         Mount::Bind { from, to } => {
             let (from_fd, to_fd) = (open(from)?, open(to)?);
-            let made = mount_bind(through(&from_fd), through(&to_fd));
+            let made = mount_bind(fd_path(&from_fd), fd_path(&to_fd));
             made.trying(format_args!("mount {} at {}", from.display(), to.display()))
         }
         Mount::Overlay { target, upper, work, lowers } => {
@@ -34,12 +34,12 @@ pub(super) fn make(wanted: &Mount) -> Result<(), StageError> {
             }
             let lowers: Vec<OwnedFd> = lowers.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
             let (target_fd, upper, work) = (open(target)?, open(upper)?, open(work)?);
-            let below: Vec<String> = lowers.iter().map(through).collect();
-            let (upper, work, below) = (through(&upper), through(&work), below.join(":"));
+            let below: Vec<String> = lowers.iter().map(fd_path).collect();
+            let (upper, work, below) = (fd_path(&upper), fd_path(&work), below.join(":"));
             let tried = format!("mount an overlay at {}", target.display());
             let data = format!("lowerdir={below},upperdir={upper},workdir={work},{OPTIONS}");
             let data = CString::new(data).trying(&tried)?;
-            mount("overlay", through(&target_fd), "overlay", flags, Some(data.as_c_str())).trying(&tried)
+            mount("overlay", fd_path(&target_fd), "overlay", flags, Some(data.as_c_str())).trying(&tried)
         }
     }
 }
@@ -49,6 +49,6 @@ fn open(path: &Path) -> Result<OwnedFd, StageError> {
     openat(CWD, path, flags, Mode::empty()).trying(format_args!("open {}", path.display()))
 }
 
-pub(super) fn through(folder: &OwnedFd) -> String {
+pub(super) fn fd_path(folder: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", folder.as_raw_fd())
 }

@@ -30,10 +30,10 @@ const TO_MOUNT: [CapabilitySet; 5] = [
 /// From now on children of this process are in a new pid namespace; the first of them is its pid 1.
 pub(super) fn enter(flavour: Flavour) -> Result<(), StageError> {
     match flavour {
-        Flavour::Root => leave(UnshareFlags::NEWPID, "make a pid namespace"),
+        Flavour::Root => unshare_namespaces(UnshareFlags::NEWPID, "make a pid namespace"),
         Flavour::User => {
             let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-            leave(UnshareFlags::NEWUSER | UnshareFlags::NEWPID, "make a user namespace")?;
+            unshare_namespaces(UnshareFlags::NEWUSER | UnshareFlags::NEWPID, "make a user namespace")?;
             // Without it a user may not map groups: user_namespaces(7).
             write("/proc/self/setgroups", "deny")?;
             write("/proc/self/uid_map", &format!("{user} {user} 1"))?;
@@ -52,7 +52,7 @@ pub(super) fn enter(flavour: Flavour) -> Result<(), StageError> {
     deprecated,
     reason = "its successor is an unsafe fn, which this crate forbids; what it warns of is file tables of threads, and there is one thread and no new table"
 )]
-fn leave(what: UnshareFlags, doing: &str) -> Result<(), StageError> {
+fn unshare_namespaces(what: UnshareFlags, doing: &str) -> Result<(), StageError> {
     rustix::thread::unshare(what).trying(doing)
 }
 
@@ -62,9 +62,9 @@ fn write(path: &str, text: &str) -> Result<(), StageError> {
 
 /// As pid 1: ends with its parent, sees only its own processes in `/proc` and what `mounts` mounts, and gives back what it
 /// only had for that.
-pub(super) fn settle(mounts: impl FnOnce() -> Result<(), StageError>) -> Result<(), StageError> {
+pub(super) fn init_namespace(mounts: impl FnOnce() -> Result<(), StageError>) -> Result<(), StageError> {
     set_parent_process_death_signal(Some(Signal::KILL)).trying("tie pid 1 to its supervisor")?;
-    leave(UnshareFlags::NEWNS, "make a mount namespace")?;
+    unshare_namespaces(UnshareFlags::NEWNS, "make a mount namespace")?;
     let doing = "mount /proc";
     let own = |more| {
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | more;
@@ -85,14 +85,14 @@ pub(super) fn settle(mounts: impl FnOnce() -> Result<(), StageError>) -> Result<
 }
 
 /// Raises the fence of a run, if it has one; what of its limits does not hold.
-pub(super) fn raise(settings: &Settings) -> Result<Vec<String>, StageError> {
+pub(super) fn raise_fence(settings: &Settings) -> Result<Vec<String>, StageError> {
     let Some(fence) = &settings.fence else { return Ok(Vec::new()) };
     let gaps = limits::take(&fence.caps, &settings.cookie);
     if fence.caps.memory.is_some() || fence.caps.processes.is_some() {
-        leave(UnshareFlags::NEWCGROUP, "make a namespace of cgroups")?;
+        unshare_namespaces(UnshareFlags::NEWCGROUP, "make a namespace of cgroups")?;
     }
     // Queues and shared memory of others have numbers, not paths (ipc_namespaces(7)).
-    leave(UnshareFlags::NEWIPC, "make an IPC namespace")?;
+    unshare_namespaces(UnshareFlags::NEWIPC, "make an IPC namespace")?;
     fence::raise(fence, &settings.mounts)?;
     if is_roots(settings) { fence::protect_machine().map(|()| gaps) } else { Ok(gaps) }
 }
@@ -114,7 +114,7 @@ pub(super) fn lock(settings: &Settings) -> Result<(), StageError> {
     if !is_roots(settings) {
         return Ok(());
     }
-    leave(UnshareFlags::NEWUSER | UnshareFlags::NEWNS, "lock the fence in a user namespace")?;
+    unshare_namespaces(UnshareFlags::NEWUSER | UnshareFlags::NEWNS, "lock the fence in a user namespace")?;
     let mut out = std::io::stdout();
     out.write_all(UNMAPPED.as_bytes()).and_then(|()| out.flush()).trying("ask for a map")?;
     std::io::stdin().read_exact(&mut [0]).trying("wait for a map of users")
@@ -127,7 +127,7 @@ pub(super) fn answer(pid: u32, said: &mut impl BufRead, gate: &mut impl Write) -
     if line == UNMAPPED {
         for kind in ["uid_map", "gid_map"] {
             let own = std::fs::read_to_string(format!("/proc/self/{kind}")).trying(format_args!("read {kind}"))?;
-            write(&format!("/proc/{pid}/{kind}"), &onto_itself(&own))?;
+            write(&format!("/proc/{pid}/{kind}"), &identity_map(&own))?;
         }
         gate.write_all(b"\n").trying("tell pid 1 of its map")?;
         line.clear();
@@ -137,7 +137,7 @@ pub(super) fn answer(pid: u32, said: &mut impl BufRead, gate: &mut impl Write) -
 }
 
 /// The map of a child namespace in which everybody is who they are here.
-fn onto_itself(map: &str) -> String {
+fn identity_map(map: &str) -> String {
     let ranges = map.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         Some((words.next()?, words.nth(1)?))
@@ -153,7 +153,9 @@ fn onto_itself(map: &str) -> String {
 pub(super) fn init(dir: &Path) -> Result<u8, StageError> {
     let settings = settings(&dir.join("run"))?;
     let program = program::read(dir)?;
-    settle(|| settings.mounts.iter().try_for_each(mounts::make).and_then(|()| raise(&settings).map(drop)))?;
+    init_namespace(|| {
+        settings.mounts.iter().try_for_each(mounts::make).and_then(|()| raise_fence(&settings).map(drop))
+    })?;
     lock(&settings)?;
     setsid().trying("make a session")?;
     if !wait_at_gate()? {
@@ -199,8 +201,8 @@ pub(super) fn probe(word: &OsStr) -> Result<u8, StageError> {
 }
 
 /// As the pid 1 of a probe.
-pub(super) fn probed() -> Result<u8, StageError> {
-    settle(|| Ok(()))?;
+pub(super) fn run_probe() -> Result<u8, StageError> {
+    init_namespace(|| Ok(()))?;
     let itself = std::fs::read_link("/proc/self").trying("read /proc/self")?;
     if std::process::id() != 1 || itself != Path::new("1") {
         return Err("the new namespace is not what it should be".into());

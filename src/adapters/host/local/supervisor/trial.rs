@@ -2,7 +2,7 @@
 
 use super::error::{StageError, Trying};
 use super::mounts::make;
-use super::namespace::{self, enter, settle};
+use super::namespace::{self, enter, init_namespace};
 use super::stage::{settings, start};
 use super::{confine, limits};
 use crate::adapters::host::local::protocol::{BROKEN, MOUNTED, Mount};
@@ -29,20 +29,20 @@ pub(super) fn try_out(file: &Path) -> Result<u8, StageError> {
     }
     let status = child.wait().trying("wait for pid 1")?;
     if let Some(fence) = settings.fence {
-        let _ = limits::leave(&fence.caps, &settings.cookie);
+        let _ = limits::leave_groups(&fence.caps, &settings.cookie);
     }
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN))
 }
 
 /// As the pid 1 of such a trial.
-pub(super) fn tried(file: &Path) -> Result<u8, StageError> {
+pub(super) fn run_trial(file: &Path) -> Result<u8, StageError> {
     let settings = settings(file)?;
     let mut fenced = Ok(Vec::new());
-    settle(|| {
+    init_namespace(|| {
         for wanted in &settings.mounts {
-            say(make(wanted).and_then(|()| written(wanted)))?;
+            say(make(wanted).and_then(|()| check_writable(wanted)))?;
         }
-        fenced = namespace::raise(&settings);
+        fenced = namespace::raise_fence(&settings);
         Ok(())
     })?;
     if settings.fence.is_some() {
@@ -67,7 +67,7 @@ fn say(done: Result<(), StageError>) -> Result<(), StageError> {
 }
 
 /// A mount that can be looked at and not be written to is none for a run.
-fn written(made: &Mount) -> Result<(), StageError> {
+fn check_writable(made: &Mount) -> Result<(), StageError> {
     let place = match made {
         Mount::Overlay { target, .. } => target,
         Mount::Bind { to, .. } => to,

@@ -63,7 +63,7 @@ fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, StageError> {
     let said = said.strip_prefix(namespace::READY).and_then(|pid| pid.trim_end().parse().ok());
     let said = said.ok_or("the run ended before its program was ready")?;
     let mut watched = Watched::new(dir, child, limits)?;
-    watched.record(own, said, settings.isolation)?;
+    watched.record_start(own, said, settings.isolation)?;
     // Read whole by the stage that waits at the gate; it may hold secrets.
     let _ = std::fs::remove_file(dir.join("command"));
     gate.write_all(b"\n").trying("open the gate")?;
@@ -78,9 +78,9 @@ fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, StageError> {
         // It was killed, and had no time to.
         search::sweep(dir, &settings.cookie);
     }
-    let starved = settings.fence.map_or(0, |fence| limits::leave(&fence.caps, &settings.cookie));
+    let starved = settings.fence.map_or(0, |fence| limits::leave_groups(&fence.caps, &settings.cookie));
     if starved > 0 {
-        tell_of_memory(dir, starved);
+        report_memory_kills(dir, starved);
     }
     let code = ProcessExit::from_status(status.code(), status.signal()).map(ProcessExit::number);
     let reason = read_untrusted(&dir.join("reason"), SMALL).unwrap_or_default();
@@ -122,7 +122,7 @@ impl<'a> Watched<'a> {
     }
 
     /// Puts on record what was started; `ready` is the pid of whoever was ready, as itself sees it.
-    fn record(&mut self, own: Identity, ready: u32, isolation: Isolation) -> Result<(), StageError> {
+    fn record_start(&mut self, own: Identity, ready: u32, isolation: Isolation) -> Result<(), StageError> {
         let init = match isolation {
             Isolation::PidNamespace(_) => {
                 let space = procfs::pid_namespace(self.init.pid).ok_or("the namespace of the run cannot be read")?;
@@ -194,7 +194,7 @@ impl<'a> Watched<'a> {
 }
 
 /// Says at the end of the log what no program could: whoever is killed for want of memory only knows the signal.
-fn tell_of_memory(dir: &Path, killed: u64) {
+fn report_memory_kills(dir: &Path, killed: u64) {
     let processes = if killed == 1 { "a process".to_owned() } else { format!("{killed} processes") };
     let text = format!(
         "\nmc: the kernel ended {processes} of this run, which used more memory than [sandbox] max_memory allows\n"
