@@ -105,3 +105,4 @@ impl<'a> View<'a> {
         })
     }
 }
+pub use claims::{Claim, Findings};

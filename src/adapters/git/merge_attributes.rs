@@ -1,8 +1,7 @@
 //! The attributes of a merge: those of green, without what joins lines unasked.
 
-use crate::adapters::git::GitError;
 use crate::adapters::git::attributes::{FILE, without_union};
-use crate::adapters::git::merge::MergeRepo;
+use crate::adapters::git::{GitError, MergeRepo};
 use crate::domain::values::Tip;
 use std::borrow::Cow;
 use std::ffi::OsString;

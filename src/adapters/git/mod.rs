@@ -42,4 +42,12 @@ mod trees;
 
 use answers::{fields, id_lines, unexpected_output};
 pub use error::GitError;
+pub use filter::Filtered;
+pub use local::{LocalState, SeenIndex};
+pub use merge::{MergeRepo, Merged};
+pub use owner_card::{OwnerMark, OwnerRecord, Standing};
 pub use program::{ATTR_SOURCE, Git, MINIMUM, Place};
+pub use ref_name::RefName;
+pub use seen_refs::RefFiles;
+pub use seen_trees::Special;
+pub use source::SourceFacts;

@@ -2,10 +2,9 @@
 
 use crate::adapters::git::answers::{format_command, truncate_output, unexpected_output};
 use crate::adapters::git::batch::{Batch, PATIENCE};
-use crate::adapters::git::error::GitError;
-use crate::adapters::git::owner_card::OwnerMark;
 use crate::adapters::git::reader::{self, Answer};
 use crate::adapters::git::settings::{SETTINGS, VARIABLES};
+use crate::adapters::git::{GitError, OwnerMark};
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine, Coprocess, Output};
 use crate::adapters::os::machine::no_room;
 use crate::domain::values::{CommitId, TreeId};

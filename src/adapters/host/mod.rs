@@ -7,3 +7,8 @@ pub mod local;
 pub mod order;
 pub mod remote;
 pub mod settings;
+pub use any::Host;
+pub use order::{
+    CollectOrder, Copied, Home, NotFresh, PrepareOrder, Ready, Release, RunKey, RunOrder, Start, Untracked, UsedSlot,
+};
+pub use settings::{HostSettings, PoolKind};

@@ -8,3 +8,7 @@ pub mod machine;
 pub mod nofollow;
 pub mod python;
 pub mod terminal;
+pub use clock::EngineClock;
+pub use environment::Environment;
+pub use files::At;
+pub use machine::Scratch;

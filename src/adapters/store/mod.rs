@@ -19,4 +19,6 @@ pub mod wake;
 pub use chain::{Chain, Head};
 pub use error::StoreError;
 pub use journal::{Entry, Row, Signal, Store};
+pub use place::{PlaceError, StateDir};
 pub use tenant::Tenant;
+pub use wake::Wake;

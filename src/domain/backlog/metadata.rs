@@ -9,8 +9,7 @@ use super::sections::{Part, part};
 use crate::domain::backlog::bold::{find_key, is_allowed, split_bold, split_pair};
 use crate::domain::base::nearest::{find_nearest, format_hint};
 use crate::domain::markdown::{Kind, Line, bullet, indent, parse_box};
-use crate::domain::plan::Finding;
-use crate::domain::plan::keys::Key;
+use crate::domain::plan::{Finding, Key};
 
 /// One key with its value as written.
 #[derive(Debug, Clone, PartialEq, Eq)]

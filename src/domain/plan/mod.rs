@@ -53,3 +53,4 @@ impl fmt::Display for Finding {
         }
     }
 }
+pub use keys::Key;

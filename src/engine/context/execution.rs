@@ -2,23 +2,17 @@
 //! journaled before anything is looked at, and once, so that tasks share it. Knows no mission and needs no lock: missions
 //! and `mc verify` work on the same one.
 
-use crate::adapters::git::Git;
-use crate::adapters::git::filter::Filtered;
-use crate::adapters::git::source::SourceFacts;
-use crate::adapters::host::any::Host;
+use crate::adapters::git::{Filtered, Git, SourceFacts};
 use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::protocol::OURSELVES;
 use crate::adapters::host::local::workspace::tags::Tags;
-use crate::adapters::host::order::Copied;
 use crate::adapters::host::remote::client::{EngineCard, RemoteHost};
 use crate::adapters::host::remote::transport::{Cuts, PATIENCE, Transport};
-use crate::adapters::host::settings::{HostSettings, PoolKind};
-use crate::adapters::os::clock::EngineClock;
-use crate::adapters::os::environment::Environment;
+use crate::adapters::host::{Copied, Host, HostSettings, PoolKind};
 use crate::adapters::os::files;
-use crate::adapters::store::place::StateDir;
-use crate::adapters::store::{Store, StoreError};
+use crate::adapters::os::{EngineClock, Environment};
+use crate::adapters::store::{StateDir, Store, StoreError};
 use crate::adapters::trouble::{Places, cause_of};
 use crate::config::Settings;
 use crate::domain::base::FieldHash;
@@ -28,8 +22,7 @@ use crate::domain::trouble::{Trouble, chain};
 use crate::domain::values::TreeId;
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::model::snapshot::Snapshot;
-use crate::engine::context::project::Project;
-use crate::engine::context::redact::Redactor;
+use crate::engine::context::{Project, Redactor};
 use crate::engine::error::EngineError;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

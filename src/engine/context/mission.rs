@@ -1,23 +1,16 @@
 //! What every task of a running mission needs beside a [`ExecutionContext`]: the mission, the lock that proves the engine is the only
 //! one, the merge directory.
 
-use crate::adapters::git::GitError;
-use crate::adapters::git::local::SeenIndex;
-use crate::adapters::git::merge::MergeRepo;
-use crate::adapters::git::ref_name::RefName;
+use crate::adapters::git::{GitError, MergeRepo, RefName, SeenIndex};
 use crate::adapters::host::local::process::lock::RunLock;
-use crate::adapters::host::order::RunKey;
-use crate::adapters::host::settings::PoolKind;
+use crate::adapters::host::{PoolKind, RunKey};
 use crate::adapters::os::clock::EngineClock;
 use crate::config::Settings;
 use crate::domain::mission::{AttemptOrder, Refusal};
 use crate::domain::trouble::chain;
 use crate::domain::values::{CommitId, MissionId};
-use crate::engine::context::asking::Asking;
-use crate::engine::context::execution::ExecutionContext;
-use crate::engine::context::project::Project;
-use crate::engine::context::refusal::Act;
-use crate::engine::context::tenure::{Tenure, claim_now};
+use crate::engine::context::tenure::claim_now;
+use crate::engine::context::{Act, Asking, ExecutionContext, Project, Tenure};
 use crate::engine::error::EngineError;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,13 +1,9 @@
 //! To whom a repository belongs, as the card in it says, and who asks.
 
-use crate::adapters::git::Git;
 use crate::adapters::git::owner::owner;
-use crate::adapters::git::owner_card::{OwnerRecord, Standing};
-use crate::adapters::git::source::SourceFacts;
-use crate::adapters::host::local::process::command::ChildGuard;
-use crate::adapters::host::local::process::engine::EngineIdentity;
-use crate::adapters::store::Store;
-use crate::adapters::store::place::{PlaceError, StateDir};
+use crate::adapters::git::{Git, OwnerRecord, SourceFacts, Standing};
+use crate::adapters::host::local::process::{ChildGuard, EngineIdentity};
+use crate::adapters::store::{PlaceError, StateDir, Store};
 use crate::domain::mission::Refusal;
 use crate::engine::context::refusal::{Act, foreign_owner_refusal, living_engine_refusal};
 use std::path::Path;

@@ -1,7 +1,6 @@
 //! Refusals in words: what stands in the way of whoever does something, and what helps.
 
-use crate::adapters::git::GitError;
-use crate::adapters::git::owner_card::OwnerRecord;
+use crate::adapters::git::{GitError, OwnerRecord};
 use crate::adapters::trouble::{ROOM, is_full, limit_of};
 use crate::domain::mission::Refusal;
 use crate::domain::trouble::chain;

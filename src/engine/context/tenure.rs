@@ -4,11 +4,9 @@
 //! lock file: an engine that lives is found by its lock, by what it wrote into the database or by its card in the repository,
 //! and one that is not seen is shut out by its older epoch, which every append and every move of a ref compares.
 
-use crate::adapters::git::Git;
 use crate::adapters::git::owner::{claim, owner, remove_stale_lock};
-use crate::adapters::git::owner_card::{OwnerMark, OwnerRecord};
-use crate::adapters::host::local::process::engine::EngineIdentity;
-use crate::adapters::host::local::process::lock::{LockError, RunLock};
+use crate::adapters::git::{Git, OwnerMark, OwnerRecord};
+use crate::adapters::host::local::process::{EngineIdentity, LockError, RunLock};
 use crate::adapters::store::{Store, wake};
 use crate::domain::mission::Refusal;
 use crate::engine::context::owner::{check_claim, make_card};

@@ -7,3 +7,5 @@ pub mod plans;
 pub mod terminal;
 pub mod views;
 pub mod work;
+pub use history::History;
+pub use views::MissionStatus;

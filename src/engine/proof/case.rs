@@ -7,13 +7,11 @@ use crate::config::Settings;
 use crate::domain::mission::Record;
 use crate::domain::values::{CommitId, LandingId, MissionId, TreeId, UnitId};
 use crate::domain::verify::SnapshotKey;
-use crate::engine::context::mission::Effective;
-use crate::engine::context::project::Project;
+use crate::engine::context::{Effective, Project};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::history::{History, records};
 use crate::engine::proof::first_parent::{FORMAT, Line, LineCommit, parse};
-use crate::report::GreenRef;
-use crate::report::claims::{Claim, Findings};
+use crate::report::{Claim, Findings, GreenRef};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 

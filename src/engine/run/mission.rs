@@ -9,11 +9,8 @@ use crate::domain::mission::{
     Budget, DecidedBy, Event, JOURNAL_FORMAT, Mission, MissionOutcome, Policy, Record, State, StopLevel, Usd,
 };
 use crate::domain::values::{Millis, MissionId};
-use crate::engine::context::mission::{Effective, MissionContext};
-use crate::engine::context::project::Project;
-use crate::engine::context::redact::Redactor;
-use crate::engine::context::refusal::Act;
-use crate::engine::context::tenure::{self, Tenure};
+use crate::engine::context::tenure::{self};
+use crate::engine::context::{Act, Effective, MissionContext, Project, Redactor, Tenure};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::history::{self, History, load_unfinished, load_unfinished_in};
 use crate::engine::inspect::plans;

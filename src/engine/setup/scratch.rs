@@ -4,19 +4,16 @@
 //! The scratch clone borrows the objects of the source; what is committed in it is gone with it.
 
 use crate::adapters::git::answers::fields;
-use crate::adapters::git::owner_card::OwnerMark;
 use crate::adapters::git::source::{FALLBACK_IDENTITY, inspect};
-use crate::adapters::git::{Git, GitError, Place};
-use crate::adapters::host::local::process::command::ChildGuard;
-use crate::adapters::host::local::process::lock::RunLock;
+use crate::adapters::git::{Git, GitError, OwnerMark, Place};
+use crate::adapters::host::local::process::{ChildGuard, RunLock};
 use crate::adapters::host::local::workspace::lfs::{KEYS, LargeFiles};
 use crate::adapters::host::order::Strays;
 use crate::adapters::os::clock::new_mission_id;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files::{self, At};
 use crate::adapters::os::machine;
-use crate::adapters::store::Store;
-use crate::adapters::store::place::StateDir;
+use crate::adapters::store::{StateDir, Store};
 use crate::config::Settings;
 use crate::domain::mission::{VerifyOrder, VerifyRole};
 use crate::domain::trouble::{Trouble, chain};
@@ -25,9 +22,7 @@ use crate::domain::verify::judge::delta::compare_snapshots;
 use crate::domain::verify::judge::verdict::judge;
 use crate::domain::verify::model::snapshot::Snapshot;
 use crate::domain::verify::{Delta, Demands, Judgement, SnapshotKey, StageOutcome, Summary};
-use crate::engine::context::mission::{Effective, MissionContext};
-use crate::engine::context::project::Project;
-use crate::engine::context::tenure::Tenure;
+use crate::engine::context::{Effective, MissionContext, Project, Tenure};
 use crate::engine::error::EngineError;
 use crate::engine::run::signals::Signals;
 use crate::engine::tasks::queue_verification;

@@ -6,8 +6,7 @@
 
 use super::candidate::{NOT_FROM_AGENTS, message, pin};
 use super::verification::{self, gate_stages};
-use crate::adapters::git::merge::{MergeRepo, Merged};
-use crate::adapters::git::{Git, GitError};
+use crate::adapters::git::{Git, GitError, MergeRepo, Merged};
 use crate::domain::mission::{Bookkeeping, BookkeepingMode, Integration, MergeSource};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, LandingId, MissionId, Tip};

@@ -3,9 +3,7 @@
 
 use super::unrecorded::{find_unrecorded, read_recorded};
 use crate::adapters::git::owner::owner;
-use crate::adapters::git::owner_card::OwnerRecord;
-use crate::adapters::git::source::SourceFacts;
-use crate::adapters::git::{Git, GitError};
+use crate::adapters::git::{Git, GitError, OwnerRecord, SourceFacts};
 use crate::adapters::host::order::HostError;
 use crate::adapters::store::Store;
 use crate::config::Settings;

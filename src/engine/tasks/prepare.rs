@@ -5,8 +5,7 @@ use crate::adapters::host::order::{Home, NotFresh, NotReady, PrepareOrder, Ready
 use crate::domain::mission::Unverified;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::CommitId;
-use crate::engine::context::execution::ExecutionContext;
-use crate::engine::context::mission::MissionContext;
+use crate::engine::context::{ExecutionContext, MissionContext};
 use tokio::sync::watch;
 
 /// A slot as somebody wants it.

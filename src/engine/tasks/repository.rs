@@ -3,10 +3,7 @@
 //! (`docs/decisions/0003-foreign-refs.md`). Settings, hooks and files of `info` decide what the user's git runs: who ran while
 //! they changed is held (`docs/decisions/0022-whoever-moved-green.md`).
 
-use crate::adapters::git::GitError;
-use crate::adapters::git::local::LocalState;
-use crate::adapters::git::ref_name::RefName;
-use crate::adapters::git::seen_refs::RefFiles;
+use crate::adapters::git::{GitError, LocalState, RefFiles, RefName};
 use crate::adapters::host::local::workspace::collect::Collected;
 use crate::adapters::os::files;
 use crate::domain::mission::{AttemptOrder, Noticed, SessionReport};

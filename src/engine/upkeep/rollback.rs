@@ -7,8 +7,7 @@
 
 use crate::adapters::git::Git;
 use crate::adapters::git::green::{GreenMove, move_green};
-use crate::adapters::host::local::process::command::ChildGuard;
-use crate::adapters::host::local::process::lock::RunLock;
+use crate::adapters::host::local::process::{ChildGuard, RunLock};
 use crate::adapters::os::clock;
 use crate::adapters::store::{Row, Store};
 use crate::domain::base::nearest::{find_nearest, format_hint};
@@ -16,9 +15,8 @@ use crate::domain::mission::{MergeSource, Record, Refusal};
 use crate::domain::values::{CommitId, Millis, MissionId, Tip, UnitId};
 use crate::domain::verify::model::snapshot::Snapshot;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
-use crate::engine::context::project::Project;
-use crate::engine::context::refusal::Act;
 use crate::engine::context::tenure;
+use crate::engine::context::{Act, Project};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::history::load_unfinished;
 use crate::engine::inspect::{history, views};

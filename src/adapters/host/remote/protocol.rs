@@ -4,8 +4,7 @@
 //! when its reply did not come: each one is idempotent by what it names.
 
 use crate::adapters::host::local::process::procfs;
-use crate::adapters::host::order::{CollectOrder, PrepareOrder, Release, RunKey, RunOrder, Start, UsedSlot};
-use crate::adapters::host::settings::HostSettings;
+use crate::adapters::host::{CollectOrder, HostSettings, PrepareOrder, Release, RunKey, RunOrder, Start, UsedSlot};
 use crate::adapters::os::files::FileIdentity;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};

@@ -2,10 +2,7 @@
 
 use super::event::Event;
 use super::record::Record;
-use crate::domain::mission::model::bookkeeping::Bookkeeping;
-use crate::domain::mission::model::report::SessionReport;
-use crate::domain::mission::model::turn::Contested;
-use crate::domain::mission::model::unit_checks::UnitCheckStage;
+use crate::domain::mission::model::{Bookkeeping, Contested, SessionReport, UnitCheckStage};
 use crate::domain::queue::{MergeSource, VerifyRole};
 use crate::domain::trouble::Trouble;
 use crate::domain::unit::UnitSpec;

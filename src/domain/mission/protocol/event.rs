@@ -4,11 +4,9 @@
 //! ends in exactly one of these; ids of landings, runs and sessions let [`decide`](crate::domain::mission::decide) drop late and doubled ones.
 
 use crate::domain::backlog::Offer;
-use crate::domain::mission::model::answer::{
-    Baseline, Integration, LandResult, NoOffer, PinFault, Refusal, Unverified, Verification,
+use crate::domain::mission::model::{
+    Baseline, Integration, LandResult, NoOffer, PinFault, Refusal, SessionReport, StopLevel, Unverified, Verification,
 };
-use crate::domain::mission::model::end::StopLevel;
-use crate::domain::mission::model::report::SessionReport;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{LandingId, Millis, RunId, SessionId, Tip, UnitId};
 

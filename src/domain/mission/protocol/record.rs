@@ -4,14 +4,11 @@
 
 use crate::domain::backlog::SkippedItem;
 use crate::domain::base::is_default;
-use crate::domain::mission::model::answer::{Baseline, PinFault, Refusal};
-use crate::domain::mission::model::bookkeeping::Bookkeeping;
-use crate::domain::mission::model::circuit::Operation;
-use crate::domain::mission::model::end::{ENVIRONMENT, EndReason, MissionOutcome, StopLevel};
-use crate::domain::mission::model::outcome::{AttemptClass, NextMove, RejectClass};
-use crate::domain::mission::model::policy::Policy;
-use crate::domain::mission::model::report::SessionReport;
-use crate::domain::mission::model::session::Role;
+use crate::domain::mission::model::end::ENVIRONMENT;
+use crate::domain::mission::model::{
+    AttemptClass, Baseline, Bookkeeping, EndReason, MissionOutcome, NextMove, Operation, PinFault, Policy, Refusal,
+    RejectClass, Role, SessionReport, StopLevel,
+};
 use crate::domain::plan::graph::Edge;
 use crate::domain::queue::{Behind, Candidate, MergeSource, VerificationRun};
 use crate::domain::trouble::{Cause, Trouble};

@@ -2,11 +2,8 @@
 //!
 //! Decides nothing for a running mission; whoever proves a report asks here.
 
-use crate::domain::mission::model::outcome::{AttemptClass, NextMove};
-use crate::domain::mission::model::report::SessionReport;
-use crate::domain::mission::protocol::command::Step;
-use crate::domain::mission::protocol::event::Event;
-use crate::domain::mission::protocol::record::Record;
+use crate::domain::mission::model::{AttemptClass, NextMove, SessionReport};
+use crate::domain::mission::protocol::{Event, Record, Step};
 use crate::domain::mission::rules::decide::decide;
 use crate::domain::mission::rules::decision::Decision;
 use crate::domain::mission::rules::outcome::classify;

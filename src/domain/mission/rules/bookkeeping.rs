@@ -8,8 +8,7 @@
 
 use super::decision::Decision;
 use crate::domain::mission::model::end::EndReason;
-use crate::domain::mission::protocol::command::Command;
-use crate::domain::mission::protocol::record::Record;
+use crate::domain::mission::protocol::{Command, Record};
 use crate::domain::values::{LandingId, Tip};
 
 impl Decision<'_> {

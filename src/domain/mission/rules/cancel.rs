@@ -4,10 +4,8 @@
 //! green is already intended is not given up: only `mc green rollback` takes back what has landed.
 
 use super::decision::Decision;
-use crate::domain::mission::model::outcome::NextMove;
-use crate::domain::mission::model::unit::{Unit, UnitState};
-use crate::domain::mission::protocol::command::{Command, JobId};
-use crate::domain::mission::protocol::record::Record;
+use crate::domain::mission::model::{NextMove, Unit, UnitState};
+use crate::domain::mission::protocol::{Command, JobId, Record};
 use crate::domain::queue::{Landing, MergeSource};
 use crate::domain::values::UnitId;
 

@@ -21,8 +21,7 @@
 use crate::domain::mission::model::circuit::{Circuit, Operation, Probe, Try, Witness};
 
 use super::decision::Decision;
-use crate::domain::mission::protocol::command::Command;
-use crate::domain::mission::protocol::record::Record;
+use crate::domain::mission::protocol::{Command, Record};
 
 use crate::domain::trouble::Cause;
 use crate::domain::values::Millis;

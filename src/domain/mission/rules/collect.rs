@@ -3,11 +3,9 @@
 use super::cancel::given_up;
 use super::decision::Decision;
 use crate::domain::ending::ProcessEnd;
-use crate::domain::mission::model::circuit::{Operation, Try};
-use crate::domain::mission::model::outcome::AttemptClass;
-use crate::domain::mission::model::report::SessionReport;
-use crate::domain::mission::protocol::command::{Command, JobId};
-use crate::domain::mission::protocol::record::Record;
+use crate::domain::mission::model::circuit::Try;
+use crate::domain::mission::model::{AttemptClass, Operation, SessionReport};
+use crate::domain::mission::protocol::{Command, JobId, Record};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{SessionId, UnitId};
 

@@ -1,11 +1,9 @@
 //! Stopping, pausing, caps, resuming, and the mission's end.
 
 use super::decision::Decision;
-use crate::domain::mission::model::end::{ENVIRONMENT, EndReason, MissionOutcome, StopLevel};
-use crate::domain::mission::model::round::Stage;
-use crate::domain::mission::model::unit::UnitState;
-use crate::domain::mission::protocol::command::Command;
-use crate::domain::mission::protocol::record::{DecidedBy, Record};
+use crate::domain::mission::model::end::ENVIRONMENT;
+use crate::domain::mission::model::{EndReason, MissionOutcome, Stage, StopLevel, UnitState};
+use crate::domain::mission::protocol::{Command, DecidedBy, Record};
 use crate::domain::values::UnitId;
 
 /// Exit code of an interrupted, resumable mission.

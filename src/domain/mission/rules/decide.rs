@@ -2,10 +2,7 @@
 
 use super::decision::Decision;
 use crate::domain::mission::model::end::EndReason;
-use crate::domain::mission::protocol::command::Command;
-use crate::domain::mission::protocol::command::Step;
-use crate::domain::mission::protocol::event::Event;
-use crate::domain::mission::protocol::record::Record;
+use crate::domain::mission::protocol::{Command, Event, Record, Step};
 use crate::domain::mission::state::replay::Mission;
 use crate::domain::values::Millis;
 

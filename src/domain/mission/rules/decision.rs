@@ -1,7 +1,6 @@
 //! One decision in the making.
 
-use crate::domain::mission::protocol::command::{Command, Step};
-use crate::domain::mission::protocol::record::Record;
+use crate::domain::mission::protocol::{Command, Record, Step};
 use crate::domain::mission::state::replay::Mission;
 use crate::domain::values::Millis;
 

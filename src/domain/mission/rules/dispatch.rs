@@ -1,13 +1,9 @@
 //! Starting units: slots are filled as long as a unit is ready and the caps allow it.
 
 use super::decision::Decision;
-use crate::domain::mission::model::budget::Allowance;
-use crate::domain::mission::model::circuit::{Operation, Try};
-use crate::domain::mission::model::end::{EndReason, StopLevel};
-use crate::domain::mission::model::session::Role;
-use crate::domain::mission::model::unit::Unit;
-use crate::domain::mission::protocol::command::{Command, JobId};
-use crate::domain::mission::protocol::record::Record;
+use crate::domain::mission::model::circuit::Try;
+use crate::domain::mission::model::{Allowance, EndReason, Operation, Role, StopLevel, Unit};
+use crate::domain::mission::protocol::{Command, JobId, Record};
 use crate::domain::values::{CommitId, SessionId, SlotId};
 
 impl Decision<'_> {

@@ -15,15 +15,14 @@
 use super::acceptance::refusal_reasons;
 use super::decision::Decision;
 use super::outcome::starts_reason;
-use crate::domain::mission::model::answer::{Integration, LandResult, Refusal, Unverified, Verification};
-use crate::domain::mission::model::circuit::{Operation, Try};
-use crate::domain::mission::model::end::{ENVIRONMENT, MissionOutcome};
-use crate::domain::mission::model::outcome::{NextMove, RejectClass};
+use crate::domain::mission::model::circuit::Try;
+use crate::domain::mission::model::end::ENVIRONMENT;
 use crate::domain::mission::model::policy::STRATEGY;
-use crate::domain::mission::model::round::Stage;
 use crate::domain::mission::model::unit_checks::{SAME_AGAIN, links_reason, protected_reason, tests_note};
-use crate::domain::mission::protocol::command::Command;
-use crate::domain::mission::protocol::record::Record;
+use crate::domain::mission::model::{
+    Integration, LandResult, MissionOutcome, NextMove, Operation, Refusal, RejectClass, Stage, Unverified, Verification,
+};
+use crate::domain::mission::protocol::{Command, Record};
 use crate::domain::queue::{
     Base, Behind, Choice, Landing, MergeRequest, MergeSource, NextStep, RunKind, VerificationRun, VerifyRole,
     nothing_new,

@@ -7,9 +7,8 @@
 //! settings, hooks and refs (P6).
 
 use super::decision::Decision;
-use crate::domain::mission::model::answer::Noticed;
 use crate::domain::mission::model::end::ENVIRONMENT;
-use crate::domain::mission::model::outcome::{NextMove, RejectClass};
+use crate::domain::mission::model::{NextMove, Noticed, RejectClass};
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::queue::{Green, RunKind, VerificationRun, VerifyRole};
 use crate::domain::verify::StageOutcome;

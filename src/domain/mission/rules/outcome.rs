@@ -3,11 +3,12 @@
 use super::cancel::given_up;
 use super::decision::Decision;
 use crate::domain::ending::ProcessEnd;
-use crate::domain::mission::model::circuit::Operation;
-use crate::domain::mission::model::outcome::{AttemptClass, NextMove, cause_of, is_collected};
-use crate::domain::mission::model::report::{AcceptBefore, Claim, Quick, QuickEnd, SessionReport, Unkept};
-use crate::domain::mission::model::unit::{Unit, UnitState};
-use crate::domain::mission::model::unit_checks::{PreQueueCheck, missing_command_question};
+use crate::domain::mission::model::outcome::{cause_of, is_collected};
+use crate::domain::mission::model::unit_checks::missing_command_question;
+use crate::domain::mission::model::{
+    AcceptBefore, AttemptClass, Claim, NextMove, Operation, PreQueueCheck, Quick, QuickEnd, SessionReport, Unit,
+    UnitState, Unkept,
+};
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, SessionId, UnitId};

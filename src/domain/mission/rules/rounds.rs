@@ -3,12 +3,8 @@
 use super::decision::Decision;
 use crate::domain::backlog;
 use crate::domain::backlog::Offer;
-use crate::domain::mission::model::answer::{Baseline, NoOffer, PinFault, Refusal};
-use crate::domain::mission::model::circuit::Operation;
-use crate::domain::mission::model::round::Stage;
-use crate::domain::mission::model::unit::Unit;
-use crate::domain::mission::protocol::command::Command;
-use crate::domain::mission::protocol::record::{Intake, Record};
+use crate::domain::mission::model::{Baseline, NoOffer, Operation, PinFault, Refusal, Stage, Unit};
+use crate::domain::mission::protocol::{Command, Intake, Record};
 use crate::domain::plan::graph;
 use crate::domain::plan::graph::Plan;
 use crate::domain::queue::VerifyRole;

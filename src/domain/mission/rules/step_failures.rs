@@ -2,11 +2,8 @@
 //! when others pass meanwhile.
 
 use super::decision::Decision;
-use crate::domain::mission::model::answer::{Refusal, Unverified};
-use crate::domain::mission::model::circuit::Operation;
-use crate::domain::mission::model::outcome::{NextMove, RejectClass};
 use crate::domain::mission::model::policy::{MAX_STEP_FAILURES, STEPS_BEHIND_AFTER};
-use crate::domain::mission::model::round::Stage;
+use crate::domain::mission::model::{NextMove, Operation, Refusal, RejectClass, Stage, Unverified};
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::queue::{Behind, VerificationRun, VerifyRole};
 use crate::domain::trouble::Trouble;

@@ -1,8 +1,7 @@
 //! Attempts: what is known of those that run, and how many a unit has left.
 
 use super::mission::State;
-use crate::domain::mission::model::end::StopLevel;
-use crate::domain::mission::model::unit::Unit;
+use crate::domain::mission::model::{StopLevel, Unit};
 use crate::domain::mission::protocol::command::AttemptOrder;
 use crate::domain::values::UnitId;
 use std::sync::Arc;

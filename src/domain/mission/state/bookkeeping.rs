@@ -2,12 +2,10 @@
 
 use super::mission::State;
 use crate::domain::backlog::{ItemState, ItemStatus, Mark};
-use crate::domain::mission::model::bookkeeping::{
-    Bookkeeping, BookkeepingMode, Session, UnitOutcome, first_line, strip_summary,
+use crate::domain::mission::model::bookkeeping::{first_line, strip_summary};
+use crate::domain::mission::model::{
+    Bookkeeping, BookkeepingMode, EndReason, Session, Stage, StopLevel, Unit, UnitOutcome, UnitState,
 };
-use crate::domain::mission::model::end::{EndReason, StopLevel};
-use crate::domain::mission::model::round::Stage;
-use crate::domain::mission::model::unit::{Unit, UnitState};
 use crate::domain::queue::{Landing, MergeRequest, MergeSource, Place};
 use crate::domain::values::{Millis, RequestId, Tip, format_date};
 use std::sync::Arc;

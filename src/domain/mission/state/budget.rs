@@ -1,10 +1,7 @@
 //! What the caps still allow, and the time that engines worked.
 
 use super::mission::State;
-use crate::domain::mission::model::budget::Allowance;
-use crate::domain::mission::model::cost::{Cost, Usd};
-use crate::domain::mission::model::outcome::AttemptClass;
-use crate::domain::mission::model::unit::Unit;
+use crate::domain::mission::model::{Allowance, AttemptClass, Cost, Unit, Usd};
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::queue::VerificationRun;
 use crate::domain::values::Millis;

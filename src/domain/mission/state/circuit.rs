@@ -1,10 +1,9 @@
 //! Sightings of trouble, and the circuit that a common cause opens.
 
 use super::mission::State;
-use crate::domain::mission::model::circuit::{Circuit, Operation, Sighting, Witness};
-use crate::domain::mission::model::outcome::AttemptClass;
+use crate::domain::mission::model::circuit::{Sighting, Witness};
 use crate::domain::mission::model::outcome::{cause_of, is_collected};
-use crate::domain::mission::model::report::SessionReport;
+use crate::domain::mission::model::{AttemptClass, Circuit, Operation, SessionReport};
 use crate::domain::queue::{Behind, MergeRequest};
 use crate::domain::trouble::Cause;
 use crate::domain::values::{LandingId, Millis, RunId, UnitId};

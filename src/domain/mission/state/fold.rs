@@ -2,12 +2,9 @@
 
 use super::mission::State;
 use crate::domain::backlog::WAITS;
-use crate::domain::mission::model::circuit::Operation;
-use crate::domain::mission::model::end::StopLevel;
-use crate::domain::mission::model::outcome::RejectClass;
-use crate::domain::mission::model::round::{RefusedTarget, Round, Stage};
-use crate::domain::mission::model::session::Role;
-use crate::domain::mission::model::unit::{Attempt, Unit, UnitState};
+use crate::domain::mission::model::{
+    Attempt, Operation, RefusedTarget, RejectClass, Role, Round, Stage, StopLevel, Unit, UnitState,
+};
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::queue::{After, Change, Landing, MergeSource};
 use crate::domain::values::{Millis, SlotId, UnitId};

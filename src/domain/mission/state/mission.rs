@@ -4,16 +4,13 @@
 //! are kept by one function (`State::update_unit`) so that a decision costs the same for ten units and ten thousand.
 
 use crate::domain::backlog::SkippedItem;
-use crate::domain::mission::model::answer::Baseline;
-use crate::domain::mission::model::bookkeeping::Bookkeeping;
-use crate::domain::mission::model::budget::{Account, Allowance, Clock};
-use crate::domain::mission::model::circuit::{Circuit, Sighting, Try};
-use crate::domain::mission::model::end::{EndReason, MissionOutcome, StopLevel};
-use crate::domain::mission::model::policy::Policy;
-use crate::domain::mission::model::round::{MissionState, RefusedTarget, Round, Stage};
+use crate::domain::mission::model::circuit::{Sighting, Try};
 use crate::domain::mission::model::session::Sessions;
 use crate::domain::mission::model::slots::Slots;
-use crate::domain::mission::model::unit::{AcceptPrecondition, Attempt, Unit, UnitState};
+use crate::domain::mission::model::{
+    AcceptPrecondition, Account, Allowance, Attempt, Baseline, Bookkeeping, Circuit, Clock, EndReason, MissionOutcome,
+    MissionState, Policy, RefusedTarget, Round, Stage, StopLevel, Unit, UnitState,
+};
 use crate::domain::mission::protocol::record::DecidedBy;
 use crate::domain::queue::{ColdRuns, Green, Landing, MergeRequest, MergeSource, Queue, VerificationRun};
 use crate::domain::trouble::Cause;

@@ -1,8 +1,7 @@
 //! What a next move does to its unit: the one place where an outcome becomes a state.
 
 use super::mission::State;
-use crate::domain::mission::model::outcome::NextMove;
-use crate::domain::mission::model::unit::UnitState;
+use crate::domain::mission::model::{NextMove, UnitState};
 use crate::domain::queue::{MergeRequest, MergeSource, Place};
 use crate::domain::values::{Millis, Tip};
 

@@ -1,10 +1,9 @@
 //! Journals to states: the first record makes a state, the others are folded into it.
 
 use super::mission::State;
-use crate::domain::mission::model::budget::{Account, Clock};
-use crate::domain::mission::model::round::Stage;
 use crate::domain::mission::model::session::Sessions;
 use crate::domain::mission::model::slots::Slots;
+use crate::domain::mission::model::{Account, Clock, Stage};
 use crate::domain::mission::protocol::record::{JOURNAL_FORMAT, Record};
 use crate::domain::queue::Queue;
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,9 +2,7 @@
 
 use super::mission::State;
 use crate::domain::mission::model::bookkeeping::strip_summary;
-use crate::domain::mission::model::end::MissionOutcome;
-use crate::domain::mission::model::round::Stage;
-use crate::domain::mission::model::unit::{AcceptPrecondition, Recorded, Unit, UnitState};
+use crate::domain::mission::model::{AcceptPrecondition, MissionOutcome, Recorded, Stage, Unit, UnitState};
 use crate::domain::mission::protocol::record::Intake;
 use crate::domain::plan::graph::Edge;
 use crate::domain::queue::{MergeRequest, MergeSource, Place};

@@ -2,11 +2,9 @@
 //! judged, in one transaction.
 
 use super::mission::State;
-use crate::domain::mission::model::circuit::{Operation, Try};
-use crate::domain::mission::model::outcome::{AttemptClass, NextMove};
-use crate::domain::mission::model::report::SessionReport;
+use crate::domain::mission::model::circuit::Try;
 use crate::domain::mission::model::said::no_op;
-use crate::domain::mission::model::unit::{Attempt, Unit, UnitState};
+use crate::domain::mission::model::{Attempt, AttemptClass, NextMove, Operation, SessionReport, Unit, UnitState};
 use crate::domain::queue::MergeSource;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{Millis, SessionId};

@@ -1,8 +1,7 @@
 //! Failures of steps of landings and verifications.
 
 use super::mission::State;
-use crate::domain::mission::model::circuit::Operation;
-use crate::domain::mission::model::round::Stage;
+use crate::domain::mission::model::{Operation, Stage};
 use crate::domain::trouble::Cause;
 use crate::domain::values::{LandingId, Millis, RunId};
 

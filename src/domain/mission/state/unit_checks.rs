@@ -1,9 +1,8 @@
 //! What is known of the lines a unit is checked by.
 
 use super::mission::State;
-use crate::domain::mission::model::report::SessionReport;
-use crate::domain::mission::model::unit::Unit;
-use crate::domain::mission::model::unit_checks::{UnitCheckStage, extra_stages};
+use crate::domain::mission::model::unit_checks::extra_stages;
+use crate::domain::mission::model::{SessionReport, Unit, UnitCheckStage};
 use crate::domain::queue::{Landing, MergeSource, VerifyRole};
 
 impl State {

@@ -1,8 +1,7 @@
 //! One landing and one run at a time: the first request in order whose time has come.
 
 use super::choice::Choice;
-use crate::domain::queue::model::MergeRequest;
-use crate::domain::queue::state::Queue;
+use crate::domain::queue::{MergeRequest, Queue};
 use crate::domain::values::Millis;
 
 /// The open landing when its step is due; the next request when none is open.

@@ -3,8 +3,7 @@
 use super::findings::{refusal_check, value_or_problem};
 use super::machine;
 use crate::adapters::host::local::operations::facts::incomplete_error;
-use crate::adapters::host::local::workspace::pool::Pool;
-use crate::adapters::host::local::workspace::slot::Ignored;
+use crate::adapters::host::local::workspace::{Ignored, Pool};
 use crate::adapters::os::machine::{may_write, open_to_others};
 use crate::adapters::store::Store;
 use crate::domain::detect::checks::Check;

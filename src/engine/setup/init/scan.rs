@@ -1,7 +1,6 @@
 //! What a proposal is made from: files of the last commit, programs of this machine, agents on the PATH.
 
-use crate::adapters::git::source::SourceFacts;
-use crate::adapters::git::{Git, GitError};
+use crate::adapters::git::{Git, GitError, SourceFacts};
 use crate::adapters::host::local::machine::host::is_allowed;
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::os::environment::Environment;

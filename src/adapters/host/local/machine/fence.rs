@@ -13,8 +13,7 @@ use crate::adapters::host::local::protocol::{
     text_of,
 };
 use crate::adapters::host::local::rundir::prepare;
-use crate::adapters::host::order::Home;
-use crate::adapters::host::settings::HostSettings;
+use crate::adapters::host::{Home, HostSettings};
 use crate::adapters::os::clock;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files::{self, At, FileError};

@@ -3,15 +3,13 @@
 
 use super::fenced::Fenced;
 use super::imports::Imports;
-use crate::adapters::git::Git;
-use crate::adapters::git::source::SourceFacts;
+use crate::adapters::git::{Git, SourceFacts};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::process::probe::{ProbeError, probe};
 use crate::adapters::host::local::protocol::{Isolation, OURSELVES};
 use crate::adapters::host::local::workspace::home::{Homes, remove_short_name};
-use crate::adapters::host::local::workspace::pool::{Pool, PoolError};
-use crate::adapters::host::local::workspace::slot::Ignored;
-use crate::adapters::host::local::workspace::tags::Tags;
+use crate::adapters::host::local::workspace::pool::PoolError;
+use crate::adapters::host::local::workspace::{Ignored, Pool, Tags};
 use crate::adapters::host::order::{HostError, RunKey};
 use crate::adapters::host::settings::{HostSettings, PoolKind};
 use crate::adapters::os::environment::Environment;

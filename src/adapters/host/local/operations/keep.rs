@@ -9,9 +9,8 @@ use crate::adapters::host::local::process::kill::{KillProof, end_traceless};
 use crate::adapters::host::local::protocol::{KillReason, RunExit};
 use crate::adapters::host::local::rundir::{Found, Run, archive_run_dir, find, runs_below};
 use crate::adapters::host::local::workspace::collect::{Attempt, CollectError, collect};
-use crate::adapters::host::local::workspace::leftovers::Ran;
-use crate::adapters::host::local::workspace::pool::Pool;
 use crate::adapters::host::local::workspace::quarantine::{Note, list_quarantined};
+use crate::adapters::host::local::workspace::{Pool, Ran};
 use crate::adapters::host::order::{
     CollectOrder, CollectOutcome, Ready, Release, RunKey, RunState, Strays, UsedSlot, attempt_of,
 };

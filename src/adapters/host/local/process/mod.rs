@@ -9,3 +9,6 @@ pub mod lock;
 pub mod probe;
 pub mod procfs;
 pub mod tail;
+pub use command::ChildGuard;
+pub use engine::EngineIdentity;
+pub use lock::{LockError, RunLock};

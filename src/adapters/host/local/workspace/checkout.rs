@@ -14,8 +14,7 @@ use super::slot::{
     Shape, inner_git_dirs, kept_index, list_differences, read_tracked, remove_pipes, renew, slot_git, tracked_folders,
 };
 use super::untracked::{drop_untracked, last_written, separate_mtimes};
-use crate::adapters::git::seen_trees::Special;
-use crate::adapters::git::{Git, GitError};
+use crate::adapters::git::{Git, GitError, Special};
 use crate::adapters::os::files::{At, FileError, read_own};
 use crate::adapters::os::nofollow;
 use crate::domain::values::CommitId;

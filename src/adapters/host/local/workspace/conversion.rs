@@ -4,8 +4,7 @@
 //! as it was then (see [`super::slot`]).
 
 use crate::adapters::git::answers::fields;
-use crate::adapters::git::seen_trees::Special;
-use crate::adapters::git::{Git, GitError};
+use crate::adapters::git::{Git, GitError, Special};
 use crate::adapters::os::files::{Stamp, stamp_of};
 use crate::adapters::os::machine;
 use crate::domain::base::FieldHash;

@@ -8,9 +8,8 @@
 
 use super::contents::{Draft, STORE, content_path, identity, is_oid, list_contents, note_path, own_copy, read_note};
 use super::disk::remove_any;
-use crate::adapters::git::GitError;
 use crate::adapters::git::config_files::Settings;
-use crate::adapters::git::source::SourceFacts;
+use crate::adapters::git::{GitError, SourceFacts};
 use crate::adapters::os::files::open_untrusted;
 use crate::adapters::os::nofollow;
 use crate::domain::base::to_hex;

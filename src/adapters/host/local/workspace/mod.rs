@@ -40,3 +40,8 @@ mod pool_folder;
 mod scan;
 mod submodules;
 mod untracked;
+pub use leftovers::{Keeping, Prepared, Ran};
+pub use pool::Pool;
+pub use slot::Ignored;
+pub use space::SlotInfo;
+pub use tags::Tags;

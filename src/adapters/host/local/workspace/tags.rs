@@ -5,8 +5,7 @@
 //! verified with the same ones; which of them a commit reaches is found from the last commit that was asked for, not from the
 //! whole history again; names are bytes.
 
-use crate::adapters::git::source::SourceFacts;
-use crate::adapters::git::{Git, GitError};
+use crate::adapters::git::{Git, GitError, SourceFacts};
 use crate::domain::base::FieldHash;
 use crate::domain::values::CommitId;
 use std::collections::{BTreeSet, HashMap, HashSet};

@@ -4,8 +4,7 @@ use super::model::{
     Answer, AttemptTimes, Landed, LandingEntry, Phase, Phases, RoundTimes, Span, Timeline, UnitTimes, VerificationEnd,
     VerificationEntry,
 };
-use crate::domain::mission::SessionReport;
-use crate::domain::mission::{NextMove, Record};
+use crate::domain::mission::{NextMove, Record, SessionReport};
 use crate::domain::queue::{MergeSource, VerificationRun, VerifyRole};
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{LandingId, Millis, RequestId, RunId, SessionId, UnitId};

@@ -2,8 +2,7 @@
 
 use super::*;
 use crate::domain::ending::ProcessEnd;
-use crate::domain::mission::Role;
-use crate::domain::mission::{AttemptClass, MergeSource, NextMove, Record, SessionReport, VerifyRole};
+use crate::domain::mission::{AttemptClass, MergeSource, NextMove, Record, Role, SessionReport, VerifyRole};
 use crate::domain::queue::VerificationRun;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{CommitId, HostId, LandingId, Millis, RunId, Tip, TreeId, UnitId};
