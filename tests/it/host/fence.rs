@@ -3,7 +3,7 @@
 
 use crate::support::fence::Fence;
 use crate::support::night::{Night, unit};
-use landlock::{AccessFs, Ruleset, RulesetAttr};
+use landlock::{AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr};
 use std::path::Path;
 
 /// A script that tries each line and says in `told`, a file of the workspace, whether it worked.
@@ -194,8 +194,10 @@ fn a_mission_that_wants_no_fence_or_has_none_says_so() {
     let start = format!("{} mission start --plan {plan} 2>&1", env!("CARGO_BIN_EXE_mc"));
     let inside = || {
         for _ in 0..16 {
-            let rules = Ruleset::default().handle_access(AccessFs::MakeBlock).unwrap();
-            rules.create().unwrap().restrict_self().unwrap();
+            // What is not allowed here is refused whether or not it is handled: files may be moved between folders.
+            let (rules, root) = (Ruleset::default().handle_access(AccessFs::Refer), PathFd::new("/").unwrap());
+            let moving = rules.unwrap().create().unwrap().add_rule(PathBeneath::new(root, AccessFs::Refer));
+            moving.unwrap().restrict_self().unwrap();
         }
         night.sh(&start)
     };

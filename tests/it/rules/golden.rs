@@ -153,7 +153,7 @@ fn a_mission_whose_engine_was_killed_ends_as_recorded() {
 
 #[test]
 fn a_mission_whose_time_is_over_ends_as_recorded() {
-    let night = night("[scheduler.budget]\nmax_wall_time = \"2s\"");
+    let night = night("[scheduler.budget]\nmax_wall_time = \"6s\"");
     let plan = [adds("a", "true"), unit("b", "while [ ! -e ~/go ]; do sleep 0.02; done")];
     night.mission(&plan.join("\n")).exits(3);
     expect_file![file("wall-time.txt")].assert_eq(&told(&night));
