@@ -5,8 +5,7 @@ use super::error::CliError;
 use super::{Context, output};
 use crate::config::duration;
 use crate::engine::upkeep::clean::{self, Leftover, Retention, Rubbish};
-use crate::report::text::sanitize;
-use crate::report::words::count;
+use crate::report::{count, sanitize};
 use serde_json::{Value, json};
 
 pub(super) async fn clean(context: &Context, args: &Clean) -> Result<u8, CliError> {

@@ -14,8 +14,7 @@
 use super::output;
 use crate::engine::error::{EngineError, Kind};
 use crate::engine::inspect::views::Faulty;
-use crate::report::text::sanitize;
-use crate::report::words::count;
+use crate::report::{count, sanitize};
 use std::error::Error;
 
 /// Why a command cannot do its work.

@@ -5,8 +5,7 @@ use super::{Context, output};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::views;
 use crate::engine::upkeep::rollback::{self, Gone, Rollback, Stand};
-use crate::report::text::sanitize;
-use crate::report::words::count;
+use crate::report::{count, sanitize};
 use serde_json::{Value, json};
 
 pub(super) async fn show(context: &Context) -> Result<u8, CliError> {

@@ -12,10 +12,8 @@ use crate::engine::inspect::views;
 use crate::engine::run::mission::{self, Asked, ResumeResult, StartOptions, Wish};
 use crate::engine::upkeep::cancel;
 use crate::engine::upkeep::detach::{self, Detached};
-use crate::report::skipped::name_items;
-use crate::report::text::sanitize;
-use crate::report::words::{format_shown_sum, word};
 use crate::report::{View, lines, needs, plan, status};
+use crate::report::{format_shown_sum, name_items, sanitize, word};
 use serde_json::json;
 
 pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliError> {

@@ -3,8 +3,7 @@
 use super::error::CliError;
 use super::{Context, output};
 use crate::engine::inspect::views;
-use crate::report::text::sanitize;
-use crate::report::words::count;
+use crate::report::{count, sanitize};
 use serde_json::json;
 
 pub(super) async fn place(context: &Context) -> Result<u8, CliError> {

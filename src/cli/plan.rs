@@ -12,8 +12,7 @@ use crate::engine::context::project::Project;
 use crate::engine::inspect::plans::{Shown, preview_plan, read_mission_plan, read_offer};
 use crate::engine::inspect::views;
 use crate::report::plan as plans;
-use crate::report::text::sanitize;
-use crate::report::words::{count, to_one_line, word};
+use crate::report::{count, sanitize, to_one_line, word};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 

@@ -11,12 +11,11 @@ use crate::engine::context::project::Project;
 use crate::engine::inspect::{History, MissionStatus};
 use crate::engine::inspect::{history, views};
 use crate::engine::proof::audit as checks;
-use crate::report::account::{describe_contradiction, find_missing};
-use crate::report::text::sanitize;
 use crate::report::unit_checks;
 use crate::report::{
     Left, View, lines, markdown, mission as reports, mission_json, prometheus, status as states, units as tables,
 };
+use crate::report::{describe_contradiction, find_missing, sanitize};
 use serde_json::json;
 use std::time::Duration;
 

@@ -105,4 +105,9 @@ impl<'a> View<'a> {
         })
     }
 }
+pub use account::{describe_contradiction, find_missing};
 pub use claims::{Claim, Findings};
+pub use lines::source_name;
+pub use skipped::name_items;
+pub use text::sanitize;
+pub use words::{attempt_ref, count, format_shown_sum, span, stamp, tests, to_one_line, word};

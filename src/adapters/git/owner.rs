@@ -6,8 +6,7 @@
 //! that came with a copy of the repository claims nothing here.
 
 use super::{Git, GitError};
-use crate::adapters::git::owner_card::{OWNER_REF, OwnerRecord};
-use crate::adapters::git::ref_name::Cas;
+use crate::adapters::git::{Cas, OWNER_REF, OwnerRecord};
 use crate::adapters::os::files::At;
 use crate::domain::values::CommitId;
 use std::io::Write;

@@ -1,7 +1,6 @@
 //! The card of a repository: which state directory and engine it belongs to, and what follows for another.
 
-use crate::adapters::host::local::process::engine::EngineIdentity;
-use crate::adapters::host::local::process::lock::living_engine;
+use crate::adapters::host::local::process::{EngineIdentity, living_engine};
 use crate::adapters::os::files::FileIdentity;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};

@@ -3,8 +3,7 @@
 use super::owner::read_card;
 use super::reader::Answer;
 use super::{Git, GitError, batch, unexpected_output};
-use crate::adapters::git::owner_card::OWNER_REF;
-use crate::adapters::git::ref_name::{Cas, RefName};
+use crate::adapters::git::{Cas, OWNER_REF, RefName};
 use crate::adapters::os::files::{At, create_unnamed};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;

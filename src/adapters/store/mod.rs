@@ -19,6 +19,6 @@ pub mod wake;
 pub use chain::{Chain, Head};
 pub use error::StoreError;
 pub use journal::{Entry, Row, Signal, Store};
-pub use place::{PlaceError, StateDir};
+pub use place::{KnownStateDir, PlaceError, StateDir, list_state_dirs};
 pub use tenant::Tenant;
 pub use wake::Wake;

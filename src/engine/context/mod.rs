@@ -10,7 +10,7 @@ pub mod redact;
 pub(super) mod refusal;
 pub(super) mod tenure;
 pub use asking::Asking;
-pub use execution::ExecutionContext;
+pub use execution::{ExecutionContext, host_settings};
 pub use mission::{Effective, MissionContext};
 pub use project::Project;
 pub use redact::Redactor;

@@ -1,8 +1,7 @@
 //! Where a command stands: the repository, its settings layers and its state directory.
 
-use crate::adapters::git::Git;
 use crate::adapters::git::owner::owner;
-use crate::adapters::git::source::{SourceFacts, inspect};
+use crate::adapters::git::{Git, SourceFacts, inspect};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::{clock, files};

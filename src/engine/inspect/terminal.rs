@@ -2,8 +2,7 @@
 
 use super::views;
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
-use crate::adapters::host::local::workspace::activity::latest_change;
-use crate::adapters::host::local::workspace::layout::work_folder;
+use crate::adapters::host::local::workspace::{latest_change, work_folder};
 use crate::adapters::host::order::RunKey;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::{files, terminal};

@@ -5,8 +5,7 @@
 use super::history::{self, History};
 use super::orphans;
 use crate::adapters::host::local::machine::host::verify_pool;
-use crate::adapters::host::local::process::command::ChildGuard;
-use crate::adapters::host::local::process::lock::living_engine;
+use crate::adapters::host::local::process::{ChildGuard, living_engine};
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::pool::PoolError;
 use crate::adapters::host::local::workspace::quarantine::{self, Quarantined};

@@ -9,7 +9,7 @@ use crate::domain::mission::{
     VerificationRun,
 };
 use crate::domain::values::{Millis, RunId, UnitId};
-use crate::engine::inspect::history::{History, records};
+use crate::engine::inspect::history::records;
 use crate::engine::inspect::views::session_dir;
 use crate::report::claims::Findings;
 use std::collections::{BTreeMap, BTreeSet};
@@ -201,7 +201,8 @@ fn check_reasons(case: &mut Case<'_>) {
             },
             UnitState::Cancelled => match ended {
                 Some(reason) if unit.reason.starts_with(reason) => {}
-                _ if is_given_up(history, id) => {}
+                // A person gave it up.
+                _ if records(history).any(|r| matches!(r, Record::UnitCancelAsked { unit, .. } if unit == id)) => {}
                 _ => found.add_unknown("only the journal says why"),
             },
             _ => continue,
@@ -211,11 +212,6 @@ fn check_reasons(case: &mut Case<'_>) {
         let what = format!("{id}: {}, {}", unit.state.name(), unit.reason);
         case.add_claim(what, found).cover_places(covers);
     }
-}
-
-/// Whether a person gave a unit up.
-fn is_given_up(history: &History, id: &UnitId) -> bool {
-    records(history).any(|record| matches!(record, Record::UnitCancelAsked { unit, .. } if unit == id))
 }
 
 /// Whether a unit needs another one, directly or through others.

@@ -6,8 +6,7 @@ use crate::adapters::os::files;
 use crate::domain::mission::{Attempt, AttemptClass, Mission, NextMove, Record, SessionReport, State, Unit, rejudge};
 use crate::domain::values::Millis;
 use crate::engine::inspect::views::session_dir;
-use crate::report::claims::Findings;
-use crate::report::words::{attempt_ref, word};
+use crate::report::{Findings, attempt_ref, word};
 
 /// How far the time a process ran may be from the rows around it: the wall clock is not the engine's clock.
 const SLACK: Millis = 2_000;

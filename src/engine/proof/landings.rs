@@ -13,9 +13,7 @@ use crate::domain::verify::judge::verdict::judge;
 use crate::domain::verify::{SnapshotKey, StageOutcome, Verdict};
 use crate::engine::tasks::bookkeeping;
 use crate::engine::tasks::candidate::NOT_FROM_AGENTS;
-use crate::report::claims::Findings;
-use crate::report::lines::source_name;
-use crate::report::words::{attempt_ref, word};
+use crate::report::{Findings, attempt_ref, source_name, word};
 
 /// Checks that moving green had to be intended just like that, in the state before the record is folded: its verdict, and what it
 /// rests on, a unit's own lines before and after as well.

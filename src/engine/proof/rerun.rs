@@ -12,8 +12,7 @@ use crate::domain::verify::model::snapshot::Snapshot;
 use crate::domain::verify::{Delta, SnapshotKey};
 use crate::engine::inspect::history::records;
 use crate::engine::run::verify::{VerifyOptions, verify};
-use crate::report::claims::Findings;
-use crate::report::lines::source_name;
+use crate::report::{Findings, source_name};
 use std::collections::BTreeSet;
 
 /// Test names listed of one rerun.

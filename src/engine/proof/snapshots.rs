@@ -13,8 +13,7 @@ use crate::domain::verify::judge::delta::compare_snapshots;
 use crate::domain::verify::model::key::{StageSpec, Tier};
 use crate::domain::verify::model::snapshot::{Snapshot, Start};
 use crate::engine::tasks::unit_checks::own_line;
-use crate::report::claims::Findings;
-use crate::report::words::tests;
+use crate::report::{Findings, tests};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 

@@ -5,8 +5,7 @@
 //! left the base; a file that the revision adds judges only where there is no other, and that is said; files outside the
 //! repository and files nobody tracks are the operator's and judge both sides.
 
-use crate::adapters::git::Git;
-use crate::adapters::git::source::{SourceFacts, inspect};
+use crate::adapters::git::{Git, SourceFacts, inspect};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::environment::Environment;
 use crate::config::changes::list_changes;

@@ -4,8 +4,7 @@
 //! The scratch clone borrows the objects of the source; what is committed in it is gone with it.
 
 use crate::adapters::git::answers::fields;
-use crate::adapters::git::source::{FALLBACK_IDENTITY, inspect};
-use crate::adapters::git::{Git, GitError, OwnerMark, Place};
+use crate::adapters::git::{FALLBACK_IDENTITY, Git, GitError, OwnerMark, Place, inspect};
 use crate::adapters::host::local::process::{ChildGuard, RunLock};
 use crate::adapters::host::local::workspace::lfs::{KEYS, LargeFiles};
 use crate::adapters::host::order::Strays;

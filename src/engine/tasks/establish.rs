@@ -1,8 +1,7 @@
 //! Looking at the ground before and between work: making or adopting green, the target branch, the backlog.
 
 use super::bookkeeping::next_backlog;
-use crate::adapters::git::green::{GreenMove, move_green};
-use crate::adapters::git::{Git, GitError};
+use crate::adapters::git::{Git, GitError, GreenMove, move_green};
 use crate::domain::backlog::{self, Offer};
 use crate::domain::mission::{NoOffer, Record, Refusal};
 use crate::domain::plan::Finding;

@@ -2,8 +2,7 @@
 
 use super::verification::gate_stages;
 use super::{unit_checks, verification};
-use crate::adapters::git::green::{GreenMove, move_green};
-use crate::adapters::git::merge::Merged;
+use crate::adapters::git::{GreenMove, Merged, move_green};
 use crate::domain::base::text::first_chars;
 use crate::domain::links::LinkRule;
 use crate::domain::mission::{Candidate, Contested, Integration, LandResult, MergeSource, deciding_note, links_note};

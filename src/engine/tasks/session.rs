@@ -16,8 +16,7 @@ use super::unit_checks;
 use crate::adapters::host::local::operations::runs::result_file;
 use crate::adapters::host::local::process::tail;
 use crate::adapters::host::local::protocol::ERRORS;
-use crate::adapters::host::local::workspace::attempt::{head_ref, kept_ref};
-use crate::adapters::host::local::workspace::collect::Collected;
+use crate::adapters::host::local::workspace::{Collected, head_ref, kept_ref};
 use crate::adapters::host::order::{
     CollectOutcome, Ended, Home, NotReady, Program, Ready, RunOrder, RunState, SessionFolder, Start, Untracked,
 };

@@ -5,8 +5,7 @@
 //! command or a new mission, first settles an open intent by where green stands. Only without an unfinished mission: its
 //! workspaces, queue and landing rest on what would go, and would bring it back.
 
-use crate::adapters::git::Git;
-use crate::adapters::git::green::{GreenMove, move_green};
+use crate::adapters::git::{Git, GreenMove, move_green};
 use crate::adapters::host::local::process::{ChildGuard, RunLock};
 use crate::adapters::os::clock;
 use crate::adapters::store::{Row, Store};

@@ -32,7 +32,7 @@ fn kept(script: &str, last: &str) -> String {
 
 fn proves(isolation: Isolation) -> Method {
     match isolation {
-        Isolation::PidNamespace(_) => Method::PidNamespace,
+        Isolation::RootNamespace | Isolation::UserNamespace => Method::PidNamespace,
         Isolation::Search => Method::Search,
     }
 }

@@ -249,7 +249,7 @@ async fn as_an_engine_that_will_be_killed() {
     let mut runs = Runs::new();
     let tag = std::env::var("MC_TEST_ENGINE_TAG").unwrap();
     runs.tag.clone_from(&tag);
-    let isolation = Isolation::from_word(&std::env::var("MC_TEST_ENGINE_ISOLATION").unwrap()).unwrap();
+    let isolation: Isolation = std::env::var("MC_TEST_ENGINE_ISOLATION").unwrap().parse().unwrap();
     let mut spec = runs.spec(isolation, "until [ -e go ]; do sleep 0.05; done; exit 9");
     spec.dir = home.join("runs/r1");
     spec.cwd = home.join("slot");

@@ -2,9 +2,9 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use crate::support::tools::cannot_run;
-use mission_control::adapters::host::local::process::probe::{probe, probe_flavour};
+use mission_control::adapters::host::local::process::probe::{probe, probe_namespace};
 use mission_control::adapters::host::local::process::procfs;
-use mission_control::adapters::host::local::protocol::{FLAG, Flavour, Isolation, RunExit, RunSpec};
+use mission_control::adapters::host::local::protocol::{FLAG, Isolation, RunExit, RunSpec};
 use mission_control::adapters::host::local::rundir::{Run, launch};
 use mission_control::domain::fence::WantedIsolation;
 use std::path::{Path, PathBuf};
@@ -99,23 +99,18 @@ pub fn program() -> PathBuf {
 
 /// Every containment that works for this user here; `search` always does.
 pub async fn isolations() -> Vec<Isolation> {
-    use mission_control::adapters::host::local::protocol::Flavour::{Root, User};
-    let flavours: &[Flavour] = match probe(WantedIsolation::Pidns, &program()).await {
-        Ok(Isolation::PidNamespace(Root)) => &[Root, User],
-        Ok(Isolation::PidNamespace(User)) => &[User],
-        Ok(other) => panic!("mc makes no namespace, but there is {other:?}"),
+    let namespaces = match probe(WantedIsolation::Pidns, &program()).await {
+        Ok(best) => Isolation::NAMESPACES.into_iter().skip_while(|one| *one != best).collect(),
         Err(why) => {
             cannot_run(&format!("no pid namespace here: {why:?}"));
-            &[]
+            Vec::new()
         }
     };
     let mut found = Vec::new();
-    for flavour in flavours {
-        match probe_flavour(*flavour, &program()).await {
-            Ok(()) => found.push(Isolation::PidNamespace(*flavour)),
-            Err(why) => {
-                cannot_run(&format!("no {} here: {why}", Isolation::PidNamespace(*flavour).word()));
-            }
+    for isolation in namespaces {
+        match probe_namespace(isolation, &program()).await {
+            Ok(()) => found.push(isolation),
+            Err(why) => cannot_run(&format!("no {} here: {why}", isolation.word())),
         }
     }
     found.push(Isolation::Search);

@@ -2,8 +2,9 @@
 //! when others pass meanwhile.
 
 use super::decision::Decision;
-use crate::domain::mission::model::policy::{MAX_STEP_FAILURES, STEPS_BEHIND_AFTER};
-use crate::domain::mission::model::{NextMove, Operation, Refusal, RejectClass, Stage, Unverified};
+use crate::domain::mission::model::{
+    MAX_STEP_FAILURES, NextMove, Operation, Refusal, RejectClass, STEPS_BEHIND_AFTER, Stage, Unverified,
+};
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::queue::{Behind, VerificationRun, VerifyRole};
 use crate::domain::trouble::Trouble;

@@ -2,8 +2,7 @@
 
 use super::mission::State;
 use crate::domain::mission::model::end::DOES_NOT_HOLD;
-use crate::domain::mission::model::policy::COLD_EVERY;
-use crate::domain::mission::model::{Stage, StopLevel};
+use crate::domain::mission::model::{COLD_EVERY, Stage, StopLevel};
 use crate::domain::mission::protocol::command::VerifyOrder;
 use crate::domain::queue::{After, Unproven, VerificationRun, VerifyRole};
 use crate::domain::values::RunId;

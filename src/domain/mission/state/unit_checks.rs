@@ -1,8 +1,7 @@
 //! What is known of the lines a unit is checked by.
 
 use super::mission::State;
-use crate::domain::mission::model::unit_checks::extra_stages;
-use crate::domain::mission::model::{SessionReport, Unit, UnitCheckStage};
+use crate::domain::mission::model::{SessionReport, Unit, UnitCheckStage, extra_stages};
 use crate::domain::queue::{Landing, MergeSource, VerifyRole};
 
 impl State {

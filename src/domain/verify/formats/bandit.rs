@@ -93,7 +93,12 @@ fn read_text(output: &str) -> Gathered {
                     } else if let Some(said) = line.strip_prefix("   Severity: ") {
                         severity = said.split_whitespace().next();
                     } else if let (Some(place), Some(id)) = (line.strip_prefix("   Location: "), id) {
-                        gathered.add(parse_path(place), &format_rule(id, severity.unwrap_or("undefined")), true);
+                        // Without line and column.
+                        gathered.add(
+                            without_number(without_number(place)),
+                            &format_rule(id, severity.unwrap_or("undefined")),
+                            true,
+                        );
                     }
                 }
                 Part::BySeverity => {
@@ -111,11 +116,6 @@ fn read_text(output: &str) -> Gathered {
         gathered.problem(BROKEN);
     }
     gathered
-}
-
-/// A place without line and column.
-fn parse_path(place: &str) -> &str {
-    without_number(without_number(place))
 }
 
 fn without_number(place: &str) -> &str {

@@ -6,8 +6,7 @@
 //! files, never for time to pass.
 
 use super::story::{LONG, OLD_CALLER, PARTS, RENAMER, SAME_LINE};
-use crate::adapters::git::source::inspect;
-use crate::adapters::git::{Git, GitError};
+use crate::adapters::git::{Git, GitError, inspect};
 use crate::adapters::host::local::demo::{Child, CommandContext, belonging_to, columns};
 use crate::adapters::host::local::process::command::{ChildGuard, Output};
 use crate::adapters::os::clock;

@@ -4,8 +4,7 @@
 //! [`crate::engine::inspect::plans`]); one broken thing does not hide the others; nothing is changed, and no value of a variable is ever told.
 //! With `baseline`, `agent` and `gate` things are tried, in a scratch clone that vanishes.
 
-use crate::adapters::git::Git;
-use crate::adapters::git::source::inspect;
+use crate::adapters::git::{Git, inspect};
 use crate::adapters::host::local::machine::imports::Imports;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::environment::Environment;

@@ -8,8 +8,7 @@ use crate::adapters::os::machine::Scratch;
 use crate::config::Settings;
 use crate::domain::detect::checks::Check;
 use crate::domain::trouble::chain;
-use crate::engine::context::execution::host_settings;
-use crate::engine::context::project::Project;
+use crate::engine::context::{Project, host_settings};
 
 /// Raises one where the state directory is, and takes it away again.
 pub async fn check_fence(

@@ -8,8 +8,7 @@ use crate::config::Settings;
 use crate::domain::base::text::name_first;
 use crate::domain::detect::checks::Check;
 use crate::domain::fence::WantedIsolation;
-use crate::engine::context::execution::host_settings;
-use crate::engine::context::project::Project;
+use crate::engine::context::{Project, host_settings};
 use std::path::Path;
 
 /// Names that are told of many.

@@ -53,7 +53,7 @@ pub async fn check_isolation(settings: &Settings, checks: &mut Vec<Check>) -> Op
     let found = probe(wanted, Path::new(OURSELVES)).await;
     let isolation = found.as_ref().ok().copied();
     checks.push(match found {
-        Ok(Isolation::PidNamespace(_)) => Check::ok(
+        Ok(Isolation::RootNamespace | Isolation::UserNamespace) => Check::ok(
             "isolation",
             "each run has a pid namespace: whatever it starts ends with it, proven by the kernel",
         ),

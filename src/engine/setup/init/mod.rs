@@ -6,8 +6,7 @@
 mod scan;
 
 use super::scratch::{Scratch, judge_as_base};
-use crate::adapters::git::Git;
-use crate::adapters::git::source::inspect;
+use crate::adapters::git::{Git, inspect};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;

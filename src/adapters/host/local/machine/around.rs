@@ -65,7 +65,7 @@ pub async fn build_surroundings(
     around
         .env
         .extend(host.imports().path(&host.facts, &host.places.pool, cwd, given).map(|path| (PYTHONPATH.into(), path)));
-    let mounting = host.isolation().await.map_err(|e| host.classify_error(&e))?.flavour().is_some();
+    let mounting = host.isolation().await.map_err(|e| host.classify_error(&e))?.is_namespace();
     around.fence = fence_around(host, cwd, home, reach).await?;
     let temporary = temporary_folder(cwd);
     let mut seen = temporary.clone();

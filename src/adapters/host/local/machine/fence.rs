@@ -9,8 +9,7 @@ use super::host::LocalHost;
 use crate::adapters::git::source::SourceFacts;
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
 use crate::adapters::host::local::protocol::{
-    Caps, FLAG, Fence, Flavour, Isolation, MOUNTED, OURSELVES, RunError, RunExit, RunSpec, Settings, parse_exit,
-    text_of,
+    Caps, FLAG, Fence, Isolation, MOUNTED, OURSELVES, RunError, RunExit, RunSpec, Settings, parse_exit, text_of,
 };
 use crate::adapters::host::local::rundir::prepare;
 use crate::adapters::host::{Home, HostSettings};
@@ -172,7 +171,7 @@ impl<'a> Machine<'a> {
         // A line for each limit that does not hold, then that of the fence.
         Ok(match said.pop() {
             Some(last) if last == MOUNTED && output.success() => match self.isolation {
-                Isolation::PidNamespace(_) => Fenced::Mounts(said),
+                Isolation::RootNamespace | Isolation::UserNamespace => Fenced::Mounts(said),
                 Isolation::Search => Fenced::Rules("search makes no mount namespace".to_owned(), said),
             },
             Some(why) if why != MOUNTED => Fenced::No(why),
@@ -222,7 +221,7 @@ impl<'a> Machine<'a> {
         let mut writable = vec![own(slot)];
         writable.extend(reach.writable.iter().map(|path| own(path)));
         writable.extend(asked.iter().cloned());
-        if user() == 0 && self.isolation != Isolation::PidNamespace(Flavour::User) {
+        if user() == 0 && self.isolation != Isolation::UserNamespace {
             closed.push("/dev".into());
             writable.extend(canonicalize_existing(DEVICES.iter().map(PathBuf::from)));
         }

@@ -7,7 +7,7 @@
 
 use crate::adapters::host::local::process::procfs::{self, Identity, Stat};
 use crate::adapters::host::local::protocol::FLAG;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 /// What is known about a run whose processes are sought.
@@ -21,9 +21,9 @@ pub struct Sought {
     pub roots: Vec<PathBuf>,
     /// The supervisor, where one is known.
     pub supervisor: Option<Identity>,
-    /// Sessions of the program, each with the start time of its leader. Without a start record this is empty: the gate was
-    /// never opened and only the supervisor's own stages can exist.
-    pub sessions: HashMap<u32, u64>,
+    /// Leader of the program's session. Without a start record it is absent: the gate was never opened and only the supervisor's
+    /// own stages can exist.
+    pub session: Option<Identity>,
 }
 
 /// Words that follow the directory in the arguments of the supervisor's stages.
@@ -62,10 +62,8 @@ impl Sought {
         let allowed = |pid: &u32, stat: &Stat| !spared.contains(pid) && stat.born >= since && (whole || !guarded(stat));
         let mut members: HashSet<u32> = HashSet::new();
         for (pid, stat) in table.iter().filter(|(pid, stat)| allowed(pid, stat)) {
-            let by_session = self
-                .sessions
-                .get(&stat.session)
-                .is_some_and(|leader| table.get(&stat.session).is_none_or(|now| now.born == *leader));
+            let led = |leader: Identity| table.get(&leader.pid).is_none_or(|now| now.born == leader.born);
+            let by_session = self.session.is_some_and(|leader| stat.session == leader.pid && led(leader));
             if guarded(stat) || by_session || self.has_marker(*pid) || self.has_run_paths(*pid) {
                 members.insert(*pid);
             }
@@ -101,7 +99,7 @@ impl Sought {
     }
 
     fn has_run_paths(&self, pid: u32) -> bool {
-        if self.sessions.is_empty() {
+        if self.session.is_none() {
             return false;
         }
         let under_root = |path: &Path| {

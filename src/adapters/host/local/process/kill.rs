@@ -57,9 +57,9 @@ pub async fn end_traceless(dir: &Path, root: PathBuf) -> KillProof {
         let dir = dir.canonicalize().unwrap_or(dir);
         let supervisor = contain::find_supervisor(&dir);
         // The session of a supervisor, or else one that cannot be: users of the root count only where one is known.
-        let sessions = [supervisor.map_or((u32::MAX, 0), |s| (s.pid, s.born))].into();
+        let session = supervisor.or(Some(Identity { pid: u32::MAX, born: 0 }));
         let roots = vec![root.canonicalize().unwrap_or(root)];
-        search_and_kill(&Sought { dir, cookie: "none".to_owned(), roots, supervisor, sessions }, true)
+        search_and_kill(&Sought { dir, cookie: "none".to_owned(), roots, supervisor, session }, true)
     });
     // Without a look there is no proof: pid 0 stands for whatever may live.
     ended.await.unwrap_or(KillProof { method: Method::Search, survivors: vec![0], killed: 0 })

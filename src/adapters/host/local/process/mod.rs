@@ -11,4 +11,4 @@ pub mod procfs;
 pub mod tail;
 pub use command::ChildGuard;
 pub use engine::EngineIdentity;
-pub use lock::{LockError, RunLock};
+pub use lock::{LockError, RunLock, living_engine};

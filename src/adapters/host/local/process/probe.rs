@@ -1,7 +1,7 @@
 //! Which containment works on this host: the exact commands are run once, nothing is guessed from versions.
 
 use crate::adapters::host::local::process::command::{ChildGuard, CommandError, CommandLine};
-use crate::adapters::host::local::protocol::{FLAG, Flavour, Isolation, WORKS};
+use crate::adapters::host::local::protocol::{FLAG, Isolation, WORKS};
 use crate::domain::fence::WantedIsolation;
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 /// The wanted containment does not work here.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// Both flavours of pid namespace were refused.
+    /// Both ways to make a pid namespace were refused.
     #[error("make a pid namespace here ({reason}); allow user namespaces, or set isolation = \"search\"")]
     Refused {
         /// What the last command said.
@@ -29,9 +29,9 @@ pub async fn probe(wanted: WantedIsolation, program: &Path) -> Result<Isolation,
         return Ok(Isolation::Search);
     }
     let mut reason = String::new();
-    for flavour in Flavour::ALL {
-        match probe_flavour(flavour, program).await {
-            Ok(()) => return Ok(Isolation::PidNamespace(flavour)),
+    for isolation in Isolation::NAMESPACES {
+        match probe_namespace(isolation, program).await {
+            Ok(()) => return Ok(isolation),
             Err(ProbeError::Refused { reason: said }) => reason = said,
             Err(e) => return Err(e),
         }
@@ -42,12 +42,11 @@ pub async fn probe(wanted: WantedIsolation, program: &Path) -> Result<Isolation,
     }
 }
 
-/// That a namespace of that flavour can be made here.
+/// That such a namespace can be made here.
 ///
 /// # Errors
 /// [`ProbeError::Refused`] with what was said against it.
-pub async fn probe_flavour(flavour: Flavour, program: &Path) -> Result<(), ProbeError> {
-    let isolation = Isolation::PidNamespace(flavour);
+pub async fn probe_namespace(isolation: Isolation, program: &Path) -> Result<(), ProbeError> {
     let command = CommandLine::new(program).args([FLAG, isolation.word(), "probe"]);
     let output = command.env("LC_ALL", "C").deadline(Duration::from_secs(10)).run(&ChildGuard::none()).await?;
     if output.success() && String::from_utf8_lossy(&output.stdout).trim_end() == WORKS {

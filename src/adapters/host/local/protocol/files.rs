@@ -76,7 +76,7 @@ pub struct Program {
     pub cwd: PathBuf,
     /// File for standard input.
     #[serde(with = "text")]
-    pub stdin: Option<PathBuf>,
+    pub stdin: PathBuf,
     /// Complete environment.
     #[serde(with = "text")]
     pub env: Vec<(OsString, OsString)>,
@@ -112,16 +112,17 @@ impl Program {
         if spec.argv.is_empty() {
             return Err(RunError::Empty);
         }
+        let stdin = spec.stdin.clone().unwrap_or_else(|| "/dev/null".into());
         let has_nul = |value: &OsStr| value.as_bytes().contains(&0);
         let nul = [
             ("the folder", has_nul(spec.cwd.as_os_str())),
-            ("the standard input", spec.stdin.as_ref().is_some_and(|path| has_nul(path.as_os_str()))),
+            ("the standard input", has_nul(stdin.as_os_str())),
             ("the environment", env.iter().any(|(_, value)| has_nul(value))),
             ("the arguments", spec.argv.iter().any(|arg| has_nul(arg))),
         ];
         match nul.into_iter().find(|(_, found)| *found) {
             Some((what, _)) => Err(RunError::Nul { what }),
-            None => Ok(Self { cwd: spec.cwd.clone(), stdin: spec.stdin.clone(), env, argv: spec.argv.clone() }),
+            None => Ok(Self { cwd: spec.cwd.clone(), stdin, env, argv: spec.argv.clone() }),
         }
     }
 }
@@ -189,11 +190,7 @@ fn step(spec: &RunSpec) -> Duration {
 ///
 /// The program's end is the number of [`ProcessExit::number`].
 pub fn parse_exit(text: &str) -> Option<RunExit> {
-    let told = text.strip_suffix(
-        "
-end
-",
-    )?;
+    let told = text.strip_suffix("\nend\n")?;
     match told.split_once(' ') {
         Some(("code", number)) => match ProcessExit::of_number(number.parse().ok()?) {
             ProcessExit::Code(code) => Some(RunExit::Code(code)),
@@ -220,7 +217,7 @@ mod tests {
         fn any_bytes_come_back(bytes in prop::collection::vec(1_u8.., 0..40)) {
             let word = OsString::from_vec(bytes);
             let env = vec![("A".into(), word.clone())];
-            let program = Program { cwd: word.clone().into(), stdin: Some(word.clone().into()), env, argv: vec![word] };
+            let program = Program { cwd: word.clone().into(), stdin: word.clone().into(), env, argv: vec![word] };
             prop_assert_eq!(parse(&text_of(&program)), Some(program));
         }
 
@@ -284,7 +281,7 @@ mod tests {
     fn what_is_written_for_the_supervisor_is_what_it_reads() {
         let spec = spec();
         let env = [spec.env.clone(), vec![("MC_RUN_COOKIE".into(), "c".into())]].concat();
-        let wanted = Program { cwd: spec.cwd.clone(), stdin: spec.stdin.clone(), env, argv: spec.argv.clone() };
+        let wanted = Program { cwd: spec.cwd.clone(), stdin: "/in put".into(), env, argv: spec.argv.clone() };
         assert_eq!(parse(&text_of(&Program::of(&spec).unwrap())), Some(wanted));
         let (tick, step) = (Duration::from_secs(10), Duration::from_secs(1));
         let limits = Some(Limits { tick, step, timeout: 360, grace: 5, lease: 180 });

@@ -1,51 +1,33 @@
 //! How a run is kept together, as a value and as the word for it in a run directory.
 
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr};
 
-/// How a run is kept together so that all of it can be killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How a run is kept together so that all of it can be killed. The words are those of reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, EnumString, IntoStaticStr)]
 pub enum Isolation {
-    /// A pid namespace of its own: the kernel kills everything in it with its pid 1.
-    PidNamespace(Flavour),
+    /// A pid namespace of its own, made with root's rights: the kernel kills everything in it with its pid 1.
+    #[strum(serialize = "pidns-root")]
+    RootNamespace,
+    /// The same inside a user namespace that maps the current user only.
+    #[strum(serialize = "pidns-user")]
+    UserNamespace,
     /// No namespace: found by descent, cookie, limit, session and open files, then killed.
+    #[strum(serialize = "search")]
     Search,
 }
 
-/// How the pid namespace is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Flavour {
-    /// Directly, which needs root's rights.
-    Root,
-    /// Inside a user namespace that maps the current user only.
-    User,
-}
-
-impl Flavour {
-    /// In the order in which they are tried.
-    pub const ALL: [Self; 2] = [Self::Root, Self::User];
-}
-
 impl Isolation {
-    /// The word used in run directories and reports: `pidns-root`, `pidns-user` or `search`.
+    /// The pid namespaces, in the order in which they are tried.
+    pub const NAMESPACES: [Self; 2] = [Self::RootNamespace, Self::UserNamespace];
+
+    /// The word used in reports: `pidns-root`, `pidns-user` or `search`.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::PidNamespace(Flavour::Root) => "pidns-root",
-            Self::PidNamespace(Flavour::User) => "pidns-user",
-            Self::Search => "search",
-        }
+        self.into()
     }
 
-    /// The inverse of [`Isolation::word`].
-    pub fn from_word(word: &str) -> Option<Self> {
-        let all = Flavour::ALL.into_iter().map(Self::PidNamespace);
-        all.chain([Self::Search]).find(|i| i.word() == word)
-    }
-
-    /// The pid namespace, if it is one.
-    pub fn flavour(self) -> Option<Flavour> {
-        match self {
-            Self::PidNamespace(flavour) => Some(flavour),
-            Self::Search => None,
-        }
+    /// Whether it is a pid namespace.
+    pub fn is_namespace(self) -> bool {
+        self != Self::Search
     }
 }

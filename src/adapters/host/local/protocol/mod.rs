@@ -15,7 +15,7 @@ pub use error::RunError;
 pub use fence::{Caps, Fence};
 pub use files::{Limits, Program, Settings, Start, parse, parse_exit, text_of};
 pub use identity::Identity;
-pub use isolation::{Flavour, Isolation};
+pub use isolation::Isolation;
 pub use mounts::Mount;
 pub use names::{BROKEN, ERRORS, FLAG, MOUNTED, OURSELVES, OUTPUT, WORKS};
 pub(in crate::adapters::host) use names::{LARGEST_COMMAND, SMALL};

@@ -65,18 +65,6 @@ impl<T: Written> Written for Vec<T> {
     }
 }
 
-impl<T: Written> Written for Option<T> {
-    type As = Option<T::As>;
-
-    fn written(&self) -> Self::As {
-        self.as_ref().map(T::written)
-    }
-
-    fn read(written: Self::As) -> Self {
-        written.map(T::read)
-    }
-}
-
 impl<A: Written, B: Written> Written for (A, B) {
     type As = (A::As, B::As);
 

@@ -110,7 +110,7 @@ impl Run {
             cookie: self.settings.cookie.clone(),
             roots: self.settings.search_roots.clone(),
             supervisor: self.supervisor,
-            sessions: self.start.iter().map(|start| (start.agent.pid, start.agent.born)).collect(),
+            session: self.start.as_ref().map(|start| start.agent),
         }
     }
 }

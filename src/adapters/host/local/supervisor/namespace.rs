@@ -3,7 +3,7 @@
 use super::error::{StageError, Trying};
 use super::stage::{settings, stage};
 use super::{fence, limits, mounts, program};
-use crate::adapters::host::local::protocol::{BROKEN, Flavour, Isolation, Settings, WORKS};
+use crate::adapters::host::local::protocol::{BROKEN, Isolation, Settings, WORKS};
 use crate::domain::ending::ProcessExit;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
@@ -28,10 +28,10 @@ const TO_MOUNT: [CapabilitySet; 5] = [
 ];
 
 /// From now on children of this process are in a new pid namespace; the first of them is its pid 1.
-pub(super) fn enter(flavour: Flavour) -> Result<(), StageError> {
-    match flavour {
-        Flavour::Root => unshare_namespaces(UnshareFlags::NEWPID, "make a pid namespace"),
-        Flavour::User => {
+pub(super) fn enter(isolation: Isolation) -> Result<(), StageError> {
+    match isolation {
+        Isolation::RootNamespace => unshare_namespaces(UnshareFlags::NEWPID, "make a pid namespace"),
+        Isolation::UserNamespace => {
             let (user, group) = (geteuid().as_raw(), getegid().as_raw());
             unshare_namespaces(UnshareFlags::NEWUSER | UnshareFlags::NEWPID, "make a user namespace")?;
             // Without it a user may not map groups: user_namespaces(7).
@@ -45,6 +45,7 @@ pub(super) fn enter(flavour: Flavour) -> Result<(), StageError> {
             set_capabilities(None, CapabilitySets { inheritable, ..sets }).trying(doing)?;
             TO_MOUNT.iter().try_for_each(|right| configure_capability_in_ambient_set(*right, true)).trying(doing)
         }
+        Isolation::Search => Err("a search has no namespace".into()),
     }
 }
 
@@ -99,7 +100,7 @@ pub(super) fn raise_fence(settings: &Settings) -> Result<Vec<String>, StageError
 
 /// Whether the fence of a run needs to be locked against root.
 fn is_roots(settings: &Settings) -> bool {
-    settings.fence.is_some() && settings.isolation.flavour() == Some(Flavour::Root)
+    settings.fence.is_some() && settings.isolation == Isolation::RootNamespace
 }
 
 /// What is said at the gate, before the pid of whoever says it.
@@ -194,8 +195,7 @@ pub(super) fn reap(program: u32) -> Result<u8, StageError> {
 
 /// Whether such a namespace works here: says [`WORKS`] when it does.
 pub(super) fn probe(word: &OsStr) -> Result<u8, StageError> {
-    let isolation = word.to_str().and_then(Isolation::from_word).ok_or("no such isolation")?;
-    enter(isolation.flavour().ok_or("no pid namespace")?)?;
+    enter(word.to_str().and_then(|word| word.parse().ok()).ok_or("no such isolation")?)?;
     let status = stage(word, "probed").status().trying("start pid 1")?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(BROKEN))
 }

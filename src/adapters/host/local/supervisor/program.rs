@@ -18,7 +18,7 @@ pub(super) fn find_remarks(dir: &Path) -> PathBuf {
 
 /// A program that was read from the record and may be started once.
 pub(super) struct Ready {
-    command: Option<(Program, io::Result<File>)>,
+    command: Option<(io::Result<File>, Program)>,
     output: File,
     errors: File,
 }
@@ -32,10 +32,7 @@ pub(super) fn read(dir: &Path) -> Result<Ready, StageError> {
     };
     let (output, errors) = (open(&dir.join(OUTPUT))?, open(&find_remarks(dir))?);
     let command: Option<Program> = read_untrusted(&dir.join("command"), LARGEST_COMMAND).as_deref().and_then(parse);
-    let command = command.map(|command| {
-        let input = File::open(command.stdin.as_deref().unwrap_or(Path::new("/dev/null")));
-        (command, input)
-    });
+    let command = command.map(|command| (File::open(&command.stdin), command));
     Ok(Ready { command, output, errors })
 }
 
@@ -45,7 +42,7 @@ impl Ready {
     /// else.
     pub(super) fn start<T>(mut self, begin: impl FnOnce(&mut Command) -> io::Result<T>) -> Result<T, u8> {
         let (code, reason) = match self.command.take() {
-            Some((command, input)) => match begin_by(begin, command, input, (&self.output, &self.errors)) {
+            Some((input, command)) => match begin_by(begin, command, input, (&self.output, &self.errors)) {
                 Ok(begun) => return Ok(begun),
                 Err(failed) => failed,
             },
@@ -68,8 +65,7 @@ fn begin_by<T>(
     (output, errors): (&File, &File),
 ) -> Result<T, (u8, String)> {
     let broken = |what: String| move |e: std::io::Error| (BROKEN, format!("{what}: {e}"));
-    let named = spec.stdin.as_deref().unwrap_or(Path::new("/dev/null"));
-    let input = input.map_err(broken(format!("open {}", named.display())))?;
+    let input = input.map_err(broken(format!("open {}", spec.stdin.display())))?;
     // A workspace that somebody replaced by a link is nobody's to run in.
     let entered = nofollow::folder(&spec.cwd).and_then(|folder| Ok(rustix::process::fchdir(folder)?));
     entered.map_err(broken(format!("enter {}", spec.cwd.display())))?;

@@ -34,7 +34,7 @@ pub(super) fn sweep(dir: &Path, cookie: &str) {
     let supervisor = Identity::of(std::process::id());
     // Folders and sessions name nothing here: an engine that was started again uses the same folders.
     let (dir, cookie) = (dir.to_owned(), cookie.to_owned());
-    search_and_kill(&Sought { dir, cookie, roots: Vec::new(), supervisor, sessions: [].into() }, false);
+    search_and_kill(&Sought { dir, cookie, roots: Vec::new(), supervisor, session: None }, false);
 }
 
 /// Between supervisor and program: passes on how the program ended, once nothing that it started is left. When the supervisor

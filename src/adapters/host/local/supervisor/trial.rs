@@ -14,11 +14,11 @@ use std::path::Path;
 /// fence, if there is one, with a line of its own.
 pub(super) fn try_out(file: &Path) -> Result<u8, StageError> {
     let settings = settings(file)?;
-    let Some(flavour) = settings.isolation.flavour() else {
+    if !settings.isolation.is_namespace() {
         let fence = settings.fence.ok_or("the run file has no fence")?;
         return tell(confine::confine(&fence, file), || Ok(())).map(|()| 0);
-    };
-    enter(flavour)?;
+    }
+    enter(settings.isolation)?;
     let (mut child, mut said, mut gate) = start(file.as_os_str(), "tried")?;
     loop {
         let line = namespace::answer(child.id(), &mut said, &mut gate)?;

@@ -54,8 +54,8 @@ fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, StageError> {
     let limits = settings.limits.ok_or("the run file has no limits")?;
     let own = Identity::of(std::process::id()).ok_or("/proc cannot be read")?;
     let stage = match settings.isolation {
-        Isolation::PidNamespace(flavour) => namespace::enter(flavour).map(|()| "init"),
         Isolation::Search => search::prepare(own).map(|()| "guard"),
+        namespace => namespace::enter(namespace).map(|()| "init"),
     };
     let (child, mut ready, mut gate) = start(dir.as_os_str(), stage?)?;
     let said = namespace::answer(child.id(), &mut ready, &mut gate)?;
@@ -123,15 +123,12 @@ impl<'a> Watched<'a> {
 
     /// Puts on record what was started; `ready` is the pid of whoever was ready, as itself sees it.
     fn record_start(&mut self, own: Identity, ready: u32, isolation: Isolation) -> Result<(), StageError> {
-        let init = match isolation {
-            Isolation::PidNamespace(_) => {
-                let space = procfs::pid_namespace(self.init.pid).ok_or("the namespace of the run cannot be read")?;
-                Some((self.init, space))
-            }
-            Isolation::Search => {
-                self.agent = Identity::of(ready).ok_or("the run ended before it was on record")?;
-                None
-            }
+        let init = if isolation.is_namespace() {
+            let space = procfs::pid_namespace(self.init.pid).ok_or("the namespace of the run cannot be read")?;
+            Some((self.init, space))
+        } else {
+            self.agent = Identity::of(ready).ok_or("the run ended before it was on record")?;
+            None
         };
         let start = Start { supervisor: own, boot: procfs::boot_id(), agent: self.agent, init };
         // The program does not run yet: nobody else uses the folder.

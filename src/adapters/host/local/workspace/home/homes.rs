@@ -35,7 +35,7 @@ impl Homes {
     async fn from_parts(parts: Parts, isolation: Isolation, program: &Path, scratch: &Path) -> Self {
         let Parts { folders, links, files } = parts;
         let mut homes = Self { overlaid: folders, linked: links, files, mounts: true, trouble: None };
-        let refused = match isolation.flavour().is_some() {
+        let refused = match isolation.is_namespace() {
             true => homes.try_mounts(isolation, program, scratch).await.unwrap_or_else(|e| vec![Some(chain(&e))]),
             false => vec![Some(format!("{} makes no mount namespace", isolation.word()))],
         };
