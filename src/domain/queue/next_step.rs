@@ -243,7 +243,7 @@ fn doubts_records(landing: &Landing, evidence: &Evidence, terms: &Terms, judgeme
 }
 
 /// Why a snapshot cannot serve as a base under this gate, if it cannot.
-fn unusable_reason(gate: Gate, summary: &Summary) -> Option<String> {
+pub fn unusable_reason(gate: Gate, summary: &Summary) -> Option<String> {
     let note = if summary.note.is_empty() { String::new() } else { format!(": {}", summary.note) };
     match (summary.outcome, gate) {
         (StageOutcome::Passed, _) => None,

@@ -220,14 +220,15 @@ fn p1_a_green_that_holds_only_with_files_of_earlier_runs_is_found_named_and_held
 
 /// A mission with a landing on a warm result, resumed with a tag where the verification fails anyway (`always`) or only with
 /// what landed. Ends with this code.
-fn resumed_with_a_tag(always: bool, code: i32) -> (Said, Night) {
+fn resumed_with_a_tag(always: bool, gate: &str, code: i32) -> (Said, Night) {
     let night = Night::new().within(Fence::Off);
     night.write(".gitignore", "build/\n");
     let fails = if always { "true" } else { "test -e landed" };
     night.write("tests/tagged.sh", format!("if git describe --tags && {fails}; then exit 1; fi\n"));
     // Without the files of earlier runs it waits, so that green is not asked before the kill.
     let command = "while test -e ~/wait -a ! -e build; do sleep 0.02; done; sh run.sh";
-    night.settings(command, "keep = [\"build\"]\n[scheduler.parallel]\nnum_workers = 1");
+    let more = format!("keep = [\"build\"]\n[scheduler.parallel]\nnum_workers = 1\n[queue]\ngate = \"{gate}\"");
+    night.settings(command, &more);
     let waits = "touch ~/began; while [ ! -e ~/go ]; do sleep 0.02; done; exit 1";
     let first = unit("first", &test("first", "mkdir -p build; touch build/z"));
     let lands = format!("{}depends = [\"first\"]\n", unit("lands", "touch ~/wait landed"));
@@ -245,13 +246,24 @@ fn resumed_with_a_tag(always: bool, code: i32) -> (Said, Night) {
 /// What failed without the landings as well is not held against them, and what failed since one of them is.
 #[test]
 fn p1_landings_on_warm_results_are_compared_with_what_was_there_before_them_in_a_new_environment() {
-    let (said, night) = resumed_with_a_tag(true, 3);
+    let (said, night) = resumed_with_a_tag(true, "no-regression", 3);
     said.says(&["may fail at green", "holds without files of earlier runs"]);
     assert_eq!(["first", "lands", "last"].map(|id| night.unit(id)), ["landed", "landed", "failed"]);
     night.mc(&["report", "--verify"]).exits(0);
     night.audit();
-    let (said, night) = resumed_with_a_tag(false, 4);
+    let (said, night) = resumed_with_a_tag(false, "no-regression", 4);
     said.says(&["since lands landed at"]);
+    night.mc(&["report", "--verify"]).exits(0);
+    night.audit();
+    // Where nothing passes there, no landing is to blame.
+    let (said, night) = resumed_with_a_tag(true, "pass", 6);
+    let said = said.says(&[
+        "green cannot be proven with the tags, variables and tools of now",
+        "it fails, and the gate is `pass`",
+    ]);
+    assert!(!said.text().contains("rollback"), "{}", said.text());
+    night.sh("git tag -d v1");
+    night.mc(&["mission", "resume"]).exits(3).says(&["holds without files of earlier runs"]);
     night.mc(&["report", "--verify"]).exits(0);
     night.audit();
 }

@@ -9,9 +9,9 @@
 
 use super::decision::Decision;
 use crate::domain::mission::model::circuit::Try;
-use crate::domain::mission::model::end::DOES_NOT_HOLD;
+use crate::domain::mission::model::end::{DOES_NOT_HOLD, ENVIRONMENT};
 use crate::domain::mission::protocol::record::Record;
-use crate::domain::queue::{MergeSource, RunKind, VerifyRole};
+use crate::domain::queue::{MergeSource, RunKind, VerifyRole, unusable_reason};
 use crate::domain::values::Tip;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
 
@@ -49,7 +49,20 @@ impl Decision<'_> {
         let fails = found.summary.outcome != StageOutcome::Passed;
         match self.state.green_terms().once_more(&found).filter(|_| fails) {
             Some(again) => self.verify(None, base, VerifyRole::Cold, None, again),
-            None => self.record(Record::ColdMeasured { tip: base, at: self.now }),
+            None => match unusable_reason(self.state.policy.gate, &found.summary) {
+                None => self.record(Record::ColdMeasured { tip: base, at: self.now }),
+                // No landing is to blame for what fails before the first of them.
+                Some(reason) => self.record(Record::QueueHeld {
+                    landing: None,
+                    reason: format!(
+                        "green cannot be proven with the tags, variables and tools of now: {}, where its unproven landings \
+                         began, does not verify with them: {reason}",
+                        base.commit.short_id()
+                    ),
+                    hint: "mend what changed (`mc verify --fresh` shows what fails), then `mc mission resume`".to_owned(),
+                    code: ENVIRONMENT,
+                }),
+            },
         }
     }
 

@@ -74,8 +74,8 @@ fn supervise(dir: &Path, out: &mut std::io::Stdout) -> Result<u8, StageError> {
         let _ = rustix::stdio::dup2_stdout(nobody);
     }
     let (status, own_reason) = watched.until_the_end()?;
-    if settings.isolation == Isolation::Search && status.code().is_none() {
-        // It was killed, and had no time to.
+    if settings.isolation == Isolation::Search {
+        // The guard does it, where it was not killed before and could do everything.
         search::sweep(dir, &settings.cookie);
     }
     let starved = settings.fence.map_or(0, |fence| limits::leave_groups(&fence.caps, &settings.cookie));
