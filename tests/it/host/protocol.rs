@@ -355,6 +355,24 @@ async fn p4_another_boot_or_another_process_with_that_pid_is_gone() {
 }
 
 #[tokio::test]
+async fn p4_a_run_whose_files_cannot_be_read_is_not_gone_while_it_lives() {
+    for isolation in isolations().await {
+        for lost in ["run", "run start"] {
+            let runs = Runs::new();
+            let run = runs.launch(isolation, "TAG 300").await;
+            for file in lost.split(' ') {
+                std::fs::write(run.dir().join(file), "{\"written\": \"by another mc\"}").unwrap();
+            }
+            let (Found::Running(found) | Found::Starting(found)) = find(run.dir()).await else {
+                panic!("{isolation:?}: it lives, and {lost} cannot be read")
+            };
+            let proof = within(found.end(Duration::ZERO)).await;
+            assert!(proof.is_complete() && runs.living() == 0, "{isolation:?} {lost}: {proof:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn p4_a_run_that_is_starting_is_adopted_and_can_be_ended() {
     for isolation in isolations().await {
         let runs = Runs::new();

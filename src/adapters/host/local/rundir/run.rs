@@ -5,7 +5,7 @@ use crate::adapters::host::local::process::contain::{self, Sought};
 use crate::adapters::host::local::process::kill;
 use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::local::protocol::{
-    ERRORS, Identity, KillReason, OUTPUT, RunError, RunExit, SMALL, Settings, Start, parse,
+    ERRORS, Identity, Isolation, KillReason, OUTPUT, RunError, RunExit, SMALL, Settings, Start, parse,
 };
 use crate::adapters::os::files::{At, modified_at, read_untrusted};
 use crate::adapters::os::nofollow;
@@ -23,12 +23,17 @@ pub struct Run {
 }
 
 impl Run {
-    /// The run of a directory, in whatever state it is; absent when its settings cannot be read. Meant for ending what
-    /// an ended run left behind; [`find`](super::find) says how it is.
+    /// The run of a directory, in whatever state it is; absent when nothing tells of one. Meant for ending what an ended run
+    /// left behind; [`find`](super::find) says how it is.
     pub fn open(dir: &Path) -> Option<Self> {
-        let settings = parse(&read_untrusted(&dir.join("run"), SMALL)?)?;
+        let settings: Option<Settings> = read_untrusted(&dir.join("run"), SMALL).and_then(|t| parse(&t));
         let start: Option<Start> = read_untrusted(&dir.join("start"), SMALL).and_then(|t| parse(&t));
-        let supervisor = start.as_ref().map(|s| s.supervisor).or_else(|| contain::find_supervisor(dir));
+        let begun = settings.is_some() || dir.join("claim").exists();
+        let find_supervisor = || begun.then(|| contain::find_supervisor(dir)).flatten();
+        let supervisor = start.as_ref().map(|s| s.supervisor).or_else(find_supervisor);
+        // What another `mc` wrote, or what is damaged, may tell of something that lives.
+        let unknown = || supervisor.map(|_| Settings::trial(Isolation::Search, Vec::new(), None));
+        let settings = settings.or_else(unknown)?;
         Some(Self { dir: dir.to_owned(), settings, start, supervisor })
     }
 

@@ -46,19 +46,24 @@ pub(super) fn guard(dir: &Path) -> Result<u8, StageError> {
     setsid().trying("make a session")?;
     let parent = getppid().ok_or("the supervisor is gone")?;
     let supervisor = pidfd_open(parent, PidfdFlags::empty()).trying("watch the supervisor")?;
+    let (told, program) = std::sync::mpsc::channel::<Option<Identity>>();
+    let watches = move || {
+        // It is told before the gate opens.
+        let Ok(Some(program)) = program.recv() else { return };
+        let _ = poll(&mut [PollFd::new(&supervisor, PollFlags::IN)], None);
+        program.signal(Signal::KILL);
+    };
+    // Before anything runs: a guard that may start no thread starts no program.
+    std::thread::Builder::new().spawn(watches).trying("watch the supervisor")?;
     // A supervisor that ended before it could be watched never opens the gate.
     let child =
         stage(dir.as_os_str(), "program").stdin(Stdio::inherit()).spawn().trying("start the program's stage")?;
-    let program = Identity::of(child.id());
+    let _ = told.send(Identity::of(child.id()));
     // The stage alone says something and waits: its end has to be seen.
     if let Ok(nothing) = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null") {
         let _ = rustix::stdio::dup2_stdin(&nothing);
         let _ = rustix::stdio::dup2_stdout(&nothing);
     }
-    std::thread::spawn(move || {
-        let _ = poll(&mut [PollFd::new(&supervisor, PollFlags::IN)], None);
-        program.map(|program| program.signal(Signal::KILL))
-    });
     let ended = namespace::reap(child.id());
     sweep(dir, &cookie);
     ended
