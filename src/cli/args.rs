@@ -393,7 +393,7 @@ pub struct Simulate {
     /// Number of seeds
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
-    /// Faults, comma-separated: crash, duplicate, infrastructure, forward, forward-red, back, flaky, person, checked-out, cancel, forged-stop, leftovers, or all
+    /// Faults, comma-separated: crash, duplicate, infrastructure, forward, forward-red, back, flaky, person, checked-out, cancel, forged-stop, leftovers, elsewhere, or all
     #[arg(long, value_name = "LIST", default_value = "")]
     pub faults: String,
     /// Print one line per record

@@ -277,9 +277,16 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             return Ok(Some(0));
         }
         self.world.now += self.rng.u64(1..5_000);
+        let restarts = self.restarts;
         if let Some(tip) = self.world.green_moved_from(self.state.green().map(|green| &green.tip)) {
-            let (restarts, exit) = (self.restarts, self.handle_event(Event::GreenSeen(tip))?);
+            let exit = self.handle_event(Event::GreenSeen(tip))?;
             // That engine may have died in its turn.
+            if self.restarts > restarts {
+                return Ok(exit);
+            }
+        }
+        if let Some(seen) = self.world.take_over_environment(&mut self.rng) {
+            let exit = self.handle_event(seen)?;
             if self.restarts > restarts {
                 return Ok(exit);
             }

@@ -109,11 +109,13 @@ pub struct Faults {
     pub forged_stop: f64,
     /// A good change depends on files of earlier runs, or leaves some that make good work fail.
     pub leftovers: f64,
+    /// The engine that takes over runs things with other tools, with which a test of the base fails that passed, or passes.
+    pub elsewhere: f64,
 }
 
 impl Faults {
     /// Faults by name, each at its usual rate: `crash`, `duplicate`, `infrastructure`, `forward`, `forward-red`, `back`, `flaky`,
-    /// `person`, `checked-out`, `cancel`, `forged-stop`, `leftovers`, or `all`.
+    /// `person`, `checked-out`, `cancel`, `forged-stop`, `leftovers`, `elsewhere`, or `all`.
     ///
     /// # Errors
     /// The unknown name with the list of known ones.
@@ -134,7 +136,7 @@ impl Faults {
 type Rate = fn(&mut Faults) -> &mut f64;
 
 /// Each fault by its name, with its field and how often it happens when it is asked for.
-const FAULTS: [(&str, Rate, f64); 12] = [
+const FAULTS: [(&str, Rate, f64); 13] = [
     ("crash", |faults| &mut faults.crash, 0.03),
     ("duplicate", |faults| &mut faults.duplicate, 0.05),
     ("infrastructure", |faults| &mut faults.infrastructure, 0.03),
@@ -147,6 +149,7 @@ const FAULTS: [(&str, Rate, f64); 12] = [
     ("cancel", |faults| &mut faults.cancel, 0.01),
     ("forged-stop", |faults| &mut faults.forged_stop, 0.05),
     ("leftovers", |faults| &mut faults.leftovers, 0.05),
+    ("elsewhere", |faults| &mut faults.elsewhere, 0.3),
 ];
 
 impl Scenario {

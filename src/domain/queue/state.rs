@@ -219,6 +219,11 @@ impl Queue {
         }
     }
 
+    /// Whether what was found of a landing that is intended was found in another environment.
+    pub fn is_stale(&self) -> bool {
+        self.stale_after
+    }
+
     /// Folds that what was left out because a landing was intended holds now.
     fn settle_environment(&mut self) {
         if std::mem::take(&mut self.stale_after) {

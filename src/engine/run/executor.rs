@@ -135,9 +135,10 @@ impl Executor {
                     Event::Verified { run, result }
                 });
             }
-            Command::Land { landing, candidate, expected, .. } => {
+            Command::Land { landing, candidate, expected, ask_only, .. } => {
                 self.spawn(Event::LandEnded { landing, result: Err(defect()) }, async move {
-                    Event::LandEnded { landing, result: landing::land(&context, landing, &candidate, &expected).await }
+                    let result = landing::land(&context, landing, &candidate, &expected, ask_only).await;
+                    Event::LandEnded { landing, result }
                 });
             }
             Command::CheckObjective { round, green, pins } => {

@@ -316,19 +316,19 @@ async fn run_driver(
         tracing::warn!("collect what is in quarantine: {why}");
     }
     if opening.first == Event::Resumed {
-        // What is ended here is pinned now; what goes on collects it itself.
-        let ends = opening.early.contains(&Event::Stop(StopLevel::Now));
-        pin_leftovers(&context, &state, ends).await;
         // One that cannot be found out is another one.
         let environment = context.fingerprint().await.map(str::to_owned).unwrap_or_default();
+        // What is ended here is pinned now; what goes on collects it itself.
+        let ends = opening.early.contains(&Event::Stop(StopLevel::Now));
+        pin_leftovers(&context, &state, ends, state.is_environment(&environment)).await;
         opening.early.push(Event::EnvironmentSeen(environment));
     }
     Driver::new(Arc::new(context), state, observers, clock).run(opening).await
 }
 
 /// Pins what dirty slots hold of attempts that are not open any more, before anything else (design, section 9). Open
-/// attempts are adopted; slots of verifications hold nobody's work.
-async fn pin_leftovers(context: &MissionContext, state: &State, ends: bool) {
+/// attempts are adopted; slots of verifications hold nobody's work, and their runs are ended where they tell nothing `here`.
+async fn pin_leftovers(context: &MissionContext, state: &State, ends: bool, here: bool) {
     let Some(green) = state.green() else { return };
     let open: BTreeSet<String> = state
         .running_attempts()
@@ -336,7 +336,7 @@ async fn pin_leftovers(context: &MissionContext, state: &State, ends: bool) {
         .map(|(unit, attempt)| format!("{}/{}/{}", context.mission, unit.spec.id, attempt.n))
         .collect();
     // Nobody takes over what asks an `accept` line.
-    let taken_over = |label: &str| label.contains("/.") && !label.contains("/.accept/");
+    let taken_over = |label: &str| here && label.contains("/.") && !label.contains("/.accept/");
     collect::sweep(context, &green.tip.commit, |label| !open.contains(label) && !taken_over(label)).await;
 }
 

@@ -118,7 +118,8 @@ pub async fn pin_checkpoint(context: &MissionContext, round: u32, green: &Tip) -
     context.source.repin(&name, &green.commit, old.as_ref()).await.map_err(|e| context.to_trouble(&e))
 }
 
-/// Moves green from `expected` to `candidate`, or says what became of an earlier try (the table of design section 11).
+/// Moves green from `expected` to `candidate`, or says what became of an earlier try (the table of design section 11); with
+/// `ask_only` it only says that.
 ///
 /// # Errors
 /// A sentence about infrastructure.
@@ -127,6 +128,7 @@ pub async fn land(
     id: LandingId,
     candidate: &Tip,
     expected: &CommitId,
+    ask_only: bool,
 ) -> Result<LandResult, Trouble> {
     let said = |e: &(dyn std::error::Error + 'static)| context.to_trouble(e);
     let green_ref = context.green_ref();
@@ -144,6 +146,9 @@ pub async fn land(
                 true => Ok(LandResult::Forward(now)),
                 false => pin_moved_back(context, id, expected, Some(now.commit)).await,
             };
+        }
+        if ask_only {
+            return Ok(LandResult::NotMoved);
         }
         context.check_ownership().map_err(|e| said(&e))?;
         let moved = move_green(&context.lock, &context.source, &green_ref, &candidate.commit, Some(expected));

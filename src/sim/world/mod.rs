@@ -54,6 +54,10 @@ pub struct World {
     left: Option<CommitId>,
     /// Trees that were verified without files of earlier runs.
     colds: BTreeSet<TreeId>,
+    /// How often an engine took over with other tools than the one before.
+    environment: u32,
+    /// So many landings are older than that.
+    pub landed_elsewhere: usize,
 }
 
 /// How often something happened to a unit.
@@ -192,6 +196,27 @@ impl World {
         }
     }
 
+    /// The environment of the engine that takes over, where scenarios have more than one.
+    pub(super) fn take_over_environment(&mut self, rng: &mut fastrand::Rng) -> Option<Event> {
+        let often = self.scenario.faults.elsewhere;
+        if often > 0.0 && rng.f64() < often {
+            self.environment += 1;
+            self.scenario.red_base = !self.scenario.red_base;
+            self.landed_elsewhere = self.landings.len();
+            self.verified.clear();
+            self.snapshots.clear();
+            self.twice.clear();
+            self.failures.clear();
+            self.colds.clear();
+        }
+        (often > 0.0).then(|| Event::EnvironmentSeen(self.environment_name()))
+    }
+
+    /// Empty where scenarios have one only.
+    fn environment_name(&self) -> String {
+        if self.scenario.faults.elsewhere > 0.0 { self.environment.to_string() } else { String::new() }
+    }
+
     pub(super) fn restore_green(&mut self) {
         self.green.clone_from(&self.last_green);
     }
@@ -270,7 +295,12 @@ impl World {
                 let tip = base();
                 self.answer(
                     delay,
-                    Event::Preflight(Ok(Baseline { tip, create: true, environment: String::new(), notes: Vec::new() })),
+                    Event::Preflight(Ok(Baseline {
+                        tip,
+                        create: true,
+                        environment: self.environment_name(),
+                        notes: Vec::new(),
+                    })),
                 );
             }
             Command::Establish { tip, .. } => {
@@ -309,10 +339,10 @@ impl World {
                 self.events.retain(|_, e| !matches!(e, Event::Verified { run: r, .. } if *r == run));
                 self.answer(1, Event::Verified { run, result: Err("killed".to_owned().into()) });
             }
-            Command::Land { landing, candidate, expected, source } => {
+            Command::Land { landing, candidate, expected, source, ask_only } => {
                 let result = match trouble {
                     Some(trouble) => Err(trouble),
-                    None => Ok(self.land(&candidate, &expected, &source)?),
+                    None => Ok(self.land(&candidate, &expected, &source, ask_only)?),
                 };
                 self.answer(delay, Event::LandEnded { landing, result });
             }

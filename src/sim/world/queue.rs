@@ -149,6 +149,7 @@ impl World {
         candidate: &Tip,
         expected: &CommitId,
         source: &MergeSource,
+        ask_only: bool,
     ) -> Result<LandResult, String> {
         let Some(green) = self.green.clone() else { return Ok(LandResult::Back(None)) };
         let tip = |world: &Self, c: &CommitId| Tip {
@@ -159,6 +160,9 @@ impl World {
             return Ok(LandResult::Landed(tip(self, &green)));
         }
         if green == *expected {
+            if ask_only {
+                return Ok(LandResult::NotMoved);
+            }
             if self.now < self.checked_out_until {
                 return Ok(LandResult::CheckedOut("a work tree".to_owned()));
             }

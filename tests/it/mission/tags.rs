@@ -126,3 +126,18 @@ fn p1_a_run_that_began_without_a_tag_says_nothing_of_the_base_with_it() {
     let engine = night.begin(&["mission", "start", "--plan", &plan]);
     resumed_with_a_tag(&night, engine).exits(6);
 }
+
+/// A verification says nothing of a repository with another tag: whoever ends the mission there ends it, too.
+#[test]
+fn p5_what_runs_with_other_tags_is_ended_by_the_engine_that_takes_over() {
+    let night = demanding("if [ -e one ]; then touch ~/began; exec sleep 300; fi");
+    let path = night.plan(&unit("one", "echo 1 > one"));
+    let engine = night.begin(&["mission", "start", "--plan", &path]);
+    night.until("test -e ~/began");
+    engine.signal("KILL");
+    engine.wait();
+    night.sh("git tag v1");
+    night.mc(&["mission", "stop", "--now"]).exits(0);
+    assert_eq!(night.sh("cat $RUNS/*/.verify/*/0/exit | tail -n 2"), "killed\nend");
+    night.audit();
+}

@@ -346,11 +346,18 @@ fn p1_a_base_that_was_accepted_in_another_environment_is_verified_again() {
 #[test]
 fn p1_a_landing_that_may_have_happened_answers_for_itself_and_says_nothing_of_green_elsewhere() {
     let (mut state, step) = resumed_elsewhere(|r| matches!(r, Record::LandIntended { .. }), |_| Vec::new());
-    let Some(Command::Land { landing, candidate, .. }) =
+    let Some(Command::Land { landing, candidate, ask_only: true, .. }) =
         step.commands.into_iter().find(|c| matches!(c, Command::Land { .. }))
     else {
         panic!("it is asked again")
     };
+    let mut not_moved = state.clone();
+    let ended = Event::LandEnded { landing, result: Ok(LandResult::NotMoved) };
+    let records = decide(&mut not_moved, 2_000_001, ended).records;
+    assert!(
+        matches!(&records[0], Record::Requeued { .. }),
+        "what it was accepted by is of another environment: {records:?}"
+    );
     let landed = Event::LandEnded { landing, result: Ok(LandResult::Landed(candidate)) };
     let records = decide(&mut state, 2_000_001, landed).records;
     assert!(matches!(&records[0], Record::Landed { .. }), "{records:?}");

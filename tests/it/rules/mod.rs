@@ -8,4 +8,5 @@ pub mod lessons;
 pub mod outputs;
 pub mod questions;
 pub mod simulation;
+pub mod simulation_cold;
 pub mod simulation_turns;

@@ -107,7 +107,7 @@ fn outage(from: u64, until: u64, cause: Cause) -> Scenario {
     scenario
 }
 
-fn count(journal: &[Record], is: fn(&Record) -> bool) -> usize {
+pub fn count(journal: &[Record], is: fn(&Record) -> bool) -> usize {
     journal.iter().filter(|record| is(record)).count()
 }
 
@@ -463,37 +463,4 @@ fn the_books_really_take_part_in_random_missions() {
     }
     assert!(seen[0] > 200 && seen[1] > 150 && seen[2] >= 10, "{seen:?}");
     assert!(early >= 5, "last books of early ends: {early}");
-}
-
-/// Where results may be warm, green is asked from nothing in time, and a landing that needs files of earlier runs is named.
-#[test]
-fn p1_green_that_holds_only_with_leftovers_is_found_in_the_virtual_world() {
-    let units: Vec<UnitSpec> = (0..25).map(|i| unit(&format!("u{i:02}"), &[])).collect();
-    for culprit in [1, 4, 9, 10, 24] {
-        let mut scenario = calm(units.clone());
-        scenario.policy.warm_runs = true;
-        scenario.policy.workers = 25;
-        let id = units[culprit].id.clone();
-        scenario.behaviours.insert(id.clone(), vec![Behaviour::Leans]);
-        let outcome = run(&scenario);
-        let held = outcome.journal.iter().filter_map(|r| match r {
-            Record::QueueHeld { reason, code: 4, .. } => Some(reason.clone()),
-            _ => None,
-        });
-        let held: Vec<String> = held.collect();
-        assert!(held.iter().any(|reason| reason.contains(&format!("since {id} landed"))), "{id}: {held:?}");
-        assert_eq!(outcome.state.outcome.as_ref().unwrap().2, 4, "{id}");
-    }
-    let mut scenario = calm(units.clone());
-    scenario.policy.warm_runs = true;
-    let outcome = run(&scenario);
-    assert_eq!(outcome.state.outcome.as_ref().unwrap().2, 0);
-    let cold = |r: &&Record| matches!(r, Record::VerifyStarted(VerificationRun { role: VerifyRole::Cold, .. }));
-    assert!(outcome.journal.iter().filter(cold).count() >= 2, "at the latest after ten landings");
-}
-
-#[test]
-fn p13_without_leftovers_nothing_is_run_more_often_in_the_virtual_world() {
-    let units: Vec<UnitSpec> = (0..25).map(|i| unit(&format!("u{i:02}"), &[])).collect();
-    assert_eq!(run(&calm(units)).world.runs, 26);
 }

@@ -163,5 +163,6 @@ fn random_faults(rng: &mut fastrand::Rng) -> Faults {
         // Drawn apart, so that everything else plays as it did.
         forged_stop: 0.0,
         leftovers: 0.0,
+        elsewhere: 0.0,
     }
 }

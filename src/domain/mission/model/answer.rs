@@ -126,6 +126,8 @@ pub enum LandResult {
     Back(Option<CommitId>),
     /// Green is checked out in this work tree, so moving it would change that work tree's meaning.
     CheckedOut(String),
+    /// It was only asked, and green stands where it is expected.
+    NotMoved,
 }
 
 /// Why a verification told nothing of its tree.

@@ -73,6 +73,8 @@ pub enum Command {
         expected: CommitId,
         /// Whose change it is.
         source: MergeSource,
+        /// Whether it is only found out: what the candidate was accepted by holds no more.
+        ask_only: bool,
     },
     /// Pin green as the round's checkpoint, then run the objective's check at it, if there is one.
     CheckObjective {

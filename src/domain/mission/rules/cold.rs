@@ -5,7 +5,8 @@
 //! wants to land, at the latest after [`COLD_EVERY`](crate::domain::mission::model::policy::COLD_EVERY) landings and before the mission ends; a run that only fills the idle time
 //! gives way to whatever wants to land. If the tip does not hold, nothing lands any more, cold runs of earlier positions
 //! find the first landing that does not hold, and a person decides; nothing is taken back by itself. What held in another
-//! environment is no measure: there the position that the landings began with gets a cold run first, and is the measure.
+//! environment is no measure: if green's tip fails there, the position that its unproven landings began with gets a cold run,
+//! and is the measure.
 
 use super::decision::Decision;
 use crate::domain::mission::model::circuit::Try;
@@ -20,8 +21,9 @@ impl Decision<'_> {
     pub(super) fn advance_cold(&mut self) {
         let Some(at) = self.state.cold_next().filter(|_| self.state.current_verification().is_none()) else { return };
         let Some(position) = self.state.cold_runs().unproven.get(at).cloned() else { return };
-        if let Some(base) = self.state.cold_runs().unproven_base().cloned() {
-            return self.measure_cold(base);
+        let base = self.state.cold_runs().unproven_base().cloned();
+        if let Some(base) = base.as_ref().filter(|base| self.state.cold_runs().cold_result(&base.commit).is_some()) {
+            return self.measure_cold(base.clone());
         }
         let proven = self.state.cold_runs().proven.as_ref().map(|(key, _)| key.clone());
         let role = if self.state.cold_runs().search.is_some() { VerifyRole::ColdSearch } else { VerifyRole::Cold };
@@ -29,9 +31,11 @@ impl Decision<'_> {
             return self.ask_cold(position.tip, role, proven);
         };
         let reasons = self.state.does_not_hold(&position, &found);
-        match self.state.green_terms().once_more(&found).filter(|_| !reasons.is_empty()) {
-            Some(again) => self.verify(None, position.tip, role, proven, again),
-            None => self.judge_cold(position.tip, reasons.is_empty(), reasons),
+        match (self.state.green_terms().once_more(&found).filter(|_| !reasons.is_empty()), base) {
+            (Some(again), _) => self.verify(None, position.tip, role, proven, again),
+            // What fails may have failed before the first of them.
+            (None, Some(base)) if !reasons.is_empty() => self.measure_cold(base),
+            (None, _) => self.judge_cold(position.tip, reasons.is_empty(), reasons),
         }
     }
 
@@ -41,8 +45,8 @@ impl Decision<'_> {
         }
     }
 
-    /// Finds out what fails without the unproven landings: it may fail with them.
-    fn measure_cold(&mut self, base: Tip) {
+    /// Finds out what fails without the unproven landings.
+    pub(super) fn measure_cold(&mut self, base: Tip) {
         let Some(found) = self.state.cold_runs().cold_result(&base.commit).cloned() else {
             return self.ask_cold(base, VerifyRole::Cold, None);
         };
@@ -51,19 +55,23 @@ impl Decision<'_> {
             Some(again) => self.verify(None, base, VerifyRole::Cold, None, again),
             None => match unusable_reason(self.state.policy.gate, &found.summary) {
                 None => self.record(Record::ColdMeasured { tip: base, at: self.now }),
-                // No landing is to blame for what fails before the first of them.
-                Some(reason) => self.record(Record::QueueHeld {
-                    landing: None,
-                    reason: format!(
-                        "green cannot be proven with the tags, variables and tools of now: {}, where its unproven landings \
-                         began, does not verify with them: {reason}",
-                        base.commit.short_id()
-                    ),
-                    hint: "mend what changed (`mc verify --fresh` shows what fails), then `mc mission resume`".to_owned(),
-                    code: ENVIRONMENT,
-                }),
+                Some(reason) => self.hold_unmeasured(&base, &reason),
             },
         }
+    }
+
+    /// Holds the queue where the position before the unproven landings does not verify: no landing is to blame for that.
+    pub(super) fn hold_unmeasured(&mut self, base: &Tip, reason: &str) {
+        self.record(Record::QueueHeld {
+            landing: None,
+            reason: format!(
+                "green cannot be proven with the tags, variables and tools of now: {}, where its unproven landings \
+                 began, does not verify with them: {reason}",
+                base.commit.short_id()
+            ),
+            hint: "mend what changed (`mc verify --fresh` shows what fails), then `mc mission resume`".to_owned(),
+            code: ENVIRONMENT,
+        });
     }
 
     /// States whether a position of green holds, and holds the queue when that names the landing since which it does not.

@@ -32,6 +32,9 @@ use crate::domain::values::{LandingId, RunId, Tip, UnitId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::judge::verdict::judge;
 
+/// Why a landing is begun again in another environment.
+const ELSEWHERE: &str = "made anew with other tags, variables or tools";
+
 /// Pause before a landing that waits for a person's work tree is tried again.
 const CHECKED_OUT_PAUSE: u64 = 2_000;
 
@@ -172,7 +175,8 @@ impl Decision<'_> {
     pub(super) fn land(&mut self, landing: &Landing) {
         let Some(candidate) = landing.candidate().cloned() else { return };
         let (expected, source) = (landing.onto.commit.clone(), landing.mr.source.clone());
-        self.request(Command::Land { landing: landing.id, candidate, expected, source });
+        let ask_only = self.state.queue.is_stale();
+        self.request(Command::Land { landing: landing.id, candidate, expected, source, ask_only });
     }
 
     pub(super) fn integrate(&mut self, id: LandingId, onto: Tip, mr: &MergeRequest) {
@@ -298,6 +302,7 @@ impl Decision<'_> {
                 ),
                 again_at: self.now + CHECKED_OUT_PAUSE,
             }),
+            Ok(LandResult::NotMoved) => self.requeue(&landing, ELSEWHERE, None, None),
             Err(trouble) => self.step_failed(Some(id), "moving green", trouble),
         }
     }
@@ -322,10 +327,9 @@ impl Decision<'_> {
 
     /// A new engine runs things with other tags, variables or tools than the one before it: no run of that one is taken over, no
     /// result of it decides, and what was made to be compared is made anew. Before that a landing whose compare-and-swap may
-    /// have happened is left to answer for itself.
+    /// have happened answers for itself; if it has not, that one is made anew, too.
     pub(super) fn environment_seen(&mut self, environment: String) {
-        let same = |known: &str| known == environment && !known.is_empty();
-        if self.state.ground.as_ref().is_none_or(|ground| same(&ground.environment)) {
+        if self.state.is_environment(&environment) {
             return;
         }
         while let Some(run) = self.state.current_verification().map(|v| v.run) {
@@ -334,7 +338,7 @@ impl Decision<'_> {
         self.record(Record::EnvironmentChanged { at: self.now, environment });
         let open = self.state.queue.landings().filter(|landing| landing.intended_verdict().is_none());
         for landing in open.cloned().collect::<Vec<_>>() {
-            self.requeue(&landing, "made anew with other tags, variables or tools", None, None);
+            self.requeue(&landing, ELSEWHERE, None, None);
         }
     }
 

@@ -23,18 +23,18 @@ impl Decision<'_> {
             let reason = format!("twice in the same way: {}", not.why);
             return self.refuse_mission(Refusal { reason, hint: hint.to_owned(), exit: 6 });
         }
-        // Of the position before them, nothing is anybody's fault.
-        let base = self.state.cold_runs().unproven_base().cloned();
-        let cold = |v: &VerificationRun| {
-            matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch) && base.as_ref() != Some(&v.tip)
-        };
+        let cold = |v: &VerificationRun| matches!(v.role, VerifyRole::Cold | VerifyRole::ColdSearch);
         let position = self.state.run_by(run).filter(|v| cold(v)).map(|v| v.tip.clone());
         let often = before.row + 1 >= MAX_STEP_FAILURES && self.state.circuit().is_none();
         if let (true, Some(tip)) = (again && often && !self.state.is_kill_requested(), position) {
             // A preparation that earlier runs made unnecessary is as good as a test that fails without them; but it may
             // be trouble of the host, so it is tried for a while.
             self.record_failure((Some(run), landing), "verification", &not, self.now);
-            return self.judge_cold(tip, false, vec![not.why]);
+            return match self.state.cold_runs().unproven_base().cloned() {
+                None => self.judge_cold(tip, false, vec![not.why]),
+                Some(base) if base == tip => self.hold_unmeasured(&base, &not.why),
+                Some(base) => self.measure_cold(base),
+            };
         }
         self.failed_at((Some(run), landing), "verification", &not);
     }

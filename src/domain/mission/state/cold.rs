@@ -25,6 +25,12 @@ impl State {
         self.policy.warm_runs && role != VerifyRole::After
     }
 
+    /// Whether what the mission knows was found in this environment; one that cannot be found out is another one.
+    pub fn is_environment(&self, environment: &str) -> bool {
+        let same = |known: &str| known == environment && !known.is_empty();
+        self.ground.as_ref().is_none_or(|ground| same(&ground.environment))
+    }
+
     /// Whether the mission may not end yet because green's tip is known by warm results only.
     pub(super) fn cold_pending(&self) -> bool {
         !self.cold_runs().unproven.is_empty() && self.hold.is_none() && !self.is_closing()
@@ -90,10 +96,14 @@ impl State {
     }
 
     /// Why a position of green does not hold without files of earlier runs; nothing when it does. What failed at the last
-    /// position that was seen without them may fail; what its landings removed is not missing, but nothing else is.
+    /// position that was seen without them may fail, if there is one; what its landings removed is not missing, but nothing
+    /// else is.
     pub(in crate::domain::mission) fn does_not_hold(&self, position: &Unproven, found: &After) -> Vec<String> {
         let demands = Demands { gate: self.policy.gate, ratchet: false, allow_removed_tests: true };
-        let Some((_, before)) = self.cold_runs().proven.as_ref() else { return Vec::new() };
+        let Some((_, before)) = self.cold_runs().proven.as_ref() else {
+            let fails = found.summary.outcome != StageOutcome::Passed;
+            return fails.then(|| "it fails, with nothing to compare that with".to_owned()).into_iter().collect();
+        };
         let judgement = judge(&self.with_flaky(before.clone()), &found.summary, &found.delta, &demands);
         if !judgement.lands {
             return judgement.reasons;
