@@ -10,6 +10,7 @@ pub mod output;
 
 mod attach;
 mod clean;
+mod context;
 mod demo;
 mod doctor;
 mod everywhere;
@@ -25,13 +26,13 @@ mod status;
 mod unit;
 mod verify;
 
-use crate::engine::context::project::{Project, Where};
 use crate::engine::run::signals;
 use crate::engine::upkeep::detach;
 use args::{
     BacklogCommand, Cli, Command, ConfigCommand, Global, GreenCommand, MissionCommand, PoolCommand, UnitCommand,
 };
 use clap::Parser;
+use context::Context;
 use error::CliError;
 use std::process::ExitCode;
 use tracing_subscriber::filter::LevelFilter;
@@ -92,31 +93,6 @@ fn trace_to_stderr(global: &Global) {
     let _ = subscriber.try_init();
 }
 
-/// What every command gets: the global options.
-struct Context {
-    global: Global,
-}
-
-impl Context {
-    fn place(&self) -> Where {
-        Where { directory: self.global.directory.clone(), config: self.global.config.clone(), flags: Vec::new() }
-    }
-
-    /// Shows an answer in the form that was asked for, the one for people by what `tell` prints; then the command is done.
-    fn show<T>(&self, json: impl FnOnce() -> serde_json::Value, tell: impl FnOnce() -> T) -> Result<u8, CliError> {
-        if self.global.json {
-            output::write_json(&json());
-        } else {
-            tell();
-        }
-        Ok(0)
-    }
-
-    async fn project(&self) -> Result<Project, CliError> {
-        Ok(Project::open(&self.place()).await?)
-    }
-}
-
 fn run(cli: Cli) -> Result<u8, CliError> {
     let context = Context { global: cli.global };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -162,7 +138,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Events { follow } => status::events(context, follow).await,
         Command::Report { mission, verify: true, rerun, .. } => prove::report(context, mission.as_deref(), rerun).await,
         Command::Report { mission, format, .. } => status::report(context, mission.as_deref(), format).await,
-        Command::Audit => status::audit(context).await,
+        Command::Audit => prove::audit(context).await,
         Command::Verify(verify) => verify::verify(context, verify).await,
         Command::Where => place::place(context).await,
         Command::Config(ConfigCommand::Show) => place::config(context),

@@ -10,7 +10,6 @@ use crate::domain::values::{MissionId, RunId, UnitId};
 use crate::engine::context::project::Project;
 use crate::engine::inspect::{History, MissionStatus};
 use crate::engine::inspect::{history, views};
-use crate::engine::proof::audit as checks;
 use crate::report::unit_checks;
 use crate::report::{
     Left, View, lines, markdown, mission as reports, mission_json, prometheus, status as states, units as tables,
@@ -252,24 +251,4 @@ pub(super) async fn report(context: &Context, mission: Option<&str>, format: For
         _ => output::write_json(&mission_json::json(&view, &look.green, &landed)),
     };
     Ok(0)
-}
-
-pub(super) async fn audit(context: &Context) -> Result<u8, CliError> {
-    let project = context.project().await?;
-    let audit = checks::audit(&project).await?;
-    let checks::Audit { rows, missions, landings, pins, broken } = &audit;
-    if context.global.json {
-        let mut body = json!(audit);
-        (body["schema"], body["holds"]) = (json!(1), json!(broken.is_empty()));
-        output::write_json(&body);
-    } else if broken.is_empty() {
-        output::write_line(&format!(
-            "all holds: {rows} journal rows, {missions} missions, {landings} landings, {pins} pins checked"
-        ));
-    } else {
-        for what in broken {
-            output::write_line(&sanitize(what));
-        }
-    }
-    super::prove::exit_code(broken.len())
 }

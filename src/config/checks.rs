@@ -1,11 +1,12 @@
 //! What settings must not say, alone or together: each problem is told with its place and what to do.
 
+use super::FILE_NAME;
 use super::branches::broken_branch_rule;
-use super::layers::{Layers, Source};
-use super::settings::{Budget, HIDDEN, HOME, KEEP, PROTECT, READABLE, SHARED, UNION, VERIFICATION_COMMAND, WRITABLE};
+use super::layers::Layers;
+use super::problem::{Problem, Source, VERIFICATION_COMMAND};
+use super::settings::{Budget, HIDDEN, HOME, KEEP, PROTECT, READABLE, SHARED, UNION, WRITABLE};
 use super::stages::Stage;
 use super::value::Value;
-use super::{FILE_NAME, Problem};
 use crate::domain::plan::globs::Globs;
 use crate::domain::verify::model::home::is_below_home;
 use crate::domain::verify::model::key::{StageSpec, Tier};

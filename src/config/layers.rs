@@ -3,13 +3,13 @@
 //! Promises: default, then file, then environment, then flag; the last one said wins whole; every value remembers
 //! its source; all problems of all layers are reported together.
 
+use super::file::File;
 use super::schema::{self, KEYS, Key, Support};
 use super::stages::{self, Stage};
 use super::value::{Refusal, Value};
-use super::{ConfigError, Problem};
+use super::{ConfigError, Problem, Source};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
@@ -24,35 +24,6 @@ pub struct Inputs<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// Flags as (key, value, flag as the user typed it, for example `--rounds`).
     pub flags: &'a [(&'a str, String, &'a str)],
-}
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// Built in.
-    Default,
-    /// The settings file.
-    File {
-        /// Its path.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-    },
-    /// This environment variable.
-    Environment(String),
-    /// This flag.
-    Flag(String),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File { path, line } => write!(f, "file {}:{line}", path.display()),
-            Self::Environment(name) => write!(f, "environment {name}"),
-            Self::Flag(flag) => write!(f, "flag {flag}"),
-        }
-    }
 }
 
 /// The effective value of every key.
@@ -223,20 +194,6 @@ impl Reading {
             (_, Ok(value)) => drop(self.layers.values.insert(key.path, (value, place))),
             (_, Err(refusal)) => self.problems.push(refusal.into_problem(place, path, said)),
         }
-    }
-}
-
-/// The settings file, for telling places in it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct File<'a> {
-    path: &'a Path,
-    text: &'a str,
-}
-
-impl File<'_> {
-    pub(super) fn source_at(&self, offset: usize) -> Source {
-        let line = 1 + self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count();
-        Source::File { path: self.path.to_owned(), line }
     }
 }
 

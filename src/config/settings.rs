@@ -3,9 +3,9 @@
 //! Promises: nothing here is optional that the engine needs; a combination that cannot work is refused before
 //! anything starts, with its place and what to do.
 
-use super::ConfigError;
-use super::layers::{Layers, Source};
+use super::layers::Layers;
 use super::value::Value;
+use super::{ConfigError, Source};
 pub use crate::domain::fence::{Sandbox, SandboxMode, WantedIsolation};
 pub use crate::domain::handoff::PromptMode;
 use crate::domain::links::LinkRule;
@@ -15,8 +15,6 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The key that says how a repository is verified, where there are no stages.
-pub(super) const VERIFICATION_COMMAND: &str = "target.verification.command";
 pub(super) const HOME: &str = "target.verification.home";
 /// Paths that agents may write.
 pub(super) const WRITABLE: &str = "sandbox.writable";
@@ -62,6 +60,13 @@ pub struct Settings {
     pub green_branch: String,
     /// What the person should know; nothing here stops a mission.
     pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// Whether files may stay in the workspace of verifications from one run to the next.
+    pub fn keeps_files(&self) -> bool {
+        self.target.setup.is_some() || !self.verification.keep.is_empty()
+    }
 }
 
 /// The repository and what is wanted of it.

@@ -3,9 +3,9 @@
 //! Promises: every stage has a name of its own and a command; unknown and later keys, and keys that mean nothing for the
 //! kind of their stage, are refused with their line.
 
-use super::layers::{File, Source};
+use super::file::File;
 use super::value::{Kind, Refusal, Value};
-use super::{Problem, schema};
+use super::{Problem, Source, schema};
 use crate::domain::base::nearest::find_nearest;
 use crate::domain::plan::globs::Globs;
 use crate::domain::verify::formats::Format;
@@ -181,13 +181,6 @@ fn read_one(file: &File<'_>, table: &DeTable<'_>, problems: &mut Vec<Problem>) -
         problems.extend(taken.err().map(|refusal| refusal.into_problem(place, path, value.get_ref().as_str())));
     }
     stage
-}
-
-impl super::Settings {
-    /// Whether files may stay in the workspace of verifications from one run to the next.
-    pub fn keeps_files(&self) -> bool {
-        self.target.setup.is_some() || !self.verification.keep.is_empty()
-    }
 }
 
 /// The default of `target.verification.timeout`, for settings journaled before it was kept.

@@ -1,7 +1,6 @@
 //! Values of settings: what a key accepts, read from TOML or from the text of an environment variable or flag.
 
-use super::layers::Source;
-use super::{Problem, duration};
+use super::{Problem, Source, duration};
 use crate::domain::values::check_line;
 use crate::domain::verify::model::number::Number;
 use std::fmt;

@@ -6,10 +6,10 @@
 //! `flaky[]`, `processes`, `aside[]`, `left_out[]`, `problems[]`, `next`.
 
 use super::account::{Account, Fact};
-use super::status::{mission_json, unit_json};
+use super::status::{mission_json, phases_json, unit_json};
 use super::words::{attempt_ref, find_pinned, stamp};
 use super::{GreenRef, View, cost, skipped};
-use crate::domain::mission::timeline::{Phases, Timeline};
+use crate::domain::mission::timeline::Timeline;
 use crate::domain::mission::{Unit, UnitState};
 use crate::domain::values::{Millis, UnitId};
 use serde_json::{Map, Value, json};
@@ -115,10 +115,4 @@ pub fn times_json(times: &Timeline<'_>, until: Millis) -> Value {
             "phases": phases_json(&unit.phases),
         })).collect::<Vec<_>>(),
     })
-}
-
-/// Milliseconds by the name of the phase; phases without any time are left out.
-pub fn phases_json(phases: &Phases) -> Value {
-    let spent = phases.iter().filter(|(_, time)| *time > 0);
-    Value::Object(spent.map(|(phase, time)| (phase.name().to_owned(), json!(time))).collect())
 }

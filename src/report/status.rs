@@ -5,10 +5,10 @@
 //! green commit its last attempt was made on; `green.verdict` is that of the landing which put green where it is.
 
 use super::lines::source_name;
-use super::mission_json::phases_json;
 use super::needs::{OF_A_WAITING_STOP, common_cause, list_needs};
 use super::words::{count, format_shown_sum, is_objective_unmet, span, stamp, tests, to_one_line, word};
 use super::{GreenRef, View, cost, skipped};
+use crate::domain::mission::timeline::Phases;
 use crate::domain::mission::{
     Landing, MergeSource, MissionOutcome, MissionState, Phase, Record, Round, Stage, State, Unit, UnitState,
 };
@@ -421,4 +421,10 @@ fn refusal_hint(view: &View<'_>) -> String {
         _ => None,
     });
     hint.unwrap_or_else(|| "mend what the first line names, then `mc mission start`".to_owned())
+}
+
+/// Milliseconds by the name of the phase; phases without any time are left out.
+pub fn phases_json(phases: &Phases) -> Value {
+    let spent = phases.iter().filter(|(_, time)| *time > 0);
+    Value::Object(spent.map(|(phase, time)| (phase.name().to_owned(), json!(time))).collect())
 }

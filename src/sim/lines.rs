@@ -1,6 +1,6 @@
 //! Units' own lines in the virtual world: what `verify`, `accept` and the quick stages say of a tree.
 
-use super::scenario::{Behaviour, Scenario};
+use super::scenario::{Behaviour, Line, Scenario};
 use crate::domain::mission::{
     Noticed, PreQueueCheck, Quick, QuickEnd, SessionReport, UnitCheckStage, Verification, VerifyOrder, VerifyRole,
     extra_stages, in_workspace,
@@ -9,21 +9,6 @@ use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, TreeId, UnitId};
 use crate::domain::verify::{SnapshotKey, StageOutcome, Summary};
 use std::collections::BTreeMap;
-
-/// What a scripted line says of a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Line {
-    /// It passes.
-    Passes,
-    /// It fails.
-    Fails,
-    /// It cannot run.
-    CannotRun,
-    /// It passes as soon as this unit's change is in.
-    Once(UnitId),
-    /// The same, and before it cannot run: the change brings the program.
-    Brings(UnitId),
-}
 
 /// Every unit's lines, and the stored snapshots of those that ran.
 #[derive(Debug, Default)]

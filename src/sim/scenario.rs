@@ -1,6 +1,5 @@
 //! What is simulated: units with their behaviour, limits, and the faults that disturb them.
 
-use super::lines::Line;
 use crate::domain::mission::Policy;
 use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
@@ -45,6 +44,21 @@ pub struct Outage {
     pub until: Millis,
     /// What stands in the way.
     pub cause: Cause,
+}
+
+/// What a scripted line says of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// It passes.
+    Passes,
+    /// It fails.
+    Fails,
+    /// It cannot run.
+    CannotRun,
+    /// It passes as soon as this unit's change is in.
+    Once(UnitId),
+    /// The same, and before it cannot run: the change brings the program.
+    Brings(UnitId),
 }
 
 /// What one attempt does.
@@ -168,6 +182,19 @@ impl Scenario {
 
 /// How long one attempt of a simulated unit takes at most.
 pub(super) const LONGEST_ATTEMPT: Millis = 120_000;
+
+/// A file for each group of units that conflict with one another, directly or by others of the group.
+pub(super) fn files(conflicts: &BTreeSet<(UnitId, UnitId)>) -> BTreeMap<UnitId, String> {
+    let mut files: BTreeMap<UnitId, String> = BTreeMap::new();
+    for (a, b) in conflicts {
+        let name = |unit: &UnitId| files.get(unit).cloned().unwrap_or_else(|| format!("file of {unit}"));
+        let (one, other) = (name(a), name(b));
+        files.insert(a.clone(), one.clone());
+        files.insert(b.clone(), other.clone());
+        files.values_mut().filter(|file| **file == other).for_each(|file| file.clone_from(&one));
+    }
+    files
+}
 
 #[cfg(test)]
 pub(crate) mod tests {

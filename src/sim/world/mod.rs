@@ -2,10 +2,9 @@
 
 mod queue;
 
-use self::queue::files;
 use super::bookkeeping::RecordedFiles;
 use super::lines::Lines;
-use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Scenario};
+use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Scenario, files};
 use super::tree::{Content, base, hash_commit, hash_tree};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
@@ -100,6 +99,19 @@ impl World {
     /// What green contains.
     pub fn green_content(&self) -> Vec<&UnitId> {
         self.green.iter().filter_map(|g| self.commits.get(g)).flat_map(BTreeMap::keys).collect()
+    }
+
+    /// The file that a unit shares with those it conflicts with, if it has one.
+    pub(super) fn file_of(&self, unit: &UnitId) -> Option<&String> {
+        self.files.get(unit)
+    }
+
+    /// Where green stands, when that is not where the journal has it and all that landed is still in it.
+    pub(super) fn green_moved_from(&self, known: Option<&Tip>) -> Option<Tip> {
+        let (now, known) = (self.green.as_ref()?, known?);
+        let own = &self.landings.last()?.0.commit;
+        let tree = self.commits.get(now).map(hash_tree)?;
+        (*now != known.commit && self.contains_commit(now, own)).then(|| Tip { commit: now.clone(), tree })
     }
 
     /// What is counted of a unit.

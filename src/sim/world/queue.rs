@@ -9,14 +9,9 @@ use crate::domain::values::{CommitId, Tip, TreeId, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
 use crate::sim::scenario::Behaviour;
 use crate::sim::tree::{Content, hash_tree, tests};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 impl World {
-    /// The file that a unit shares with those it conflicts with, if it has one.
-    pub(in crate::sim) fn file_of(&self, unit: &UnitId) -> Option<&String> {
-        self.files.get(unit)
-    }
-
     pub(super) fn integrate(
         &mut self,
         onto: &Tip,
@@ -129,14 +124,6 @@ impl World {
         Verification { warm: key == warm, key, summary, delta, reused, confirmed, noticed: Noticed::default() }
     }
 
-    /// Where green stands, when that is not where the journal has it and all that landed is still in it.
-    pub(in crate::sim) fn green_moved_from(&self, known: Option<&Tip>) -> Option<Tip> {
-        let (now, known) = (self.green.as_ref()?, known?);
-        let own = &self.landings.last()?.0.commit;
-        let tree = self.commits.get(now).map(hash_tree)?;
-        (*now != known.commit && self.contains_commit(now, own)).then(|| Tip { commit: now.clone(), tree })
-    }
-
     /// Where green stands, when somebody moved it forward from `known`.
     pub(super) fn moved_on(&self, known: &Tip) -> Option<Tip> {
         let now =
@@ -203,17 +190,4 @@ impl World {
         }
         Ok(LandResult::Back(Some(green)))
     }
-}
-
-/// A file for each group of units that conflict with one another, directly or by others of the group.
-pub(super) fn files(conflicts: &BTreeSet<(UnitId, UnitId)>) -> BTreeMap<UnitId, String> {
-    let mut files: BTreeMap<UnitId, String> = BTreeMap::new();
-    for (a, b) in conflicts {
-        let name = |unit: &UnitId| files.get(unit).cloned().unwrap_or_else(|| format!("file of {unit}"));
-        let (one, other) = (name(a), name(b));
-        files.insert(a.clone(), one.clone());
-        files.insert(b.clone(), other.clone());
-        files.values_mut().filter(|file| **file == other).for_each(|file| file.clone_from(&one));
-    }
-    files
 }

@@ -3,7 +3,7 @@
 
 mod keys;
 
-use mission_control::config::layers::Source;
+use mission_control::config::Source;
 use mission_control::config::schema::{self, KEYS, Support};
 use mission_control::config::settings::{PromptMode, WantedIsolation};
 use mission_control::config::{self, ConfigError, Inputs, Layers, Settings};

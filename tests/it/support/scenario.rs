@@ -5,8 +5,7 @@ use mission_control::domain::mission::{BookkeepingMode, Budget, Policy, Usd};
 use mission_control::domain::trouble::{Cause, Spot};
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::UnitId;
-use mission_control::sim::lines::Line;
-use mission_control::sim::scenario::{Behaviour, Faults, Outage, Scenario};
+use mission_control::sim::scenario::{Behaviour, Faults, Line, Outage, Scenario};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A random scenario: 1 to 24 units in a random graph with random behaviours and, for most seeds, faults.
