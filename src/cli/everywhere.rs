@@ -3,8 +3,7 @@
 use super::error::CliError;
 use super::{Context, output};
 use crate::engine::inspect::overview::{self, Repository};
-use crate::report::{View, status};
-use crate::report::{format_shown_sum, sanitize, span, stamp};
+use crate::report::{View, format_shown_sum, sanitize, span, stamp, status};
 use serde_json::{Value, json};
 
 pub(super) async fn list_missions(context: &Context) -> Result<u8, CliError> {

@@ -5,8 +5,7 @@ use super::error::CliError;
 use super::{Context, output};
 use crate::engine::run::policy_source;
 use crate::engine::run::verify::{self as gate, VerifyOptions};
-use crate::report::text::sanitize;
-use crate::report::{github, junit, verify as reports, verify_json};
+use crate::report::{github, junit, sanitize, verify as reports, verify_json};
 
 /// The exit code of a verification that does not pass.
 const DOES_NOT_PASS: u8 = 4;

@@ -8,8 +8,7 @@ use super::value::{quote_toml, quoted_list as list};
 use crate::domain::detect::kept::kept_globs;
 use crate::domain::detect::{Setup, Stage};
 use crate::domain::handoff::PromptMode;
-use crate::domain::verify::formats;
-use crate::domain::verify::model::key::StageKind;
+use crate::domain::verify::{StageKind, formats};
 use std::fmt::Write;
 
 /// A line that is proposed, or why it is written commented out.

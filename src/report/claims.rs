@@ -2,8 +2,7 @@
 //!
 //! Promise: what could not be checked is never counted as held.
 
-use super::text::sanitize;
-use super::words::count;
+use super::{count, sanitize};
 use serde_json::{Value, json};
 
 /// What checking a claim came to.

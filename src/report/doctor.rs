@@ -1,7 +1,6 @@
 //! `mc doctor` for people and programs.
 
-use super::text::sanitize;
-use super::words::count;
+use super::{count, sanitize};
 use crate::domain::detect::checks::{Check, Mark, has_problem};
 use serde_json::{Value, json};
 

@@ -6,8 +6,7 @@
 use super::markdown::longest_run;
 use super::text::sanitize;
 use super::verify::{Verified, describe_history, list_failing, text};
-use crate::domain::verify::judge::history::TestHistory;
-use crate::domain::verify::{Cause, Refusal};
+use crate::domain::verify::{Cause, Refusal, TestHistory};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

@@ -3,9 +3,8 @@
 //! Promises: no line is longer than asked for and none has a control character; what is estimated is called an estimate, and
 //! is left out where nothing was measured yet; unknown cost is called unknown.
 
-use super::cost;
-use super::lines::source_name;
 use super::words::{counts, span, to_one_line, word};
+use super::{cost, source_name};
 use crate::domain::mission::{Circuit, MissionState, State, UnitState};
 use crate::domain::values::{Millis, MissionId, UnitId};
 

@@ -8,9 +8,7 @@ use super::mission::{
     NAMES, SLOWEST, attempts, change, detail_lines, evidence, format_phases, format_share, objective, runs_of,
     write_heading,
 };
-use super::text::sanitize;
-use super::words::{count, format_shown_sum, span, tests, to_one_line, word};
-use super::{GreenRef, View, cost, skipped};
+use super::{GreenRef, View, cost, count, format_shown_sum, sanitize, skipped, span, tests, to_one_line, word};
 use crate::domain::mission::tests_note;
 use crate::domain::values::UnitId;
 use std::collections::BTreeSet;

@@ -1,7 +1,6 @@
 //! What only a person can do, for the status, the report and what watches missions.
 
-use super::words::{count, to_one_line};
-use super::{View, skipped};
+use super::{View, count, skipped, to_one_line};
 use crate::domain::mission::{AttemptClass, Landing, State, Unit, UnitState, deciding_note};
 use crate::domain::trouble::Cause;
 use crate::domain::values::UnitId;

@@ -1,7 +1,6 @@
 //! The session of a round for `PROGRESS.md`, from the record of what is to be written and nothing else.
 
-use super::text::sanitize;
-use super::words::{count, tests, word};
+use super::{count, sanitize, tests, word};
 use crate::domain::mission::{Bookkeeping, UnitOutcome, UnitState};
 use crate::domain::progress::{Bullet, Session};
 use crate::domain::values::{MissionId, format_date};

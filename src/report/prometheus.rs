@@ -5,8 +5,7 @@
 //! repositories can stand side by side.
 
 use super::needs::list_needs;
-use super::words::word;
-use super::{View, cost};
+use super::{View, cost, word};
 use crate::domain::mission::timeline::Phase;
 use crate::domain::mission::{AttemptClass, UnitState};
 use crate::domain::values::Millis;

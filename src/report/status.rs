@@ -4,10 +4,9 @@
 //! that landed or had nothing to do, known when the round is closed. `units[].commit` is the landing commit, `base` the
 //! green commit its last attempt was made on; `green.verdict` is that of the landing which put green where it is.
 
-use super::lines::source_name;
 use super::needs::{OF_A_WAITING_STOP, common_cause, list_needs};
 use super::words::{count, format_shown_sum, is_objective_unmet, span, stamp, tests, to_one_line, word};
-use super::{GreenRef, View, cost, skipped};
+use super::{GreenRef, View, cost, skipped, source_name};
 use crate::domain::mission::timeline::Phases;
 use crate::domain::mission::{
     Landing, MergeSource, MissionOutcome, MissionState, Phase, Record, Round, Stage, State, Unit, UnitState,

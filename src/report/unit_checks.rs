@@ -1,8 +1,7 @@
 //! What a unit showed beyond the gate: its own `verify` and `accept` lines at its landings, and the quick stages of its
 //! attempts.
 
-use super::View;
-use super::words::{span, to_one_line, word};
+use super::{View, span, to_one_line, word};
 use crate::domain::mission::timeline::{Answer, Timeline, VerificationEntry};
 use crate::domain::mission::{Attempt, Unit, VerifyRole};
 use crate::domain::values::RunId;

@@ -1,9 +1,8 @@
 //! `mc units` and `mc unit show`: each unit with its attempts and where its work is kept.
 
 use super::status::unit_json;
-use super::text::sanitize;
 use super::words::{attempt_ref, display_state, find_own_work, format_shown_sum, span, stamp, to_one_line, word};
-use super::{View, unit_checks};
+use super::{View, sanitize, unit_checks};
 use crate::domain::mission::{Attempt, MergeSource, Record, RejectClass, State, Unit};
 use crate::domain::values::RunId;
 use crate::domain::verify::formats::telling;

@@ -1,7 +1,6 @@
 //! Numbers, times and names as people read them; the same in every view.
 
-use super::View;
-use super::text::sanitize;
+use super::{View, sanitize};
 use crate::domain::base::text::shorten;
 use crate::domain::mission::{Attempt, State, UnitState};
 use crate::domain::values::{Millis, MissionId, UnitId};

@@ -1,7 +1,6 @@
 //! Keys that are understood but have no effect yet: a mission that would ignore them is refused instead.
 
-use super::Finding;
-use super::keys::Key;
+use crate::domain::plan::{Finding, Key};
 use crate::domain::unit::UnitSpec;
 
 /// One finding per unit and key of a feature that is not built yet. Checking a backlog names these keys; starting a

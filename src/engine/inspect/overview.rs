@@ -1,11 +1,8 @@
 //! `mc mission list --all`: the missions of every repository whose state directory is below the state home. Reads only.
 
-use super::history;
-use super::orphans;
-use super::views::MissionStatus;
+use super::{MissionStatus, history, orphans};
 use crate::adapters::host::local::process::lock::living_engine;
-use crate::adapters::os::clock;
-use crate::adapters::os::environment::Environment;
+use crate::adapters::os::{Environment, clock};
 use crate::adapters::store::{KnownStateDir, Store, list_state_dirs};
 use crate::domain::trouble::chain;
 use crate::engine::error::EngineError;

@@ -27,8 +27,7 @@ use crate::engine::inspect::views;
 use crate::engine::proof::case::{Case, Scope};
 use crate::engine::proof::first_parent::Line;
 use crate::engine::proof::snapshots::Bodies;
-use crate::report::claims::{Claim, Findings};
-use crate::report::mission_json;
+use crate::report::{Claim, Findings, mission_json};
 
 /// A report whose claims were checked.
 #[derive(Debug)]

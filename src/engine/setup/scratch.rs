@@ -9,18 +9,17 @@ use crate::adapters::host::local::process::{ChildGuard, RunLock};
 use crate::adapters::host::local::workspace::lfs::{KEYS, LargeFiles};
 use crate::adapters::host::order::Strays;
 use crate::adapters::os::clock::new_mission_id;
-use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files::{self, At};
-use crate::adapters::os::machine;
+use crate::adapters::os::{Environment, machine};
 use crate::adapters::store::{StateDir, Store};
 use crate::config::Settings;
 use crate::domain::mission::{VerifyOrder, VerifyRole};
 use crate::domain::trouble::{Trouble, chain};
 use crate::domain::values::{CommitId, RunId, Tip, TreeId};
-use crate::domain::verify::judge::delta::compare_snapshots;
 use crate::domain::verify::judge::verdict::judge;
-use crate::domain::verify::model::snapshot::Snapshot;
-use crate::domain::verify::{Delta, Demands, Judgement, SnapshotKey, StageOutcome, Summary};
+use crate::domain::verify::{
+    Delta, Demands, Judgement, Snapshot, SnapshotKey, StageOutcome, Summary, compare_snapshots,
+};
 use crate::engine::context::{Effective, MissionContext, Project, Tenure};
 use crate::engine::error::EngineError;
 use crate::engine::run::signals::Signals;

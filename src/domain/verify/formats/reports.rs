@@ -4,8 +4,7 @@
 //! and did not, or whose reports cannot be read whole, has a problem and is never passed by them.
 
 use crate::domain::base::Invalid;
-use crate::domain::verify::formats::relative::relativize_paths;
-use crate::domain::verify::formats::relative::to_text;
+use crate::domain::verify::formats::relative::{relativize_paths, to_text};
 use crate::domain::verify::formats::{self, Format, RESULTS_LIMIT};
 use crate::domain::verify::model::results::TestResults;
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};

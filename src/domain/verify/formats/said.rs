@@ -3,9 +3,8 @@
 //! Promises: a part belongs to the test that the mark names, never to another one; what is kept of all tests together is bounded,
 //! and each has its share. Of formats whose reader meets the words of a test beside its result (TAP, JUnit XML), the reader keeps them.
 
-use super::{Format, go_json, go_lines, jest, nextest, shorten_name, unittest};
 use crate::domain::base::text::one_line;
-use crate::domain::verify::formats::telling;
+use crate::domain::verify::formats::{Format, go_json, go_lines, jest, nextest, shorten_name, telling, unittest};
 use crate::domain::verify::model::results::{TestResult, TestStatus, WHOLE_SUITE};
 use std::collections::{BTreeMap, BTreeSet};
 

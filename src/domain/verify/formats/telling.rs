@@ -5,8 +5,7 @@
 //! where no test tells of it.
 
 use crate::domain::base::text::{floor_char_boundary, replace_control_chars};
-use crate::domain::verify::formats::excerpt::head_tail;
-use crate::domain::verify::formats::excerpt::left_out;
+use crate::domain::verify::formats::excerpt::{head_tail, left_out};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 

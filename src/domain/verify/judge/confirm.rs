@@ -3,15 +3,12 @@
 //! Promises: what passed in either run counts as passed and is named flaky if the other run said no; the outcome does not
 //! depend on the order of the two; a run whose results are not whole forgives nothing but by its exit code.
 
-use crate::domain::verify::StageOutcome;
 use crate::domain::verify::model::codes::Left;
 use crate::domain::verify::model::identity::{self, Alike, Entry};
-use crate::domain::verify::model::key::Better;
-use crate::domain::verify::model::number::Number;
 use crate::domain::verify::model::results::{
     Findings, Place, Steadiness, TestResult, TestResults, TestStatus, WHOLE_SUITE, is_inside,
 };
-use crate::domain::verify::model::snapshot::{Snapshot, StageResult};
+use crate::domain::verify::{Better, Number, Snapshot, StageOutcome, StageResult};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 

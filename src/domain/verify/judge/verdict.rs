@@ -24,10 +24,9 @@
 //! | 14 | under the gate `pass`: a stage does not pass | | no |
 
 use crate::domain::base::text::{floor_char_boundary, replace_control_chars};
-use crate::domain::verify::model::key::StageKind;
-use crate::domain::verify::model::results::WHOLE_SUITE;
 use crate::domain::verify::{
-    Cause, Delta, Demands, FindingsChange, Gate, Judgement, MetricChange, Refusal, StageOutcome, Summary, Verdict,
+    Cause, Delta, Demands, FindingsChange, Gate, Judgement, MetricChange, Refusal, StageKind, StageOutcome, Summary,
+    Verdict, WHOLE_SUITE,
 };
 use std::collections::BTreeMap;
 

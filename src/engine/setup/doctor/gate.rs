@@ -12,9 +12,8 @@ use crate::domain::detect::faults::{
 };
 use crate::domain::trouble::chain;
 use crate::domain::values::Tip;
-use crate::domain::verify::StageOutcome;
 use crate::domain::verify::judge::verdict::judge;
-use crate::domain::verify::model::snapshot::{Snapshot, StageResult};
+use crate::domain::verify::{Snapshot, StageOutcome, StageResult};
 use crate::engine::context::project::Project;
 use crate::engine::setup::scratch::{Scratch, ScratchResult, demands, judge_as_base, modes};
 use std::collections::BTreeSet;

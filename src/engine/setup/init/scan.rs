@@ -3,8 +3,7 @@
 use crate::adapters::git::{Git, GitError, SourceFacts};
 use crate::adapters::host::local::machine::host::is_allowed;
 use crate::adapters::host::local::process::command::{ChildGuard, CommandLine};
-use crate::adapters::os::environment::Environment;
-use crate::adapters::os::machine;
+use crate::adapters::os::{Environment, machine};
 use crate::config::propose::AgentLine;
 use crate::domain::detect::agents::{AGENTS, Agent, find_agent};
 use crate::domain::detect::{Files, Need, files_to_read};
