@@ -5,29 +5,19 @@
 
 use super::layers::Layers;
 use super::stages::Stage;
+use crate::domain::verify::RuleChange;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Sections and keys that decide what is run on a tree and what the gate makes of it.
 const DECIDES: [&str; 4] = ["target.verification.", "target.setup", "target.copy", "queue."];
 
-/// One key with another value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// Its path; of a stage `target.verification.stage` and its name.
-    pub key: String,
-    /// As TOML; absent: not set.
-    pub before: Option<String>,
-    /// As TOML; absent: not set.
-    pub after: Option<String>,
-}
-
 /// What `after` changes of what decides a verification, by key.
-pub fn list_changes(before: &Layers, after: &Layers) -> Vec<Change> {
+pub fn list_changes(before: &Layers, after: &Layers) -> Vec<RuleChange> {
     let (before, after) = (rows(before), rows(after));
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
     changed
-        .map(|key| Change { key: key.clone(), before: before.get(key).cloned(), after: after.get(key).cloned() })
+        .map(|key| RuleChange { key: key.clone(), before: before.get(key).cloned(), after: after.get(key).cloned() })
         .collect()
 }
 

@@ -1,18 +1,14 @@
 //! What `mc verify` says, as text for people. The other formats are in [`verify_json`](super::verify_json),
 //! [`junit`](super::junit) and [`github`](super::github).
 
-use super::text::sanitize;
-use super::words::{count, span, stamp, tests, to_one_line, word};
+use super::{count, sanitize, span, stamp, tests, to_one_line, word};
 use crate::domain::base::text::first_chars;
 use crate::domain::values::{CommitId, Millis, Tip, TreeId};
-use crate::domain::verify::formats::Format;
-use crate::domain::verify::formats::telling;
-use crate::domain::verify::judge::history::TestHistory;
-use crate::domain::verify::model::key::StageKind;
-use crate::domain::verify::model::results::TestStatus;
-use crate::domain::verify::model::snapshot::{Snapshot, StageResult};
-use crate::domain::verify::{Delta, Gate, Judgement, SnapshotKey, StageOutcome};
-use serde::Serialize;
+use crate::domain::verify::formats::{Format, telling};
+use crate::domain::verify::{
+    Delta, Gate, Judgement, RuleChange, Snapshot, SnapshotKey, StageKind, StageOutcome, StageResult, TestHistory,
+    TestStatus,
+};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -96,17 +92,6 @@ pub struct Rules {
     pub changes: Vec<RuleChange>,
     /// What is odd about the revision's own settings.
     pub problem: Option<String>,
-}
-
-/// A setting that the revision changes; values as TOML, absent when it is not set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RuleChange {
-    /// The key.
-    pub key: String,
-    /// In the settings that judged.
-    pub before: Option<String>,
-    /// In those of the revision.
-    pub after: Option<String>,
 }
 
 impl Rules {

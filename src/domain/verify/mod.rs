@@ -12,7 +12,8 @@ pub use judge::history::TestHistory;
 pub use model::key::{Better, Demand, SnapshotKey, StageKind, StageSpec, Tier};
 pub use model::number::Number;
 pub use model::outcome::{
-    Cause, Delta, Demands, FindingsChange, Gate, Judgement, MetricChange, Refusal, StageOutcome, Summary, Verdict,
+    Cause, Delta, Demands, FindingsChange, Gate, Judgement, MetricChange, Refusal, RuleChange, StageOutcome, Summary,
+    Verdict,
 };
 pub use model::results::{Findings, Place, Reading, Steadiness, TestResult, TestResults, TestStatus, WHOLE_SUITE};
 pub use model::snapshot::{Snapshot, StageResult, Start};

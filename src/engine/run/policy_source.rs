@@ -13,7 +13,7 @@ use crate::config::{FILE_NAME, Layers, find_settings_file};
 use crate::domain::values::{CommitId, Tip};
 use crate::engine::context::project::{Found, Project, Where, resolve, start_directory};
 use crate::engine::error::EngineError;
-use crate::report::verify::{RuleChange, Rules};
+use crate::report::verify::Rules;
 use std::path::{Component, Path, PathBuf};
 
 /// A project whose settings are those that judge.
@@ -169,9 +169,8 @@ impl<'a> Case<'a> {
             _ if is_same_policy(&theirs, &forked) || is_same_policy(&theirs, &current) => (Vec::new(), None),
             Err(why) => (Vec::new(), Some(why.clone())),
             Ok((layers, at)) => {
-                let changes = list_changes(judging, layers).into_iter();
                 let nearer = (at != file).then(|| format!("{rev} has them in another file, which is found first"));
-                (changes.map(|c| RuleChange { key: c.key, before: c.before, after: c.after }).collect(), nearer)
+                (list_changes(judging, layers), nearer)
             }
         };
         let notes = match is_same_policy(&forked, &current) {

@@ -1,7 +1,6 @@
 //! Values of verification: outcomes, summaries, differences, verdicts.
 
-use crate::domain::verify::model::key::{Better, StageKind};
-use crate::domain::verify::model::number::Number;
+use crate::domain::verify::{Better, Number, StageKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use strum::EnumString;
@@ -141,6 +140,17 @@ pub struct MetricChange {
     /// Whether the number after is beyond its limit.
     #[serde(default)]
     pub beyond: bool,
+}
+
+/// A setting that decides how work is judged and that has another value than before; values as TOML, absent when it is not set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RuleChange {
+    /// Its path; of a stage `target.verification.stage` and its name.
+    pub key: String,
+    /// In the settings that judge.
+    pub before: Option<String>,
+    /// In the others.
+    pub after: Option<String>,
 }
 
 /// What the gate is asked to demand of one change.
