@@ -4,10 +4,9 @@
 //! fingerprint are equal; the key does not depend on host, time or memory layout.
 
 use crate::domain::base::text::first_chars;
-use crate::domain::base::{FieldHash, digest};
+use crate::domain::base::{FieldHash, digest, is_default};
 use crate::domain::values::TreeId;
-use crate::domain::verify::formats::Format;
-use crate::domain::verify::model::number::Number;
+use crate::domain::verify::{Format, Number};
 use serde::{Deserialize, Serialize};
 use strum::{EnumString, IntoStaticStr};
 
@@ -96,11 +95,6 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// Whether nothing is demanded.
-    pub fn is_nothing(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Which way the number improves: as said, else lower below `at_most` alone and higher above `at_least` alone.
     pub fn better_direction(&self) -> Option<Better> {
         self.better.or(match (self.at_most, self.at_least) {
@@ -159,7 +153,7 @@ pub struct StageSpec {
     /// Seconds until it is killed and counts as not-run.
     pub timeout_secs: u64,
     /// What is demanded besides its exit code.
-    #[serde(default, skip_serializing_if = "Demand::is_nothing")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub demand: Demand,
     /// Globs of the JUnit reports it leaves in the work tree; where there are some, they are read instead of the output.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -203,7 +197,7 @@ impl SnapshotKey {
             }
         }
         for (nth, stage) in stages.iter().enumerate() {
-            if stage.kind == StageKind::Metric || !stage.demand.is_nothing() {
+            if stage.kind == StageKind::Metric || !is_default(&stage.demand) {
                 field("demand");
                 field(&nth.to_string());
                 stage.demand.fields().iter().for_each(|text| field(text));

@@ -3,6 +3,7 @@
 //! Promises: everything has an identity that does not differ from run to run; what is not whole says so in `problem`
 //! and is never content.
 
+use crate::domain::base::is_default;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,10 +41,6 @@ pub struct Place {
 }
 
 impl Place {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// Its parts, always in one order: host, suites, file.
     pub(in crate::domain::verify) fn parts(&self) -> [&str; 3] {
         [&self.host, &self.suites, &self.file]
@@ -61,7 +58,7 @@ pub struct TestResult {
     /// How it ended.
     pub status: TestStatus,
     /// Where it ran; empty where the format does not say.
-    #[serde(default, skip_serializing_if = "Place::is_empty")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub place: Place,
     /// What of its place tells it from others of its suite and name in the same results; empty where there are none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -70,7 +67,7 @@ pub struct TestResult {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub said: String,
     /// How sure it is that it is the same test in every run.
-    #[serde(default, skip_serializing_if = "Steadiness::is_steady")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub steady: Steadiness,
 }
 
@@ -87,12 +84,6 @@ pub enum Steadiness {
     Renamed,
     /// It was there in one of the two runs only.
     Sometimes,
-}
-
-impl Steadiness {
-    fn is_steady(&self) -> bool {
-        *self == Self::Steady
-    }
 }
 
 impl TestResult {

@@ -3,19 +3,20 @@
 //! Promises: a stage counts as passed only if its exit code AND its parsed results are content; not-run is
 //! never passed.
 
+use crate::domain::base::is_default;
 use crate::domain::base::text::replace_control_chars;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::verify::formats::excerpt::{HEAD_TAIL_LIMIT, head_tail};
 use crate::domain::verify::formats::relative::to_text;
 use crate::domain::verify::formats::reports::ReportFile;
-use crate::domain::verify::formats::{self, reports, telling};
-use crate::domain::verify::formats::{Format, metric};
+use crate::domain::verify::formats::{self, Format, metric, reports, telling};
 use crate::domain::verify::model::codes::Left;
 use crate::domain::verify::model::identity;
 use crate::domain::verify::model::key::{Demand, StageKind, StageSpec};
 use crate::domain::verify::model::number::Number;
-use crate::domain::verify::model::results::{Findings, Reading, TestResult, TestResults, TestStatus};
-use crate::domain::verify::{SnapshotKey, StageOutcome, Summary};
+use crate::domain::verify::{
+    Findings, Reading, SnapshotKey, StageOutcome, Summary, TestResult, TestResults, TestStatus,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,7 +54,7 @@ pub struct StageResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<Number>,
     /// What was demanded of it besides its exit code.
-    #[serde(default, skip_serializing_if = "Demand::is_nothing")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub demand: Demand,
     /// As what the output was read; [`Format::Exit`]: by exit code only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
