@@ -1,13 +1,9 @@
 //! `mc init` for people and programs.
 
-use super::text::sanitize;
-use super::verify::count_tests;
-use super::words::{span, tests};
+use super::{sanitize, span, tests};
 use crate::domain::detect::Detected;
 use crate::domain::verify::formats::telling;
-use crate::domain::verify::model::results::TestStatus;
-use crate::domain::verify::model::snapshot::{Snapshot, StageResult};
-use crate::domain::verify::{StageOutcome, Summary};
+use crate::domain::verify::{Snapshot, StageOutcome, StageResult, Summary, TestStatus};
 use serde_json::{Value, json};
 
 /// Most failing tests that are named per stage.
@@ -102,9 +98,9 @@ pub fn format_baseline(snapshot: Option<&Snapshot>, kept: &Snapshot, refusal: &s
 fn summarize_stage(stage: &StageResult) -> Summary {
     Summary {
         outcome: stage.effective_outcome(),
-        passed: count_tests(stage, TestStatus::Passed),
-        failed: count_tests(stage, TestStatus::Failed),
-        skipped: count_tests(stage, TestStatus::Skipped),
+        passed: stage.count_tests(TestStatus::Passed),
+        failed: stage.count_tests(TestStatus::Failed),
+        skipped: stage.count_tests(TestStatus::Skipped),
         ..Snapshot::default().to_summary()
     }
 }

@@ -4,12 +4,9 @@
 //! not passed always has a case that says so; what does not pass the gate has a failure, so that who reads nothing but the
 //! file sees it. Reasons that are no failing test are cases of a suite `mc verify`.
 
-use super::text::sanitize;
-use super::verify::{Verified, count_tests, describe_history};
-use super::words::{count, to_one_line};
-use crate::domain::verify::model::results::{TestResult, TestStatus, WHOLE_SUITE};
-use crate::domain::verify::model::snapshot::StageResult;
-use crate::domain::verify::{Cause, StageOutcome};
+use super::verify::{Verified, describe_history};
+use super::{count, sanitize, to_one_line};
+use crate::domain::verify::{Cause, StageOutcome, StageResult, TestResult, TestStatus, WHOLE_SUITE};
 use quick_xml::escape::partial_escape;
 use std::fmt::Write;
 
@@ -74,8 +71,8 @@ impl Suite {
         }
         let mut suite = Self {
             tests: told.len() as u64,
-            failures: count_tests(stage, TestStatus::Failed),
-            skipped: count_tests(stage, TestStatus::Skipped),
+            failures: stage.count_tests(TestStatus::Failed),
+            skipped: stage.count_tests(TestStatus::Skipped),
             ..Self::default()
         };
         let outcome = stage.effective_outcome();
@@ -146,7 +143,7 @@ fn is_told_by_tests(verified: &Verified, cause: Cause) -> bool {
     let stages = &verified.after.snapshot.stages;
     let told = |line: &String| {
         let of = |stage: &&StageResult| line.starts_with(&format!("{}: ", stage.test_name("", "")));
-        let red = |stage: &StageResult| stage.is_explained() && count_tests(stage, TestStatus::Failed) > 0;
+        let red = |stage: &StageResult| stage.is_explained() && stage.count_tests(TestStatus::Failed) > 0;
         stages.iter().find(of).is_some_and(red)
     };
     match cause {

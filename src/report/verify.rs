@@ -182,18 +182,12 @@ fn format_reason(judgement: &Judgement) -> String {
     }
 }
 
-/// How often a status occurs in a stage.
-pub fn count_tests(stage: &StageResult, status: TestStatus) -> u64 {
-    let tests = stage.tests.iter().flat_map(|tests| &tests.tests);
-    tests.filter(|test| test.status == status).count() as u64
-}
-
 /// As what the output of a stage was read, and what was found in it.
 pub fn describe_format(stage: &StageResult) -> String {
     let format = stage.format.unwrap_or_default();
     if let Some(results) = &stage.tests {
         let [passed, failed, skipped] =
-            [TestStatus::Passed, TestStatus::Failed, TestStatus::Skipped].map(|status| count_tests(stage, status));
+            [TestStatus::Passed, TestStatus::Failed, TestStatus::Skipped].map(|status| stage.count_tests(status));
         let skipped = if skipped > 0 { format!(", {skipped} skipped") } else { String::new() };
         let doubt = if results.problem.is_some() { ", not whole" } else { "" };
         return format!("read as {}: {passed} passed, {failed} failed{skipped}{doubt}", format.word());

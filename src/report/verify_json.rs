@@ -1,11 +1,8 @@
 //! What `mc verify` says, as JSON for programs; `docs/verify.md` describes it.
 
-use super::verify::{Rules, Side, Verified, count_tests, list_failing};
+use super::verify::{Rules, Side, Verified, list_failing};
 use super::words::stamp;
-use crate::domain::verify::judge::history::TestHistory;
-use crate::domain::verify::model::results::TestStatus;
-use crate::domain::verify::model::snapshot::StageResult;
-use crate::domain::verify::{Delta, StageOutcome};
+use crate::domain::verify::{Delta, StageOutcome, StageResult, TestHistory, TestStatus};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -79,9 +76,9 @@ fn side_json(side: &Side) -> Value {
 fn stage_json(stage: &StageResult, logs: &[(String, PathBuf)]) -> Value {
     let tests = stage.tests.as_ref().map(|results| {
         json!({
-            "passed": count_tests(stage, TestStatus::Passed),
-            "failed": count_tests(stage, TestStatus::Failed),
-            "skipped": count_tests(stage, TestStatus::Skipped),
+            "passed": stage.count_tests(TestStatus::Passed),
+            "failed": stage.count_tests(TestStatus::Failed),
+            "skipped": stage.count_tests(TestStatus::Skipped),
             "problem": results.problem,
         })
     });

@@ -9,10 +9,8 @@ use crate::domain::verify::StageOutcome::{Failed, NotRun, Passed};
 use crate::domain::verify::formats::RESULTS_LIMIT;
 use crate::domain::verify::formats::telling::{self, Said};
 use crate::domain::verify::model::identity::{self, Alike};
-use crate::domain::verify::model::key::{Better, StageKind};
 use crate::domain::verify::model::results::{Steadiness, TestResult, TestStatus};
-use crate::domain::verify::model::snapshot::{Snapshot, StageResult};
-use crate::domain::verify::{Delta, FindingsChange, MetricChange};
+use crate::domain::verify::{Better, Delta, FindingsChange, MetricChange, Snapshot, StageKind, StageResult};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -304,7 +302,7 @@ fn compare_renamed(
 fn compare_counted(before: Option<&StageResult>, after: Option<&StageResult>, delta: &mut Delta) {
     let (Some(before), Some(after)) = (before, after) else { return };
     let (had, has) = (before.counted.unwrap_or(0), after.counted.unwrap_or(0));
-    let named = |stage: &StageResult| stage.all_tests().filter(|test| test.status == TestStatus::Passed).count() as u64;
+    let named = |stage: &StageResult| stage.count_tests(TestStatus::Passed);
     let gone = had.saturating_sub(has.saturating_add(named(after).saturating_sub(named(before))));
     if after.effective_outcome() != NotRun {
         let name = after.test_name("", COUNTED);

@@ -163,6 +163,11 @@ impl StageResult {
         self.all_tests().filter(|test| test.status == TestStatus::Failed)
     }
 
+    /// How many of its tests ended so.
+    pub fn count_tests(&self, status: TestStatus) -> u64 {
+        self.all_tests().filter(|test| test.status == status).count() as u64
+    }
+
     /// Why what was read of it is not the whole truth.
     pub fn problem(&self) -> Option<&str> {
         let tests = self.tests.as_ref().and_then(|tests| tests.problem.as_deref());
@@ -194,7 +199,7 @@ impl StageResult {
 
     /// Its exit code with what was read beside it.
     pub fn exit_code(&self) -> Option<Left> {
-        let failures = self.failing().count() as u64;
+        let failures = self.count_tests(TestStatus::Failed);
         self.exit.map(|code| Left { format: self.format.unwrap_or_default(), code, failures })
     }
 
@@ -326,8 +331,7 @@ impl Snapshot {
         } else {
             StageOutcome::Passed
         };
-        let tests = || self.stages.iter().flat_map(StageResult::all_tests);
-        let count = |status| tests().filter(|test| test.status == status).count() as u64;
+        let count = |status| self.stages.iter().map(|stage| stage.count_tests(status)).sum();
         Summary {
             outcome,
             passed: count(TestStatus::Passed),
