@@ -37,7 +37,7 @@ fn of_runners() -> Vec<(String, PathBuf, String)> {
 
 /// The format an output is read as when it is said to be `word`.
 fn named(word: &str) -> Format {
-    Format::from_word(word).unwrap_or_else(|| panic!("tests/data/outputs/{word}: no such format"))
+    word.parse().unwrap_or_else(|_| panic!("tests/data/outputs/{word}: no such format"))
 }
 
 fn render(tests: &TestResults) -> String {

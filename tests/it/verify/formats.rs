@@ -26,7 +26,7 @@ fn recorded() -> Vec<Recorded> {
         let all = paths.into_iter().map(|path| {
             let bytes = std::fs::read(&path).unwrap();
             let text = String::from_utf8_lossy(&bytes).into_owned();
-            let (read_as, reading) = formats::read(Format::from_word(word).unwrap(), &text);
+            let (read_as, reading) = formats::read(word.parse().unwrap(), &text);
             Recorded { path, bytes, word, read_as, reading }
         });
         let (bad, good): (Vec<_>, Vec<_>) = all.partition(|one| failed(&one.reading));

@@ -47,7 +47,7 @@ fn findings(format: Format, text: &str) -> Findings {
 
 /// Reads a recorded output as its folder says.
 fn recorded(path: &str) -> Findings {
-    findings(Format::from_word(path.split('/').next().unwrap()).unwrap(), &output(path))
+    findings(path.split('/').next().unwrap().parse::<Format>().unwrap(), &output(path))
 }
 
 /// One line per identity.
@@ -219,13 +219,13 @@ fn what_keeps_a_tool_from_looking_is_a_problem() {
     ] {
         let problem = recorded(path).problem.unwrap_or_default();
         assert!(problem.starts_with(wanted), "{path}: {problem}");
-        let format = Format::from_word(path.split('/').next().unwrap()).unwrap();
+        let format = path.split('/').next().unwrap().parse::<Format>().unwrap();
         let stage = conclude(StageKind::Lint, format, 0, &output(path));
         assert_eq!((stage.outcome, stage.is_explained()), (StageOutcome::Failed, false), "{path}");
     }
     // These say it by their exit code alone: nothing was read that explains it.
     for (path, code) in [("ruff/config.txt", 2), ("eslint/config.txt", 2)] {
-        let format = Format::from_word(path.split('/').next().unwrap()).unwrap();
+        let format = path.split('/').next().unwrap().parse::<Format>().unwrap();
         let stage = conclude(StageKind::Lint, format, code, &output(path));
         assert_eq!((stage.outcome, stage.is_explained()), (StageOutcome::Failed, false), "{path}");
         assert_eq!(stage.failure_reason(), "exit code 2, which no finding explains");
@@ -255,7 +255,7 @@ fn warnings_alone_explain_no_failing_exit_code() {
         .into_iter()
         .chain([("clippy/denied.txt", true), ("clippy/deny.txt", true), ("ruff/full.txt", true)])
     {
-        let format = Format::from_word(path.split('/').next().unwrap()).unwrap();
+        let format = path.split('/').next().unwrap().parse::<Format>().unwrap();
         let stage = conclude(StageKind::Lint, format, 1, &output(path));
         assert_eq!((stage.outcome, stage.is_explained()), (StageOutcome::Failed, explained), "{path}");
     }
@@ -283,7 +283,7 @@ fn a_summary_that_counts_differently_is_a_problem() {
         assert_eq!(honest.problem, None, "{path}");
         let text = output(path);
         assert!(text.contains(told), "{path}: {told}");
-        let format = Format::from_word(path.split('/').next().unwrap()).unwrap();
+        let format = path.split('/').next().unwrap().parse::<Format>().unwrap();
         assert!(findings(format, &text.replacen(told, lie, 1)).problem.is_some(), "{path}: {lie}");
     }
 }
@@ -291,7 +291,7 @@ fn a_summary_that_counts_differently_is_a_problem() {
 #[test]
 fn a_document_that_is_not_whole_is_a_problem() {
     for path in ["ruff/some.json", "eslint/some.json", "bandit/sec.json", "clippy/some.json"] {
-        let format = Format::from_word(path.split('/').next().unwrap()).unwrap();
+        let format = path.split('/').next().unwrap().parse::<Format>().unwrap();
         let text = output(path);
         let half = &text[..floor_char_boundary(&text, text.len() / 2)];
         assert!(findings(format, half).problem.is_some(), "{path}");

@@ -2,13 +2,12 @@
 
 use super::{
     bandit, cargo, clippy, eslint, go, go_json, jest, junit, mypy, nextest, pytest, ruff, said, tap, tsc, unittest,
-    vitest,
+    vitest, without_sequences,
 };
-use crate::domain::verify::formats::bounds::without_sequences;
 use crate::domain::verify::formats::format::{FINDINGS, Format};
 use crate::domain::verify::formats::found::Gathered;
 use crate::domain::verify::formats::report::Said;
-use crate::domain::verify::model::results::{Reading, TestStatus};
+use crate::domain::verify::{Reading, TestResults, TestStatus};
 use Reader::{Finder, Own, Runner};
 
 /// One format.
@@ -25,7 +24,7 @@ enum Reader {
     Finder(fn(&str) -> Gathered),
     /// Whether the structure of the output is this one's beyond doubt; and what an output said to be of it gives, a problem where
     /// nothing of it is there.
-    Own(fn(&str) -> bool, fn(&str) -> Reading),
+    Own(fn(&str) -> bool, fn(&str) -> TestResults),
 }
 
 impl Known {
@@ -41,7 +40,7 @@ impl Known {
         match self.reader {
             Runner(name, said) => said(output).into_test_results(name).into(),
             Finder(gather) => gather(output).finish().into(),
-            Own(_, read) => read(output),
+            Own(_, read) => read(output).into(),
         }
     }
 }
@@ -54,14 +53,14 @@ const FORMATS: &[Known] = &[
     Known { format: Format::Clippy, reader: Finder(clippy::gather) },
     Known { format: Format::Eslint, reader: Finder(eslint::gather) },
     Known { format: Format::Go, reader: Runner("go test -v", go::parse_output) },
-    Known { format: Format::GoJson, reader: Own(go_json::matches_output, |text| go_json::read(text).into()) },
+    Known { format: Format::GoJson, reader: Own(go_json::matches_output, go_json::read) },
     Known { format: Format::Jest, reader: Runner("jest", jest::parse_output) },
-    Known { format: Format::Junit, reader: Own(junit::matches_output, |text| junit::read(text).into()) },
+    Known { format: Format::Junit, reader: Own(junit::matches_output, junit::read) },
     Known { format: Format::Mypy, reader: Finder(mypy::gather_findings) },
     Known { format: Format::Nextest, reader: Runner("cargo nextest", nextest::said) },
     Known { format: Format::Pytest, reader: Runner("pytest", pytest::parse_output) },
     Known { format: Format::Ruff, reader: Finder(ruff::gather) },
-    Known { format: Format::Tap, reader: Own(tap::matches_output, |text| tap::read(text).into()) },
+    Known { format: Format::Tap, reader: Own(tap::matches_output, tap::read) },
     Known { format: Format::Tsc, reader: Finder(tsc::gather) },
     Known { format: Format::Unittest, reader: Runner("unittest", unittest::parse_output) },
     Known { format: Format::Vitest, reader: Runner("vitest", vitest::parse_output) },
@@ -76,11 +75,6 @@ impl Format {
     /// Whether it gives findings, not tests.
     pub fn gives_findings(self) -> bool {
         FINDINGS.contains(&self)
-    }
-
-    /// The inverse of [`Format::word`].
-    pub fn from_word(word: &str) -> Option<Self> {
-        word.parse().ok()
     }
 }
 
@@ -151,7 +145,7 @@ mod tests {
     #[test]
     fn every_format_has_a_word_and_every_word_a_format() {
         for word in WORDS {
-            assert_eq!(Format::from_word(word).map(Format::word), Some(*word));
+            assert_eq!(word.parse().map(Format::word), Ok(*word));
         }
         assert_eq!(WORDS.len(), FORMATS.len() + 2);
         let json = |format: Format| serde_json::to_value(format).unwrap();

@@ -145,25 +145,22 @@ impl Report {
         }
     }
 
-    /// What the output says; `hint` is what to run so that tests are named.
-    pub(super) fn said(self, hint: &'static str) -> Said {
-        let Self { nameless, failed, passed, .. } = self;
-        if nameless { Said::Counts { failed, passed, hint } } else { Said::Results(self.finish(failed)) }
-    }
-
-    /// Gives back what was gathered; `failed` is whether the runner counts any failure. Where no single test ran there is
-    /// nothing to compare the next run with.
-    pub(super) fn finish(mut self, failed: bool) -> TestResults {
+    /// What the output says; `hint` is what to run so that tests are named. Where no single test ran there is nothing to compare
+    /// the next run with.
+    pub(super) fn said(mut self, hint: &'static str) -> Said {
+        if self.nameless {
+            return Said::Counts { failed: self.failed, passed: self.passed, hint };
+        }
         self.settle_names();
         if self.whole && !self.single {
             let broken = self.tests.iter().filter(|test| test.name == WHOLE_SUITE);
             let why = format!("no test ran; could not run {}", name_first(broken.map(|test| &test.suite), 3));
             self.tests.clear();
             self.fail(why);
-        } else if failed && !self.tests.iter().any(|test| test.status == TestStatus::Failed) {
+        } else if self.failed && !self.tests.iter().any(|test| test.status == TestStatus::Failed) {
             self.fail("a failure is counted, but no test is named that failed");
         }
-        self.into_results()
+        Said::Results(self.into_results())
     }
 }
 

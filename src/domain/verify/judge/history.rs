@@ -5,9 +5,7 @@
 //! matter.
 
 use crate::domain::values::Millis;
-use crate::domain::verify::model::results::TestStatus;
-use crate::domain::verify::model::snapshot::Snapshot;
-use crate::domain::verify::{SnapshotKey, StageOutcome};
+use crate::domain::verify::{Snapshot, SnapshotKey, StageOutcome, TestStatus};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most stored runs that are looked at, newest first.
@@ -79,7 +77,6 @@ pub fn history(
     for run in runs {
         for (name, failed) in results_by_name(wanted, &run.snapshot) {
             let flaky = run.flaky.contains(&name);
-            let forgiven = failed && flaky;
             let tree = trees.entry((name.clone(), run.key.clone())).or_default();
             tree.runs += 1;
             tree.failed += u64::from(failed);
@@ -88,7 +85,7 @@ pub fn history(
             test.runs += 1;
             if failed {
                 test.failed += 1;
-                test.forgiven += u64::from(forgiven);
+                test.forgiven += u64::from(flaky);
                 test.first_failed = Some(test.first_failed.map_or(run.at, |at| at.min(run.at)));
                 test.last_failed = Some(test.last_failed.map_or(run.at, |at| at.max(run.at)));
             }
