@@ -4,7 +4,7 @@
 //! Both formats become one tree of values with lines, so that a rule exists once. Lines are exact for TOML and those of the
 //! unit's `{` for JSON.
 
-use super::graph::duplicate_finding;
+use super::graph::index_units;
 use super::keys::{self, Key, Value};
 use super::names::{Found, NameKind, Names, Target};
 use super::{Finding, cycles, faultless, slug};
@@ -119,13 +119,8 @@ fn find_key(word: &str) -> Option<Key> {
 
 fn link(units: &mut [UnitSpec], wanted: Vec<Wanted>, findings: &mut Vec<Finding>) {
     let mut names = Names::default();
-    let mut first: BTreeMap<UnitId, u32> = BTreeMap::new();
-    for (at, unit) in units.iter().enumerate() {
-        if let Some(line) = first.get(&unit.id) {
-            findings.push(duplicate_finding(&unit.id, unit.line, *line));
-            continue;
-        }
-        first.insert(unit.id.clone(), unit.line);
+    let first = index_units(units, findings);
+    for (at, unit) in units.iter().enumerate().filter(|(at, unit)| first.get(&unit.id) == Some(at)) {
         // The place in the list tells units apart where a minified file has them all on one line.
         let tag = u32::try_from(at).unwrap_or(u32::MAX);
         names.add(NameKind::Id, unit.id.as_str(), tag, Target::Units(vec![at]));

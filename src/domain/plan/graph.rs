@@ -109,13 +109,13 @@ pub fn without_waiting(mut units: Vec<UnitSpec>, satisfied: &BTreeSet<UnitId>) -
     }
 }
 
-fn index_units(units: &[UnitSpec], findings: &mut Vec<Finding>) -> BTreeMap<UnitId, usize> {
+/// The places of the units by their ids, and a finding for each that is there twice.
+pub(super) fn index_units(units: &[UnitSpec], findings: &mut Vec<Finding>) -> BTreeMap<UnitId, usize> {
     let mut index: BTreeMap<UnitId, usize> = BTreeMap::new();
     for (at, unit) in units.iter().enumerate() {
-        if let Some(first) = index.get(&unit.id) {
-            findings.push(duplicate_finding(&unit.id, unit.line, units[*first].line));
-        } else {
-            index.insert(unit.id.clone(), at);
+        let first = *index.entry(unit.id.clone()).or_insert(at);
+        if first != at {
+            findings.push(duplicate_finding(&unit.id, unit.line, units[first].line));
         }
     }
     index

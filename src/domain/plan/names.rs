@@ -74,11 +74,6 @@ impl Names {
         }
     }
 
-    /// Whether something has exactly this name.
-    pub fn has_name(&self, name: &str) -> bool {
-        self.entries(name).is_some()
-    }
-
     /// What `name` stands for. `Task 1.2`, `#1.2` and `Title (remark)` are understood as well.
     pub fn resolve(&mut self, name: &str) -> Found {
         let without_remark = name.trim().strip_suffix(')').and_then(|head| head.rsplit_once('(')).map(|(head, _)| head);
@@ -105,7 +100,8 @@ impl Names {
         let mut at = 0;
         while at < parts.len() {
             let longest = (at + 4).min(parts.len());
-            let end = (at + 2..=longest).rev().find(|end| self.has_name(&parts[at..*end].join(", "))).unwrap_or(at + 1);
+            let known = |end: &usize| self.entries(&parts[at..*end].join(", ")).is_some();
+            let end = (at + 2..=longest).rev().find(known).unwrap_or(at + 1);
             names.push(parts[at..end].join(", "));
             at = end;
         }
