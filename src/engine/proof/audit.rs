@@ -12,7 +12,7 @@ use crate::engine::error::EngineError;
 use crate::engine::inspect::history::{self, History};
 use crate::engine::inspect::views;
 use crate::engine::tasks::unrecorded::{RecordedGreen, find_unrecorded, read_recorded};
-use crate::report::claims::{Claim, Found};
+use crate::report::claims::Found;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -29,15 +29,6 @@ pub struct Audit {
     pub pins: usize,
     /// What does not hold, one line each.
     pub broken: Vec<String>,
-}
-
-impl Audit {
-    fn take(&mut self, whose: &str, claims: Vec<Claim>) {
-        self.broken.extend(claims.into_iter().filter_map(|claim| match claim.found {
-            Found::Broken(why) => Some(format!("{whose}{}: {why}", claim.what)),
-            Found::Holds | Found::Unknown(_) => None,
-        }));
-    }
 }
 
 /// Checks the chain of the journal, every landing of every mission against green, its trailers and its stored snapshots, that
@@ -79,7 +70,10 @@ pub async fn audit(project: &Project) -> Result<Audit, EngineError> {
         case.scope = Scope::Audit;
         case.filter_landed().await;
         case.walk_journal().await?;
-        audit.take(&format!("mission {}, ", history.mission), case.claims);
+        audit.broken.extend(case.claims.into_iter().filter_map(|claim| match claim.found {
+            Found::Broken(why) => Some(format!("mission {}, {}: {why}", history.mission, claim.what)),
+            Found::Holds | Found::Unknown(_) => None,
+        }));
     }
     let names: BTreeSet<String> = histories.iter().filter_map(green_ref).collect();
     for name in names {

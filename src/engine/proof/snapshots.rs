@@ -1,17 +1,11 @@
 //! Verifications: stored snapshots, single runs included, compared with what the journal says of them.
 
 use super::case::{Case, Checked};
-use crate::engine::inspect::history::records;
-
-use crate::adapters::store::StoreError;
 use crate::domain::mission::{MergeSource, Record, State, VerificationRun, VerifyRole, extra_stages};
 use crate::domain::plan::globs::Globs;
 use crate::domain::values::{Millis, RunId, TreeId};
-use crate::domain::verify::SnapshotKey;
-use crate::domain::verify::judge::confirm::confirm;
-use crate::domain::verify::judge::delta::compare_snapshots;
-use crate::domain::verify::model::key::{StageSpec, Tier};
-use crate::domain::verify::model::snapshot::{Snapshot, Start};
+use crate::domain::verify::{Snapshot, SnapshotKey, StageSpec, Start, Tier, compare_snapshots, confirm};
+use crate::engine::inspect::history::records;
 use crate::engine::tasks::unit_checks::own_line;
 use crate::report::{Findings, tests};
 use std::collections::{BTreeMap, VecDeque};
@@ -41,29 +35,23 @@ pub(super) struct Bodies {
 }
 
 impl Bodies {
-    fn cache_body(&mut self, key: &SnapshotKey, known: PastSnapshot) {
-        self.held.retain(|(held, _)| held != key);
-        self.held.push_front((key.clone(), known));
-        self.held.truncate(HELD);
-    }
-
     /// The snapshot of a key as it is at this moment of the journal, or why it cannot be had.
     pub(super) fn current_body(&mut self, case: &Case<'_>, key: &SnapshotKey) -> Checked<Result<PastSnapshot, String>> {
         if let Some((_, known)) = self.held.iter().find(|(held, _)| held == key) {
             return Ok(Ok(known.clone()));
         }
-        let known = match self.runs.get(key) {
+        let past = |certain| move |snapshot| PastSnapshot { snapshot: Arc::new(snapshot), certain };
+        let rebuilt = match self.runs.get(key) {
             Some((false, runs)) => rebuild_snapshot(case, key, runs)?,
-            _ => Err(String::new()),
+            _ => None,
         };
-        let known = match known {
-            Ok(snapshot) => Ok(PastSnapshot { snapshot: Arc::new(snapshot), certain: true }),
-            Err(_) => {
-                load_snapshot(case, key)?.map(|snapshot| PastSnapshot { snapshot: Arc::new(snapshot), certain: false })
-            }
+        let known = match rebuilt {
+            Some(snapshot) => Ok(past(true)(snapshot)),
+            None => load_snapshot(case, key)?.map(past(false)),
         };
         if let Ok(known) = &known {
-            self.cache_body(key, known.clone());
+            self.held.push_front((key.clone(), known.clone()));
+            self.held.truncate(HELD);
         }
         Ok(known)
     }
@@ -77,13 +65,9 @@ impl Bodies {
     }
 }
 
-fn parse_snapshot(body: &str) -> Result<Snapshot, String> {
-    serde_json::from_str(body).map_err(|e| format!("its snapshot cannot be read: {e}"))
-}
-
-pub(super) fn load_snapshot(case: &Case<'_>, key: &SnapshotKey) -> Result<Result<Snapshot, String>, StoreError> {
+pub(super) fn load_snapshot(case: &Case<'_>, key: &SnapshotKey) -> Checked<Result<Snapshot, String>> {
     Ok(match case.store.snapshot_get(key)? {
-        Some(body) => parse_snapshot(&body),
+        Some(body) => serde_json::from_str(&body).map_err(|e| format!("its snapshot cannot be read: {e}")),
         None if case.cleaned_snapshots.contains(key) => {
             Err(format!("its snapshot {} was cleaned away", key.short_id()))
         }
@@ -95,27 +79,18 @@ fn single_run_key(case: &Case<'_>, key: &SnapshotKey, run: RunId) -> SnapshotKey
     SnapshotKey(format!("{}/{}-{run}", key.0, case.mission()))
 }
 
-/// Joins the single runs of a key as the engine joined them.
-fn rebuild_snapshot(
-    case: &Case<'_>,
-    key: &SnapshotKey,
-    runs: &[(RunId, bool)],
-) -> Result<Result<Snapshot, String>, StoreError> {
+/// Joins the single runs of a key as the engine joined them; `None` where one of them is not there any more.
+fn rebuild_snapshot(case: &Case<'_>, key: &SnapshotKey, runs: &[(RunId, bool)]) -> Checked<Option<Snapshot>> {
     let mut whole: Option<Snapshot> = None;
     for (run, confirms) in runs {
-        let Some(body) = case.store.snapshot_get(&single_run_key(case, key, *run))? else {
-            return Ok(Err(format!("the run {run} kept for it is gone")));
-        };
-        let fresh = match parse_snapshot(&body) {
-            Ok(fresh) => fresh,
-            Err(why) => return Ok(Err(why)),
-        };
+        let body = case.store.snapshot_get(&single_run_key(case, key, *run))?;
+        let Some(fresh) = body.and_then(|body| serde_json::from_str(&body).ok()) else { return Ok(None) };
         whole = Some(match whole {
             Some(first) if *confirms => confirm(&first, &fresh),
             _ => fresh,
         });
     }
-    Ok(whole.ok_or_else(|| "nothing was run for it".to_owned()))
+    Ok(whole)
 }
 
 /// Checks one answer of a verification: what it was of, its key, its stored body, its figures, its delta.
@@ -156,9 +131,8 @@ pub(super) async fn check_verified(
             }
             Some(_) => {}
         }
-        let runs = bodies.runs.get(key).map_or(0, |(_, runs)| runs.len());
-        if *confirmed && asked.confirms.is_some() && runs < 2 && !bodies.runs.get(key).is_some_and(|(first, _)| *first)
-        {
+        let single = bodies.runs.get(key).is_none_or(|(known, runs)| !known && runs.len() < 2);
+        if *confirmed && asked.confirms.is_some() && single {
             found.add_broken("it is called confirmed, and only one run is recorded");
         }
     }
