@@ -14,7 +14,7 @@
 use super::output;
 use crate::engine::error::{EngineError, Kind};
 use crate::engine::inspect::views::Faulty;
-use crate::report::{count, sanitize};
+use crate::report::sanitize;
 use std::error::Error;
 
 /// Why a command cannot do its work.
@@ -24,16 +24,8 @@ pub enum CliError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// A plan or backlog has faults.
-    #[error("{} has {}", .0.path.display(), count(.0.findings.len() as u64, "fault"))]
-    Faulty(Faulty),
-    /// The arguments do not go together.
-    #[error("{what}")]
-    Usage {
-        /// What is wrong.
-        what: String,
-        /// What helps.
-        hint: String,
-    },
+    #[error(transparent)]
+    Faulty(#[from] Faulty),
     /// A check did not hold.
     #[error("{what}")]
     Check {
@@ -45,22 +37,15 @@ pub enum CliError {
     Runtime(#[source] std::io::Error),
 }
 
-impl From<Faulty> for CliError {
-    fn from(faulty: Faulty) -> Self {
-        Self::Faulty(faulty)
-    }
-}
-
 impl CliError {
     /// A usage error.
     pub fn usage(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Usage { what: what.into(), hint: hint.into() }
+        Self::Engine(EngineError::usage(what, hint))
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::Engine(error) => error.hint(),
-            Self::Usage { hint, .. } => Some(hint.clone()).filter(|hint| !hint.is_empty()),
             Self::Faulty(_) | Self::Check { .. } | Self::Runtime(_) => None,
         }
     }
@@ -69,7 +54,7 @@ impl CliError {
     pub fn code(&self) -> u8 {
         let kind = match self {
             Self::Engine(error) => error.kind(),
-            Self::Faulty(_) | Self::Usage { .. } => Kind::Usage,
+            Self::Faulty(_) => Kind::Usage,
             Self::Check { .. } => Kind::Check,
             Self::Runtime(_) => Kind::Environment,
         };

@@ -11,8 +11,7 @@ use crate::adapters::host::local::workspace::pool::PoolError;
 use crate::adapters::host::local::workspace::quarantine::{self, Quarantined};
 use crate::adapters::host::local::workspace::{Ignored, Pool, SlotInfo};
 use crate::adapters::host::order::RunKey;
-use crate::adapters::os::environment::Environment;
-use crate::adapters::os::{clock, files};
+use crate::adapters::os::{Environment, clock, files};
 use crate::adapters::store::Store;
 use crate::config::Layers;
 use crate::domain::backlog::{self, Backlog};
@@ -26,7 +25,7 @@ use crate::domain::values::{CommitId, Millis, MissionId, RunId, UnitId};
 use crate::engine::context::project::{Project, Where, read_layers};
 use crate::engine::error::EngineError;
 use crate::report::status::next_action;
-use crate::report::{GreenRef, Left, View};
+use crate::report::{GreenRef, Left, View, count};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -191,7 +190,8 @@ pub async fn landed_units(project: &Project, green: &GreenRef) -> Result<BTreeSe
 }
 
 /// A file of units with faults, all of them with lines; nothing is taken from it.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{} has {}", path.display(), count(findings.len() as u64, "fault"))]
 pub struct Faulty {
     /// The file.
     pub path: PathBuf,
@@ -265,7 +265,8 @@ pub fn read_plan(path: &Path) -> Result<Result<Vec<UnitSpec>, Faulty>, EngineErr
 
 /// The file of what an attempt's process printed: its standard output, or its standard error.
 pub fn attempt_log_path(project: &Project, mission: &MissionId, unit: &UnitId, n: u32, errors: bool) -> PathBuf {
-    attempt_run(project, mission, unit, n).join("run").join(if errors { ERRORS } else { OUTPUT })
+    let run = RunKey::of_attempt(mission, unit, n).join("run").path_in(&project.state.runs());
+    run.join(if errors { ERRORS } else { OUTPUT })
 }
 
 /// What is in a log, as far as it is there.
@@ -303,11 +304,6 @@ pub fn verification_logs(
 /// [`EngineError::File`] when it is there and cannot be read.
 pub fn read_log_from(path: &Path, offset: u64, limit: u64) -> Result<Vec<u8>, EngineError> {
     files::read_from(path, offset, limit).map_err(|source| EngineError::File { path: path.to_owned(), source })
-}
-
-/// Folder of everything one attempt leaves on this machine; its run directory is `run` in it.
-pub fn attempt_run(project: &Project, mission: &MissionId, unit: &UnitId, n: u32) -> PathBuf {
-    RunKey::of_attempt(mission, unit, n).path_in(&project.state.runs())
 }
 
 /// What the engine remembers of one attempt.
