@@ -68,21 +68,16 @@ fn print_rubbish(rubbish: &Rubbish) {
             output::write_line(&format!("  {folder}  stays: holds repositories that were set aside (--unlanded)"));
         }
     }
-    if !rubbish.snapshots.is_empty() {
-        let snapshots = count(rubbish.snapshots.len() as u64, "snapshot");
-        output::write_line(&format!("{snapshots} that no landing and no kept mission rests on"));
-    }
-    if !rubbish.verifications.is_empty() {
-        let folders = count(rubbish.verifications.len() as u64, "verification");
-        output::write_line(&format!("output of {folders} without a mission, {}", size(rubbish.verify_bytes)));
-    }
-    if !rubbish.slots.is_empty() {
-        let slots = count(rubbish.slots.len() as u64, "workspace");
-        output::write_line(&format!("{slots} that nobody uses, {}", size(rubbish.slot_bytes)));
-    }
-    if !rubbish.groups.is_empty() {
-        let groups = count(rubbish.groups.len() as u64, "cgroup");
-        output::write_line(&format!("{groups} of runs whose supervisor was killed"));
+    let some = |list: usize, noun: &str| (list > 0).then(|| count(list as u64, noun));
+    let rest = [
+        some(rubbish.snapshots.len(), "snapshot").map(|n| format!("{n} that no landing and no kept mission rests on")),
+        some(rubbish.verifications.len(), "verification")
+            .map(|n| format!("output of {n} without a mission, {}", size(rubbish.verify_bytes))),
+        some(rubbish.slots.len(), "workspace").map(|n| format!("{n} that nobody uses, {}", size(rubbish.slot_bytes))),
+        some(rubbish.groups.len(), "cgroup").map(|n| format!("{n} of runs whose supervisor was killed")),
+    ];
+    for line in rest.into_iter().flatten() {
+        output::write_line(&line);
     }
 }
 

@@ -12,8 +12,7 @@ use crate::engine::inspect::views;
 use crate::engine::run::mission::{self, Asked, ResumeResult, StartOptions, Wish};
 use crate::engine::upkeep::cancel;
 use crate::engine::upkeep::detach::{self, Detached};
-use crate::report::{View, lines, needs, plan, status};
-use crate::report::{format_shown_sum, name_items, sanitize, word};
+use crate::report::{View, format_shown_sum, lines, name_items, needs, plan, sanitize, status, word};
 use serde_json::json;
 
 pub(super) async fn start(context: &Context, start: Start) -> Result<u8, CliError> {
@@ -171,41 +170,47 @@ fn print_answer(context: &Context, mission: Option<&str>, asked: &str, text: &st
     context.show(|| json!({"schema": 1, "mission": mission, "asked": asked}), || output::write_line(text))
 }
 
+/// Says what became of a wish: whether an engine was told, none works, or there is nothing it could be about.
+fn print_asked(context: &Context, asked: &Asked, text: &str) -> Result<u8, CliError> {
+    let (mission, asked) = match asked {
+        Asked::Told(id) => (Some(id.as_str()), "told"),
+        Asked::NoEngine(id) => (Some(id.as_str()), "no-engine"),
+        Asked::Nothing => (None, "nothing"),
+    };
+    print_answer(context, mission, asked, text)
+}
+
 pub(super) async fn stop(context: &Context, now: bool) -> Result<u8, CliError> {
     let project = context.project().await?;
     let console = Console::new(&context.global, &project);
-    match console.run_with_view(mission::stop(&project, now, vec![console.observer()])).await? {
-        Asked::Told(id) => {
-            let what = if now { "kill, keep and end" } else { "end when what runs has landed" };
-            print_answer(context, Some(&id), "told", &format!("mission {id}: told to {what}"))
-        }
-        Asked::NoEngine(id) if now => {
-            print_answer(context, Some(&id), "no-engine", &format!("mission {id}: ended here, no engine worked on it"))
-        }
+    let asked = console.run_with_view(mission::stop(&project, now, vec![console.observer()])).await?;
+    let text = match &asked {
+        Asked::Told(id) if now => format!("mission {id}: told to kill, keep and end"),
+        Asked::Told(id) => format!("mission {id}: told to end when what runs has landed"),
+        Asked::NoEngine(id) if now => format!("mission {id}: ended here, no engine worked on it"),
         Asked::NoEngine(id) => {
             let look = views::read_status(&project, None).await?;
             let decided = look.view().filter(View::ends_on_resume).map(|_| look.next_command());
             let decided = decided.map(|next| format!("its end is decided: {next}"));
             let then = decided.unwrap_or_else(|| needs::OF_A_WAITING_STOP.to_owned());
-            print_answer(context, Some(&id), "no-engine", &format!("mission {id}: no engine works on it; {then}"))
+            format!("mission {id}: no engine works on it; {then}")
         }
-        Asked::Nothing => print_answer(context, None, "nothing", "nothing to stop: there is no unfinished mission"),
-    }
+        Asked::Nothing => "nothing to stop: there is no unfinished mission".to_owned(),
+    };
+    print_asked(context, &asked, &text)
 }
 
 pub(super) async fn pause(context: &Context) -> Result<u8, CliError> {
     let project = context.project().await?;
-    match mission::pause(&project).await? {
-        Asked::Told(id) => {
-            let text = format!("mission {id}: told to start nothing new; `mc mission resume` goes on");
-            print_answer(context, Some(&id), "told", &text)
-        }
+    let asked = mission::pause(&project).await?;
+    let text = match &asked {
+        Asked::Told(id) => format!("mission {id}: told to start nothing new; `mc mission resume` goes on"),
         Asked::NoEngine(id) => {
-            let text = format!("mission {id}: no engine works on it, nothing starts before `mc mission resume`");
-            print_answer(context, Some(&id), "no-engine", &text)
+            format!("mission {id}: no engine works on it, nothing starts before `mc mission resume`")
         }
-        Asked::Nothing => print_answer(context, None, "nothing", "nothing to pause: there is no unfinished mission"),
-    }
+        Asked::Nothing => "nothing to pause: there is no unfinished mission".to_owned(),
+    };
+    print_asked(context, &asked, &text)
 }
 
 pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -> Result<u8, CliError> {
@@ -248,21 +253,16 @@ pub(super) async fn retry(context: &Context, unit: &str, answer: Option<&str>) -
 
 pub(super) async fn cancel(context: &Context, unit: &str) -> Result<u8, CliError> {
     let project = context.project().await?;
-    match cancel::cancel(&project, unit).await? {
-        Asked::Told(id) => {
-            print_answer(context, Some(&id), "told", &format!("{unit}: told to be cancelled; `mc status` looks on"))
-        }
-        Asked::NoEngine(id) => print_answer(
-            context,
-            Some(&id),
-            "no-engine",
-            &format!("{unit}: cancelled; no engine works on mission {id}"),
-        ),
+    let asked = cancel::cancel(&project, unit).await?;
+    let text = match &asked {
+        Asked::Told(_) => format!("{unit}: told to be cancelled; `mc status` looks on"),
+        Asked::NoEngine(id) => format!("{unit}: cancelled; no engine works on mission {id}"),
         Asked::Nothing => {
             let hint = "there is no unfinished mission; `mc units` shows what became of the last one";
-            Err(CliError::usage(format!("there is nothing to cancel in `{}`", sanitize(unit)), hint))
+            return Err(CliError::usage(format!("there is nothing to cancel in `{}`", sanitize(unit)), hint));
         }
-    }
+    };
+    print_asked(context, &asked, &text)
 }
 
 pub(super) fn no_mission() -> CliError {

@@ -8,40 +8,39 @@ use serde_json::json;
 
 pub(super) async fn place(context: &Context) -> Result<u8, CliError> {
     let project = context.project().await?;
-    let (state, config) = (&project.state, project.config_file.as_deref());
-    let name = views::repository_name(&project);
-    if context.global.json {
-        output::write_json(&json!({
+    let (facts, state, config) = (&project.facts, &project.state, project.config_file.as_deref());
+    let (name, pool) = (views::repository_name(&project), views::pool_dir(&project));
+    let (db, runs, logs) = (state.db(), state.runs(), state.logs());
+    let body = || {
+        json!({
             "schema": 1,
             "name": name,
-            "repository": project.facts.toplevel,
-            "git_dir": project.facts.common_dir,
+            "repository": facts.toplevel,
+            "git_dir": facts.common_dir,
             "config": config,
             "state": state.root(),
-            "database": state.db(),
-            "pool": views::pool_dir(&project),
-            "runs": state.runs(),
-            "logs": state.logs(),
-        }));
-        return Ok(0);
-    }
-    let pool = views::pool_dir(&project);
-    let (db, runs, logs) = (state.db(), state.runs(), state.logs());
-    output::write_line(&format!("{:13}  {}", "name", sanitize(&name)));
-    for (name, path) in [
-        ("repository", project.facts.toplevel.as_path()),
-        ("git directory", &project.facts.common_dir),
-        ("state", state.root()),
-        ("database", &db),
-        ("pool", &pool),
-        ("runs", &runs),
-        ("logs", &logs),
-    ] {
-        output::write_line(&format!("{name:13}  {}", sanitize(&path.to_string_lossy())));
-    }
-    let config = config.map_or_else(|| "none, defaults are used".to_owned(), |path| sanitize(&path.to_string_lossy()));
-    output::write_line(&format!("{:13}  {config}", "config"));
-    Ok(0)
+            "database": db,
+            "pool": pool,
+            "runs": runs,
+            "logs": logs,
+        })
+    };
+    context.show(body, || {
+        output::write_line(&format!("{:13}  {}", "name", sanitize(&name)));
+        for (name, path) in [
+            ("repository", facts.toplevel.as_path()),
+            ("git directory", &facts.common_dir),
+            ("state", state.root()),
+            ("database", &db),
+            ("pool", &pool),
+            ("runs", &runs),
+            ("logs", &logs),
+        ] {
+            output::write_line(&format!("{name:13}  {}", sanitize(&path.to_string_lossy())));
+        }
+        let config = config.map(|path| sanitize(&path.to_string_lossy()));
+        output::write_line(&format!("{:13}  {}", "config", config.as_deref().unwrap_or("none, defaults are used")))
+    })
 }
 
 pub(super) fn config(context: &Context) -> Result<u8, CliError> {
@@ -53,7 +52,7 @@ pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
     let project = context.project().await?;
     let slots = views::list_slots(&project).await?;
     let aside = views::list_quarantined(&project)?;
-    if context.global.json {
+    let body = || {
         let list = slots.iter().map(
             |it| json!({"slot": it.slot, "path": it.path, "bytes": it.bytes, "in_use": it.in_use, "holds": it.dirty}),
         );
@@ -61,44 +60,38 @@ pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
             .iter()
             .map(|it| json!({"path": it.path, "bytes": it.bytes, "holds": it.note.label, "reason": it.note.why}));
         let (list, quarantine) = (list.collect::<Vec<_>>(), quarantine.collect::<Vec<_>>());
-        output::write_json(&json!({"schema": 1, "slots": list, "quarantine": quarantine}));
-        return Ok(0);
-    }
-    if slots.is_empty() && aside.is_empty() {
-        output::write_line("no workspaces");
-    }
-    for slot in &slots {
-        let what = match (&slot.dirty, slot.in_use) {
-            (Some(label), true) => format!("used by {}", sanitize(label)),
-            (Some(label), false) => format!("holds work of {} that was not collected", sanitize(label)),
-            (None, true) => "in use".to_owned(),
-            (None, false) => "free".to_owned(),
+        json!({"schema": 1, "slots": list, "quarantine": quarantine})
+    };
+    context.show(body, || {
+        if slots.is_empty() && aside.is_empty() {
+            output::write_line("no workspaces");
+        }
+        for slot in &slots {
+            let what = match (&slot.dirty, slot.in_use) {
+                (Some(label), true) => format!("used by {}", sanitize(label)),
+                (Some(label), false) => format!("holds work of {} that was not collected", sanitize(label)),
+                (None, true) => "in use".to_owned(),
+                (None, false) => "free".to_owned(),
+            };
+            let megabytes = slot.bytes.div_ceil(1 << 20);
+            output::write_line(&format!("slot {}  {megabytes} MiB  {what}  {}", slot.slot, slot.path.display()));
+        }
+        for it in &aside {
+            let label = &it.note.label;
+            let whose = if label.is_empty() { String::new() } else { format!("of {}: ", sanitize(label)) };
+            let (megabytes, why) = (it.bytes.div_ceil(1 << 20), sanitize(&it.note.why));
+            output::write_line(&format!("quarantine  {megabytes} MiB  {whose}{why}  {}", it.path.display()));
+        }
+        let left = slots.iter().any(|slot| slot.dirty.is_some() && !slot.in_use);
+        let free = slots.iter().any(|slot| slot.dirty.is_none() && !slot.in_use);
+        let next = match (left, free) {
+            _ if !aside.is_empty() => views::ABOUT_QUARANTINE,
+            (true, _) => "`mc mission resume` or `mc mission start` collects what is left, before anything is reset",
+            (false, true) => "nothing; `mc pool prune` frees the space of workspaces nobody uses",
+            (false, false) => "nothing; a mission makes and uses workspaces by itself",
         };
-        let megabytes = slot.bytes.div_ceil(1 << 20);
-        output::write_line(&format!("slot {}  {megabytes} MiB  {what}  {}", slot.slot, slot.path.display()));
-    }
-    for it in &aside {
-        let label = &it.note.label;
-        let whose = if label.is_empty() { String::new() } else { format!("of {}: ", sanitize(label)) };
-        let megabytes = it.bytes.div_ceil(1 << 20);
-        output::write_line(&format!(
-            "quarantine  {megabytes} MiB  {whose}{}  {}",
-            sanitize(&it.note.why),
-            it.path.display()
-        ));
-    }
-    if !aside.is_empty() {
-        output::write_line(&format!("next: {}", views::ABOUT_QUARANTINE));
-        return Ok(0);
-    }
-    let left = slots.iter().any(|slot| slot.dirty.is_some() && !slot.in_use);
-    let free = slots.iter().any(|slot| slot.dirty.is_none() && !slot.in_use);
-    output::write_line(match (left, free) {
-        (true, _) => "next: `mc mission resume` or `mc mission start` collects what is left, before anything is reset",
-        (false, true) => "next: nothing; `mc pool prune` frees the space of workspaces nobody uses",
-        (false, false) => "next: nothing; a mission makes and uses workspaces by itself",
-    });
-    Ok(0)
+        output::write_line(&format!("next: {next}"))
+    })
 }
 
 pub(super) async fn prune(context: &Context, quarantined: bool) -> Result<u8, CliError> {

@@ -11,8 +11,7 @@ use crate::domain::values::UnitId;
 use crate::engine::context::project::Project;
 use crate::engine::inspect::plans::{Shown, preview_plan, read_mission_plan, read_offer};
 use crate::engine::inspect::views;
-use crate::report::plan as plans;
-use crate::report::{count, sanitize, to_one_line, word};
+use crate::report::{count, plan as plans, sanitize, to_one_line, word};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -58,15 +57,11 @@ pub(super) fn print_backlog_note(project: &Project, fixed: bool, differs: bool) 
     }
 }
 
-async fn backlog_path(context: &Context, file: Option<&Path>) -> Result<PathBuf, CliError> {
-    match file {
-        Some(path) => Ok(path.to_owned()),
-        None => Ok(context.project().await?.backlog_path()),
-    }
-}
-
 pub(super) async fn check(context: &Context, file: Option<&Path>) -> Result<u8, CliError> {
-    let path = backlog_path(context, file).await?;
+    let path = match file {
+        Some(path) => path.to_owned(),
+        None => context.project().await?.backlog_path(),
+    };
     let backlog = match views::read_backlog(&path)? {
         Ok(backlog) => backlog,
         Err(faulty) => {
@@ -127,17 +122,14 @@ pub(super) async fn list(context: &Context) -> Result<u8, CliError> {
             None => next.units.iter().any(|planned| planned.id == *unit).then(|| "planned".to_owned()),
         }
     };
-    if context.global.json {
-        let units: Vec<_> = backlog
-            .units
-            .iter()
-            .map(|unit| {
-                let status = backlog.statuses.get(&unit.id).map(ToString::to_string);
-                json!({"id": unit.id, "title": unit.title, "line": unit.line, "status": status, "next": next(&unit.id)})
-            })
-            .collect();
-        output::write_json(&json!({"schema": 1, "units": units}));
-    } else {
+    let body = || {
+        let unit = |unit: &UnitSpec| {
+            let status = backlog.statuses.get(&unit.id).map(ToString::to_string);
+            json!({"id": unit.id, "title": unit.title, "line": unit.line, "status": status, "next": next(&unit.id)})
+        };
+        json!({"schema": 1, "units": backlog.units.iter().map(unit).collect::<Vec<_>>()})
+    };
+    context.show(body, || {
         output::write_text(&plans::backlog_list(&backlog));
         let open =
             |unit: &&UnitSpec| backlog.statuses.get(&unit.id).is_none_or(|status| status.state == ItemState::Todo);
@@ -150,6 +142,5 @@ pub(super) async fn list(context: &Context) -> Result<u8, CliError> {
                 "by the marks on green a mission leaves aside: {names}; `mc plan` says what helps"
             ));
         }
-    }
-    Ok(0)
+    })
 }

@@ -8,13 +8,11 @@ use crate::domain::mission::timeline::Stopwatch;
 use crate::domain::mission::{Record, State, Unit};
 use crate::domain::values::{MissionId, RunId, UnitId};
 use crate::engine::context::project::Project;
-use crate::engine::inspect::{History, MissionStatus};
-use crate::engine::inspect::{history, views};
-use crate::report::unit_checks;
+use crate::engine::inspect::{History, MissionStatus, history, views};
 use crate::report::{
-    Left, View, lines, markdown, mission as reports, mission_json, prometheus, status as states, units as tables,
+    Left, View, describe_contradiction, find_missing, lines, markdown, mission as reports, mission_json, prometheus,
+    sanitize, status as states, unit_checks, units as tables,
 };
-use crate::report::{describe_contradiction, find_missing, sanitize};
 use serde_json::json;
 use std::time::Duration;
 
@@ -139,32 +137,25 @@ pub(super) async fn log(context: &Context, unit: &str, attempt: Option<u32>) -> 
     let [path, errors_path] =
         [false, true].map(|errors| views::attempt_log_path(&project, &view.state.mission, id, wanted.n, errors));
     let (log, errors) = (views::read_log(&path)?, views::read_log(&errors_path)?);
-    if context.global.json {
-        let text = |bytes: Option<Vec<u8>>| bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        let (mission, n, log, errors) = (view.state.mission.as_str(), wanted.n, text(log), text(errors));
-        output::write_json(
-            &json!({"schema": 1, "mission": mission, "unit": id, "attempt": n, "path": path, "log": log,
-            "errors_path": errors_path, "errors": errors}),
-        );
-        return Ok(0);
-    }
-    let missing = log.is_none();
-    match (log.unwrap_or_default(), errors.unwrap_or_default()) {
-        _ if missing => {
-            output::write_note(&format!("attempt {} of {id} has no output at {}", wanted.n, path.display()))
-        }
-        (log, errors) if log.is_empty() && errors.is_empty() => {
+    let text = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let body = || {
+        let (mission, n, log, errors) = (view.state.mission.as_str(), wanted.n, text(&log), text(&errors));
+        json!({"schema": 1, "mission": mission, "unit": id, "attempt": n, "path": path, "log": log,
+            "errors_path": errors_path, "errors": errors})
+    };
+    context.show(body, || match (log.as_deref(), errors.as_deref().unwrap_or_default()) {
+        (None, _) => output::write_note(&format!("attempt {} of {id} has no output at {}", wanted.n, path.display())),
+        (Some([]), []) => {
             output::write_note(&format!("attempt {} of {id} has printed nothing ({})", wanted.n, path.display()));
         }
-        (log, errors) => {
-            let open = print_log(&log);
+        (Some(log), errors) => {
+            let open = print_log(log);
             if open && !log.is_empty() && !errors.is_empty() {
                 output::write_note(&format!("== {id}: attempt {}: standard error", wanted.n));
             }
-            let _ = open && print_log(&errors);
+            let _ = open && print_log(errors);
         }
-    }
-    Ok(0)
+    })
 }
 
 /// Prints what a program printed; to a pipe or file it goes as it is. Whether anybody still reads it.
@@ -191,24 +182,24 @@ pub(super) async fn verification(context: &Context, unit: &str, attempt: Option<
             shown.push((run, nth, path, bytes));
         }
     }
-    if context.global.json {
+    let body = || {
         let log = |(run, nth, path, bytes): &(RunId, usize, std::path::PathBuf, Vec<u8>)| json!({"verification": run, "stage": nth + 1, "path": path, "log": String::from_utf8_lossy(bytes)});
         let logs: Vec<_> = shown.iter().map(log).collect();
-        output::write_json(&json!({"schema": 1, "mission": mission, "unit": id, "verifications": logs}));
-        return Ok(0);
-    }
-    if shown.is_empty() {
-        output::write_note(&format!(
-            "no verification of {id} left output here: none was run for it, or `mc clean` took it away"
-        ));
-    }
-    for (run, nth, path, bytes) in &shown {
-        output::write_note(&format!("verification {run}, stage {}: {}", nth + 1, path.display()));
-        if !print_log(bytes) {
-            break;
+        json!({"schema": 1, "mission": mission, "unit": id, "verifications": logs})
+    };
+    context.show(body, || {
+        if shown.is_empty() {
+            output::write_note(&format!(
+                "no verification of {id} left output here: none was run for it, or `mc clean` took it away"
+            ));
         }
-    }
-    Ok(0)
+        for (run, nth, path, bytes) in &shown {
+            output::write_note(&format!("verification {run}, stage {}: {}", nth + 1, path.display()));
+            if !print_log(bytes) {
+                break;
+            }
+        }
+    })
 }
 
 pub(super) async fn events(context: &Context, follow: bool) -> Result<u8, CliError> {

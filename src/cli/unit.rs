@@ -6,9 +6,8 @@ use super::status::{find, no_attempt, read_status_of};
 use super::{Context, output};
 use crate::domain::mission::{Unit, UnitState};
 use crate::engine::context::project::Project;
-use crate::engine::inspect::history::History;
-use crate::engine::inspect::views;
 use crate::engine::inspect::work::{self, Work};
+use crate::engine::inspect::{History, views};
 use crate::report::{sanitize, word};
 use serde_json::json;
 use std::path::Path;
@@ -41,8 +40,8 @@ pub(super) async fn diff(context: &Context, unit: &str, attempt: Option<u32>, st
     let found = find(&history.state, unit)?;
     let work = work::of(&project, &history, found, attempt).await?;
     let change = work::change(&project, &work, stat).await?;
-    if context.global.json {
-        output::write_json(&json!({
+    let body = || {
+        json!({
             "schema": 1,
             "mission": history.mission,
             "unit": found.spec.id,
@@ -51,13 +50,12 @@ pub(super) async fn diff(context: &Context, unit: &str, attempt: Option<u32>, st
             "base": work.base,
             "head": work.head,
             "diff": String::from_utf8_lossy(&change),
-        }));
-    } else if change.is_empty() {
-        output::write_note(&format!("attempt {} of {unit} changed nothing", work.attempt));
-    } else {
-        write_untrusted(&change);
-    }
-    Ok(0)
+        })
+    };
+    context.show(body, || match change.is_empty() {
+        true => output::write_note(&format!("attempt {} of {unit} changed nothing", work.attempt)),
+        false => drop(write_untrusted(&change)),
+    })
 }
 
 pub(super) async fn checkout(
