@@ -99,11 +99,10 @@ impl Kind {
             (Self::Flag | Self::Texts | Self::Lines | Self::Names, _) => Err(self.type_error()),
             (Self::Count(..) | Self::Number, DeValue::String(_)) => Err(self.type_error()),
             (_, DeValue::String(text)) => self.read_text(text),
-            (Self::Text | Self::Line | Self::Choice(..), _) => Err(self.type_error()),
             (Self::Money, DeValue::Integer(number)) => self.read_text(&number.to_string()),
             (Self::Number, DeValue::Integer(number)) if number.radix() == 10 => self.read_text(number.as_str()),
             (Self::Money | Self::Number, DeValue::Float(number)) => self.read_text(number.as_str()),
-            (Self::Money | Self::Number, _) => Err(self.type_error()),
+            (Self::Text | Self::Line | Self::Choice(..) | Self::Money | Self::Number, _) => Err(self.type_error()),
             (_, DeValue::Integer(number)) => {
                 let text = u64::from_str_radix(number.as_str(), number.radix()).map(|n| n.to_string());
                 self.read_text(&text.unwrap_or_else(|_| number.to_string()))

@@ -123,11 +123,9 @@ impl<'a> Account<'a> {
     /// Units that neither landed nor had nothing to do, in plan order.
     pub fn unlanded_units(&self) -> Vec<Unlanded<'a>> {
         let rest = self.view.state.units.iter().filter(|unit| !unit.state.is_satisfied());
-        rest.map(|unit| Unlanded { unit, kept: self.pinned_ref(unit), helps: self.suggest_command(unit) }).collect()
-    }
-
-    fn pinned_ref(&self, unit: &Unit) -> Option<String> {
-        find_own_work(&unit.attempts).map(|attempt| attempt_ref(&self.view.state.mission, &unit.spec.id, attempt.n))
+        let mission = &self.view.state.mission;
+        let kept = |unit: &Unit| Some(attempt_ref(mission, &unit.spec.id, find_own_work(&unit.attempts)?.n));
+        rest.map(|unit| Unlanded { unit, kept: kept(unit), helps: self.suggest_command(unit) }).collect()
     }
 
     fn suggest_command(&self, unit: &Unit) -> String {

@@ -89,7 +89,6 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
             format!("still: {}; tried again in {wait} s", to_one_line(&cause.words(), LIMIT))
         }
         Record::CircuitClosed { .. } if state.circuit().is_none() => "it works again; everything goes on".to_owned(),
-        Record::CircuitClosed { .. } => return None,
         Record::UnitBlocked { unit, cause } => format!("{unit}: blocked, it depends on {cause}"),
         Record::UnitUnblocked { unit } => format!("{unit}: not blocked any more"),
         Record::UnitCancelAsked { unit, .. } => format!("{unit}: to be cancelled"),
@@ -152,8 +151,7 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
             let words: Vec<String> = pins.iter().map(PinFault::words).collect();
             to_one_line(&words.join("; "), 2 * LIMIT)
         }
-        Record::RoundClosed { units: 0, objective: None, .. } => return None,
-        Record::RoundClosed { round, landed, units, objective, .. } => {
+        Record::RoundClosed { round, landed, units, objective, .. } if *units > 0 || objective.is_some() => {
             let check = match objective {
                 Some(true) => "; the objective is met",
                 Some(false) => "; the objective is not met yet",
@@ -183,12 +181,10 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
         }
         Record::RollbackDropped { n, why, .. } => format!("rollback {n} did not happen: {}", to_one_line(why, LIMIT)),
         Record::Cleaned { refs, .. } => format!("cleaned: {} deleted", count(refs.len() as u64, "pin")),
-        // The line before has the reason.
-        Record::MissionEnded { outcome: MissionOutcome::Refused, .. } => {
-            format_ending(MissionOutcome::Refused, "", state)
-        }
         Record::MissionEnded { outcome, reason, .. } => format_ending(*outcome, reason, state),
-        Record::Established { .. }
+        Record::CircuitClosed { .. }
+        | Record::RoundClosed { .. }
+        | Record::Established { .. }
         | Record::SessionEnded { .. }
         | Record::CollectAsked { .. }
         | Record::TargetSeen { intake: None }
@@ -235,7 +231,8 @@ fn format_ending(outcome: MissionOutcome, reason: &str, state: &State) -> String
     }
     let left = if left.is_empty() { left } else { format!("; {left}") };
     match reason.trim() {
-        "" => format!("ended: {}{left}", word(&outcome)),
+        // The line before has the reason of a refusal.
+        reason if reason.is_empty() || outcome == MissionOutcome::Refused => format!("ended: {}{left}", word(&outcome)),
         reason if outcome == MissionOutcome::BacklogDone => format!("ended: {}{left}", to_one_line(reason, 4 * LIMIT)),
         reason => format!("ended: {}, {}{left}", word(&outcome), to_one_line(reason, 4 * LIMIT)),
     }

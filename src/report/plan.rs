@@ -3,9 +3,7 @@
 //! Waves are counted from 1 in both. The JSON is stable: `"schema": 1`. Titles are untrusted and rendered with `sanitize`;
 //! JSON carries them unchanged.
 
-use super::skipped;
-use super::text::sanitize;
-use super::words::count;
+use super::{count, sanitize, skipped};
 use crate::domain::backlog::{Backlog, Heading, HeadingKind, SkippedItem};
 use crate::domain::plan::graph::{Edge, EdgeKind, Plan};
 use crate::domain::plan::overlap;
@@ -38,7 +36,9 @@ fn format_plan(plan: &Plan) -> String {
     let (units, overlapping) = (count(plan.units.len() as u64, "unit"), count(order as u64, "order-only overlap"));
     let mut out = format!("{units} in {}, {dependencies}, {overlapping}\n", count(waves.len() as u64, "wave"));
     let width = plan.units.iter().map(|unit| unit.id.as_str().len()).max().unwrap_or(0).min(40);
-    let waits = list_order_edges(plan);
+    // For each unit its order-only predecessors.
+    let mut waits: Vec<Vec<&Edge>> = vec![Vec::new(); plan.units.len()];
+    plan.edges.iter().filter(|edge| edge.kind == EdgeKind::Order).for_each(|edge| waits[edge.after].push(edge));
     for (number, wave) in waves.iter().enumerate() {
         let _ = writeln!(out, "\nwave {} ({})", number + 1, count(wave.len() as u64, "unit"));
         for &at in wave {
@@ -124,13 +124,6 @@ fn write_details(out: &mut String, plan: &Plan, unit: &UnitSpec, waits: &[&Edge]
     if !limits.is_empty() {
         let _ = writeln!(out, "      {}", limits.join(", "));
     }
-}
-
-/// For each unit its order-only predecessors.
-fn list_order_edges(plan: &Plan) -> Vec<Vec<&Edge>> {
-    let mut waits = vec![Vec::new(); plan.units.len()];
-    plan.edges.iter().filter(|edge| edge.kind == EdgeKind::Order).for_each(|edge| waits[edge.after].push(edge));
-    waits
 }
 
 fn globs<'a>(plan: &'a Plan, edge: &Edge) -> Option<(&'a str, &'a str)> {

@@ -1,8 +1,7 @@
 //! Checks of what runs: the programs of the stages, the agent, what it is allowed, and whether it answers.
 
 use crate::adapters::host::local::machine::host::is_allowed;
-use crate::adapters::host::local::process::command::ChildGuard;
-use crate::adapters::host::local::process::tail;
+use crate::adapters::host::local::process::{ChildGuard, tail};
 use crate::adapters::os::machine;
 use crate::config::Settings;
 use crate::domain::detect::agents::{Agent, first_program, secret_sounding, started_by};
@@ -68,14 +67,12 @@ pub async fn check_stages(project: &Project, settings: &Settings, target: Option
 async fn explain_missing(project: &Project, line: &str, target: Option<&Tip>) -> Option<String> {
     let program = first_program(line)?;
     let path = project.env.var("PATH").unwrap_or(OsStr::new(""));
-    if !program.contains('/') {
-        let found = machine::find_program(&program, path, &project.facts.toplevel).is_some();
-        return (!found).then(|| format!("{program} is not on the PATH"));
-    }
-    if program.starts_with('/') || program.starts_with('~') {
-        let expanded = expanded(project, &program).to_string_lossy().into_owned();
-        let found = machine::find_program(&expanded, path, &project.facts.toplevel).is_some();
-        return (!found).then(|| format!("there is no program {program}"));
+    let named = !program.contains('/');
+    if named || program.starts_with(['/', '~']) {
+        let wanted = expanded(project, &program).to_string_lossy().into_owned();
+        let why =
+            || if named { format!("{program} is not on the PATH") } else { format!("there is no program {program}") };
+        return machine::find_program(&wanted, path, &project.facts.toplevel).is_none().then(why);
     }
     // Behind `cd` the name is meant from another folder.
     if line.trim_start().starts_with("cd ") {
