@@ -8,7 +8,7 @@ use crate::engine::tasks::bookkeeping::compose_files;
 use crate::report::claims::Findings;
 use std::collections::BTreeSet;
 
-/// Checks the landing of books, in the state before it is folded.
+/// Checks the landing of bookkeeping, in the state before it is folded.
 pub(super) async fn check_landing(case: &mut Case<'_>, state: &State, open: &Landing, candidate: &Tip) -> Checked {
     let mut found = Findings::default();
     let Some(books) = &state.bookkeeping else {

@@ -7,9 +7,9 @@
 //! | landings on green*, their trailers*, what they rest on*, dates, work, what they follow from; refusals; rollbacks* | `landings` |
 //! | attempts; their pins* | `attempts` |
 //! | verifications | `snapshots` |
-//! | what a mission wrote about itself | `books` |
+//! | what a mission wrote about itself | `bookkeeping` |
 //! | everything that is counted | `accounts` |
-//! | landed trees verified once more (`--rerun`) | `again` |
+//! | landed trees verified once more (`--rerun`) | `rerun` |
 //! | landings no journal knows*, positions of green nobody verified* | `audit`, `positions` |
 //!
 //! The journal could have been rewritten, hash chain and all. So nothing is believed because the journal says it twice: commits,

@@ -33,7 +33,7 @@ pub struct Stand {
     pub tip: Tip,
     /// The mission in which it was accepted.
     pub mission: MissionId,
-    /// The unit that landed with it; absent for a base, the target branch and books.
+    /// The unit that landed with it; absent for a base, the target branch and bookkeeping.
     pub unit: Option<UnitId>,
     /// Checkpoints that name it, as `MISSION/ROUND`.
     pub checkpoints: Vec<String>,
@@ -44,7 +44,7 @@ pub struct Stand {
 pub struct Gone {
     /// Its mission.
     pub mission: MissionId,
-    /// Its unit; absent for the target branch and for books.
+    /// Its unit; absent for the target branch and for bookkeeping.
     pub unit: Option<UnitId>,
     /// The round whose bookkeeping it is.
     pub books: Option<u32>,

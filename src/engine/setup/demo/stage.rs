@@ -1,9 +1,4 @@
-//! `mc demo`: a whole mission in a temporary repository, with this very program as child processes, killed and resumed
-//! in its middle.
-//!
-//! Promises: everything the demo makes is in one temporary folder, nothing of the user is read or written, and what it
-//! claims ([`super::checks`]) is computed from journal, repository and processes after the fact. It waits for records and
-//! files, never for time to pass.
+//! The stage of the demo: its folder, its repository and the processes it starts, kills and waits for.
 
 use super::story::{LONG, OLD_CALLER, PARTS, RENAMER, SAME_LINE};
 use crate::adapters::git::{Git, GitError, inspect};
