@@ -8,41 +8,34 @@ use serde_json::{Value, json};
 
 pub(super) async fn list_missions(context: &Context) -> Result<u8, CliError> {
     let all = overview::list_repositories().await?;
-    if context.global.json {
-        output::write_json(&json!({"schema": 1, "repositories": all.iter().map(body).collect::<Vec<_>>()}));
-        return Ok(0);
-    }
-    if all.is_empty() {
-        output::write_line("no mission yet in any repository");
-    }
-    for repository in &all {
-        let name = sanitize(&work_tree_path(repository));
-        let gone = if repository.exists { "" } else { "  (the repository is gone)" };
-        if let Err(what) = &repository.newest {
-            output::write_note(&format!(
-                "skipped {}: {}",
-                sanitize(&repository.state.display().to_string()),
-                sanitize(what)
-            ));
-            continue;
+    let list = || json!({"schema": 1, "repositories": all.iter().map(body).collect::<Vec<_>>()});
+    context.show(list, || {
+        if all.is_empty() {
+            output::write_line("no mission yet in any repository");
         }
-        let Some((view, missions, next)) = newest(repository) else {
-            output::write_line(&format!("{name}{gone}\n  no mission yet"));
-            continue;
-        };
-        let (id, how, units) = (&view.state.mission, status::standing(&view), format_shown_sum(&view));
-        let stop = match status::describe_pending_stop(&view) {
-            "" => String::new(),
-            words => format!(", {words}"),
-        };
-        let last = view.records.last().map_or(0, |(_, at, _)| *at);
-        let age = span(view.now.saturating_sub(last));
-        let others = if missions > 1 { format!(", {} before it", missions - 1) } else { String::new() };
-        output::write_line(&format!("{name}{gone}"));
-        output::write_line(&format!("  mission {id}  {how}, {units}{stop}{others}; last activity {age} ago"));
-        output::write_line(&format!("  next: {next}"));
+        all.iter().for_each(print_repository);
+    })
+}
+
+fn print_repository(repository: &Repository) {
+    let name = sanitize(&work_tree_path(repository));
+    let gone = if repository.exists { "" } else { "  (the repository is gone)" };
+    if let Err(what) = &repository.newest {
+        let state = sanitize(&repository.state.display().to_string());
+        return output::write_note(&format!("skipped {state}: {}", sanitize(what)));
     }
-    Ok(0)
+    output::write_line(&format!("{name}{gone}"));
+    let Some((view, missions, next)) = newest(repository) else {
+        output::write_line("  no mission yet");
+        return;
+    };
+    let (id, how, units) = (&view.state.mission, status::standing(&view), format_shown_sum(&view));
+    let stop = status::describe_pending_stop(&view).map(|words| format!(", {words}")).unwrap_or_default();
+    let last = view.records.last().map_or(0, |(_, at, _)| *at);
+    let age = span(view.now.saturating_sub(last));
+    let others = if missions > 1 { format!(", {} before it", missions - 1) } else { String::new() };
+    output::write_line(&format!("  mission {id}  {how}, {units}{stop}{others}; last activity {age} ago"));
+    output::write_line(&format!("  next: {next}"));
 }
 
 /// The work tree of a usual repository, else its git directory.

@@ -97,10 +97,7 @@ pub fn mission_json(view: &View<'_>) -> Value {
 pub fn brief(view: &View<'_>) -> (String, Value) {
     let state = view.state;
     let took = span(state.ended.unwrap_or(view.now).saturating_sub(state.started));
-    let stop = match describe_pending_stop(view) {
-        "" => String::new(),
-        words => format!("  ({words})"),
-    };
+    let stop = describe_pending_stop(view).map(|words| format!("  ({words})")).unwrap_or_default();
     let line = format!("{}  {}  {took}  {}{stop}", state.mission, standing(view), format_shown_sum(view));
     let mut body = mission_json(view);
     body["stop_waits"] = json!(view.has_pending_stop());
@@ -237,12 +234,12 @@ fn write_working(out: &mut String, view: &View<'_>) {
     }
 }
 
-/// What is to be added to where a mission stands; empty for most.
-pub fn describe_pending_stop(view: &View<'_>) -> &'static str {
+/// What is to be added to where a mission stands; nothing for most.
+pub fn describe_pending_stop(view: &View<'_>) -> Option<&'static str> {
     match (view.has_pending_stop(), view.ends_on_resume()) {
-        (true, _) => "a stop waits",
-        (_, true) => "it was stopping, resuming ends it",
-        _ => "",
+        (true, _) => Some("a stop waits"),
+        (_, true) => Some("it was stopping, resuming ends it"),
+        _ => None,
     }
 }
 
@@ -300,10 +297,7 @@ pub fn format_status_line(view: &View<'_>) -> String {
         };
     }
     let place = state.rounds.last().map(|round| format!(", round {}", round.index)).unwrap_or_default();
-    let stop = match describe_pending_stop(view) {
-        "" => String::new(),
-        words => format!("; {words}"),
-    };
+    let stop = describe_pending_stop(view).map(|words| format!("; {words}")).unwrap_or_default();
     if let Some(cause) = &state.suspended_by {
         return format!("suspended, {landed}{place}: {}{stop}", to_one_line(&cause.words(), 400));
     }
