@@ -207,8 +207,7 @@ fn check_reasons(case: &mut Case<'_>) {
             },
             _ => continue,
         }
-        let covers: Vec<String> =
-            case.unit_pointer("not_landed", id).into_iter().map(|place| format!("{place}/reason")).collect();
+        let covers = case.unit_pointer("not_landed", id).map(|place| format!("{place}/reason"));
         let what = format!("{id}: {}, {}", unit.state.name(), unit.reason);
         case.add_claim(what, found).cover_places(covers);
     }

@@ -62,8 +62,7 @@ pub(super) fn check_ended(case: &mut Case<'_>, state: &mut Mission, at: Millis, 
         Err(e) => found.add_unknown(format!("the report it left cannot be read: {e}")),
     }
     compare_pin(case, record, report, &mut found);
-    let covers: Vec<String> =
-        case.unit_pointer("not_landed", unit).into_iter().map(|place| format!("{place}/reason")).collect();
+    let covers = case.unit_pointer("not_landed", unit).map(|place| format!("{place}/reason"));
     let what = format!("{unit} attempt {n}: ended {}, {}", word(class), describe_move(next));
     case.add_claim(what, found).cover_places(covers);
 }

@@ -99,11 +99,8 @@ impl Parts {
     /// Begins one that shares its lines with those that are open.
     fn join(&mut self, key: String, line: &str) {
         if self.wanted.contains(&key) {
-            self.found.push((key, String::new()));
-            self.open.push(self.found.len() - 1);
-            if let Some((_, part)) = self.found.last_mut() {
-                part.push_str(line);
-            }
+            self.open.push(self.found.len());
+            self.found.push((key, line.to_owned()));
         }
     }
 

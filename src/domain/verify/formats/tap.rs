@@ -294,7 +294,9 @@ pub fn read(output: &str) -> TestResults {
             }
             Line::Result { status, name } => {
                 reader.result(depth, status, name);
-                reader.add_failure(depth, status, line);
+                // What is told below the line of a test that failed belongs to it.
+                reader.heard = Some(depth).filter(|_| status == TestStatus::Failed);
+                reader.append_message(line.trim());
                 after_result = Some(indent);
             }
             Line::BailOut(why) => {
@@ -322,12 +324,6 @@ impl Reader {
     /// Keeps the first problem.
     fn fail(&mut self, problem: String) {
         self.problem.get_or_insert(problem);
-    }
-
-    /// A test that failed; what is told below its line belongs to it.
-    fn add_failure(&mut self, depth: usize, status: TestStatus, line: &str) {
-        self.heard = Some(depth).filter(|_| status == TestStatus::Failed);
-        self.append_message(line.trim());
     }
 
     /// A line, which is of the test that failed last unless it tells of another one.
