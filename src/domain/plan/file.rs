@@ -37,16 +37,11 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<UnitSpec>, Vec<Finding>> 
         Format::Json => tree::from_json(text)?,
     };
     let mut findings = Vec::new();
-    let mut units = Vec::new();
-    let mut wanted = Vec::new();
+    let mut read = (Vec::new(), Vec::new());
     for entry in root {
         let message = match entry.node {
             Node::List(tables) if entry.key == "unit" => {
-                let read = tables.into_iter().filter_map(|(line, node)| unit(line, node, &mut findings));
-                for (unit, depends) in read {
-                    units.push(unit);
-                    wanted.push(depends);
-                }
+                read.extend(tables.into_iter().filter_map(|(line, node)| unit(line, node, &mut findings)));
                 continue;
             }
             _ if entry.key == "unit" => "`unit` must be a list of tables; write `[[unit]]` above each one".to_owned(),
@@ -57,6 +52,7 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<UnitSpec>, Vec<Finding>> 
         };
         findings.push(Finding::new(entry.line, message));
     }
+    let (mut units, wanted) = read;
     link(&mut units, wanted, &mut findings);
     faultless(units, findings)
 }

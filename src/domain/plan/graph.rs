@@ -56,12 +56,11 @@ impl Plan {
     /// Every duplicate id, unknown dependency and cycle, sorted by line.
     pub fn build(mut units: Vec<UnitSpec>, satisfied: &BTreeSet<UnitId>) -> Result<Self, Vec<Finding>> {
         let mut findings = Vec::new();
-        let index = index_units(&units, &mut findings);
         for unit in &mut units {
             let mut seen = BTreeSet::new();
             unit.depends.retain(|id| !satisfied.contains(id) && seen.insert(id.clone()));
         }
-        let depends = resolve_depends(&units, &index, &mut findings);
+        let depends = resolve_depends(&units, &mut findings);
         findings.extend(cycles::findings(&units, &depends));
         if !findings.is_empty() {
             findings.sort();
@@ -127,11 +126,9 @@ pub(in crate::domain) fn duplicate_finding(id: impl fmt::Display, line: u32, fir
     Finding::new(line, format!("duplicate id `{id}`{place}; give one of them another `id`"))
 }
 
-fn resolve_depends(
-    units: &[UnitSpec],
-    index: &BTreeMap<UnitId, usize>,
-    findings: &mut Vec<Finding>,
-) -> Vec<Vec<usize>> {
+/// The places of what each unit depends on, and a finding for each id that no unit has, or two.
+fn resolve_depends(units: &[UnitSpec], findings: &mut Vec<Finding>) -> Vec<Vec<usize>> {
+    let index = index_units(units, findings);
     let mut suggestions_left = 50_u32;
     let mut all = Vec::with_capacity(units.len());
     for unit in units {

@@ -43,19 +43,16 @@ pub enum Found {
 const NUMBERED: [&str; 10] =
     ["phase", "task", "step", "stage", "milestone", "part", "epic", "unit", "group", "section"];
 
+/// Suggestions compare with every name; a file full of unknown names must not cost minutes.
+const SUGGESTIONS: u32 = 50;
+
 /// Every name of one file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Names {
     known: [BTreeMap<String, Vec<(u32, Target)>>; 4],
     labels: Vec<String>,
-    /// Suggestions compare with every name; a file full of unknown names must not cost minutes.
-    suggestions_left: u32,
-}
-
-impl Default for Names {
-    fn default() -> Self {
-        Self { known: Default::default(), labels: Vec::new(), suggestions_left: 50 }
-    }
+    /// How many were looked for so far.
+    suggestions: u32,
 }
 
 impl Names {
@@ -85,9 +82,9 @@ impl Names {
             Some([(_, Target::Units(units))]) => Found::Units(units.clone()),
             Some([(line, Target::Note)]) => Found::Note(*line),
             Some(several) => Found::Ambiguous(several.iter().map(|(line, _)| *line).collect()),
-            None if self.suggestions_left == 0 => Found::Unknown(None),
+            None if self.suggestions == SUGGESTIONS => Found::Unknown(None),
             None => {
-                self.suggestions_left -= 1;
+                self.suggestions += 1;
                 Found::Unknown(find_nearest(&fold(name), self.labels.iter().map(String::as_str)).map(str::to_owned))
             }
         }
