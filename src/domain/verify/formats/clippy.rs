@@ -38,7 +38,7 @@ struct Code {
     code: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Span {
     file_name: String,
     is_primary: bool,

@@ -176,16 +176,10 @@ fn find_opening(text: &str) -> Option<usize> {
 }
 
 /// The first items of a list, and whether there were more than may be.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Bounded<T> {
     pub(super) items: Vec<T>,
     pub(super) more: bool,
-}
-
-impl<T> Default for Bounded<T> {
-    fn default() -> Self {
-        Self { items: Vec::new(), more: false }
-    }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Bounded<T> {
@@ -199,7 +193,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Bounded<T> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let mut bounded = Bounded::default();
+                let mut bounded = Bounded { items: Vec::new(), more: false };
                 while bounded.items.len() < RESULTS_LIMIT {
                     match list.next_element()? {
                         Some(item) => bounded.items.push(item),
