@@ -59,9 +59,13 @@ pub async fn run_checks(place: &Where, trials: Trials, kill: watch::Receiver<boo
         let on = PreflightInput { source: &source, facts: &project.facts, settings };
         let target = super::repository::check_repository(project, &on, &mut checks).await;
         let isolation = super::machine::check_isolation(settings, &mut checks).await;
-        super::homes::check_homes(project, settings, isolation, &mut checks).await;
+        if let Some(isolation) = isolation {
+            super::homes::check_homes(project, settings, isolation, &mut checks).await;
+        }
         check_imports(project, settings, &mut checks);
-        super::fence::check_fence(project, settings, isolation, &mut checks).await;
+        if let Some(isolation) = isolation {
+            super::fence::check_fence(project, settings, isolation, &mut checks).await;
+        }
         super::machine::check_resources(project, settings, &mut checks);
         super::machine::check_quarantine(project, &mut checks);
         super::agent::check_stages(project, settings, target.as_ref(), &mut checks).await;

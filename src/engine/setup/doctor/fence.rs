@@ -11,13 +11,7 @@ use crate::domain::trouble::chain;
 use crate::engine::context::{Project, host_settings};
 
 /// Raises one where the state directory is, and takes it away again.
-pub async fn check_fence(
-    project: &Project,
-    settings: &Settings,
-    isolation: Option<Isolation>,
-    checks: &mut Vec<Check>,
-) {
-    let Some(isolation) = isolation else { return };
+pub async fn check_fence(project: &Project, settings: &Settings, isolation: Isolation, checks: &mut Vec<Check>) {
     let parents = [project.state.root().join("scratch"), project.state.root().to_owned()];
     let Ok(scratch) = Scratch::create_in(&parents[0]) else { return };
     let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());

@@ -15,13 +15,7 @@ use std::path::Path;
 const TOLD: usize = 8;
 
 /// Tries it where the state directory is, and takes it away again.
-pub async fn check_homes(
-    project: &Project,
-    settings: &Settings,
-    isolation: Option<Isolation>,
-    checks: &mut Vec<Check>,
-) {
-    let Some(isolation) = isolation else { return };
+pub async fn check_homes(project: &Project, settings: &Settings, isolation: Isolation, checks: &mut Vec<Check>) {
     let told = host_settings(settings, PoolKind::Missions);
     if !told.have_own_home() {
         let found = "verifications have your own HOME, as target.verification.env wants it: what one leaves there can decide about the next";

@@ -62,7 +62,8 @@ fn check_state(project: &Project, checks: &mut Vec<Check>) -> Option<Store> {
         let help = "give yourself write permission, or set MC_STATE_DIR to a folder of yours outside the repository";
         checks.push(Check::problem("state", format!("{} cannot be written", there.display()), help));
     } else if root.exists() && open_to_others(root) {
-        let help = format!("chmod 700 {}", shlex_or_plain(&root.to_string_lossy()));
+        let plain = root.to_string_lossy();
+        let help = format!("chmod 700 {}", shlex::try_quote(&plain).unwrap_or(plain.as_ref().into()));
         checks.push(Check::warning("state", format!("{} is open to other users", root.display()), help));
     } else {
         checks.push(Check::ok("state", format!("{}", root.display())));
@@ -72,10 +73,6 @@ fn check_state(project: &Project, checks: &mut Vec<Check>) -> Option<Store> {
         value_or_problem("mission", mission::check_none_unfinished(project), checks);
     }
     store
-}
-
-fn shlex_or_plain(text: &str) -> String {
-    shlex::try_quote(text).map_or_else(|_| text.to_owned(), |quoted| quoted.into_owned())
 }
 
 async fn check_owner(project: &Project, on: &PreflightInput<'_>, checks: &mut Vec<Check>) {

@@ -171,7 +171,7 @@ impl Proposal {
     pub fn quoted_toplevel(&self) -> Option<String> {
         let top = self.toplevel().to_string_lossy();
         let here = files::is_same_path(self.project.env.cwd(), self.toplevel());
-        (!here).then(|| shlex::try_quote(&top).map_or_else(|_| top.clone().into_owned(), |quoted| quoted.into_owned()))
+        (!here).then(|| shlex::try_quote(&top).unwrap_or(top.as_ref().into()).into_owned())
     }
 
     /// Root of the work tree.
