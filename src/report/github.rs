@@ -6,8 +6,7 @@
 use super::markdown::longest_run;
 use super::text::sanitize;
 use super::verify::{Verified, describe_history, list_failing, text};
-use crate::domain::verify::{Cause, Refusal, TestHistory};
-use std::collections::BTreeMap;
+use crate::domain::verify::{Cause, Refusal};
 use std::fmt::Write;
 
 /// Most annotations of one kind; GitHub shows ten of each and keeps fifty.
@@ -16,25 +15,24 @@ const SHOWN: usize = 10;
 /// The output of the step.
 pub fn render(verified: &Verified, token: &str) -> String {
     let mut out = format!("::stop-commands::{token}\n{}::{token}::\n", text(verified, false));
-    let history = &verified.history;
     if let Some(delta) = &verified.delta {
-        write_annotations(&mut out, "error", "Stage cannot be compared", &delta.incomparable, history);
-        write_annotations(&mut out, "error", "Broken test", &delta.broken, history);
-        write_annotations(&mut out, "error", "New test fails", &delta.new_failing, history);
-        write_annotations(&mut out, "error", "Test disappeared", &delta.removed, history);
-        write_annotations(&mut out, "error", "Test became skipped", &delta.newly_skipped, history);
-        write_annotations(&mut out, "error", "Stage broken", &delta.stages_broken, history);
-        write_annotations(&mut out, "error", "Stage could not run", &delta.not_run, history);
+        write_annotations(&mut out, verified, "error", "Stage cannot be compared", &delta.incomparable);
+        write_annotations(&mut out, verified, "error", "Broken test", &delta.broken);
+        write_annotations(&mut out, verified, "error", "New test fails", &delta.new_failing);
+        write_annotations(&mut out, verified, "error", "Test disappeared", &delta.removed);
+        write_annotations(&mut out, verified, "error", "Test became skipped", &delta.newly_skipped);
+        write_annotations(&mut out, verified, "error", "Stage broken", &delta.stages_broken);
+        write_annotations(&mut out, verified, "error", "Stage could not run", &delta.not_run);
         let told = |refusal: &&Refusal| matches!(refusal.cause, Cause::Findings | Cause::Metrics | Cause::Gate);
         for refusal in verified.judgement.iter().flat_map(|judgement| &judgement.refusals).filter(told) {
             write_command(&mut out, "error", refusal.cause.word(), &refusal.reason);
         }
-        write_annotations(&mut out, "warning", "Failed before this change too", &delta.still_failing, history);
-        write_annotations(&mut out, "notice", "Fixed", &delta.fixed, history);
+        write_annotations(&mut out, verified, "warning", "Failed before this change too", &delta.still_failing);
+        write_annotations(&mut out, verified, "notice", "Fixed", &delta.fixed);
     } else {
-        write_annotations(&mut out, "error", "Fails", &list_failing(&verified.after.snapshot), history);
+        write_annotations(&mut out, verified, "error", "Fails", &list_failing(&verified.after.snapshot));
     }
-    write_annotations(&mut out, "warning", "Flaky", &verified.after.snapshot.flaky, history);
+    write_annotations(&mut out, verified, "warning", "Flaky", &verified.after.snapshot.flaky);
     if let Some(rules) = verified.changed_rules() {
         let by = rules.policy_source();
         for line in rules.lines().iter().take(SHOWN) {
@@ -56,15 +54,9 @@ pub fn render_summary(verified: &Verified) -> String {
     format!("### mc verify: {sign}\n\n{fence}text\n{body}{fence}\n")
 }
 
-fn write_annotations(
-    out: &mut String,
-    kind: &str,
-    title: &str,
-    names: &[String],
-    history: &BTreeMap<String, TestHistory>,
-) {
+fn write_annotations(out: &mut String, verified: &Verified, kind: &str, title: &str, names: &[String]) {
     for name in names.iter().take(SHOWN) {
-        let known = history.get(name).map(|test| format!(" ({})", describe_history(test))).unwrap_or_default();
+        let known = verified.history.get(name).map(|test| format!(" ({})", describe_history(test))).unwrap_or_default();
         write_command(out, kind, title, &format!("{name}{known}"));
     }
     if names.len() > SHOWN {

@@ -19,10 +19,8 @@ use std::collections::BTreeSet;
 pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId>) -> Value {
     let account = Account::of(view, green, landed_on_green);
     let state = view.state;
-    let mut accounts = Map::new();
-    for &kind in UnitState::ALL {
-        accounts.insert(kind.name().to_owned(), json!(state.count(kind)));
-    }
+    let counts = UnitState::ALL.iter().map(|kind| (kind.name().to_owned(), json!(state.count(*kind))));
+    let mut accounts: Map<_, _> = counts.collect();
     accounts.insert("total".to_owned(), json!(state.units.len()));
     let unlanded = account.unlanded_units();
     let rest = state.units.iter().filter(|unit| unit.state != UnitState::Landed).map(|unit| {
