@@ -67,9 +67,8 @@ pub(super) async fn checkout(
     let (project, history) = load_history(context, unit).await?;
     let found = find(&history.state, unit)?;
     let work = work::of(&project, &history, found, attempt).await?;
-    let to = work::checkout(&project, found, &work, folder).await?;
-    let id = &found.spec.id;
-    let Work { attempt, refname, base, head } = &work;
+    let to = work::checkout(&project, &work, folder).await?;
+    let Work { unit: id, attempt, refname, base, head } = &work;
     let body = || json!({"schema": 1, "unit": id, "attempt": attempt, "path": to, "base": base, "head": head});
     context.show(body, || {
         output::write_line(&sanitize(&to.display().to_string()));

@@ -5,7 +5,7 @@ use crate::adapters::git::show::Detail;
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::os::files;
 use crate::domain::mission::Unit;
-use crate::domain::values::CommitId;
+use crate::domain::values::{CommitId, UnitId};
 use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 /// The pinned work of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Work {
+    /// The unit.
+    pub unit: UnitId,
     /// Number of the attempt.
     pub attempt: u32,
     /// The ref that pins it.
@@ -41,7 +43,7 @@ pub async fn of(project: &Project, history: &History, unit: &Unit, attempt: Opti
         return Err(refused(format!("{refname} does not hold the work of attempt {} any more", found.n)));
     }
     let base = git.merge_base(&found.green, &head.commit).await?.unwrap_or_else(|| found.green.clone());
-    Ok(Work { attempt: found.n, refname, base, head: head.commit.clone() })
+    Ok(Work { unit: id.clone(), attempt: found.n, refname, base, head: head.commit.clone() })
 }
 
 /// The change of a piece of work against where it forked from green; bytes of others.
@@ -57,14 +59,8 @@ pub async fn change(project: &Project, work: &Work, stat: bool) -> Result<Vec<u8
 ///
 /// # Errors
 /// [`EngineError::Usage`] when the folder is not empty or inside the repository.
-pub async fn checkout(
-    project: &Project,
-    unit: &Unit,
-    work: &Work,
-    folder: Option<&Path>,
-) -> Result<PathBuf, EngineError> {
-    let id = &unit.spec.id;
-    let top = &project.facts.toplevel;
+pub async fn checkout(project: &Project, work: &Work, folder: Option<&Path>) -> Result<PathBuf, EngineError> {
+    let (id, top) = (&work.unit, &project.facts.toplevel);
     let to = match folder {
         Some(folder) => project.env.cwd().join(folder),
         None => {

@@ -3,19 +3,15 @@
 //! What the journals do not know was put there by somebody else. Commits between two positions belong to the later one, so a
 //! position that a later, known one contains was judged with it; any other one nobody verified.
 
+use super::case::Checked;
 use crate::adapters::git::Git;
 use crate::domain::mission::Record;
 use crate::domain::values::{CommitId, Millis};
-use crate::engine::error::EngineError;
 use crate::engine::inspect::history::History;
 use std::collections::HashSet;
 
 /// Positions of green that nobody verified, one line each.
-pub(super) async fn find_unverified(
-    git: &Git,
-    green_ref: &str,
-    histories: &[History],
-) -> Result<Vec<String>, EngineError> {
+pub(super) async fn find_unverified(git: &Git, green_ref: &str, histories: &[History]) -> Checked<Vec<String>> {
     let records = || histories.iter().flat_map(|history| history.records.iter());
     let known: HashSet<&CommitId> = records().flat_map(|(_, _, record)| positions(record)).collect();
     let spans: Vec<(Millis, Millis)> = histories.iter().filter_map(span).collect();

@@ -27,24 +27,19 @@ pub(super) async fn check(case: &mut Case<'_>) -> Checked {
             continue;
         }
         let what = format!("{}: its tree verifies again as it did", source_name(source));
-        let (mut found, mut flaky) = (Findings::default(), Vec::new());
-        rerun_candidate(case, candidate, key, &mut found, &mut flaky).await?;
+        let (found, flaky) = rerun_candidate(case, candidate, key).await?;
         let what = if flaky.is_empty() { what } else { format!("{what}; flaky: {}", flaky.join(", ")) };
         case.add_claim(what, found);
     }
     Ok(())
 }
 
-async fn rerun_candidate(
-    case: &Case<'_>,
-    candidate: &Tip,
-    key: &SnapshotKey,
-    found: &mut Findings,
-    flaky: &mut Vec<String>,
-) -> Checked {
+/// What verifying a landed tree again finds, and what said something else in each of two runs.
+async fn rerun_candidate(case: &Case<'_>, candidate: &Tip, key: &SnapshotKey) -> Checked<(Findings, Vec<String>)> {
+    let mut found = Findings::default();
     let Some(before) = snapshot(case, key)? else {
         found.add_unknown(format!("no snapshot is stored under {}", key.short_id()));
-        return Ok(());
+        return Ok((found, Vec::new()));
     };
     let mut runs = Vec::new();
     for _ in 0..2 {
@@ -52,20 +47,20 @@ async fn rerun_candidate(
             Ok(run) => runs.push(list_regressions(&before, &run)),
             Err(why) => {
                 found.add_unknown(why);
-                return Ok(());
+                return Ok((found, Vec::new()));
             }
         }
         if runs[0].is_empty() {
-            return Ok(());
+            return Ok((found, Vec::new()));
         }
     }
     let (first, second) = (&runs[0], &runs[1]);
-    flaky.extend(first.symmetric_difference(second).take(NAMES).cloned());
+    let flaky = first.symmetric_difference(second).take(NAMES).cloned().collect();
     let both: Vec<String> = first.intersection(second).take(NAMES).cloned().collect();
     if !both.is_empty() {
         found.add_broken(format!("twice it did not: {}", both.join(", ")));
     }
-    Ok(())
+    Ok((found, flaky))
 }
 
 /// Runs the stages once on a commit; what that single run gave, or why nothing can be compared.
