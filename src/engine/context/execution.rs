@@ -8,6 +8,7 @@ use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::protocol::OURSELVES;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::remote::client::{EngineCard, RemoteHost};
+use crate::adapters::host::remote::protocol::Limits;
 use crate::adapters::host::remote::transport::{Cuts, PATIENCE, Transport};
 use crate::adapters::host::{Copied, Host, HostSettings, PoolKind};
 use crate::adapters::os::files;
@@ -26,6 +27,7 @@ use crate::engine::context::{Project, Redactor};
 use crate::engine::error::EngineError;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 use tokio::sync::OnceCell;
 
 /// Shared by everything that runs.
@@ -71,8 +73,8 @@ pub fn host_settings(settings: &Settings, kind: PoolKind) -> HostSettings {
     }
 }
 
-/// The variable by which tests of `mc` itself have everything done behind a worker on this machine: `pipe`, or `cut:SEED` for a
-/// line that is cut at moments which follow from a number.
+/// The variable by which tests of `mc` itself have everything done behind a worker on this machine: `pipe`, `cut:SEED` for a
+/// line that is cut at moments which follow from a number, or `beat:MS` for one whose sides say something so often.
 const TEST_HOST: &str = "MC_TEST_HOST";
 
 /// Of so many requests of such a line one is cut off.
@@ -81,16 +83,19 @@ const CUT_ONE_IN: u32 = 12;
 /// The line to a worker that tests want; nothing where they want none.
 fn test_line(project: &Project) -> Option<Transport> {
     let wanted = project.env.var(TEST_HOST)?.to_str()?;
-    let cuts = match wanted.split_once(':') {
-        Some(("cut", seed)) => Cuts::random(seed.parse().ok()?, CUT_ONE_IN),
-        _ if wanted == "pipe" => Cuts::default(),
+    let (mut cuts, mut limits) = (Cuts::default(), Limits::default());
+    match wanted.split_once(':') {
+        Some(("cut", seed)) => cuts = Cuts::random(seed.parse().ok()?, CUT_ONE_IN),
+        Some(("beat", millis)) => limits.beat = Duration::from_millis(millis.parse().ok()?),
+        _ if wanted == "pipe" => {}
         _ => return None,
-    };
+    }
     Some(Transport {
         program: OURSELVES.into(),
         args: vec!["worker".into(), "--root".into(), project.state.root().join("worker").into()],
         env: project.env.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         patience: PATIENCE,
+        limits,
         cuts,
     })
 }

@@ -9,6 +9,7 @@ use mission_control::adapters::host::order::{
     RunState, SessionFolder, Start, Untracked,
 };
 use mission_control::adapters::host::remote::client::{EngineCard, RemoteHost};
+use mission_control::adapters::host::remote::protocol::Limits;
 use mission_control::adapters::host::remote::transport::{Cuts, Moment, PATIENCE, Transport};
 use mission_control::adapters::host::settings::{HostSettings, PoolKind};
 use mission_control::domain::ending::ProcessEnd;
@@ -54,6 +55,17 @@ fn settings() -> HostSettings {
 }
 
 async fn host(world: &World, epoch: u64, program: PathBuf, patience: Duration, cuts: Cuts) -> Host {
+    limited_host(world, epoch, program, patience, (cuts, Limits::default())).await
+}
+
+/// A host whose line has these limits.
+pub async fn limited_host(
+    world: &World,
+    epoch: u64,
+    program: PathBuf,
+    patience: Duration,
+    (cuts, limits): (Cuts, Limits),
+) -> Host {
     let root = world.state();
     std::fs::create_dir_all(&root).unwrap();
     let var = |name: &str| (name.into(), std::env::var_os(name).unwrap_or_default());
@@ -62,6 +74,7 @@ async fn host(world: &World, epoch: u64, program: PathBuf, patience: Duration, c
         args: vec!["worker".into(), "--root".into(), root.join("worker").into()],
         env: vec![var("PATH"), ("HOME".into(), world.home().into()), ("GIT_CONFIG_SYSTEM".into(), "/dev/null".into())],
         patience,
+        limits,
         cuts,
     };
     let engine = EngineCard { state: "s1".to_owned(), epoch, root: root.clone(), runs: root.join("runs") };
@@ -70,23 +83,23 @@ async fn host(world: &World, epoch: u64, program: PathBuf, patience: Duration, c
     Host::Remote(Box::new(RemoteHost::new(transport, settings(), engine, source, facts, Tags::default())))
 }
 
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     env!("CARGO_BIN_EXE_mc").into()
 }
 
-fn alive() -> watch::Receiver<bool> {
+pub fn alive() -> watch::Receiver<bool> {
     watch::channel(false).1
 }
 
-fn mission() -> MissionId {
+pub fn mission() -> MissionId {
     MissionId::new("m1").unwrap()
 }
 
-fn key() -> RunKey {
+pub fn key() -> RunKey {
     RunKey::of_attempt(&mission(), &UnitId::new("u").unwrap(), 1)
 }
 
-fn prepare(base: &CommitId) -> PrepareOrder {
+pub fn prepare(base: &CommitId) -> PrepareOrder {
     PrepareOrder {
         slot: 1,
         label: key().to_string(),
@@ -100,7 +113,7 @@ fn prepare(base: &CommitId) -> PrepareOrder {
     }
 }
 
-fn run() -> RunOrder {
+pub fn run() -> RunOrder {
     RunOrder {
         key: key().join("run"),
         slot: 1,

@@ -161,3 +161,28 @@ fn p10_a_lock_that_git_left_beside_green_is_named_and_suspends_the_mission() {
     night.mc(&["mission", "resume"]).exits(0);
     assert_eq!(night.unit("a"), "landed");
 }
+
+#[test]
+fn p2_a_worker_that_stops_in_the_middle_of_everything_is_replaced_and_nothing_is_lost() {
+    let mut night = night("10m");
+    night.var("MC_TEST_HOST", "beat:250");
+    let engine = begin(&night);
+    // By the id that its lock names.
+    let worker = || night.sh("cut -d' ' -f1 ../state/worker/$(cat ../state/state-id)/worker.lock");
+    let stopped = worker();
+    night.sh(&format!("kill -s STOP {stopped}"));
+    night.until(&format!("! kill -0 {stopped} 2>/dev/null"));
+    std::fs::write(night.home().join("go"), "").unwrap();
+    engine.wait().exits(0);
+    assert_ne!(worker(), stopped);
+    all_landed(&night, 1);
+}
+
+#[test]
+fn p7_a_host_that_refuses_is_told_at_once_with_what_it_refuses() {
+    let mut night = night("10m");
+    night.var("MC_TEST_HOST", "pipe");
+    night.sh("mkdir -m 700 ../state && echo > ../state/worker");
+    let said = night.mission(&unit("one", "echo 1 > one")).exits(6);
+    said.says(&["ask the host behind", "worker --root", "Not a directory"]).does_not_say(&["cannot be reached"]);
+}

@@ -1,7 +1,7 @@
 //! A host behind a worker, as the engine sees it. Where the worker cannot be reached, what was asked is asked again; a question
 //! that gets no answer for long is trouble and decides nothing, and a run is waited for as long as it takes.
 
-use super::connection::{Answer, Connection, Unreachable};
+use super::connection::{Connection, unreachable};
 use super::objects::those_there;
 use super::protocol::{Hello, PROTOCOL, Reply, Request, SourcePlace};
 use super::transport::{Moment, Transport};
@@ -22,6 +22,7 @@ use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble, chain};
 use crate::domain::values::CommitId;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,9 +66,17 @@ pub struct RemoteHost {
     pub(super) tags: Tags,
     pub(super) large: OnceCell<LargeFiles>,
     pub(super) hello: OnceCell<Hello>,
-    pub(super) line: Mutex<Option<Arc<Connection>>>,
+    line: Mutex<Line>,
     /// Objects go there one transfer at a time.
     pub(super) sending: Mutex<()>,
+}
+
+/// The way to a worker.
+#[derive(Debug, Default)]
+struct Line {
+    connection: Option<Arc<Connection>>,
+    /// Runs of whose end nobody was told; the next worker ends them.
+    abandoned: Vec<RunKey>,
 }
 
 impl RemoteHost {
@@ -112,29 +121,37 @@ impl RemoteHost {
                     config: pairs.collect(),
                     shallow: if self.facts.shallow { read(self.facts.common_dir.join("shallow")) } else { Vec::new() },
                     ignores: [read(self.facts.common_dir.join("info/exclude")), users.unwrap_or_default()],
+                    limits: self.transport.limits,
+                    abandoned: Vec::new(),
                 })
             })
             .await
     }
 
     /// The connection that there is, or a new one.
-    async fn connect(&self) -> Result<Arc<Connection>, Unreachable> {
+    async fn connect(&self) -> Result<Arc<Connection>, Trouble> {
         let mut line = self.line.lock().await;
-        if let Some(connection) = line.as_ref().filter(|connection| !connection.is_lost()) {
+        if let Some(connection) = line.connection.as_ref().filter(|connection| !connection.is_lost()) {
             return Ok(Arc::clone(connection));
         }
         // The old worker ends before the next one is started.
-        *line = None;
-        let hello = self.load_hello().await.map_err(|e| Unreachable(chain(&e)))?;
+        line.connection = None;
+        let hello = self.load_hello().await.map_err(|e| self.classify_error(&e))?;
+        let hello = Hello { abandoned: line.abandoned.clone(), ..hello.clone() };
         let renewal = (self.settings.lease() / 4).max(Duration::from_millis(100));
         let connection = Arc::new(Connection::open(&self.transport, hello, renewal).await?);
-        *line = Some(Arc::clone(&connection));
+        *line = Line { connection: Some(Arc::clone(&connection)), abandoned: Vec::new() };
         Ok(connection)
     }
 
-    async fn cut(&self) -> Unreachable {
-        *self.line.lock().await = None;
-        Unreachable("the connection was cut".to_owned())
+    /// Gives the connection up, and a run.
+    async fn cut(&self, abandoned: Option<&RunKey>) -> Trouble {
+        let mut line = self.line.lock().await;
+        line.abandoned.extend(abandoned.cloned());
+        if let Some(connection) = line.connection.take() {
+            connection.cut();
+        }
+        unreachable("the connection was cut")
     }
 
     /// Asks once.
@@ -144,26 +161,27 @@ impl RemoteHost {
         bytes: &[u8],
         kill: &mut watch::Receiver<bool>,
         progress: &mut (dyn FnMut() + Send),
-    ) -> Result<Answer, Unreachable> {
+    ) -> Result<(Value, Vec<u8>), Trouble> {
         let connection = self.connect().await?;
         let cut = self.transport.cuts.next(&kind_of(request));
         if cut == Some(Moment::Before) {
-            return Err(self.cut().await);
+            return Err(self.cut(None).await);
         }
-        let (id, mut replies) = connection.request(request.clone(), bytes)?;
+        let (id, mut replies) = connection.request(request, bytes)?;
         if cut == Some(Moment::During) {
             // Some of it may have happened.
             tokio::time::sleep(Duration::from_millis(fastrand::u64(..40))).await;
-            return Err(self.cut().await);
+            return Err(self.cut(None).await);
         }
         let mut told = false;
         loop {
             tokio::select! {
                 reply = replies.recv() => match reply {
                     Some((Reply::Began, _)) => progress(),
-                    Some(_) if cut == Some(Moment::After) => return Err(self.cut().await),
-                    Some(answer) => return Ok(answer),
-                    None => return Err(Unreachable("the connection to the worker is lost".to_owned())),
+                    Some(_) if cut == Some(Moment::After) => return Err(self.cut(None).await),
+                    Some((Reply::Answer(given), bytes)) => return Ok((given, bytes)),
+                    Some((Reply::Refused(trouble), _)) => return Err(trouble),
+                    None => return Err(connection.why_lost()),
                 },
                 wanted = is_killed(kill), if !told => {
                     told = true;
@@ -175,7 +193,7 @@ impl RemoteHost {
         }
     }
 
-    /// Asks until there is an answer, at most so long.
+    /// Asks until there is an answer, at most so long. What asking again does not mend comes back at once.
     async fn send_request<T: DeserializeOwned>(
         &self,
         request: Request,
@@ -186,17 +204,16 @@ impl RemoteHost {
     ) -> Result<(T, Vec<u8>), Trouble> {
         let (begun, mut pause) = (Instant::now(), PAUSES.0);
         loop {
-            let why = match self.try_request(&request, bytes, &mut kill, progress).await {
-                Ok((Reply::Answer(given), bytes)) => {
-                    return serde_json::from_value(given).map(|given| (given, bytes)).map_err(|_| unexpected_answer());
+            let trouble = match self.try_request(&request, bytes, &mut kill, progress).await {
+                Ok((given, bytes)) => {
+                    return serde_json::from_value(given).map(|given| (given, bytes)).map_err(unexpected_answer);
                 }
-                Ok(_) => return Err(unexpected_answer()),
-                Err(Unreachable(why)) => why,
+                Err(trouble) => trouble,
             };
-            if patience.is_some_and(|patience| begun.elapsed() >= patience) {
-                return Err(Trouble::new(Cause::Unreachable, format!("ask a host: {why}")));
+            if !may_pass(&trouble.cause) || patience.is_some_and(|patience| begun.elapsed() >= patience) {
+                return Err(trouble.while_trying(&format!("ask the host behind {}", self.transport)));
             }
-            tracing::debug!("ask a host again: {why}");
+            tracing::debug!("ask a host again: {trouble}");
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
         }
@@ -271,12 +288,16 @@ impl RemoteHost {
             };
             tokio::select! {
                 answer = asked => answer,
-                () = follow => Err(unexpected_answer()),
+                never = follow => never,
             }
         };
         let (mut ended, lengths, bytes) = match answer {
             Ok(((ended, lengths), bytes)) => (ended, lengths, bytes),
-            Err(trouble) => return Ended::from_end(ProcessEnd::Infrastructure(trouble)),
+            Err(trouble) => {
+                // It may live, and nothing may be done to its workspace as long as it does.
+                self.cut(Some(&order.key)).await;
+                return Ended::from_end(ProcessEnd::Infrastructure(trouble));
+            }
         };
         if ended.ran.is_some() {
             // What was told of its start may have been lost.
@@ -375,8 +396,15 @@ fn no_kill_signal() -> watch::Receiver<bool> {
     watch::channel(false).1
 }
 
-fn unexpected_answer() -> Trouble {
-    Trouble::new(Cause::Unreachable, "a host answered something else than what it was asked")
+/// Whether asking again can help: the worker may be there again, or its machine have room.
+fn may_pass(cause: &Cause) -> bool {
+    cause.is_shared() && !matches!(cause, Cause::Missing(_) | Cause::Denied(_))
+}
+
+fn unexpected_answer(why: serde_json::Error) -> Trouble {
+    Trouble::from(format!(
+        "a host answers something else than what it was asked ({why}): use the same mc on both sides"
+    ))
 }
 
 /// A name for a file that nobody else uses.

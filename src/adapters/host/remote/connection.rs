@@ -3,12 +3,13 @@
 use super::frame::{encode, receive, send};
 use super::protocol::{Hello, Numbered, Reply, Request};
 use super::transport::Transport;
+use crate::domain::trouble::{Cause, Trouble};
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -17,34 +18,66 @@ use tokio::task::JoinSet;
 const GREETING: Duration = Duration::from_secs(90);
 
 /// A reply, with the bytes that followed it.
-pub(super) type Answer = (Reply, Vec<u8>);
+type Answer = (Reply, Vec<u8>);
 
-/// The connection is lost, or there never was one: why.
-#[derive(Debug, Clone)]
-pub(super) struct Unreachable(pub(super) String);
+/// Who waits for which reply; once the connection is lost, why.
+type Waiting = Result<HashMap<u64, mpsc::UnboundedSender<Answer>>, Trouble>;
 
-/// Who waits for which reply; nothing any more once the connection is lost.
-type Waiting = Arc<Mutex<Option<HashMap<u64, mpsc::UnboundedSender<Answer>>>>>;
+/// That a worker cannot be reached now: why.
+pub(super) fn unreachable(why: impl Into<String>) -> Trouble {
+    Trouble::new(Cause::Unreachable, why)
+}
 
 /// A connection. Dropped, it is cut and the worker ends.
 #[derive(Debug)]
 pub(super) struct Connection {
     _child: Child,
     to: mpsc::UnboundedSender<Vec<u8>>,
-    waiting: Waiting,
+    waiting: Arc<Mutex<Waiting>>,
     next: AtomicU64,
+    longest: u32,
     _tasks: JoinSet<()>,
+}
+
+fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Hands out replies until there are no more: why.
+async fn read(from: impl AsyncRead + Unpin, waiting: &Mutex<Waiting>, silence: Duration) -> Trouble {
+    let mut from = BufReader::new(from);
+    let mut patience = GREETING;
+    loop {
+        let (Numbered { id, body }, bytes) = match receive::<Numbered<Reply>>(&mut from, patience).await {
+            Ok(Some(received)) => received,
+            Ok(None) => return unreachable("the worker ended"),
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                let why = format!("{e}: nothing else may be printed there, and it must be the same mc as here");
+                return Trouble::from(why);
+            }
+            Err(e) => return unreachable(format!("read what the worker says: {e}")),
+        };
+        patience = silence;
+        let mut waiting = lock(waiting);
+        let Ok(waiting) = waiting.as_mut() else { return unreachable("the connection was cut") };
+        let progress = matches!(body, Reply::Began);
+        if let Some(who) = waiting.get(&id) {
+            let _ = who.send((body, bytes));
+        }
+        if !progress {
+            waiting.remove(&id);
+        }
+    }
 }
 
 impl Connection {
     /// Starts a worker and greets it. Every `renewal` it is told that the engine lives.
-    pub(super) async fn open(transport: &Transport, hello: &Hello, renewal: Duration) -> Result<Self, Unreachable> {
-        let failed = |e: io::Error| Unreachable(format!("start {}: {e}", transport.program.display()));
-        let mut child = transport.start().map_err(failed)?;
-        let lost = || Unreachable("the worker has no standard input and output".to_owned());
+    pub(super) async fn open(transport: &Transport, hello: Hello, renewal: Duration) -> Result<Self, Trouble> {
+        let mut child = transport.start().map_err(|e| unreachable(format!("start it: {e}")))?;
+        let lost = || unreachable("the worker has no standard input and output");
         let (mut stdin, stdout) = child.stdin.take().zip(child.stdout.take()).ok_or_else(lost)?;
         let (to, mut frames) = mpsc::unbounded_channel::<Vec<u8>>();
-        let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
+        let waiting = Arc::new(Mutex::new(Ok(HashMap::new())));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             while let Some(frame) = frames.recv().await {
@@ -53,30 +86,11 @@ impl Connection {
                 }
             }
         });
-        let told = Arc::clone(&waiting);
+        let (told, limits) = (Arc::clone(&waiting), transport.limits);
         tasks.spawn(async move {
-            let mut from = BufReader::new(stdout);
-            loop {
-                let (Numbered { id, body }, bytes) = match receive::<Numbered<Reply>>(&mut from).await {
-                    Ok(Some(received)) => received,
-                    Ok(None) => break,
-                    Err(e) => {
-                        tracing::warn!("read what a worker says: {e}");
-                        break;
-                    }
-                };
-                let mut waiting = told.lock().unwrap_or_else(PoisonError::into_inner);
-                let Some(waiting) = waiting.as_mut() else { break };
-                let progress = matches!(body, Reply::Began);
-                if let Some(who) = waiting.get(&id) {
-                    let _ = who.send((body, bytes));
-                }
-                if !progress {
-                    waiting.remove(&id);
-                }
-            }
+            let why = read(stdout, &told, limits.silence()).await;
             // Whoever waits learns of the loss by the end of its channel.
-            *told.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *lock(&told) = Err(why);
         });
         if let Some(stderr) = child.stderr.take() {
             tasks.spawn(async move {
@@ -86,22 +100,20 @@ impl Connection {
                 }
             });
         }
-        let connection = Self { _child: child, to, waiting, next: AtomicU64::new(1), _tasks: tasks };
-        let (_, mut reply) = connection.request(Request::Hello(Box::new(hello.clone())), &[])?;
-        match tokio::time::timeout(GREETING, reply.recv()).await {
-            Ok(Some((Reply::Answer(_), _))) => {}
-            Ok(Some((Reply::Refused(why), _))) => return Err(Unreachable(why)),
-            Ok(Some(_)) => return Err(Unreachable("the worker greets in an unknown way".to_owned())),
-            Ok(None) => return Err(Unreachable("the worker ended before it greeted".to_owned())),
-            Err(_) => return Err(Unreachable(format!("the worker did not greet within {} s", GREETING.as_secs()))),
+        let next = AtomicU64::new(1);
+        let mut connection = Self { _child: child, to, waiting, next, longest: limits.longest, _tasks: tasks };
+        let (_, mut reply) = connection.request(&Request::Hello(Box::new(hello)), &[])?;
+        match reply.recv().await {
+            Some((Reply::Refused(why), _)) => return Err(why),
+            Some(_) => {}
+            None => return Err(connection.why_lost().while_trying("greet it")),
         }
-        let mut connection = connection;
-        let to = connection.to.clone();
+        let (to, longest) = (connection.to.clone(), limits.longest);
         connection._tasks.spawn(async move {
-            let mut ticks = tokio::time::interval(renewal);
+            let mut ticks = tokio::time::interval(renewal.min(limits.beat));
             loop {
                 ticks.tick().await;
-                let Ok(frame) = encode(&Numbered { id: 0, body: Request::Renew }, &[]) else { return };
+                let Ok(frame) = encode(&Numbered { id: 0, body: Request::Renew }, &[], longest) else { return };
                 if to.send(frame).is_err() {
                     return;
                 }
@@ -113,30 +125,40 @@ impl Connection {
     /// Sends a request; its number, and where its replies come.
     pub(super) fn request(
         &self,
-        body: Request,
+        body: &Request,
         bytes: &[u8],
-    ) -> Result<(u64, mpsc::UnboundedReceiver<Answer>), Unreachable> {
+    ) -> Result<(u64, mpsc::UnboundedReceiver<Answer>), Trouble> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let frame = encode(&Numbered { id, body }, bytes, self.longest).map_err(|e| Trouble::from(e.to_string()))?;
         let (send, receive) = mpsc::unbounded_channel();
-        let lost = || Unreachable("the connection to the worker is lost".to_owned());
-        match self.waiting.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-            Some(waiting) => drop(waiting.insert(id, send)),
-            None => return Err(lost()),
-        }
-        let frame = encode(&Numbered { id, body }, bytes).map_err(|e| Unreachable(e.to_string()))?;
-        self.to.send(frame).map_err(|_| lost())?;
+        lock(&self.waiting).as_mut().map_err(|why| why.clone())?.insert(id, send);
+        self.to.send(frame).map_err(|_| self.why_lost())?;
         Ok((id, receive))
     }
 
     /// Asks that a request ends early.
     pub(super) fn cancel(&self, id: u64) {
-        if let Ok(frame) = encode(&Numbered { id: 0, body: Request::Cancel(id) }, &[]) {
+        if let Ok(frame) = encode(&Numbered { id: 0, body: Request::Cancel(id) }, &[], self.longest) {
             let _ = self.to.send(frame);
         }
     }
 
+    /// Gives it up, for everybody who waits.
+    pub(super) fn cut(&self) {
+        *lock(&self.waiting) = Err(unreachable("the connection was cut"));
+    }
+
     /// Whether it is lost.
     pub(super) fn is_lost(&self) -> bool {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        lock(&self.waiting).is_err()
+    }
+
+    /// Why it is lost.
+    pub(super) fn why_lost(&self) -> Trouble {
+        lock(&self.waiting)
+            .as_ref()
+            .err()
+            .cloned()
+            .unwrap_or_else(|| unreachable("the connection to the worker is lost"))
     }
 }

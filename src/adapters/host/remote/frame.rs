@@ -1,18 +1,25 @@
 //! One message on a stream: its length, the length of the bytes that follow it, the message as JSON, the bytes.
+//!
+//! Whoever sends one sees that it is too long before anything of it is sent, and whoever reads one that the other is silent.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 
 /// Longest message or bytes: what says more is no message of ours.
-const LONGEST: u32 = 1 << 30;
+pub(super) const LONGEST: u32 = 1 << 30;
 
-/// A message as it goes over the stream.
-pub(super) fn encode(message: &impl Serialize, bytes: &[u8]) -> io::Result<Vec<u8>> {
+/// A message as it goes over the stream, where neither it nor its bytes are longer than `longest`.
+pub(super) fn encode(message: &impl Serialize, bytes: &[u8], longest: u32) -> io::Result<Vec<u8>> {
     let json = serde_json::to_vec(message)?;
-    let length = |bytes: &[u8]| u32::try_from(bytes.len()).ok().filter(|n| *n <= LONGEST);
-    let too_long = || io::Error::new(io::ErrorKind::InvalidInput, "the message is too long");
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).ok().filter(|n| *n <= longest);
+    let too_long = || {
+        let lengths = format!("{} bytes with {} more (at most {longest} of each)", json.len(), bytes.len());
+        io::Error::new(io::ErrorKind::InvalidInput, format!("the message is too long: {lengths}"))
+    };
     let (first, second) = length(&json).zip(length(bytes)).ok_or_else(too_long)?;
     let mut frame = Vec::with_capacity(8 + json.len() + bytes.len());
     frame.extend_from_slice(&first.to_be_bytes());
@@ -28,30 +35,35 @@ pub(super) async fn send(to: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> io
     to.flush().await
 }
 
-/// The next message with its bytes; nothing at the end of the stream.
+/// The next message with its bytes; nothing at the end of the stream. It is an error when nothing comes for as long as `silence`.
 pub(super) async fn receive<T: DeserializeOwned>(
     from: &mut (impl AsyncRead + Unpin),
+    silence: Duration,
 ) -> io::Result<Option<(T, Vec<u8>)>> {
-    let mut lengths = [0_u8; 8];
-    match from.read_exact(&mut lengths).await {
+    let first = match read_length(from, silence).await {
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-        read => drop(read?),
-    }
-    let [a, b, c, d, e, f, g, h] = lengths;
-    let (first, second) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+        length => length?,
+    };
+    let second = read_length(from, silence).await?;
     if first > LONGEST || second > LONGEST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "what came is no message of mc"));
     }
-    let json = read(from, first).await?;
-    let bytes = read(from, second).await?;
+    let json = read(from, first, silence).await?;
+    let bytes = read(from, second, silence).await?;
     Ok(Some((serde_json::from_slice(&json)?, bytes)))
 }
 
-async fn read(from: &mut (impl AsyncRead + Unpin), length: u32) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = from.take(length.into()).read_to_end(&mut bytes).await?;
-    if read as u64 != u64::from(length) {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+async fn read_length(from: &mut (impl AsyncRead + Unpin), silence: Duration) -> io::Result<u32> {
+    Ok(read(from, 4, silence).await?.iter().fold(0, |length, byte| length << 8 | u32::from(*byte)))
+}
+
+async fn read(from: &mut (impl AsyncRead + Unpin), length: u32, silence: Duration) -> io::Result<Vec<u8>> {
+    let (mut from, mut bytes) = (from.take(length.into()), Vec::new());
+    while from.limit() > 0 {
+        let silent = |_| io::Error::new(io::ErrorKind::TimedOut, format!("nothing was said for {silence:?}"));
+        if timeout(silence, from.read_buf(&mut bytes)).await.map_err(silent)?? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
     }
     Ok(bytes)
 }

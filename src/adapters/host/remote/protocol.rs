@@ -3,16 +3,43 @@
 //! Each request has a number, and one reply with the same number answers it. A request may be sent again over another connection
 //! when its reply did not come: each one is idempotent by what it names.
 
+use super::frame::LONGEST;
 use crate::adapters::host::local::process::procfs;
 use crate::adapters::host::{CollectOrder, HostSettings, PrepareOrder, Release, RunKey, RunOrder, Start, UsedSlot};
 use crate::adapters::os::files::FileIdentity;
+use crate::domain::trouble::Trouble;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The form of the messages; both sides have the same one.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
+
+/// What both sides keep to; tests want less.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct Limits {
+    /// So often each side says something while they are connected.
+    pub beat: Duration,
+    /// Longest message, and most bytes that follow one.
+    pub longest: u32,
+}
+
+impl Default for Limits {
+    /// A lost line is seen after a minute: before the shortest lease (two minutes) of a run is over, and long after a busy machine
+    /// or a bad line has spoken again.
+    fn default() -> Self {
+        Self { beat: Duration::from_secs(15), longest: LONGEST }
+    }
+}
+
+impl Limits {
+    /// Whoever says nothing for so long is not there any more.
+    pub(super) fn silence(&self) -> Duration {
+        self.beat * 4
+    }
+}
 
 /// Bytes that are sent or read at a time.
 pub const PART: u64 = 1 << 20;
@@ -40,6 +67,10 @@ pub struct Hello {
     pub shallow: Vec<u8>,
     /// What the repository ignores without a file of the tree: its own list, and that of the user.
     pub ignores: [Vec<u8>; 2],
+    /// What both sides keep to.
+    pub limits: Limits,
+    /// Runs of whose end the engine was not told: they end before anything else is done.
+    pub abandoned: Vec<RunKey>,
 }
 
 /// Where a repository is on the engine's machine. A worker on that machine gives workspaces what they have there: the addresses
@@ -99,7 +130,7 @@ pub enum Request {
     Hello(Box<Hello>),
     /// The request of this number shall end early; it has no reply of its own.
     Cancel(u64),
-    /// The engine lives and wants everything that runs; it has no reply.
+    /// The engine lives and wants everything that runs. The reply says that the worker lives; nobody waits for it.
     Renew,
     Probe,
     Fingerprint,
@@ -170,8 +201,8 @@ pub struct Compared {
 /// What the worker says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Reply {
-    /// It cannot work for this engine: why.
-    Refused(String),
+    /// It does not do this, or cannot tell what it did: why. To [`Request::Hello`], that it does not work for this engine.
+    Refused(Trouble),
     /// Progress, not the end: the run of this request is on record.
     Began,
     /// What the operation gives back. Of [`Request::Run`] the bytes of its reports follow the message one after the other, each as

@@ -3,7 +3,7 @@
 
 use super::frame::{encode, receive, send};
 use super::objects::Mirror;
-use super::protocol::{Hello, Numbered, PART, PROTOCOL, RemoteFile, Reply, Request};
+use super::protocol::{Hello, Limits, Numbered, PART, PROTOCOL, RemoteFile, Reply, Request};
 use crate::adapters::git::source::inspect;
 use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
 use crate::adapters::host::local::process::{ChildGuard, LockError, RunLock};
@@ -12,7 +12,8 @@ use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::{PoolKind, UsedSlot};
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
-use crate::domain::trouble::{Trouble, chain};
+use crate::adapters::trouble::{Places, cause_of};
+use crate::domain::trouble::{Cause, Trouble, chain};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::HashMap;
@@ -35,42 +36,60 @@ pub async fn serve(
     root: &Path,
     env: Environment,
     from: impl AsyncRead + Unpin,
-    to: impl AsyncWrite + Unpin + Send + 'static,
+    to: impl AsyncWrite + Unpin,
 ) -> io::Result<()> {
     let mut from = BufReader::new(from);
     let (answers, frames) = mpsc::unbounded_channel();
-    let mut writer = tokio::spawn(write(to, frames));
-    let Some((Numbered { id, body: Request::Hello(hello) }, _)) = receive::<Numbered<Request>>(&mut from).await? else {
-        return Ok(());
+    let writing = write(to, frames);
+    tokio::pin!(writing);
+    let silence = Limits::default().silence();
+    let Some((greeting, _)) = receive::<Value>(&mut from, silence).await? else { return Ok(()) };
+    let id = greeting.get("id").and_then(Value::as_u64).unwrap_or_default();
+    let greeted = match serde_json::from_value(greeting) {
+        Ok(Numbered { body: Request::Hello(hello), .. }) => {
+            Worker::begin(root, env, &hello).await.map(|worker| (Arc::new(worker), hello.limits))
+        }
+        Ok(_) => Err(Trouble::from("the engine does not greet".to_owned())),
+        Err(e) => Err(Trouble::from(format!(
+            "mc {} there cannot read this engine's greeting ({e}): use the same mc on both sides",
+            env!("CARGO_PKG_VERSION")
+        ))),
     };
-    let told = |id, body: Reply, bytes: &[u8]| encode(&Numbered { id, body }, bytes);
-    let worker = match Worker::begin(root, env, &hello).await {
-        Ok(worker) => Arc::new(worker),
-        Err(Refused(why)) => {
-            let _ = answers.send(told(id, Reply::Refused(why), &[])?);
+    let (worker, limits) = match greeted {
+        Ok(greeted) => greeted,
+        Err(trouble) => {
+            let _ = answers.send(encode_reply(id, Reply::Refused(trouble), &[], u32::MAX));
             drop(answers);
-            let _ = (&mut writer).await;
+            writing.await;
             return Ok(());
         }
     };
-    let _ = answers.send(told(id, Reply::Answer(Value::Null), &[])?);
-    let mut tasks = JoinSet::new();
+    let tell = move |id: u64, body: Reply, bytes: &[u8]| {
+        let _ = answers.send(encode_reply(id, body, bytes, limits.longest));
+    };
+    tell(id, Reply::Answer(Value::Null), &[]);
+    let (mut tasks, mut beat) = (JoinSet::new(), tokio::time::interval(limits.beat));
     let kills: Arc<Mutex<HashMap<u64, watch::Sender<bool>>>> = Arc::default();
     loop {
         // Half of a message may be read when something else happens: the same read goes on.
-        let reading = receive::<Numbered<Request>>(&mut from);
+        let reading = receive::<Numbered<Request>>(&mut from, limits.silence());
         tokio::pin!(reading);
         let received = loop {
             tokio::select! {
                 received = &mut reading => break received?,
-                // Nobody hears the answers any more.
-                _ = &mut writer => return Ok(()),
+                // Nobody hears the answers any more. It is no task of its own: it goes on while tasks are busy.
+                () = &mut writing => return Ok(()),
                 Some(_) = tasks.join_next() => {}
+                // A long message is on its way: the engine hears nothing else until it is here.
+                _ = beat.tick() => tell(0, Reply::Answer(Value::Null), &[]),
             }
         };
         let Some((Numbered { id, body }, bytes)) = received else { return Ok(()) };
         match body {
-            Request::Renew => worker.host.renew(),
+            Request::Renew => {
+                worker.host.renew();
+                tell(0, Reply::Answer(Value::Null), &[]);
+            }
             Request::Cancel(id) => {
                 if let Some(kill) = kills.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
                     kill.send_replace(true);
@@ -79,19 +98,12 @@ pub async fn serve(
             body => {
                 let (send, kill) = watch::channel(false);
                 kills.lock().unwrap_or_else(PoisonError::into_inner).insert(id, send);
-                let (worker, answers, kills) = (Arc::clone(&worker), answers.clone(), Arc::clone(&kills));
+                let (worker, tell, kills) = (Arc::clone(&worker), tell.clone(), Arc::clone(&kills));
                 tasks.spawn(async move {
-                    let began = || {
-                        if let Ok(frame) = encode(&Numbered { id, body: Reply::Began }, &[]) {
-                            let _ = answers.send(frame);
-                        }
-                    };
-                    let (answer, bytes) = worker.answer(body, bytes, kill, began).await;
+                    let (answer, bytes) = worker.answer(body, bytes, kill, || tell(id, Reply::Began, &[])).await;
                     kills.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-                    match encode(&Numbered { id, body: Reply::Answer(answer) }, &bytes) {
-                        Ok(frame) => drop(answers.send(frame)),
-                        Err(e) => tracing::error!("answer a request: {e}"),
-                    }
+                    let refused = |e: serde_json::Error| Reply::Refused(Trouble::from(format!("tell its answer: {e}")));
+                    tell(id, answer.map_or_else(refused, Reply::Answer), &bytes);
                 });
             }
         }
@@ -106,8 +118,13 @@ async fn write(mut to: impl AsyncWrite + Unpin, mut frames: mpsc::UnboundedRecei
     }
 }
 
-/// Why a worker does not work for this engine.
-struct Refused(String);
+/// A reply as it goes over the stream; what cannot go there is refused.
+fn encode_reply(id: u64, body: Reply, bytes: &[u8], longest: u32) -> Vec<u8> {
+    encode(&Numbered { id, body }, bytes, longest).unwrap_or_else(|e| {
+        let body = Reply::Refused(Trouble::from(format!("tell its answer: {e}")));
+        encode(&Numbered { id, body }, &[], u32::MAX).unwrap_or_default()
+    })
+}
 
 /// A worker that has greeted its engine.
 struct Worker {
@@ -117,9 +134,9 @@ struct Worker {
 }
 
 impl Worker {
-    async fn begin(root: &Path, env: Environment, hello: &Hello) -> Result<Self, Refused> {
+    async fn begin(root: &Path, env: Environment, hello: &Hello) -> Result<Self, Trouble> {
         if hello.protocol != PROTOCOL {
-            return Err(Refused(format!(
+            return Err(Trouble::from(format!(
                 "the worker speaks protocol {PROTOCOL} (mc {}), the engine {} (mc {}): use the same mc on both sides",
                 env!("CARGO_PKG_VERSION"),
                 hello.protocol,
@@ -128,7 +145,7 @@ impl Worker {
         }
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
         if hello.state.is_empty() || !hello.state.bytes().all(plain) {
-            return Err(Refused(format!("{:?} is no id of a state directory", hello.state)));
+            return Err(Trouble::from(format!("{:?} is no id of a state directory", hello.state)));
         }
         let kind = hello.settings.kind;
         let name = match kind {
@@ -136,9 +153,8 @@ impl Worker {
             PoolKind::Verifications => format!("{}-verify", hello.state),
         };
         let base = root.join(name);
-        let failed = |e: io::Error| Refused(format!("use {}: {e}", base.display()));
-        files::make_private_dir(&base).map_err(failed)?;
-        let base = base.canonicalize().map_err(failed)?;
+        files::make_private_dir(&base).map_err(|e| failed(root, &base, &e))?;
+        let base = base.canonicalize().map_err(|e| failed(root, &base, &e))?;
         // Verifications beside missions share what they have with others of the kind; each slot has a lock.
         let lock = match kind {
             PoolKind::Missions => Some(take_lock(&base).await?),
@@ -148,8 +164,8 @@ impl Worker {
             check_epoch(&base, hello.epoch)?;
         }
         let guard = lock.as_ref().map_or_else(ChildGuard::none, RunLock::guard);
-        let mirror = Mirror::open(&base, hello, guard.clone()).await.map_err(|e| Refused(chain(&e)))?;
-        let mut facts = inspect(&mirror.git).await.map_err(|e| Refused(chain(&e)))?;
+        let mirror = Mirror::open(&base, hello, guard.clone()).await.map_err(|e| failed(root, &base, &e))?;
+        let mut facts = inspect(&mirror.git).await.map_err(|e| failed(root, &base, &e))?;
         let place = hello.place.local_folders();
         if let Some([toplevel, ..]) = place {
             toplevel.clone_into(&mut facts.toplevel);
@@ -158,6 +174,12 @@ impl Worker {
         let (git, settings) = (mirror.git.clone(), hello.settings.clone());
         let host = LocalHost::new(git, facts, env, settings, places, guard, Tags::default());
         let host = host.of_mirror(place.map(|[.., state]| state.to_owned()));
+        for key in &hello.abandoned {
+            let alive = host.end_runs(key).await?;
+            if !alive.is_empty() {
+                return Err(Trouble::from(format!("processes of the run {key} cannot be ended: {alive:?}")));
+            }
+        }
         Ok(Self { host, mirror, _lock: lock })
     }
 
@@ -167,10 +189,10 @@ impl Worker {
         bytes: Vec<u8>,
         kill: watch::Receiver<bool>,
         began: impl FnOnce(),
-    ) -> (Value, Vec<u8>) {
+    ) -> (serde_json::Result<Value>, Vec<u8>) {
         let host = &self.host;
         let reply = match request {
-            Request::Hello(_) | Request::Cancel(_) | Request::Renew => Value::Null,
+            Request::Hello(_) | Request::Cancel(_) | Request::Renew => Ok(Value::Null),
             Request::Probe => json(host.probe().await),
             Request::Fingerprint => json(host.fingerprint().await),
             Request::Prepare(order) => json(host.prepare(&order, kill).await),
@@ -234,45 +256,54 @@ impl Worker {
     }
 
     /// What the mirror gives back, as it is sent.
-    fn encode_result<T: Serialize>(&self, done: Result<T, impl std::error::Error + 'static>) -> Value {
+    fn encode_result<T: Serialize>(
+        &self,
+        done: Result<T, impl std::error::Error + 'static>,
+    ) -> serde_json::Result<Value> {
         json(done.map_err(|e| self.host.classify_error(&e)))
     }
 }
 
 /// What an operation gives back, as it is sent.
-fn json(given: impl Serialize) -> Value {
-    serde_json::to_value(given).unwrap_or_default()
+fn json(given: impl Serialize) -> serde_json::Result<Value> {
+    serde_json::to_value(given)
+}
+
+/// What stands in the way of working in a folder below `root`.
+fn failed(root: &Path, base: &Path, error: &(dyn std::error::Error + 'static)) -> Trouble {
+    let places = Places { source: "/".into(), state: root.to_owned() };
+    Trouble::new(cause_of(error, &places), format!("use {}: {}", base.display(), chain(error)))
 }
 
 /// Waits until an earlier worker, and its git processes, are gone.
-async fn take_lock(base: &Path) -> Result<RunLock, Refused> {
+async fn take_lock(base: &Path) -> Result<RunLock, Trouble> {
     let begun = Instant::now();
     loop {
         let path = base.join("worker.lock");
         let taken = tokio::task::spawn_blocking(move || RunLock::acquire(&path, PATIENCE)).await;
-        match taken.map_err(|e| Refused(e.to_string()))? {
+        match taken.map_err(|e| Trouble::from(e.to_string()))? {
             Ok(lock) => return Ok(lock),
             Err(LockError::Held { .. }) if begun.elapsed() < PATIENCE => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            Err(LockError::Held { pid }) => {
-                let why = format!("another worker (pid {pid}) works for this engine's state directory there");
-                return Err(Refused(why));
+            Err(e @ (LockError::Held { .. } | LockError::Orphans { .. })) => {
+                return Err(Trouble::new(Cause::Unreachable, format!("wait for an earlier worker there: {e}")));
             }
-            Err(e) => return Err(Refused(chain(&e))),
+            Err(e) => return Err(failed(base, base, &e)),
         }
     }
 }
 
 /// That no newer engine was here; notes this one.
-fn check_epoch(base: &Path, epoch: u64) -> Result<(), Refused> {
+fn check_epoch(base: &Path, epoch: u64) -> Result<(), Trouble> {
     let path = base.join("epoch");
-    let failed = |e: io::Error| Refused(format!("use {}: {e}", path.display()));
+    let failed = |e: io::Error| failed(base, &path, &e);
     let known = files::read_own(&path).map_err(failed)?.unwrap_or_default();
     let known: u64 = String::from_utf8_lossy(&known).trim().parse().unwrap_or(0);
     if known > epoch {
-        let why = format!("a newer engine (number {known}) works with this host; this one has number {epoch}");
-        return Err(Refused(why));
+        let why =
+            format!("a newer engine (number {known}) works with this host; this one has number {epoch} and must end");
+        return Err(Trouble::from(why));
     }
     files::replace_own(&path, format!("{epoch}\n").as_bytes()).map_err(failed)
 }

@@ -1,8 +1,10 @@
 //! How a worker is reached: a command whose standard input and output lead to it. For tests the line to it can be cut at chosen
 //! moments.
 
+use super::protocol::Limits;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +22,18 @@ pub struct Transport {
     pub env: Vec<(OsString, OsString)>,
     /// So long a question is asked again before that is trouble.
     pub patience: Duration,
+    /// What both sides keep to.
+    pub limits: Limits,
     /// When the line is cut.
     pub cuts: Cuts,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}", self.program.display())?;
+        self.args.iter().try_for_each(|word| write!(f, " {}", word.display()))?;
+        write!(f, "`")
+    }
 }
 
 /// So long a question is asked again where nobody says otherwise.
