@@ -1,4 +1,5 @@
-//! The line to a worker: refusals and messages that are too long come back at once as what they are, silence is a lost line.
+//! The line to a worker: refusals and messages that are too long come back at once as what they are, silence is a lost line, and what
+//! was brought over it is on record.
 
 use super::remote::{alive, key, limited_host, mission, prepare, program, run};
 use crate::support::repo::{World, within_a_minute};
@@ -208,5 +209,34 @@ fn p12_a_worker_whose_engine_is_silent_ends() {
         drop(first);
         host(&world, 2, program(), Limits::default()).await.used_slots().await.unwrap();
         assert_ne!(worker(&world), silent);
+    });
+}
+
+#[test]
+fn p2_what_was_pinned_there_and_not_here_is_told_by_records() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        let host = host(&world, 1, program(), Limits::default()).await;
+        host.prepare(&prepare(&base), alive()).await.unwrap();
+        host.run(&run(), Start::IfNew, alive(), || ()).await;
+        collect(&host, &base).await;
+        let pin = "refs/mc/attempts/m1/u/1";
+        let work = world.id(pin).await;
+        // What is taken away here on purpose stays away, although its objects are gone as well.
+        world
+            .sh(&format!("git update-ref -d {pin} && git reflog expire --expire=now --all && git gc -q --prune=now"))
+            .await;
+        world.sh(&format!("! git cat-file -e {work} 2>/dev/null")).await;
+        host.retry_quarantine().await.unwrap();
+        assert_eq!(world.sh("git for-each-ref refs/mc/").await, "");
+        // Of what an engine died over, the objects may be here without a pin.
+        let mirror = world.state().join("worker/s1/mirror.git");
+        world.sh_in(&mirror, "git update-ref -d refs/mc/brought/attempts/m1/u/1").await;
+        world
+            .sh(&format!("git fetch -q {} {pin} && rm -f .git/FETCH_HEAD && git cat-file -e {work}", mirror.display()))
+            .await;
+        host.retry_quarantine().await.unwrap();
+        assert_eq!(world.id(pin).await, work);
     });
 }

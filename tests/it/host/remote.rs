@@ -179,7 +179,7 @@ async fn attempt(world: &World, host: &Host) -> Vec<String> {
 }
 
 /// Every kind of request that an attempt makes.
-const KINDS: [&str; 20] = [
+const KINDS: [&str; 21] = [
     "Probe",
     "Fingerprint",
     "LookUp",
@@ -194,6 +194,7 @@ const KINDS: [&str; 20] = [
     "Pins",
     "Export",
     "Forget",
+    "Brought",
     "Release",
     "UsedSlots",
     "PutAside",

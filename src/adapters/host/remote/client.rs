@@ -2,7 +2,7 @@
 //! that gets no answer for long is trouble and decides nothing, and a run is waited for as long as it takes.
 
 use super::connection::{Connection, unreachable};
-use super::objects::those_there;
+use super::objects::{BROUGHT, name_brought};
 use super::protocol::{Hello, PROTOCOL, Reply, Request, SourcePlace};
 use super::transport::{Moment, Transport};
 use crate::adapters::git::{Git, GitError, SourceFacts};
@@ -371,16 +371,10 @@ impl RemoteHost {
     pub async fn retry_quarantine(&self) -> Result<(), Trouble> {
         self.query::<Result<(), Trouble>>(Request::RetryQuarantine).await??;
         const PINS: [&str; 2] = ["refs/mc/attempts/", "refs/mc/kept/"];
-        let pins = self.pins_there(PINS.map(str::to_owned).to_vec()).await?;
-        let mut here = Vec::new();
-        for prefix in PINS {
-            here.extend(self.source.list_refs(prefix).await.map_err(|e| self.classify_error(&e))?);
-        }
-        let differ: Vec<_> = pins.into_iter().filter(|pin| !here.contains(pin)).collect();
-        // Of what was taken away here on purpose nothing is brought back.
-        let ids: Vec<CommitId> = differ.iter().map(|(_, id)| id.clone()).collect();
-        let there = those_there(&self.source, &ids).await.map_err(|e| self.classify_error(&e))?;
-        let late = differ.iter().filter(|(_, id)| !there.contains(id));
+        let pins = self.pins_there([PINS[0], PINS[1], BROUGHT].map(str::to_owned).to_vec()).await?;
+        let pins: BTreeSet<_> = pins.into_iter().collect();
+        // What was brought here and is here no more was taken away on purpose.
+        let late = pins.iter().filter(|(name, id)| !pins.contains(&(name_brought(name), id.clone())));
         let late: BTreeSet<_> = late
             .filter_map(|(name, _)| attempt_of(PINS.iter().find_map(|prefix| name.strip_prefix(prefix))?))
             .collect();

@@ -19,6 +19,14 @@ use std::sync::Arc;
 /// Refs of the mirror that keep what was sent to it.
 const SENT: &str = "refs/mc/sent/";
 
+/// Refs of the mirror that say which of its pins the engine has, as they are; what follows is the pin's name.
+pub(super) const BROUGHT: &str = "refs/mc/brought/";
+
+/// The ref that says of a pin that the engine has it.
+pub(super) fn name_brought(pin: &str) -> String {
+    pin.replacen("refs/mc/", BROUGHT, 1)
+}
+
 /// So many tips are named when objects are asked for.
 const TIPS: usize = 50;
 
@@ -196,6 +204,14 @@ impl Mirror {
             pins.extend(self.git.list_refs(prefix).await?);
         }
         Ok(pins)
+    }
+
+    /// Notes that the engine has these pins.
+    pub(super) async fn note_brought(&self, pins: &[(String, CommitId)]) -> Result<(), GitError> {
+        for (name, id) in pins {
+            self.git.run_text(&["update-ref", &name_brought(name), id.as_str()]).await?;
+        }
+        Ok(())
     }
 }
 

@@ -172,6 +172,8 @@ pub enum Request {
     TakeContent(String, String),
     /// What is pinned of attempts whose refs begin so.
     Pins(Vec<String>),
+    /// These pins are in the repository itself, as they are: what becomes of them there is not the host's to mend.
+    Brought(Vec<(String, CommitId)>),
 }
 
 /// A file on a host.

@@ -251,6 +251,7 @@ impl Worker {
             },
             Request::Forget(file) => self.encode_result(self.mirror.delete_file(&file)),
             Request::Pins(prefixes) => self.encode_result(self.mirror.pins(&prefixes).await),
+            Request::Brought(pins) => self.encode_result(self.mirror.note_brought(&pins).await),
         };
         (reply, Vec::new())
     }

@@ -81,7 +81,7 @@ impl RemoteHost {
             }
         }
         record_pins(&self.source, &identity, &attempt, &head, tips).await.map_err(failed)?;
-        Ok(())
+        self.query::<Result<(), Trouble>>(Request::Brought(pins)).await?
     }
 
     /// Brings objects here, as far as the file with them is not lost on the way.
