@@ -163,6 +163,13 @@ pub struct PrepareOrder {
     pub session: Option<RunKey>,
 }
 
+impl PrepareOrder {
+    /// What is in the files that are copied, as far as they are there.
+    pub(super) fn contents(&mut self) -> impl Iterator<Item = &mut Vec<u8>> {
+        self.copies.iter_mut().filter_map(|(_, content)| content.as_mut())
+    }
+}
+
 /// A workspace that is ready.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {
@@ -345,6 +352,11 @@ impl Ended {
     /// Of what has left nothing.
     pub fn from_end(end: ProcessEnd) -> Self {
         Self { end, overstayed: false, log: None, proof: None, ran: None, result: None, reports: Vec::new() }
+    }
+
+    /// What is in the reports that could be read.
+    pub(super) fn contents(&mut self) -> impl Iterator<Item = &mut Vec<u8>> {
+        self.reports.iter_mut().filter_map(|(_, report)| report.as_mut().ok())
     }
 
     /// When it ran, on a clock that shows `now` milliseconds: from when this engine began it, else as long as it ran.

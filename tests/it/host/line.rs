@@ -213,6 +213,25 @@ fn p12_a_worker_whose_engine_is_silent_ends() {
 }
 
 #[test]
+fn p12_a_file_that_is_copied_costs_its_size_on_the_line() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        let limits = Limits { longest: 1 << 20, ..Limits::default() };
+        let host = host(&world, 1, program(), limits).await;
+        let mut order = prepare(&base);
+        // As numbers this would be four times as long.
+        let (long, short) = (vec![0xfe_u8; (1 << 20) - 5], b"\0\xff\n".to_vec());
+        let copies = [("local", Some(long)), ("not-there", None), ("other", Some(short)), ("empty", Some(Vec::new()))];
+        order.copies = copies.map(|(name, content)| (name.to_owned(), content)).to_vec();
+        let workspace = host.prepare(&order, alive()).await.unwrap().workspace;
+        for (name, content) in order.copies {
+            assert_eq!(std::fs::read(workspace.join(&name)).ok(), content, "{name}");
+        }
+    });
+}
+
+#[test]
 fn p2_what_was_pinned_there_and_not_here_is_told_by_records() {
     within_a_minute(async {
         let world = World::new().await;

@@ -3,7 +3,7 @@
 
 use super::connection::{Connection, unreachable};
 use super::objects::{BROUGHT, name_brought};
-use super::protocol::{Hello, PROTOCOL, Reply, Request, SourcePlace};
+use super::protocol::{Hello, PROTOCOL, Reply, Request, SourcePlace, put_contents, take_contents};
 use super::transport::{Moment, Transport};
 use crate::adapters::git::{Git, GitError, SourceFacts};
 use crate::adapters::host::local::operations::facts::incomplete_error;
@@ -256,8 +256,10 @@ impl RemoteHost {
         let commits: Vec<CommitId> = [&order.base].into_iter().chain(landed).cloned().collect();
         self.send(&commits).await.map_err(failed)?;
         self.send_contents(std::slice::from_ref(&order.base)).await.map_err(failed)?;
-        let request = Request::Prepare(Box::new(order.clone()));
-        self.send_request(request, &[], Some(self.transport.patience), kill, &mut || ()).await.map_err(failed)?.0
+        let mut order = order.clone();
+        let (lengths, bytes) = take_contents(order.contents());
+        let request = Request::Prepare(Box::new(order), lengths);
+        self.send_request(request, &bytes, Some(self.transport.patience), kill, &mut || ()).await.map_err(failed)?.0
     }
 
     /// A run; its output is brought here while it goes on.
@@ -276,7 +278,7 @@ impl RemoteHost {
         };
         let request = Request::Run(Box::new(order.clone()), start);
         let answer = {
-            let asked = self.send_request::<(Ended, Vec<u64>)>(request, &[], None, kill, &mut progress);
+            let asked = self.send_request::<(Ended, Vec<usize>)>(request, &[], None, kill, &mut progress);
             // The run is asked about while output is on its way: it may be told to end.
             let follow = async {
                 loop {
@@ -303,13 +305,7 @@ impl RemoteHost {
             // What was told of its start may have been lost.
             progress();
         }
-        let mut rest = bytes.as_slice();
-        let reports = ended.reports.iter_mut().filter_map(|(_, report)| report.as_mut().ok());
-        for (report, length) in reports.zip(lengths) {
-            let (own, others) = rest.split_at(usize::try_from(length).unwrap_or(rest.len()).min(rest.len()));
-            *report = own.to_vec();
-            rest = others;
-        }
+        put_contents(ended.contents(), lengths, &bytes);
         if ended.log.is_some() {
             // What is judged is all of it, however long a host cannot be reached.
             while let Err(trouble) = self.bring_logs(&order.key, order.session.is_some()).await {

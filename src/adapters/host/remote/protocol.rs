@@ -134,7 +134,8 @@ pub enum Request {
     Renew,
     Probe,
     Fingerprint,
-    Prepare(Box<PrepareOrder>),
+    /// What is copied is sent as [`take_contents`] gives it.
+    Prepare(Box<PrepareOrder>, Vec<usize>),
     Run(Box<RunOrder>, Start),
     Collect(CollectOrder),
     Release(UsedSlot, Release),
@@ -207,7 +208,26 @@ pub enum Reply {
     Refused(Trouble),
     /// Progress, not the end: the run of this request is on record.
     Began,
-    /// What the operation gives back. Of [`Request::Run`] the bytes of its reports follow the message one after the other, each as
-    /// long as the list beside it says; of [`Request::Read`] those that were read.
+    /// What the operation gives back. Of [`Request::Run`] the reports are sent as [`take_contents`] gives them; of
+    /// [`Request::Read`] what was read follows.
     Answer(Value),
+}
+
+/// Takes contents of files out of a message that has them as numbers: how long each is, and the bytes that follow the message.
+pub(super) fn take_contents<'a>(from: impl Iterator<Item = &'a mut Vec<u8>>) -> (Vec<usize>, Vec<u8>) {
+    let (mut lengths, mut bytes) = (Vec::new(), Vec::new());
+    for content in from {
+        lengths.push(content.len());
+        bytes.append(content);
+    }
+    (lengths, bytes)
+}
+
+/// Puts them back.
+pub(super) fn put_contents<'a>(into: impl Iterator<Item = &'a mut Vec<u8>>, lengths: Vec<usize>, mut rest: &[u8]) {
+    for (content, length) in into.zip(lengths) {
+        let (own, others) = rest.split_at(length.min(rest.len()));
+        *content = own.to_vec();
+        rest = others;
+    }
 }

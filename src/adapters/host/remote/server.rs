@@ -3,7 +3,9 @@
 
 use super::frame::{encode, receive, send};
 use super::objects::Mirror;
-use super::protocol::{Hello, Limits, Numbered, PART, PROTOCOL, RemoteFile, Reply, Request};
+use super::protocol::{
+    Hello, Limits, Numbered, PART, PROTOCOL, RemoteFile, Reply, Request, put_contents, take_contents,
+};
 use crate::adapters::git::source::inspect;
 use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
 use crate::adapters::host::local::process::{ChildGuard, LockError, RunLock};
@@ -195,14 +197,13 @@ impl Worker {
             Request::Hello(_) | Request::Cancel(_) | Request::Renew => Ok(Value::Null),
             Request::Probe => json(host.probe().await),
             Request::Fingerprint => json(host.fingerprint().await),
-            Request::Prepare(order) => json(host.prepare(&order, kill).await),
+            Request::Prepare(mut order, lengths) => {
+                put_contents(order.contents(), lengths, &bytes);
+                json(host.prepare(&order, kill).await)
+            }
             Request::Run(order, start) => {
                 let mut ended = host.run(&order, start, kill, began).await;
-                let (mut lengths, mut bytes) = (Vec::new(), Vec::new());
-                for report in ended.reports.iter_mut().filter_map(|(_, report)| report.as_mut().ok()) {
-                    lengths.push(report.len() as u64);
-                    bytes.append(report);
-                }
+                let (lengths, bytes) = take_contents(ended.contents());
                 return (json((ended, lengths)), bytes);
             }
             Request::Collect(order) => json(host.collect(&order).await),
