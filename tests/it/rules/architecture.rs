@@ -12,6 +12,7 @@ use mission_control::domain::plan::graph::Plan;
 use mission_control::domain::plan::unsupported::find_unsupported;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::OnceLock;
 
 const MAX_LINES: usize = 500;
 
@@ -44,11 +45,17 @@ const OUTSIDE_STD: &[&str] = &["fs", "env", "process", "net", "io", "thread", "o
 struct Source {
     path: String,
     text: String,
+    lexed: OnceLock<Lexed>,
 }
 
 impl Source {
     fn new(path: &str, text: &str) -> Self {
-        Self { path: path.to_owned(), text: text.to_owned() }
+        Self { path: path.to_owned(), text: text.to_owned(), lexed: OnceLock::new() }
+    }
+
+    /// Its code and comments, read once for all rules.
+    fn lexed(&self) -> &Lexed {
+        self.lexed.get_or_init(|| Lexed::of(&self.text))
     }
 
     /// Module path from the crate's root, as the file's place says; `x_tests.rs` is `x::tests`.
@@ -75,7 +82,7 @@ fn rings(files: &[Source]) -> Vec<String> {
             wrong.push(format!("{}:1: belongs to no ring", file.path));
             continue;
         };
-        for (line, path) in Lexed::of(&file.text).paths(&module) {
+        for (line, path) in file.lexed().paths(&module) {
             let named = path.first().map_or("the crate root", String::as_str);
             if named != ring && !below.contains(&named) {
                 wrong.push(format!("{}:{line}: {ring} names {named}", file.path));
@@ -105,7 +112,7 @@ fn folder_order(files: &[Source], folder: &str, order: &[&str]) -> Vec<String> {
             wrong.push(format!("{}:1: module {name} has no place in the order of {last}", file.path));
             continue;
         };
-        for (line, path) in Lexed::of(&file.text).paths(&module) {
+        for (line, path) in file.lexed().paths(&module) {
             match path.get(above.len()).and_then(|name| place(name)) {
                 Some(other) if path.starts_with(&module[..above.len()]) && other > own => {
                     wrong.push(format!("{}:{line}: {} names {}", file.path, order[own], order[other]));
@@ -120,7 +127,7 @@ fn folder_order(files: &[Source], folder: &str, order: &[&str]) -> Vec<String> {
 fn domain_is_pure(files: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     for file in files.iter().filter(|f| f.path.starts_with("src/domain/")) {
-        let lexed = Lexed::of(&file.text);
+        let lexed = file.lexed();
         for (at, (line, _)) in lexed.code.iter().enumerate() {
             let path_starts = lexed.is(at + 1, &Kind::PathSep) && (at == 0 || !lexed.is(at - 1, &Kind::PathSep));
             let outside = match lexed.word(at) {
@@ -154,7 +161,7 @@ fn module_docs(files: &[Source]) -> Vec<String> {
 
 /// A file nobody declares is neither compiled nor run.
 fn declared(files: &[Source]) -> Vec<String> {
-    let declarations: Vec<(&Source, BTreeSet<String>)> = files.iter().map(|f| (f, mods(&f.text))).collect();
+    let declarations: Vec<(&Source, BTreeSet<String>)> = files.iter().map(|f| (f, mods(f.lexed()))).collect();
     let mut wrong = Vec::new();
     for file in files {
         let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
@@ -179,8 +186,7 @@ fn declared(files: &[Source]) -> Vec<String> {
 }
 
 /// The names of `mod name;` in a source.
-fn mods(text: &str) -> BTreeSet<String> {
-    let code = Lexed::of(text);
+fn mods(code: &Lexed) -> BTreeSet<String> {
     let starts = (0..code.code.len()).filter(|at| code.word(*at) == Some("mod") && code.is(at + 2, &Kind::Sign(';')));
     starts.filter_map(|at| code.word(at + 1).map(str::to_owned)).collect()
 }
@@ -190,7 +196,7 @@ fn no_notes(files: &[Source]) -> Vec<String> {
     let words = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
     let mut wrong = Vec::new();
     for file in files {
-        let lexed = Lexed::of(&file.text);
+        let lexed = file.lexed();
         for (line, text) in &lexed.comments {
             let text = text.trim_start_matches(['/', '*', '!', ' ']);
             let note =
@@ -210,7 +216,7 @@ fn no_notes(files: &[Source]) -> Vec<String> {
 fn one_gate(files: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     for file in files.iter().filter(|f| f.in_src() && f.path != "src/adapters/mod.rs") {
-        let lexed = Lexed::of(&file.text);
+        let lexed = file.lexed();
         for (at, (line, _)) in lexed.code.iter().enumerate() {
             if lexed.word(at) == Some("disallowed_methods") {
                 wrong.push(format!("{}:{line}: opens the io fence", file.path));
@@ -220,7 +226,13 @@ fn one_gate(files: &[Source]) -> Vec<String> {
     wrong
 }
 
-fn tree() -> Vec<Source> {
+/// All sources, read once for all rules.
+fn tree() -> &'static [Source] {
+    static TREE: OnceLock<Vec<Source>> = OnceLock::new();
+    TREE.get_or_init(read_tree)
+}
+
+fn read_tree() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut files, mut folders) = (Vec::new(), vec![root.join("src"), root.join("tests")]);
     while let Some(folder) = folders.pop() {
@@ -230,7 +242,7 @@ fn tree() -> Vec<Source> {
                 folders.push(path);
             } else if path.extension().is_some_and(|e| e == "rs") {
                 let relative = path.strip_prefix(root).expect("a path below the root").display().to_string();
-                files.push(Source { path: relative, text: std::fs::read_to_string(&path).expect("read a source") });
+                files.push(Source::new(&relative, &std::fs::read_to_string(&path).expect("read a source")));
             }
         }
     }
@@ -241,7 +253,7 @@ fn tree() -> Vec<Source> {
 fn holds(rule: Rule) {
     let files = tree();
     assert!(files.len() > 100, "only {} files were found", files.len());
-    let wrong = rule(&files);
+    let wrong = rule(files);
     assert!(wrong.is_empty(), "{} violations:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -423,7 +435,7 @@ const OLD_WORDS: &[(&str, &str)] = &[
 fn old_words(files: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     for file in files.iter().filter(|f| f.in_src()) {
-        let lexed = Lexed::of(&file.text);
+        let lexed = file.lexed();
         for (at, (line, _)) in lexed.code.iter().enumerate() {
             let names = ["struct", "enum", "trait", "type", "mod"].iter().any(|word| lexed.word(at) == Some(word));
             let word = lexed.word(at + 1).filter(|_| names);

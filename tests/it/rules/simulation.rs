@@ -54,17 +54,57 @@ fn seeds() -> u64 {
     std::env::var("MC_SIM_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2_000)
 }
 
+/// How often something happened that random missions must really meet.
+#[derive(Default)]
+struct Met {
+    crashes: u32,
+    /// Units' own lines, quick stages and protected paths.
+    lines: [u32; 8],
+    /// What the mission wrote about its rounds, and ends that were written of early.
+    books: [usize; 3],
+    early: usize,
+}
+
+impl Met {
+    fn count(&mut self, outcome: &Outcome) {
+        let held = |next: &NextMove| matches!(next, NextMove::Hold { question, .. } if question.contains("is missing"));
+        self.crashes += outcome.crashes;
+        for record in &outcome.journal {
+            let what = match record {
+                Record::VerifyStarted(VerificationRun { role: VerifyRole::AcceptBefore, .. }) => 0,
+                Record::VerifyStarted(VerificationRun { role: VerifyRole::UnitChecks, confirms: None, .. }) => 1,
+                Record::VerifyStarted(VerificationRun { role: VerifyRole::UnitChecks, .. }) => 2,
+                Record::LandIntended { extra: Some(_), .. } => 3,
+                Record::Rejected { class: RejectClass::Unproven, .. } => 4,
+                Record::Rejected { reasons, .. } if reasons[0].contains("protect") => 5,
+                Record::AttemptJudged { class: AttemptClass::FailedQuick, .. } => 6,
+                Record::AttemptJudged { next, .. } if held(next) => 7,
+                _ => continue,
+            };
+            self.lines[what] += 1;
+        }
+        for (seen, now) in self.books.iter_mut().zip(books(&outcome.journal)) {
+            *seen += now;
+        }
+        self.early += count(&outcome.journal, |record| matches!(record, Record::Closing { .. }));
+    }
+}
+
 #[test]
 fn p1_p3_p4_p9_p10_p14_hold_for_random_missions_with_faults() {
     let first: u64 = std::env::var("MC_SIM_FIRST").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
-    let (mut crashes, mut digests) = (0, String::new());
+    let (mut met, mut digests) = (Met::default(), String::new());
     for seed in first..first + seeds() {
         let outcome = run(&random_scenario(seed));
-        crashes += outcome.crashes;
+        met.count(&outcome);
         digests += &format!("{seed} {}\n", crate::rules::golden::digest(&outcome));
     }
     crate::rules::golden::compare_digests(first, &digests);
+    let Met { crashes, lines, books, early } = met;
     assert!(crashes > 100, "the faults must really happen: {crashes} crashes");
+    assert!(lines.iter().all(|n| *n >= 10), "own lines and quick stages must really take part: {lines:?}");
+    assert!(books[0] > 200 && books[1] > 150 && books[2] >= 10, "the books must really take part: {books:?}");
+    assert!(early >= 5, "last books of early ends: {early}");
 }
 
 #[test]
@@ -237,29 +277,6 @@ fn p5_a_stop_that_a_crash_interrupted_kills_what_the_next_engine_takes_over() {
     let mut state = Mission::replay(cut).unwrap();
     let commands = decide(&mut state, 2_000, Event::Resumed).commands;
     assert!(matches!(&commands[..], [Command::Adopt(_), Command::Cancel(JobId::Session(_))]), "{commands:?}");
-}
-
-#[test]
-fn p8_own_lines_and_quick_stages_really_take_part_in_random_missions() {
-    let held = |next: &NextMove| matches!(next, NextMove::Hold { question, .. } if question.contains("is missing"));
-    let mut seen = [0_u32; 8];
-    for seed in 0..400 {
-        for record in run(&random_scenario(seed)).journal {
-            let what = match &record {
-                Record::VerifyStarted(VerificationRun { role: VerifyRole::AcceptBefore, .. }) => 0,
-                Record::VerifyStarted(VerificationRun { role: VerifyRole::UnitChecks, confirms: None, .. }) => 1,
-                Record::VerifyStarted(VerificationRun { role: VerifyRole::UnitChecks, .. }) => 2,
-                Record::LandIntended { extra: Some(_), .. } => 3,
-                Record::Rejected { class: RejectClass::Unproven, .. } => 4,
-                Record::Rejected { reasons, .. } if reasons[0].contains("protect") => 5,
-                Record::AttemptJudged { class: AttemptClass::FailedQuick, .. } => 6,
-                Record::AttemptJudged { next, .. } if held(next) => 7,
-                _ => continue,
-            };
-            seen[what] += 1;
-        }
-    }
-    assert!(seen.iter().all(|n| *n >= 10), "{seen:?}");
 }
 
 #[test]
@@ -449,18 +466,4 @@ fn p5_a_person_ends_what_writes_the_last_books() {
         assert!(matches!(decide(&mut state, 101_001, killed).commands[..], [Command::Exit { .. }]));
         assert_eq!(state.outcome.as_ref().map(|(outcome, ..)| *outcome), Some(end));
     }
-}
-
-#[test]
-fn the_books_really_take_part_in_random_missions() {
-    let (mut seen, mut early) = ([0; 3], 0);
-    for seed in 0..400 {
-        let journal = run(&random_scenario(seed)).journal;
-        for (seen, now) in seen.iter_mut().zip(books(&journal)) {
-            *seen += now;
-        }
-        early += journal.iter().filter(|record| matches!(record, Record::Closing { .. })).count();
-    }
-    assert!(seen[0] > 200 && seen[1] > 150 && seen[2] >= 10, "{seen:?}");
-    assert!(early >= 5, "last books of early ends: {early}");
 }

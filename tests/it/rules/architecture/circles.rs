@@ -15,7 +15,7 @@ struct Node<'a> {
 
 impl<'a> Node<'a> {
     fn of(file: &'a Source) -> Self {
-        let (code, children) = (Lexed::of(&file.text).without_tests(), mods(&file.text));
+        let (code, children) = (file.lexed().clone().without_tests(), mods(file.lexed()));
         Self { path: &file.path, module: file.module(), code, children }
     }
 
@@ -111,7 +111,7 @@ fn reach(edges: &[BTreeSet<usize>], from: usize) -> BTreeSet<usize> {
 
 #[test]
 fn files_name_each_other_in_one_direction() {
-    let found = circles(&tree());
+    let found = circles(tree());
     assert!(found.is_empty(), "files that name each other in a circle:\n{found:?}");
 }
 

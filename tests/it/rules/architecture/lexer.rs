@@ -15,7 +15,7 @@ pub enum Kind {
 }
 
 /// Code and comments of one file, each with its line from 1.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct Lexed {
     /// Code without strings, character literals and comments.
     pub code: Vec<(usize, Kind)>,

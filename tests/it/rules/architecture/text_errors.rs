@@ -8,7 +8,7 @@ fn text_errors(files: &[Source]) -> Vec<String> {
     let below = |file: &&Source| ["src/domain/", "src/adapters/"].iter().any(|ring| file.path.starts_with(ring));
     let mut wrong = Vec::new();
     for file in files.iter().filter(below).filter(|file| !file.path.ends_with("_tests.rs")) {
-        let lexed = Lexed::of(&file.text).without_tests();
+        let lexed = file.lexed().clone().without_tests();
         for (at, (line, _)) in lexed.code.iter().enumerate() {
             if lexed.word(at) == Some("Result") && is_text(&lexed, at + 1) {
                 wrong.push(format!("{}:{line}: has a text as its error", file.path));
