@@ -110,6 +110,8 @@ def run(system: str, mc: Path, job: Job, keep: bool = False) -> Run:
         branch = "mc/green"
         command = mission(home, source, agent, verify, job, mc)
         env["MC_STATE_DIR"] = str(home / "state")
+        # `pipe`: behind a worker on this machine.
+        env |= {name: os.environ[name] for name in ["MC_TEST_HOST"] if name in os.environ}
     else:
         branch = "main"
         words = [str(job.workers), system.removeprefix("floor-"), verify, str(job.units), str(agent)]
