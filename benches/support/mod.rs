@@ -75,7 +75,7 @@ fn answer(command: Command, next: &mut u64) -> Option<Event> {
         Command::Integrate { landing, .. } => {
             Event::Integrated { landing, result: Ok(Integration::Candidate(tip(*next).into())) }
         }
-        Command::WriteBooks { landing, onto, .. } => Event::Integrated {
+        Command::WriteBookkeeping { landing, onto, .. } => Event::Integrated {
             landing,
             result: Ok(Integration::Bookkeeping { candidate: Some(onto), notes: Vec::new() }),
         },

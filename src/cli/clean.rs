@@ -63,7 +63,7 @@ fn print_rubbish(rubbish: &Rubbish) {
         for (name, commit) in &left.unlanded {
             output::write_line(&format!("  {}  {name}  stays: never landed (--unlanded)", commit.short_id()));
         }
-        for folder in &left.aside {
+        for folder in &left.quarantined {
             let folder = sanitize(&folder.display().to_string());
             output::write_line(&format!("  {folder}  stays: holds repositories that were set aside (--unlanded)"));
         }
@@ -83,7 +83,7 @@ fn print_rubbish(rubbish: &Rubbish) {
 
 fn body(rubbish: &Rubbish, deleted: bool) -> Value {
     let pins = |refs: &[(String, _)]| refs.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    let mission = |Leftover { mission, refs, unlanded, paths, aside, bytes, .. }: &Leftover| json!({"mission": mission, "refs": pins(refs), "unlanded": pins(unlanded), "paths": paths, "aside": aside, "bytes": bytes});
+    let mission = |Leftover { mission, refs, unlanded, paths, quarantined, bytes, .. }: &Leftover| json!({"mission": mission, "refs": pins(refs), "unlanded": pins(unlanded), "paths": paths, "quarantined": quarantined, "bytes": bytes});
     json!({
         "schema": 1,
         "deleted": deleted,

@@ -121,14 +121,14 @@ fn print_plan(plan: &Rollback) {
     });
     output::write_line(&format!("{} taken back", count(plan.goes.len() as u64, "landing")));
     for gone in &plan.goes {
-        let what = match (&gone.unit, gone.books) {
+        let what = match (&gone.unit, gone.bookkeeping) {
             (Some(unit), _) => unit.to_string(),
             (None, Some(round)) => format!("progress of round {round}"),
             (None, None) => "the target branch".to_owned(),
         };
         output::write_line(&format!("  {}  {what}  (mission {})", gone.commit.short_id(), gone.mission));
     }
-    if plan.goes.iter().any(|gone| gone.books.is_some()) {
+    if plan.goes.iter().any(|gone| gone.bookkeeping.is_some()) {
         output::write_line(
             "the marks in BACKLOG.md that came with it go too: what was refused, failed or held is planned again",
         );

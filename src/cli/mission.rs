@@ -74,14 +74,14 @@ async fn start_detached(context: &Context, project: &Project) -> Result<u8, CliE
 async fn dry_run(context: &Context, project: &Project, start: &Start) -> Result<u8, CliError> {
     let settings = project.settings()?;
     let plan_file = start.plan.as_deref();
-    let plans::Shown { plan: shown, aside, fixed, differs } =
+    let plans::Shown { plan: shown, skipped, fixed, differs } =
         plans::preview_plan(project, plan_file, &start.only).await??;
     // A start would refuse what this refuses.
     mission::check_none_unfinished(project)?;
     plans::read_mission_plan(project, &settings, plan_file, &start.only).await?;
     super::plan::print_backlog_note(project, fixed, differs);
     let tell = || {
-        output::write_text(&plan::text(&shown, &aside));
+        output::write_text(&plan::text(&shown, &skipped));
         let stages = settings.verification.stages.iter();
         let verifies: Vec<String> = stages.map(|stage| format!("{} (`{}`)", stage.name, stage.run)).collect();
         output::write_line(&format!("\nwould verify with {}", sanitize(&verifies.join(", "))));
@@ -91,15 +91,15 @@ async fn dry_run(context: &Context, project: &Project, start: &Start) -> Result<
         output::write_line(&format!("would use {workers} workers, {limits}, green branch {green}"));
         output::write_line("nothing was changed")
     };
-    context.show(|| plan::json(&shown, &aside), tell)
+    context.show(|| plan::json(&shown, &skipped), tell)
 }
 
 /// What a person should know of the backlog before a mission; one that cannot be read is told of by the start itself.
 async fn print_skipped(project: &Project, only: &[String]) {
-    let Ok(Ok(Offered { aside, fixed, differs, .. })) = plans::read_offer(project, only).await else { return };
+    let Ok(Ok(Offered { skipped, fixed, differs, .. })) = plans::read_offer(project, only).await else { return };
     super::plan::print_backlog_note(project, fixed, differs);
-    if !aside.is_empty() {
-        output::write_note(&format!("note: {}; `mc plan` says why and what helps", name_items(&aside)));
+    if !skipped.is_empty() {
+        output::write_note(&format!("note: {}; `mc plan` says why and what helps", name_items(&skipped)));
     }
 }
 

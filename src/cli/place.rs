@@ -51,19 +51,19 @@ pub(super) fn config(context: &Context) -> Result<u8, CliError> {
 pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
     let project = context.project().await?;
     let slots = views::list_slots(&project).await?;
-    let aside = views::list_quarantined(&project)?;
+    let quarantined = views::list_quarantined(&project)?;
     let body = || {
         let list = slots.iter().map(
             |it| json!({"slot": it.slot, "path": it.path, "bytes": it.bytes, "in_use": it.in_use, "holds": it.dirty}),
         );
-        let quarantine = aside
+        let quarantine = quarantined
             .iter()
             .map(|it| json!({"path": it.path, "bytes": it.bytes, "holds": it.note.label, "reason": it.note.why}));
         let (list, quarantine) = (list.collect::<Vec<_>>(), quarantine.collect::<Vec<_>>());
         json!({"schema": 1, "slots": list, "quarantine": quarantine})
     };
     context.show(body, || {
-        if slots.is_empty() && aside.is_empty() {
+        if slots.is_empty() && quarantined.is_empty() {
             output::write_line("no workspaces");
         }
         for slot in &slots {
@@ -76,7 +76,7 @@ pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
             let megabytes = slot.bytes.div_ceil(1 << 20);
             output::write_line(&format!("slot {}  {megabytes} MiB  {what}  {}", slot.slot, slot.path.display()));
         }
-        for it in &aside {
+        for it in &quarantined {
             let label = &it.note.label;
             let whose = if label.is_empty() { String::new() } else { format!("of {}: ", sanitize(label)) };
             let (megabytes, why) = (it.bytes.div_ceil(1 << 20), sanitize(&it.note.why));
@@ -85,7 +85,7 @@ pub(super) async fn pool(context: &Context) -> Result<u8, CliError> {
         let left = slots.iter().any(|slot| slot.dirty.is_some() && !slot.in_use);
         let free = slots.iter().any(|slot| slot.dirty.is_none() && !slot.in_use);
         let next = match (left, free) {
-            _ if !aside.is_empty() => views::ABOUT_QUARANTINE,
+            _ if !quarantined.is_empty() => views::ABOUT_QUARANTINE,
             (true, _) => "`mc mission resume` or `mc mission start` collects what is left, before anything is reset",
             (false, true) => "nothing; `mc pool prune` frees the space of workspaces nobody uses",
             (false, false) => "nothing; a mission makes and uses workspaces by itself",

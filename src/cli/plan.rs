@@ -20,9 +20,9 @@ const SAID: usize = 400;
 
 pub(super) async fn plan(context: &Context, plan_file: Option<&Path>) -> Result<u8, CliError> {
     let project = context.project().await?;
-    let Shown { plan, aside, differs, fixed } = preview_plan(&project, plan_file, &[]).await??;
+    let Shown { plan, skipped, differs, fixed } = preview_plan(&project, plan_file, &[]).await??;
     print_backlog_note(&project, fixed, differs);
-    context.show(|| plans::json(&plan, &aside), || output::write_text(&plans::text(&plan, &aside)))?;
+    context.show(|| plans::json(&plan, &skipped), || output::write_text(&plans::text(&plan, &skipped)))?;
     print_refusal(&project, plan_file).await;
     Ok(0)
 }
@@ -116,7 +116,7 @@ pub(super) async fn list(context: &Context) -> Result<u8, CliError> {
     let next = read_offer(&project, &[]).await.ok().and_then(Result::ok);
     let next = |unit: &UnitId| {
         let next = next.as_ref()?;
-        match next.aside.iter().find(|item| item.unit == *unit) {
+        match next.skipped.iter().find(|item| item.unit == *unit) {
             Some(item) => Some(word(&item.why)),
             None if next.satisfied.contains(unit) => Some("done".to_owned()),
             None => next.units.iter().any(|planned| planned.id == *unit).then(|| "planned".to_owned()),
@@ -138,9 +138,7 @@ pub(super) async fn list(context: &Context) -> Result<u8, CliError> {
             known.filter(|(_, next)| next != "planned").map(|(unit, next)| format!("{unit} ({next})")).collect();
         if !other.is_empty() {
             let names = sanitize(&other.join(", "));
-            output::write_line(&format!(
-                "by the marks on green a mission leaves aside: {names}; `mc plan` says what helps"
-            ));
+            output::write_line(&format!("by the marks on green a mission skips: {names}; `mc plan` says what helps"));
         }
     })
 }

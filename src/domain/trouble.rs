@@ -103,7 +103,7 @@ impl Cause {
 
     /// Whether no unit is to blame for it when it is met a second time: what everything needs, or what keeps git away from more
     /// than the refs of `mc` itself.
-    pub fn is_nobodys(&self) -> bool {
+    pub fn blames_nobody(&self) -> bool {
         match self {
             Self::Locked(path) => !path.contains("/refs/mc/"),
             cause => cause.is_shared(),

@@ -162,7 +162,7 @@ impl<'a> Account<'a> {
     pub fn list_left_out(&self) -> Vec<String> {
         let later = Some(self.timeline.left_over).filter(|units| *units > 0);
         let later = later.map(|units| format!("{units} units of the plan source were not planned"));
-        let notes = self.view.state.ground.iter().flat_map(|ground| ground.notes.iter().cloned());
+        let notes = self.view.state.baseline.iter().flat_map(|baseline| baseline.notes.iter().cloned());
         later.into_iter().chain(notes).collect()
     }
 
@@ -177,7 +177,7 @@ impl<'a> Account<'a> {
 
     /// What went wrong beside single units, one line each. Untrusted.
     pub fn problems(&self) -> Vec<&'a str> {
-        let notes = self.view.state.ground.as_ref().map_or(0, |ground| ground.notes.len());
+        let notes = self.view.state.baseline.as_ref().map_or(0, |baseline| baseline.notes.len());
         let state = &self.view.state;
         state.problems.iter().skip(notes).chain(&state.repository).map(String::as_str).collect()
     }

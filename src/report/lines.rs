@@ -21,10 +21,10 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
             "" => format!("mission {mission}"),
             text => format!("mission {mission}: {}", to_one_line(text, LIMIT)),
         },
-        Record::PreflightPassed { ground } => {
-            let is = if ground.create { "will be made" } else { "is" };
-            let notes: String = ground.notes.iter().map(|note| format!("; {}", to_one_line(note, LIMIT))).collect();
-            format!("ready: green {is} at {}{notes}", ground.tip.commit.short_id())
+        Record::PreflightPassed { baseline } => {
+            let is = if baseline.create { "will be made" } else { "is" };
+            let notes: String = baseline.notes.iter().map(|note| format!("; {}", to_one_line(note, LIMIT))).collect();
+            format!("ready: green {is} at {}{notes}", baseline.tip.commit.short_id())
         }
         Record::BaselineAccepted { tip } => {
             let found = state.green().and_then(|green| green.snapshot.as_ref());
@@ -122,9 +122,9 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
         Record::EnvironmentChanged { .. } => {
             "tags, variables or tools are others than before: green is verified again".to_owned()
         }
-        Record::BookkeepingRequested { books, .. } => {
-            let told = count(books.session.units.len() as u64, "unit");
-            format!("progress of round {}: {told} to record", books.round)
+        Record::BookkeepingRequested { bookkeeping, .. } => {
+            let told = count(bookkeeping.session.units.len() as u64, "unit");
+            format!("progress of round {}: {told} to record", bookkeeping.round)
         }
         Record::BookkeepingNoted { notes } => to_one_line(&notes.join("; "), 2 * LIMIT),
         Record::MergeEmpty { source, .. } => format!("{}: green has this change already", source_name(source)),

@@ -45,7 +45,7 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     write_unlanded(&mut out, &account);
     write_names(&mut out, "Red before and after", account.timeline.still_failing().into_iter());
     write_names(&mut out, "Flaky", account.timeline.flaky_tests().into_iter());
-    write_list(&mut out, "Left aside", skipped::lines(&state.skipped).iter().map(String::as_str));
+    write_list(&mut out, "Skipped", skipped::lines(&state.skipped).iter().map(String::as_str));
     write_list(&mut out, "Left out or limited", account.list_left_out().iter().map(String::as_str));
     write_list(&mut out, "Problems", account.problems().into_iter());
     write_slowest(&mut out, &account);

@@ -46,7 +46,7 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     times_text(&mut out, &account);
     processes_text(&mut out, &account);
     let _ = writeln!(out, "cost: {}", cost::text(state));
-    section(&mut out, "left aside", skipped::lines(&state.skipped).iter().map(String::as_str));
+    section(&mut out, "skipped", skipped::lines(&state.skipped).iter().map(String::as_str));
     section(&mut out, "left out or limited", account.list_left_out().iter().map(String::as_str));
     section(&mut out, "problems", account.problems().into_iter());
     look_text(&mut out, &account);
@@ -202,13 +202,13 @@ fn format_reason(state: &str, text: &str) -> String {
 
 /// What verifications were run for, as a sum; empty without any.
 pub(super) fn runs_of(account: &Account<'_>) -> String {
-    let [base, green, candidates, second, broken_off, own, books, cold] = account.timeline.run_counts();
+    let [base, green, candidates, second, broken_off, own, bookkeeping, cold] = account.timeline.run_counts();
     let of = [
         (base, "of the base"),
         (green, "of green"),
         (candidates, "of candidates"),
         (own, "of units' own lines"),
-        (books, "of progress"),
+        (bookkeeping, "of progress"),
         (cold, "of green without files of earlier runs"),
         (second, "to confirm a failure"),
         (broken_off, "broken off"),
@@ -291,10 +291,10 @@ fn processes_text(out: &mut String, account: &Account<'_>) {
 
 fn look_text(out: &mut String, account: &Account<'_>) {
     let branch = account.green.branch();
-    if let (Some(_), Some(ground)) = (&account.green.tip, account.timeline.ground)
+    if let (Some(_), Some(baseline)) = (&account.green.tip, account.timeline.baseline)
         && account.timeline.landed_landings().next().is_some()
     {
-        let _ = writeln!(out, "\nlook:  git log --first-parent --stat {}..{branch}", ground.short_id());
+        let _ = writeln!(out, "\nlook:  git log --first-parent --stat {}..{branch}", baseline.short_id());
         // Whoever moved a branch, it is told above; `mc` moves none.
         let _ = writeln!(out, "take:  git merge {branch}    (mc did not touch your own branches)");
         let _ = writeln!(out, "undo one unit after taking it:  git revert -m 1 COMMIT");

@@ -3,7 +3,7 @@
 //! Keys: `mission`, `exit_code`, `summary`, `over`, `accounts` (by unit state, and `total`), `landed[]`, `not_landed[]` (both as
 //! in `mc status --json`, with `tests`, `verdict`, `ref`; landed ones with `evidence`, the others with `helps`),
 //! `missing_on_green[]`, `green`, `rounds[]`, `verifications`, `cost`, `run_time_ms`, `times`, `pre_existing_failures[]`,
-//! `flaky[]`, `processes`, `aside[]`, `left_out[]`, `problems[]`, `next`.
+//! `flaky[]`, `processes`, `skipped[]`, `left_out[]`, `problems[]`, `next`.
 
 use super::account::{Account, Fact};
 use super::status::{mission_json, phases_json, unit_json};
@@ -29,7 +29,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         body["helps"] = json!(helps);
         body
     });
-    let [base, of_green, candidates, confirmations, broken_off, own, books, cold] = account.timeline.run_counts();
+    let [base, of_green, candidates, confirmations, broken_off, own, bookkeeping, cold] = account.timeline.run_counts();
     json!({
         "schema": 1,
         "mission": mission_json(view),
@@ -58,7 +58,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
             "green": of_green,
             "candidates": candidates,
             "of_units": own,
-            "of_books": books,
+            "of_bookkeeping": bookkeeping,
             "cold": cold,
             "confirmations": confirmations,
             "broken_off": broken_off,
@@ -69,7 +69,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         "pre_existing_failures": account.timeline.still_failing(),
         "flaky": account.timeline.flaky_tests(),
         "processes": account.timeline.count_proofs(),
-        "aside": skipped::json(&state.skipped),
+        "skipped": skipped::json(&state.skipped),
         "left_out": account.list_left_out(),
         "problems": account.problems(),
         "next": account.next_command(),

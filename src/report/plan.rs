@@ -11,11 +11,11 @@ use crate::domain::unit::UnitSpec;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// The plan as text: counts, each wave with its units and what they wait for, what is left aside. Ends with a line break.
+/// The plan as text: counts, each wave with its units and what they wait for, what is skipped. Ends with a line break.
 pub fn text(plan: &Plan, left: &[SkippedItem]) -> String {
     let mut out = format_plan(plan);
     if !left.is_empty() {
-        let _ = writeln!(out, "\nleft aside ({})", count(left.len() as u64, "item"));
+        let _ = writeln!(out, "\nskipped ({})", count(left.len() as u64, "item"));
         for line in skipped::lines(left) {
             let _ = writeln!(out, "  {line}");
         }
@@ -51,7 +51,7 @@ fn format_plan(plan: &Plan) -> String {
 }
 
 /// The plan as JSON: `schema`, `waves[] {wave, units[]}`, `units[]` (every key that is set, and `wave`),
-/// `edges[] {before, after, kind, globs}` by unit id and `aside[] {id, why, detail, helps}`; `globs` names the first overlap of
+/// `edges[] {before, after, kind, globs}` by unit id and `skipped[] {id, why, detail, helps}`; `globs` names the first overlap of
 /// an `order` edge.
 pub fn json(plan: &Plan, left: &[SkippedItem]) -> Value {
     let id = |at: usize| plan.units[at].id.as_str();
@@ -77,7 +77,7 @@ pub fn json(plan: &Plan, left: &[SkippedItem]) -> Value {
         "waves": waves.collect::<Vec<_>>(),
         "units": units.collect::<Vec<_>>(),
         "edges": edges.collect::<Vec<_>>(),
-        "aside": skipped::json(left),
+        "skipped": skipped::json(left),
     })
 }
 
@@ -180,7 +180,6 @@ mod tests {
     fn a_plan_is_read_by_programs() {
         expect![[r#"
             {
-              "aside": [],
               "edges": [
                 {
                   "after": "docs-31m-red",
@@ -203,6 +202,7 @@ mod tests {
                 }
               ],
               "schema": 1,
+              "skipped": [],
               "units": [
                 {
                   "attempts": 1,

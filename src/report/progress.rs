@@ -9,8 +9,8 @@ use crate::domain::values::{MissionId, format_date};
 const NAMED: usize = 100;
 
 /// What a round of a mission came to.
-pub fn session(mission: &MissionId, books: &Bookkeeping) -> Session {
-    let told = &books.session;
+pub fn session(mission: &MissionId, bookkeeping: &Bookkeeping) -> Session {
+    let told = &bookkeeping.session;
     let of = |state: UnitState| told.units.iter().filter(move |unit| unit.state == state);
     let states = || UnitState::ALL.iter().copied().filter(|state| of(*state).next().is_some());
     let counts: Vec<String> = states().map(|state| format!("{} {}", of(state).count(), state.name())).collect();
@@ -27,8 +27,8 @@ pub fn session(mission: &MissionId, books: &Bookkeeping) -> Session {
     let mut outcome = Bullet::new("Outcome", &format!("{counts}{end}"));
     outcome.below = cut(states().flat_map(of).map(format_unit).collect());
     let waits = |unit: &&UnitOutcome| matches!(unit.state, UnitState::Blocked | UnitState::Held);
-    let blocked: Vec<String> = list_undone(books).filter(waits).map(|unit| format!("`{}`", unit.unit)).collect();
-    let mut next = cut(list_undone(books).map(format_unit).collect());
+    let blocked: Vec<String> = list_undone(bookkeeping).filter(waits).map(|unit| format!("`{}`", unit.unit)).collect();
+    let mut next = cut(list_undone(bookkeeping).map(format_unit).collect());
     if told.left_over > 0 {
         next.push(format!("{} for later rounds", count(u64::from(told.left_over), "more unit")));
     }
@@ -37,15 +37,15 @@ pub fn session(mission: &MissionId, books: &Bookkeeping) -> Session {
     }
     let none = |text: String| if text.is_empty() { "none".to_owned() } else { text };
     Session {
-        title: format!("Round {} of mission {mission}: {counts}", books.round),
+        title: format!("Round {} of mission {mission}: {counts}", bookkeeping.round),
         bullets: vec![
-            Bullet::new("Date", &format_date(books.at)),
+            Bullet::new("Date", &format_date(bookkeeping.at)),
             Bullet::new("Target", &target),
             outcome,
             Bullet::new("Summary", &checks),
         ],
         current: vec![
-            Bullet::new("Phase", &format!("round {} of mission {mission}", books.round)),
+            Bullet::new("Phase", &format!("round {} of mission {mission}", bookkeeping.round)),
             Bullet::new("Active Task", "none"),
             Bullet::new("Blocked", &none(cut(blocked).join(", "))),
             Bullet::new("Last Commit", told.green.short_id()),
@@ -56,8 +56,8 @@ pub fn session(mission: &MissionId, books: &Bookkeeping) -> Session {
 }
 
 /// What is not done, told now or before.
-fn list_undone(books: &Bookkeeping) -> impl Iterator<Item = &UnitOutcome> {
-    books.session.units.iter().chain(&books.session.open).filter(|unit| !unit.state.is_satisfied())
+fn list_undone(bookkeeping: &Bookkeeping) -> impl Iterator<Item = &UnitOutcome> {
+    bookkeeping.session.units.iter().chain(&bookkeeping.session.open).filter(|unit| !unit.state.is_satisfied())
 }
 
 /// ``landed `id` (Title) at 0123456789``, or with the reason.
@@ -106,7 +106,7 @@ mod tests {
             reused: 0,
             ends: None,
         };
-        let books = Bookkeeping {
+        let bookkeeping = Bookkeeping {
             round: 1,
             at: 0,
             keeps: BookkeepingMode::Backlog,
@@ -114,7 +114,7 @@ mod tests {
             session: session_of,
             outside: None,
         };
-        let text = add(None, &session(&MissionId::new("m1").unwrap(), &books));
+        let text = add(None, &session(&MissionId::new("m1").unwrap(), &bookkeeping));
         assert_eq!(crate::domain::progress::check(&text), Ok(1), "{text}");
         assert!(
             text.contains(

@@ -25,15 +25,15 @@ pub(super) fn describe_refused_target(outside: &RefusedTarget) -> String {
     )
 }
 
-/// `2 items of BACKLOG.md are left aside: api (failed), docs (waits)`; empty without any.
-pub fn name_items(aside: &[SkippedItem]) -> String {
-    if aside.is_empty() {
+/// `2 items of BACKLOG.md are skipped: api (failed), docs (waits)`; empty without any.
+pub fn name_items(skipped: &[SkippedItem]) -> String {
+    if skipped.is_empty() {
         return String::new();
     }
-    let names = name_first(aside.iter().map(|item| format!("{} ({})", item.unit, word(&item.why))), NAMED);
-    let are = if aside.len() == 1 { "is" } else { "are" };
-    let items = count(aside.len() as u64, "item");
-    format!("{items} of BACKLOG.md {are} left aside: {names}")
+    let names = name_first(skipped.iter().map(|item| format!("{} ({})", item.unit, word(&item.why))), NAMED);
+    let are = if skipped.len() == 1 { "is" } else { "are" };
+    let items = count(skipped.len() as u64, "item");
+    format!("{items} of BACKLOG.md {are} skipped: {names}")
 }
 
 /// What has an item taken up.
@@ -63,9 +63,9 @@ pub fn suggest_command(item: &SkippedItem) -> String {
 }
 
 /// Two lines for each item: what it is, and what helps.
-pub fn lines(aside: &[SkippedItem]) -> Vec<String> {
+pub fn lines(skipped: &[SkippedItem]) -> Vec<String> {
     let mut lines = Vec::new();
-    for item in aside {
+    for item in skipped {
         let detail = to_one_line(&item.detail, 300);
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         lines.push(format!("{}  {}{detail}", item.unit, word(&item.why)));
@@ -75,7 +75,7 @@ pub fn lines(aside: &[SkippedItem]) -> Vec<String> {
 }
 
 /// `[{id, why, detail, helps}]`; `why` is `failed`, `held`, `blocked`, `waits` or `landed`.
-pub fn json(aside: &[SkippedItem]) -> Value {
+pub fn json(skipped: &[SkippedItem]) -> Value {
     let body = |item: &SkippedItem| json!({"id": item.unit, "why": item.why, "detail": item.detail, "helps": suggest_command(item)});
-    Value::Array(aside.iter().map(body).collect())
+    Value::Array(skipped.iter().map(body).collect())
 }

@@ -70,7 +70,7 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
         "verifications": {"run": state.verifications_run, "reused": state.verifications_reused},
         "cost": cost::json(state),
         "needs_you": list_needs(view),
-        "aside": skipped::json(&state.skipped),
+        "skipped": skipped::json(&state.skipped),
         "stop_waits": view.has_pending_stop(),
         "ends_on_resume": view.ends_on_resume(),
         "answers_wait": view.pending_retries().collect::<Vec<_>>(),
@@ -336,9 +336,9 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
     let state = view.state;
     if let Some((outcome, _, code)) = &state.outcome {
         let left = state.left_open().or(state.skipped.first());
-        let rest = if left.is_some() { "; `mc plan` says what helps with what is left aside" } else { "" };
+        let rest = if left.is_some() { "; `mc plan` says what helps with what is skipped" } else { "" };
         let tried = state.units.iter().all(|unit| unit.state.is_satisfied());
-        // A mission that did all it planned may have left items aside; its exit code says so.
+        // A mission that did all it planned may have skipped items; its exit code says so.
         let rounded = matches!(outcome, MissionOutcome::BacklogDone | MissionOutcome::ObjectiveMet);
         let done = *code == 0 || (tried && rounded && state.left_open().is_some());
         return match outcome {
@@ -359,7 +359,7 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
             }
             _ if done => match left {
                 Some(item) => format!(
-                    "{}: {}, by `mc mission start` (`mc plan` lists all that is left aside)",
+                    "{}: {}, by `mc mission start` (`mc plan` lists all that is skipped)",
                     item.unit,
                     skipped::suggest_command(item)
                 ),
@@ -403,7 +403,7 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
     }
 }
 
-/// Whether a person took green back after the mission, and with it the marks by which items were left aside.
+/// Whether a person took green back after the mission, and with it the marks by which items were skipped.
 pub fn rolled_back(view: &View<'_>) -> bool {
     view.records.iter().any(|(_, _, record)| matches!(record, Record::RolledBack { .. }))
 }

@@ -58,11 +58,11 @@ impl RecordedFiles {
         content
     }
 
-    pub(super) fn write(&mut self, commit: &CommitId, books: &Bookkeeping) -> Result<(), String> {
+    pub(super) fn write(&mut self, commit: &CommitId, bookkeeping: &Bookkeeping) -> Result<(), String> {
         let Some(pages) = self.pages.get_mut(commit) else {
             return Err("bookkeeping that nobody asked for".to_owned());
         };
-        pages.write(books)
+        pages.write(bookkeeping)
     }
 
     pub(super) fn faults(
@@ -81,9 +81,9 @@ impl Pages {
         Self { backlog, ..Self::default() }
     }
 
-    fn write(&mut self, books: &Bookkeeping) -> Result<(), String> {
-        let marked = backlog::mark(&self.backlog, &books.marks).map_err(|e| e.to_string())?;
-        let title = format!("Round {} at {}", books.round, books.at);
+    fn write(&mut self, bookkeeping: &Bookkeeping) -> Result<(), String> {
+        let marked = backlog::mark(&self.backlog, &bookkeeping.marks).map_err(|e| e.to_string())?;
+        let title = format!("Round {} at {}", bookkeeping.round, bookkeeping.at);
         self.progress = progress::add(Some(&self.progress), &Session { title, ..Session::default() });
         self.backlog = marked.text;
         Ok(())

@@ -59,12 +59,12 @@ impl Lines {
         content: &BTreeMap<UnitId, Behaviour>,
         unlucky: bool,
     ) -> Verification {
-        let key = key(&order.tip.tree, &order.extra);
+        let key = key(&order.tip.tree, &order.unit_checks);
         let known = self.stored.get(&key).copied();
         let usable = known.filter(|s| s.outcome != StageOutcome::NotRun && order.confirms.is_none());
         let reused = usable.is_some();
         let stored = usable.unwrap_or_else(|| {
-            let fresh = match self.run_stages(&order.extra, content) {
+            let fresh = match self.run_stages(&order.unit_checks, content) {
                 StageOutcome::Passed if unlucky => StageOutcome::Failed,
                 said => said,
             };

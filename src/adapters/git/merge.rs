@@ -54,7 +54,7 @@ pub struct MergeRepo {
 #[derive(Debug, Clone)]
 struct Standing {
     process: Process,
-    ground: Arc<Mutex<Option<MergeDir>>>,
+    bare: Arc<Mutex<Option<MergeDir>>>,
 }
 
 /// The directory, and what its attributes come from.
@@ -112,7 +112,7 @@ impl MergeRepo {
             .with_setting("merge.conflictStyle=merge")
             .with_setting("merge.renormalize=false")
             .with_setting("diff.algorithm=histogram");
-        let standing = || Standing { process: Process::of(&facts.common_dir), ground: Arc::default() };
+        let standing = || Standing { process: Process::of(&facts.common_dir), bare: Arc::default() };
         Ok(Self {
             plain,
             source: source.clone(),
@@ -154,8 +154,8 @@ impl MergeRepo {
         Ok(BareDir::make(&self.state_dir, &self.object_format, &self.own_attributes).at(&self.state_dir)?)
     }
 
-    fn git_in(&self, ground: &BareDir, attributes: Option<&str>) -> Git {
-        let git = self.plain.with_place(Place::GitDir(ground.path().to_owned()));
+    fn git_in(&self, bare: &BareDir, attributes: Option<&str>) -> Git {
+        let git = self.plain.with_place(Place::GitDir(bare.path().to_owned()));
         attributes.into_iter().fold(git, |git, source| git.with_option(&format!("--attr-source={source}")))
     }
 
@@ -165,10 +165,10 @@ impl MergeRepo {
         attributes: Option<&str>,
         work: impl AsyncFnOnce(Git) -> Result<T, GitError>,
     ) -> Result<T, GitError> {
-        let ground = self.make_bare_dir()?;
-        let done = work(self.git_in(&ground, attributes)).await?;
-        let path = || ground.path().to_owned();
-        ground.is_untouched().then_some(done).ok_or_else(|| GitError::Touched { path: path() })
+        let bare = self.make_bare_dir()?;
+        let done = work(self.git_in(&bare, attributes)).await?;
+        let path = || bare.path().to_owned();
+        bare.is_untouched().then_some(done).ok_or_else(|| GitError::Touched { path: path() })
     }
 
     /// Leads one dialogue with a git that stays; it is started anew where its directory or its attributes are not right.
@@ -180,15 +180,14 @@ impl MergeRepo {
         start: impl FnOnce(&Git) -> Option<Coprocess>,
         dialogue: impl AsyncFnOnce(&mut Coprocess) -> Option<T>,
     ) -> Option<T> {
-        let mut place = standing.ground.lock().await;
-        if !place.as_ref().is_some_and(|(ground, then)| then.as_deref() == attributes && ground.is_untouched()) {
+        let mut place = standing.bare.lock().await;
+        if !place.as_ref().is_some_and(|(bare, then)| then.as_deref() == attributes && bare.is_untouched()) {
             standing.process.discard().await;
             *place = Some((self.make_bare_dir().ok()?, attributes.map(str::to_owned)));
         }
-        let (ground, _) = place.as_ref()?;
-        let answer =
-            standing.process.run_dialogue(patience, || start(&self.git_in(ground, attributes)), dialogue).await;
-        if ground.is_untouched() {
+        let (bare, _) = place.as_ref()?;
+        let answer = standing.process.run_dialogue(patience, || start(&self.git_in(bare, attributes)), dialogue).await;
+        if bare.is_untouched() {
             return answer;
         }
         standing.process.discard().await;

@@ -26,7 +26,7 @@ impl RefFiles {
     }
 
     /// Whether nothing was moved since, as far as files tell.
-    pub fn same_as(&self, other: &Self) -> bool {
+    pub fn is_unmoved_since(&self, other: &Self) -> bool {
         self.0.is_some() && self.0 == other.0
     }
 }

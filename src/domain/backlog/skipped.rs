@@ -1,4 +1,4 @@
-//! What a mission takes up of a backlog, and what it leaves aside: the one place that decides it.
+//! What a mission takes up of a backlog, and what it skips: the one place that decides it.
 //!
 //! Promises: an item that is neither offered nor satisfied is named with the reason; one that says `todo` although it landed
 //! is named too.
@@ -9,7 +9,7 @@ use crate::domain::values::{CommitId, UnitId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Why an item is left aside.
+/// Why an item is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Why {
@@ -19,7 +19,7 @@ pub enum Why {
     Held,
     /// Its status says that it waits for a unit that did not make it.
     Blocked,
-    /// It depends on an item that is left aside.
+    /// It depends on an item that is skipped.
     Waits,
     /// Its status says `todo`, and a unit of its id has landed.
     Landed,
@@ -52,7 +52,7 @@ pub struct Offer {
     /// Ids that need no work: landed before, or written off as done or no-op.
     pub satisfied: Vec<UnitId>,
     /// Items that are not to be done and not done.
-    pub aside: Vec<SkippedItem>,
+    pub skipped: Vec<SkippedItem>,
     /// Items that have not landed and are to be done only when a person names them: failed, held, blocked, no-op, skipped.
     pub closed: Vec<Closed>,
 }
@@ -86,7 +86,7 @@ impl Offer {
             for Closed { unit, status } in again {
                 open.insert(unit.id.clone());
                 self.satisfied.retain(|id| *id != unit.id);
-                self.aside.retain(|item| item.unit != unit.id);
+                self.skipped.retain(|item| item.unit != unit.id);
                 reopened.push((unit.id.clone(), status.to_string()));
                 self.units.push(unit);
             }
@@ -116,13 +116,13 @@ impl Backlog {
                 }
             };
             let commit = landed.get(&unit.id);
-            let (aside, detail) = match (why, commit) {
+            let (skipped, detail) = match (why, commit) {
                 (Why::Landed, Some(commit)) => (true, format!("landed as {}", commit.short_id())),
                 (Why::Landed, None) => (false, String::new()),
                 _ => (commit.is_none() && !self.is_requested(&unit.id, &done), status.detail.clone()),
             };
-            if aside {
-                offer.aside.push(SkippedItem { unit: unit.id.clone(), why, detail });
+            if skipped {
+                offer.skipped.push(SkippedItem { unit: unit.id.clone(), why, detail });
             } else if commit.is_none() {
                 offer.units.push(unit.clone());
             }
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(again, [("a", "failed (why)"), ("b", "blocked (2026-11-20, depends on a)"), ("c", "no-op")]);
         let units: Vec<&str> = offer.units.iter().map(|unit| unit.id.as_str()).collect();
         assert_eq!((units, offer.satisfied), (vec!["d", "a", "b", "c"], vec![id("f")]));
-        assert_eq!(offer.aside.iter().map(|item| item.unit.as_str()).collect::<Vec<_>>(), ["e"]);
+        assert_eq!(offer.skipped.iter().map(|item| item.unit.as_str()).collect::<Vec<_>>(), ["e"]);
     }
 
     #[test]
@@ -187,11 +187,11 @@ mod tests {
         let units: Vec<&str> = offer.units.iter().map(|unit| unit.id.as_str()).collect();
         assert_eq!(units, ["b", "f"]);
         assert_eq!(offer.satisfied, [id("c"), id("d"), id("i")]);
-        let aside: Vec<(&str, Why, &str)> =
-            offer.aside.iter().map(|a| (a.unit.as_str(), a.why, a.detail.as_str())).collect();
+        let skipped: Vec<(&str, Why, &str)> =
+            offer.skipped.iter().map(|a| (a.unit.as_str(), a.why, a.detail.as_str())).collect();
         let waits = "2026-11-20, depends on a";
         assert_eq!(
-            aside,
+            skipped,
             [
                 ("a", Why::Failed, "why"),
                 ("c", Why::Landed, "landed as cccccccccc"),

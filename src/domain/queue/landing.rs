@@ -53,7 +53,7 @@ pub struct Evidence {
     /// What the unit's `accept` said of green.
     pub accept_before: Option<After>,
     /// What the unit's own lines said of the candidate.
-    pub extra: Option<After>,
+    pub unit_checks: Option<After>,
     /// How often the candidate was verified.
     pub asked: u32,
 }
@@ -142,10 +142,12 @@ impl Landing {
                 evidence.warm = before.or(evidence.warm.take());
             }
             (Phase::Proving(known) | Phase::Intended(known, _), Change::Outdated) => known.1.after = None,
-            (Phase::Proving(known), Change::Checked(VerifyRole::AcceptBefore, extra)) => {
-                known.1.accept_before = Some(*extra);
+            (Phase::Proving(known), Change::Checked(VerifyRole::AcceptBefore, unit_checks)) => {
+                known.1.accept_before = Some(*unit_checks);
             }
-            (Phase::Proving(known), Change::Checked(VerifyRole::UnitChecks, extra)) => known.1.extra = Some(*extra),
+            (Phase::Proving(known), Change::Checked(VerifyRole::UnitChecks, unit_checks)) => {
+                known.1.unit_checks = Some(*unit_checks)
+            }
             (Phase::Proving(_), Change::Intended(verdict)) => {
                 if let Phase::Proving(known) = std::mem::replace(&mut self.phase, Phase::Merging) {
                     self.phase = Phase::Intended(known, verdict);
@@ -206,7 +208,7 @@ impl Landing {
 
     /// What the unit's own lines said of the candidate, when that is known.
     pub fn unit_checks_result(&self) -> Option<&After> {
-        self.evidence()?.extra.as_ref()
+        self.evidence()?.unit_checks.as_ref()
     }
 
     /// The verdict with which it is intended to move green, if it is.

@@ -21,7 +21,7 @@ pub use failures::Failures;
 pub use green::{ColdRuns, ForeignMove, Green, Search, Unproven};
 pub use landing::{Candidate, Change, Evidence, Landing, Phase};
 pub use model::{After, Behind, MergeRequest, MergeSource, VerificationRun, VerifyRole};
-pub use next_step::{Accept, Base, NextStep, Refused, RunKind, Terms, nothing_new, unusable_reason};
+pub use next_step::{Accept, Base, NextStep, Refused, RunKind, Terms, next_step_when_merged, unusable_reason};
 pub use order::{AGE_BOOST, Place};
 pub use state::Queue;
 pub use strategy::{Choice, Strategy};

@@ -69,7 +69,7 @@ impl MergeRequest {
     }
 
     /// Folds that it steps behind the others: to this place or a later one, when `settled` requests had left the queue.
-    pub fn step_behind(&mut self, behind: &Behind, place: Place, settled: u64) {
+    pub fn defer(&mut self, behind: &Behind, place: Place, settled: u64) {
         self.place = self.place.max(place);
         (self.again_at, self.failures, self.behind) = (behind.again_at, behind.failures, Some(settled));
     }

@@ -96,7 +96,7 @@ pub enum NextStep {
 
 impl Terms {
     /// The run that follows one that does not say what lets a change go on; none when all was asked.
-    pub fn once_more(&self, found: &After) -> Option<RunKind> {
+    pub fn select_next_run(&self, found: &After) -> Option<RunKind> {
         match (found.warm, found.confirmed) {
             (true, _) => Some(RunKind::Cold),
             (false, false) if self.confirm_failures => Some(RunKind::Confirm(found.key.clone())),
@@ -137,7 +137,7 @@ impl Queue {
         };
         let (candidate, evidence) = &**known;
         if candidate.tip.commit == landing.onto.commit {
-            return nothing_new(landing, terms);
+            return next_step_when_merged(landing, terms);
         }
         if terms.accept == Accept::Changes {
             match accept_on_green(landing, terms, StageOutcome::NotRun) {
@@ -161,7 +161,7 @@ impl Queue {
         let failed = after.warm || after.summary.outcome != StageOutcome::Passed;
         let doubtful = (failed || after.delta.by_chance(terms.demands.ratchet))
             && !failed_alike(evidence, &judgement.refusals, judge_run);
-        let again = terms.once_more(after).filter(|_| doubtful);
+        let again = terms.select_next_run(after).filter(|_| doubtful);
         // A test that chance decides about is given a second chance before green has it failing.
         let pardons = judgement.lands && after.delta.breaks_tests() && again.is_some();
         if judgement.lands && !pardons {
@@ -184,7 +184,7 @@ impl Queue {
 /// The next step of a change that green has already: it changes nothing, unless its `accept` line does not pass there. Until that is
 /// known green itself stands for the candidate.
 #[must_use]
-pub fn nothing_new(landing: &Landing, terms: &Terms) -> NextStep {
+pub fn next_step_when_merged(landing: &Landing, terms: &Terms) -> NextStep {
     if terms.accept == Accept::Nothing {
         return NextStep::Nothing;
     }
@@ -202,7 +202,7 @@ pub fn nothing_new(landing: &Landing, terms: &Terms) -> NextStep {
 fn accept_on_green<'a>(landing: &'a Landing, terms: &Terms, doubted: StageOutcome) -> Result<&'a After, RunKind> {
     let Some(before) = landing.accept_before() else { return Err(RunKind::First) };
     let doubtful = [StageOutcome::NotRun, doubted].contains(&before.summary.outcome);
-    match terms.once_more(before) {
+    match terms.select_next_run(before) {
         Some(again) if doubtful => Err(again),
         _ => Ok(before),
     }
@@ -218,9 +218,9 @@ fn unit_checks(candidate: &Candidate, evidence: &Evidence, terms: &Terms) -> Opt
         return None;
     }
     let verify = |again| NextStep::Verify(candidate.tip.clone(), VerifyRole::UnitChecks, None, again);
-    let Some(checks) = &evidence.extra else { return Some(verify(RunKind::First)) };
+    let Some(checks) = &evidence.unit_checks else { return Some(verify(RunKind::First)) };
     (checks.summary.outcome != StageOutcome::Passed).then(|| {
-        let again = terms.once_more(checks);
+        let again = terms.select_next_run(checks);
         again.map_or_else(|| NextStep::Refuse(Refused::UnitChecks(Box::new(checks.clone()))), verify)
     })
 }

@@ -131,7 +131,7 @@ fn a_change_that_green_has_already_needs_no_run_but_that_of_its_own_line() {
     let mr = MergeRequest::new(RequestId(1), source, tip("c"), 0, Place::FIRST);
     let merging = Landing::begin(LandingId(1), mr, tip("a"));
     assert_eq!(step(&merging, &known, passes), NextStep::Merge);
-    assert_eq!(nothing_new(&merging, &passes), NextStep::StandIn);
+    assert_eq!(next_step_when_merged(&merging, &passes), NextStep::StandIn);
     let first = NextStep::Verify(tip("a"), VerifyRole::AcceptBefore, None, RunKind::First);
     assert_eq!(step(&landing([], "a"), &known, passes), first);
     let said = |found| landing([Change::Checked(VerifyRole::AcceptBefore, found)], "a");

@@ -255,7 +255,7 @@ impl Queue {
     pub fn return_request(&mut self, mut request: MergeRequest, behind: Option<&Behind>) {
         if let Some(behind) = behind {
             let last = self.waiting.keys().next_back().map_or(Place::FIRST, |(place, _)| place.place_behind());
-            request.step_behind(behind, last, self.settled);
+            request.defer(behind, last, self.settled);
         }
         self.waiting.insert(request.key(), request);
     }

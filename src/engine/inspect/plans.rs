@@ -63,8 +63,8 @@ pub async fn read_mission_plan(
     if source.resolve(&format!("refs/heads/{branch}")).await?.is_none() {
         return Err(EngineError::Refused(missing_target_refusal(&source, branch).await));
     }
-    let Offered { mut units, satisfied, aside, fixed, .. } = read_offer(project, only).await?.map_err(plan_error)?;
-    let chosen = choose_units(&units, only, &satisfied, &aside)?;
+    let Offered { mut units, satisfied, skipped, fixed, .. } = read_offer(project, only).await?.map_err(plan_error)?;
+    let chosen = choose_units(&units, only, &satisfied, &skipped)?;
     units.retain(|unit| chosen.is_empty() || chosen.contains(&unit.id));
     needs_agent(&units, settings)?;
     // Rounds read the backlog from git, where this one is not. What has landed is not in a fixed plan, nor waited for.
@@ -75,12 +75,12 @@ pub async fn read_mission_plan(
 /// What the next mission finds in the backlog.
 #[derive(Debug, Default)]
 pub struct Offered {
-    /// Units to be done, none of which waits for what is left aside; checked.
+    /// Units to be done, none of which waits for what is skipped; checked.
     pub units: Vec<UnitSpec>,
     /// What needs no work.
     pub satisfied: BTreeSet<UnitId>,
-    /// What is left aside, with the reason.
-    pub aside: Vec<SkippedItem>,
+    /// What is skipped, with the reason.
+    pub skipped: Vec<SkippedItem>,
     /// Whether it is the text of the work tree, which is not committed: the plan of one mission, fixed at its start.
     pub fixed: bool,
     /// Whether the file of the work tree says something else than the committed one that counts.
@@ -130,11 +130,11 @@ pub async fn read_offer(project: &Project, named: &[String]) -> Result<Result<Of
     let satisfied: BTreeSet<UnitId> = offer.satisfied.into_iter().collect();
     let (units, waiting) = graph::without_waiting(offer.units, &satisfied);
     let there = units.iter().map(|unit| unit.id.clone()).chain(satisfied.iter().cloned()).collect();
-    let aside = offer.aside.into_iter().chain(backlog::skipped_items(&waiting, &there)).collect();
+    let skipped = offer.skipped.into_iter().chain(backlog::skipped_items(&waiting, &there)).collect();
     if let Err(findings) = Plan::build(units.clone(), &satisfied) {
         return Ok(Err(Faulty { path, findings }));
     }
-    Ok(Ok(Offered { units, satisfied, aside, fixed, differs }))
+    Ok(Ok(Offered { units, satisfied, skipped, fixed, differs }))
 }
 
 /// The request of a person that an item is done again by the next mission.
@@ -162,7 +162,7 @@ fn list_waiting(project: &Project) -> Result<Vec<(UnitId, String)>, EngineError>
 /// [`EngineError::Usage`] when the backlog has no such item that has not landed.
 pub async fn request_reopen(project: &Project, unit: &UnitId, said: &str) -> Result<(), EngineError> {
     let offer = read_offer(project, &[unit.to_string()]).await?.map_err(plan_error)?;
-    choose_units(&offer.units, &[unit.to_string()], &offer.satisfied, &offer.aside)?;
+    choose_units(&offer.units, &[unit.to_string()], &offer.satisfied, &offer.skipped)?;
     let Some(mut store) = project.store()? else { return Ok(()) };
     project.signal(&mut store, REOPEN, format!("{unit}\n{said}").trim_end())?;
     Ok(())
@@ -182,7 +182,7 @@ pub struct Shown {
     /// The plan of the next mission.
     pub plan: Plan,
     /// What the backlog names beside it, with the reason.
-    pub aside: Vec<SkippedItem>,
+    pub skipped: Vec<SkippedItem>,
     /// Whether it is a backlog that is not committed.
     pub fixed: bool,
     /// Whether the work tree has another backlog than the committed one that counts.
@@ -205,7 +205,7 @@ pub async fn preview_plan(
         }
         None => (project.backlog_path(), read_offer(project, only).await?),
     };
-    let Offered { mut units, mut satisfied, aside, fixed, differs } = match offer {
+    let Offered { mut units, mut satisfied, skipped, fixed, differs } = match offer {
         Ok(offer) => offer,
         Err(faulty) => return Ok(Err(faulty)),
     };
@@ -214,12 +214,12 @@ pub async fn preview_plan(
         if plan_file.is_some() {
             satisfied = views::landed_units(project, &views::read_green(project).await?).await?;
         }
-        let chosen = choose_units(&units, only, &satisfied, &aside)?;
+        let chosen = choose_units(&units, only, &satisfied, &skipped)?;
         units.retain(|unit| chosen.contains(&unit.id));
     }
     let later = find_unsupported(&units);
     let plan = if later.is_empty() { Plan::build(units, &satisfied) } else { Err(later) };
-    let shown = plan.map(|plan| Shown { plan, aside, fixed, differs });
+    let shown = plan.map(|plan| Shown { plan, skipped, fixed, differs });
     Ok(shown.map_err(|findings| Faulty { path, findings }))
 }
 
@@ -231,7 +231,7 @@ pub fn choose_units(
     units: &[UnitSpec],
     only: &[String],
     satisfied: &BTreeSet<UnitId>,
-    aside: &[SkippedItem],
+    skipped: &[SkippedItem],
 ) -> Result<Vec<UnitId>, EngineError> {
     let refused = |what: String, hint: &str| Err(EngineError::usage(what, hint));
     let mut chosen: Vec<UnitId> = Vec::new();
@@ -245,9 +245,9 @@ pub fn choose_units(
         if done {
             return refused(format!("unit {name} is done already"), "leave it out of --only");
         }
-        if let Some(item) = aside.iter().find(|item| Some(&item.unit) == id.as_ref()) {
+        if let Some(item) = skipped.iter().find(|item| Some(&item.unit) == id.as_ref()) {
             return refused(
-                format!("unit {name} is left aside: {}", lines(std::slice::from_ref(item))[0]),
+                format!("unit {name} is skipped: {}", lines(std::slice::from_ref(item))[0]),
                 &suggest_command(item),
             );
         }

@@ -298,7 +298,7 @@ fn check_verifications(case: &mut Case<'_>) -> Checked {
         found.add_broken(format!("the records have {counted} and {reused}"));
     }
     let told = &case.report["verifications"];
-    let parts = ["base", "green", "candidates", "confirmations", "broken_off", "of_units", "of_books", "cold"];
+    let parts = ["base", "green", "candidates", "confirmations", "broken_off", "of_units", "of_bookkeeping", "cold"];
     let sum: u64 = parts.iter().filter_map(|part| told[*part].as_u64()).sum();
     if told["run"].as_u64() != Some(sum) {
         found.add_broken(format!("their kinds add up to {sum}"));
@@ -445,7 +445,7 @@ fn check_ending(case: &mut Case<'_>) {
     }
     let enough = *outcome == MissionOutcome::ObjectiveMet;
     if let (0, Some(item), false) = (*code, state.left_open(), enough) {
-        found.add_broken(format!("exit code 0 with {} left aside", item.unit));
+        found.add_broken(format!("exit code 0 with {} skipped", item.unit));
     }
     if *code == 3 && undone == 0 && met != Some(false) && state.all_done() && !state.units.is_empty() {
         found.add_broken("exit code 3 although everything is done");

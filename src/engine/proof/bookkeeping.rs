@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 /// Checks the landing of bookkeeping, in the state before it is folded.
 pub(super) async fn check_landing(case: &mut Case<'_>, state: &State, open: &Landing, candidate: &Tip) -> Checked {
     let mut found = Findings::default();
-    let Some(books) = &state.bookkeeping else {
+    let Some(bookkeeping) = &state.bookkeeping else {
         case.add_claim("progress: what was written", Findings::from_broken("no record says what it was"));
         return Ok(());
     };
@@ -22,7 +22,7 @@ pub(super) async fn check_landing(case: &mut Case<'_>, state: &State, open: &Lan
         }
     }
     if found.is_empty() {
-        let again = compose_files(&case.git, case.mission(), &open.onto.commit, books).await?;
+        let again = compose_files(&case.git, case.mission(), &open.onto.commit, bookkeeping).await?;
         let changed: BTreeSet<String> =
             case.git.diff_paths(&open.onto.commit, &candidate.commit).await?.into_iter().collect();
         if changed != again.files.iter().map(|(path, ..)| (*path).to_owned()).collect() {
@@ -35,18 +35,18 @@ pub(super) async fn check_landing(case: &mut Case<'_>, state: &State, open: &Lan
         }
     }
     let done = ItemState::Done.word();
-    for mark in books.marks.iter().filter(|mark| mark.status.starts_with(done)) {
+    for mark in bookkeeping.marks.iter().filter(|mark| mark.status.starts_with(done)) {
         if state.unit(&mark.unit).is_none_or(|unit| unit.state != UnitState::Landed) {
             found.add_broken(format!("{} is marked {done} and has not landed", mark.unit));
         }
     }
-    for told in &books.session.units {
+    for told in &bookkeeping.session.units {
         let landed = state.unit(&told.unit).and_then(|unit| unit.landed.as_ref()).map(|tip| &tip.commit);
         if told.state == UnitState::Landed && landed != told.commit.as_ref() {
             found.add_broken(format!("{} is told to have landed elsewhere", told.unit));
         }
     }
-    let what = format!("progress of round {}: marks and session are what the records say", books.round);
+    let what = format!("progress of round {}: marks and session are what the records say", bookkeeping.round);
     case.add_claim(what, found);
     Ok(())
 }

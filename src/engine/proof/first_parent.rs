@@ -39,15 +39,15 @@ impl Line {
     /// Reads the line from green back to where the first of some missions found it.
     pub(super) async fn read(git: &Git, green: Option<&Tip>, missions: &[History]) -> Result<Self, EngineError> {
         let Some(green) = green else { return Ok(Self::default()) };
-        let ground = missions.iter().flat_map(records).find_map(|record| match record {
-            Record::PreflightPassed { ground } => Some(&ground.tip.commit),
+        let baseline = missions.iter().flat_map(records).find_map(|record| match record {
+            Record::PreflightPassed { baseline } => Some(&baseline.tip.commit),
             _ => None,
         });
         let mut range = green.commit.to_string();
-        if let Some(ground) = ground
-            && git.resolve(ground.as_str()).await?.is_some()
+        if let Some(baseline) = baseline
+            && git.resolve(baseline.as_str()).await?.is_some()
         {
-            range = format!("{ground}..{range}");
+            range = format!("{baseline}..{range}");
         }
         let bytes = git.run_bytes(&["log", "--first-parent", "-z", FORMAT, &range]).await?;
         let commits: BTreeMap<_, _> = String::from_utf8_lossy(&bytes).split('\0').filter_map(parse).collect();

@@ -100,7 +100,7 @@ async fn check_snapshots(
     intent: &Record,
     tree: &TreeId,
 ) -> Checked<Findings> {
-    let Record::LandIntended { key, accept_before, extra, .. } = intent else { return Ok(Findings::default()) };
+    let Record::LandIntended { key, accept_before, unit_checks, .. } = intent else { return Ok(Findings::default()) };
     let mut found = Findings::default();
     match load_snapshot(case, key)? {
         Err(why) => found.add_broken(why),
@@ -119,7 +119,7 @@ async fn check_snapshots(
     let terms = state.landing_terms(open);
     let own = [
         (accept_before, terms.accept == Accept::Changes, StageOutcome::Failed, "its `accept` on green before it"),
-        (extra, terms.unit_checks, StageOutcome::Passed, "its own lines on its tree"),
+        (unit_checks, terms.unit_checks, StageOutcome::Passed, "its own lines on its tree"),
     ];
     for (key, asked, wanted, what) in own {
         let Some(key) = key else {

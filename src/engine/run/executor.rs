@@ -122,9 +122,12 @@ impl Executor {
                     Event::Integrated { landing, result }
                 });
             }
-            Command::WriteBooks { landing, onto, books } => {
+            Command::WriteBookkeeping { landing, onto, bookkeeping } => {
                 self.spawn(Event::Integrated { landing, result: Err(defect()) }, async move {
-                    Event::Integrated { landing, result: bookkeeping::write(&context, landing, &onto, &books).await }
+                    Event::Integrated {
+                        landing,
+                        result: bookkeeping::write(&context, landing, &onto, &bookkeeping).await,
+                    }
                 });
             }
             Command::Verify(order) => {

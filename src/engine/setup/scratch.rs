@@ -133,7 +133,7 @@ impl Scratch {
             tip: tip.clone(),
             against: against.cloned(),
             confirms: None,
-            extra: Vec::new(),
+            unit_checks: Vec::new(),
             role: VerifyRole::Baseline,
             onto: tip.commit.clone(),
             cold: true,

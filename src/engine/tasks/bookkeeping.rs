@@ -57,15 +57,15 @@ pub async fn compose_files(
     git: &Git,
     mission: &MissionId,
     onto: &CommitId,
-    books: &Bookkeeping,
+    bookkeeping: &Bookkeeping,
 ) -> Result<Written, GitError> {
     let mut written = Written::default();
     let left = |path: &str, why: &str| format!("{path} {why} and was left as it is");
-    if !books.marks.is_empty() {
-        match backlog_to_mark(git, onto, books.outside.as_ref()).await? {
+    if !bookkeeping.marks.is_empty() {
+        match backlog_to_mark(git, onto, bookkeeping.outside.as_ref()).await? {
             Found::Missing => {}
             Found::Odd(why) => written.notes.push(left(BACKLOG, why)),
-            Found::Text { mode, text } => match backlog::mark(&text, &books.marks) {
+            Found::Text { mode, text } => match backlog::mark(&text, &bookkeeping.marks) {
                 Err(fault) => written.notes.push(left(BACKLOG, &format!("is no backlog ({fault})"))),
                 Ok(marked) => {
                     let kept = |(unit, status): &(_, String)| {
@@ -79,12 +79,12 @@ pub async fn compose_files(
             },
         }
     }
-    let session = report::progress::session(mission, books);
+    let session = report::progress::session(mission, bookkeeping);
     let mut add = |mode: &str, text: Option<&str>| {
         written.files.push((PROGRESS, mode.to_owned(), progress::add(text, &session)));
     };
     match read_file(git, onto, PROGRESS).await? {
-        Found::Missing if books.keeps == BookkeepingMode::Backlog => add("100644", None),
+        Found::Missing if bookkeeping.keeps == BookkeepingMode::Backlog => add("100644", None),
         Found::Missing => {}
         Found::Odd(why) => written.notes.push(left(PROGRESS, why)),
         Found::Text { mode, text } => add(&mode, Some(&text)),
@@ -100,11 +100,11 @@ pub async fn write(
     context: &MissionContext,
     id: LandingId,
     onto: &Tip,
-    books: &Bookkeeping,
+    bookkeeping: &Bookkeeping,
 ) -> Result<Integration, Trouble> {
     let said = |e: GitError| context.to_trouble(&e);
     let Written { files, notes } =
-        compose_files(&context.source, &context.mission, &onto.commit, books).await.map_err(said)?;
+        compose_files(&context.source, &context.mission, &onto.commit, bookkeeping).await.map_err(said)?;
     if files.is_empty() {
         return Ok(Integration::Bookkeeping { candidate: None, notes });
     }
@@ -112,7 +112,7 @@ pub async fn write(
     let contents: Vec<_> = files.iter().map(|(path, mode, text)| (*path, mode.as_str(), text.as_bytes())).collect();
     let tree = merge.replace_files(&onto.tree, &contents).await.map_err(said)?;
     let (key, _) = verification::key(context, &tree, &gate_stages(context)).await?;
-    let message = message(context, &MergeSource::Bookkeeping { round: books.round }, "", &tree, &key);
+    let message = message(context, &MergeSource::Bookkeeping { round: bookkeeping.round }, "", &tree, &key);
     let commit = merge.commit(&tree, &[&onto.commit], &message, None).await.map_err(said)?;
     pin(context, id, &commit).await?;
     Ok(Integration::Bookkeeping { candidate: Some(Tip { commit, tree }), notes })

@@ -1,4 +1,4 @@
-//! Looking at the ground before and between work: making or adopting green, the target branch, the backlog.
+//! Looking at the repository before and between work: making or adopting green, the target branch, the backlog.
 
 use super::bookkeeping::next_backlog;
 use crate::adapters::git::{Git, GitError, GreenMove, move_green};

@@ -111,7 +111,7 @@ pub async fn compare_after_verification(
     let looked = async {
         let local = context.source.local_state(&context.seen_index).await?;
         let files = context.source.ref_files().await?;
-        let refs = match before.files.same_as(&files) {
+        let refs = match before.files.is_unmoved_since(&files) {
             true => before.refs.clone(),
             false => read_refs(context).await?.0,
         };

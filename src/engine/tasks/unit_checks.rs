@@ -30,9 +30,9 @@ use tokio::sync::watch;
 
 /// The stages a verification runs, and on how much of the tree: the gate's, or a unit's own lines.
 pub fn stages(context: &MissionContext, order: &VerifyOrder) -> (Vec<StageSpec>, Extent) {
-    match order.extra.is_empty() {
+    match order.unit_checks.is_empty() {
         true => (gate_stages(context), Extent::Narrowed),
-        false => (order.extra.iter().map(|line| own_line(context.settings(), line)).collect(), Extent::Whole),
+        false => (order.unit_checks.iter().map(|line| own_line(context.settings(), line)).collect(), Extent::Whole),
     }
 }
 

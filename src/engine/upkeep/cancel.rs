@@ -86,12 +86,14 @@ fn find_cancellable(state: &State, unit: &str) -> Result<UnitId, EngineError> {
     };
     let id = &found.spec.id;
     let hint = match found.state {
-        _ if state.lands_now(id) => "green is being moved to its change; `mc green rollback` takes back what landed",
+        _ if state.may_have_landed(id) => {
+            "green is being moved to its change; `mc green rollback` takes back what landed"
+        }
         UnitState::Pending | UnitState::Running | UnitState::Queued | UnitState::Held => return Ok(id.clone()),
         UnitState::Landed => "`mc green rollback` takes back what landed",
         UnitState::Blocked => "it does not start anyway, unless what it depends on is tried again",
         _ => "only pending, running, queued and held units can be cancelled",
     };
-    let now = if state.lands_now(id) { "landing" } else { found.state.name() };
+    let now = if state.may_have_landed(id) { "landing" } else { found.state.name() };
     Err(EngineError::usage(format!("{id} is {now}"), hint.to_owned()))
 }

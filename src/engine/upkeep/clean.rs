@@ -54,7 +54,7 @@ pub struct Leftover {
     /// Folders and files that go.
     pub paths: Vec<PathBuf>,
     /// Folders of attempts that hold repositories set aside, which are pinned nowhere; they stay.
-    pub aside: Vec<PathBuf>,
+    pub quarantined: Vec<PathBuf>,
     /// Size of what goes.
     pub bytes: u64,
 }
@@ -166,7 +166,8 @@ async fn collect_rubbish(
         }
         let runs = project.state.runs().join(mission.as_str());
         let log = project.state.logs().join(format!("{mission}.jsonl"));
-        let (mut going, aside) = if retention.unlanded { (vec![runs], Vec::new()) } else { list_run_folders(&runs) };
+        let (mut going, quarantined) =
+            if retention.unlanded { (vec![runs], Vec::new()) } else { list_run_folders(&runs) };
         going.extend([log, project.state.sessions().join(mission.as_str())]);
         for path in going {
             if let Some(size) = files::size(&path) {
@@ -174,7 +175,7 @@ async fn collect_rubbish(
                 paths.push(path);
             }
         }
-        let left = Leftover { mission, refs, snapshots, unlanded, paths, aside, bytes };
+        let left = Leftover { mission, refs, snapshots, unlanded, paths, quarantined, bytes };
         if !(left.is_empty() && left.unlanded.is_empty()) {
             rubbish.missions.push(left);
         }
@@ -213,8 +214,8 @@ fn required_snapshots(history: &History) -> BTreeSet<SnapshotKey> {
     let (mut keys, mut last) = (BTreeSet::new(), None);
     for (_, _, record) in &history.records {
         match record {
-            Record::LandIntended { key, accept_before, extra, .. } => {
-                keys.extend([Some(key), accept_before.as_ref(), extra.as_ref()].into_iter().flatten().cloned());
+            Record::LandIntended { key, accept_before, unit_checks, .. } => {
+                keys.extend([Some(key), accept_before.as_ref(), unit_checks.as_ref()].into_iter().flatten().cloned());
             }
             Record::Verified { key, .. } => last = Some(key.clone()),
             Record::BaselineAccepted { .. } => keys.extend(last.take()),
@@ -291,9 +292,9 @@ fn list_run_folders(runs: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
     let holds = |attempt: &PathBuf| !files::is_empty_or_absent(&attempt.join("aside")).unwrap_or(false);
     let units = below(runs);
     let attempts: Vec<PathBuf> = units.iter().flat_map(|unit| below(unit)).collect();
-    let aside: Vec<PathBuf> = attempts.iter().filter(|attempt| holds(attempt)).cloned().collect();
-    if aside.is_empty() {
-        return (vec![runs.to_owned()], aside);
+    let quarantined: Vec<PathBuf> = attempts.iter().filter(|attempt| holds(attempt)).cloned().collect();
+    if quarantined.is_empty() {
+        return (vec![runs.to_owned()], quarantined);
     }
-    (attempts.into_iter().filter(|attempt| !aside.contains(attempt)).collect(), aside)
+    (attempts.into_iter().filter(|attempt| !quarantined.contains(attempt)).collect(), quarantined)
 }

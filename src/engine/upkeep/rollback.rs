@@ -47,7 +47,7 @@ pub struct Gone {
     /// Its unit; absent for the target branch and for bookkeeping.
     pub unit: Option<UnitId>,
     /// The round whose bookkeeping it is.
-    pub books: Option<u32>,
+    pub bookkeeping: Option<u32>,
     /// Its commit.
     pub commit: CommitId,
 }
@@ -118,7 +118,7 @@ fn read_journal(store: &Store) -> Result<LandingHistory, EngineError> {
             }
             Record::LandIntended { candidate, key, .. } => drop(intended.insert(candidate.commit, key)),
             Record::Landed { source, candidate, .. } => {
-                let books = match source {
+                let bookkeeping = match source {
                     MergeSource::Bookkeeping { round } => Some(round),
                     MergeSource::Unit { .. } | MergeSource::Intake => None,
                 };
@@ -126,7 +126,7 @@ fn read_journal(store: &Store) -> Result<LandingHistory, EngineError> {
                 if let Some(key) = intended.get(&candidate.commit) {
                     told.accepted.insert(candidate.commit.clone(), (mission.clone(), unit.clone(), key.clone()));
                 }
-                told.landings.push(Gone { mission, unit, books, commit: candidate.commit });
+                told.landings.push(Gone { mission, unit, bookkeeping, commit: candidate.commit });
             }
             Record::RollbackIntended { n, from, to, .. } => {
                 told.last = told.last.max(n);

@@ -332,10 +332,10 @@ impl World {
                 let result = trouble.map_or_else(|| Ok(self.integrate(&onto, &head, &source, &contested)), Err);
                 self.answer(delay, Event::Integrated { landing, result });
             }
-            Command::WriteBooks { landing, onto, books } => {
+            Command::WriteBookkeeping { landing, onto, bookkeeping } => {
                 let result = match trouble {
                     Some(trouble) => Err(trouble),
-                    None => Ok(self.write_books(&onto, &books)?),
+                    None => Ok(self.write_bookkeeping(&onto, &bookkeeping)?),
                 };
                 self.answer(delay, Event::Integrated { landing, result });
             }

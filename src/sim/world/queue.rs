@@ -1,4 +1,4 @@
-//! The merge queue's side of the virtual world: merging, writing the books, verifying, moving green.
+//! The merge queue's side of the virtual world: merging, writing bookkeeping, verifying, moving green.
 
 use super::World;
 use crate::domain::mission::{
@@ -51,15 +51,15 @@ impl World {
         Integration::Candidate(Candidate { touches, ..tip.into() })
     }
 
-    pub(super) fn write_books(&mut self, onto: &Tip, books: &Bookkeeping) -> Result<Integration, String> {
+    pub(super) fn write_bookkeeping(&mut self, onto: &Tip, bookkeeping: &Bookkeeping) -> Result<Integration, String> {
         let content = self.kept.mark_content(self.commits.get(&onto.commit).cloned().unwrap_or_default());
         let tip = self.commit("books", content, vec![onto.commit.clone()]);
-        self.kept.write(&tip.commit, books)?;
+        self.kept.write(&tip.commit, bookkeeping)?;
         Ok(Integration::Bookkeeping { candidate: Some(tip), notes: Vec::new() })
     }
 
     pub(super) fn verify(&mut self, order: &VerifyOrder, rng: &mut fastrand::Rng, flaky: f64) -> Verification {
-        if !order.extra.is_empty() {
+        if !order.unit_checks.is_empty() {
             let content = self.commits.get(&order.tip.commit).cloned().unwrap_or_default();
             return self.lines.verify(order, &content, rng.f64() < flaky);
         }

@@ -109,7 +109,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
             edges: plan.edges,
             wave_of: plan.wave_of,
             left_over: 0,
-            aside: Vec::new(),
+            skipped: Vec::new(),
             reopened: Vec::new(),
         },
     ];
@@ -168,7 +168,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
             key: key.clone(),
             verdict,
             accept_before: None,
-            extra: None,
+            unit_checks: None,
         });
         let (source, green) = (MergeSource::Unit { unit, n: 1 }, candidate.clone());
         records.push(Record::Landed {

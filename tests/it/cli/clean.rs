@@ -198,7 +198,7 @@ fn p13_snapshots_that_landings_and_green_rest_on_stay_and_nothing_is_run_again_f
     assert_eq!(night.sh("cat ~/runs ~/accepted ~/verified"), runs);
     let wanted = night.sql(
         "SELECT DISTINCT value FROM journal, json_each(json_array(json_extract(body, '$.key'), \
-         json_extract(body, '$.accept_before'), json_extract(body, '$.extra'))) \
+         json_extract(body, '$.accept_before'), json_extract(body, '$.unit_checks'))) \
          WHERE kind = 'land-intended' AND value IS NOT NULL",
     );
     assert_eq!(wanted.len(), 3, "the landing, `accept` before, own lines after: {wanted:?}");

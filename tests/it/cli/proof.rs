@@ -385,7 +385,9 @@ fn p9_what_a_unit_had_to_show_of_its_own_cannot_be_left_out_of_a_journal() {
     });
     told.is_found("an `accept` that was never asked before", does_not_follow);
 
-    for (key, what) in [("accept_before", "its `accept` on green before it"), ("extra", "its own lines on its tree")] {
+    for (key, what) in
+        [("accept_before", "its `accept` on green before it"), ("unit_checks", "its own lines on its tree")]
+    {
         told.rewrite(|rows| drop(find(rows, "land-intended", key).body.as_object_mut().unwrap().remove(key)));
         let why = format!("shown: rests on what is stored: {what}: it names no snapshot");
         told.night.mc(&["audit"]).exits(4).says(&[&why]);

@@ -172,7 +172,6 @@ fn a_held_unit_needs_you() {
     expect![[r#"
         {
           "answers_wait": [],
-          "aside": [],
           "cost": {
             "cap_usd": null,
             "counted_usd": 0.0,
@@ -213,6 +212,7 @@ fn a_held_unit_needs_you() {
             }
           ],
           "schema": 1,
+          "skipped": [],
           "stop_waits": false,
           "times": {
             "away_ms": 5000,

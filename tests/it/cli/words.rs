@@ -123,10 +123,10 @@ fn a_backlog_and_a_status_say_what_green_says() {
     night.write("BACKLOG.md", "## Good\n- run: touch good\n\n## Bad\n- run: git rm -q tests/alpha.sh\n- attempts: 1\n");
     night.commit("backlog");
     let listed = |words: &[&str]| night.mc(&["backlog", "list"]).exits(0).says(words);
-    listed(&["bad   todo"]).does_not_say(&["leaves aside"]);
+    listed(&["bad   todo"]).does_not_say(&["skips"]);
     night.mc(&["mission", "start"]).exits(3);
     // The work tree has no marks.
-    listed(&["bad   todo", "a mission leaves aside: good (done), bad (failed); `mc plan` says what helps"]);
+    listed(&["bad   todo", "a mission skips: good (done), bad (failed); `mc plan` says what helps"]);
     let json = night.mc(&["backlog", "list", "--json"]).exits(0);
     let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!((&json["units"][0]["next"], &json["units"][1]["next"]), (&"done".into(), &"failed".into()));
@@ -135,7 +135,7 @@ fn a_backlog_and_a_status_say_what_green_says() {
     let base = night.sh("git rev-parse mc/green~2");
     let said = night.mc(&["green", "rollback", &base, "--yes"]).exits(0);
     said.says(&["what was refused, failed or held is planned again"]);
-    listed(&[]).does_not_say(&["leaves aside"]);
+    listed(&[]).does_not_say(&["skips"]);
     for look in ["status", "report"] {
         let said = night.mc(&[look]).exits(0).does_not_say(&["nothing is left to plan", "WRONG"]);
         said.says(&["green was rolled back since", "`mc plan` shows what is planned again"]);

@@ -129,10 +129,10 @@ fn p8_the_books_of_a_mission_are_on_green_and_the_next_one_goes_on_from_them() {
     night
         .mc(&["mission", "start"])
         .exits(3)
-        .says(&["note: 2 items of BACKLOG.md are left aside: second (failed), third (blocked); `mc plan` says why"])
-        .says(&["ended: nothing planned; 2 items of BACKLOG.md are left aside: second (failed), third"])
+        .says(&["note: 2 items of BACKLOG.md are skipped: second (failed), third (blocked); `mc plan` says why"])
+        .says(&["ended: nothing planned; 2 items of BACKLOG.md are skipped: second (failed), third"])
         .says(&["next: second: `mc unit retry second` has it planned by the next mission"])
-        .says(&["by `mc mission start` (`mc plan` lists all that is left aside)"]);
+        .says(&["by `mc mission start` (`mc plan` lists all that is skipped)"]);
     night.mc(&["report", "--verify"]).exits(0).says(&["ended backlog-done, exit code 3"]);
     p9_every_view_names_what_is_left_aside(&night);
     assert_eq!(night.sh("git rev-parse mc/green"), before);
@@ -197,7 +197,7 @@ fn p11_a_mission_that_its_time_cut_short_has_told_what_landed() {
     assert!(progress.contains("- **Outcome**: 1 landed; ended before its time (wall-time)\n"), "{progress}");
     assert_eq!([night.unit("a"), night.unit("b")], ["landed", "cancelled"]);
     assert_eq!(verifications(&night), 3, "the base, the landing, what is written");
-    night.mc(&["plan"]).exits(0).says(&["1 unit in 1 wave"]).does_not_say(&["left aside"]);
+    night.mc(&["plan"]).exits(0).says(&["1 unit in 1 wave"]).does_not_say(&["skipped"]);
     night
         .mc(&["report", "--verify"])
         .exits(0)
@@ -247,7 +247,7 @@ fn a_gate_that_reads_the_files_refuses_the_books_once_and_blames_no_unit() {
     assert!(!night.holds("git cat-file -e mc/green:PROGRESS.md"));
     let told = "BACKLOG.md and PROGRESS.md are not written any more in this mission: the gate refuses that";
     assert_eq!(night.report().matches(told).count(), 1, "{}", night.report());
-    // The base, the first unit, its books three times, the second unit.
+    // The base, the first unit, its bookkeeping three times, the second unit.
     assert_eq!(verifications(&night), 6);
     night.audit();
 }
@@ -269,16 +269,16 @@ fn files_that_cannot_be_read_are_left_alone_and_that_is_said() {
 
 /// Of a mission that planned nothing because `second` failed and `third` waits for it; the mission before tried them.
 fn p9_every_view_names_what_is_left_aside(night: &Night) {
-    let named = "2 items of BACKLOG.md are left aside: second (failed), third (blocked)";
+    let named = "2 items of BACKLOG.md are skipped: second (failed), third (blocked)";
     night.mc(&["status"]).exits(0).says(&["ended with nothing planned: ", named]);
-    assert_eq!(night.status()["aside"][0]["why"], "failed");
+    assert_eq!(night.status()["skipped"][0]["why"], "failed");
     let items = ["  second  failed: ", "rejected: 1 test passed before", "  third  blocked: ", "depends on second"];
-    let report = night.mc(&["report"]).exits(0).says(&[named, "\nleft aside\n"]).says(&items);
+    let report = night.mc(&["report"]).exits(0).says(&[named, "\nskipped\n"]).says(&items);
     report.does_not_say(&["nothing was to be done"]);
-    night.mc(&["report", "--format", "md"]).exits(0).says(&["### Left aside", "`second  failed: "]);
-    night.mc(&["plan"]).exits(0).says(&["the plan has no units", "left aside (2 items)"]).says(&items);
+    night.mc(&["report", "--format", "md"]).exits(0).says(&["### Skipped", "`second  failed: "]);
+    night.mc(&["plan"]).exits(0).says(&["the plan has no units", "skipped (2 items)"]).says(&items);
     let plan: serde_json::Value = serde_json::from_str(&night.mc(&["plan", "--json"]).exits(0).out).unwrap();
-    assert_eq!((plan["units"].as_array().map(Vec::len), &plan["aside"][1]["id"]), (Some(0), &"third".into()));
+    assert_eq!((plan["units"].as_array().map(Vec::len), &plan["skipped"][1]["id"]), (Some(0), &"third".into()));
     // What the hints name works, although the newest mission has no such unit.
     let found =
         night.mc(&["unit", "show", "second"]).exits(0).says(&["second: rejected", "note: second is of mission m"]);
@@ -298,7 +298,7 @@ fn a_plan_is_that_of_the_committed_backlog_with_the_marks_and_todo_does_not_undo
         "## A\n- run: echo a > a.txt\n\n## F\n- attempts: 1\n- run: exit 1\n\n## W\n- run: true\n",
     );
     night.commit("backlog");
-    night.mc(&["plan"]).exits(0).says(&["3 units in 1 wave"]).does_not_say(&["left aside"]);
+    night.mc(&["plan"]).exits(0).says(&["3 units in 1 wave"]).does_not_say(&["skipped"]);
     night.mc(&["mission", "start"]).exits(3);
     // A person writes new work under the old id, and an item that waits for what failed.
     let again = "## A again\n- id: a\n- status: todo\n- run: echo 2 > a2.txt\n\n## F\n- attempts: 1\n- run: exit 1\n\n\
@@ -306,13 +306,13 @@ fn a_plan_is_that_of_the_committed_backlog_with_the_marks_and_todo_does_not_undo
     night.write("BACKLOG.md", again);
     let said =
         night.mc(&["plan"]).exits(0).says(&["note: BACKLOG.md in the work tree is not the one committed on main"]);
-    said.says(&["left aside (1 item)", "  f  failed: "]).does_not_say(&["New"]);
+    said.says(&["skipped (1 item)", "  f  failed: "]).does_not_say(&["New"]);
     night.commit("again");
     let landed = night.sh("git log -1 --format=%h --abbrev=10 --grep='^Mc-Unit: a$' mc/green");
     let landed = format!("  a  landed: landed as {landed}");
-    let left = ["left aside (3 items)", &landed, "give it a new `id`", "  f  failed: ", "  new  waits: depends on f"];
+    let left = ["skipped (3 items)", &landed, "give it a new `id`", "  f  failed: ", "  new  waits: depends on f"];
     night.mc(&["plan"]).exits(0).says(&["the plan has no units"]).says(&left);
-    let named = "3 items of BACKLOG.md are left aside: a (landed), f (failed), new (waits)";
+    let named = "3 items of BACKLOG.md are skipped: a (landed), f (failed), new (waits)";
     night.mc(&["mission", "start", "--dry-run"]).exits(0).says(&left);
     night.mc(&["mission", "start"]).exits(3).says(&[&format!("note: {named}"), "ended: nothing planned"]);
     night.mc(&["status"]).exits(0).says(&[named]);
@@ -322,16 +322,16 @@ fn a_plan_is_that_of_the_committed_backlog_with_the_marks_and_todo_does_not_undo
     night
         .mc(&["mission", "start"])
         .exits(3)
-        .says(&["a2: landed", "2 items of BACKLOG.md are left aside: f (failed), new"])
+        .says(&["a2: landed", "2 items of BACKLOG.md are skipped: f (failed), new"])
         .says(&["next: `git merge mc/green` takes what landed"]);
-    night.mc(&["status"]).exits(0).says(&["; 2 items of BACKLOG.md are left aside", "`mc plan` says what helps"]);
+    night.mc(&["status"]).exits(0).says(&["; 2 items of BACKLOG.md are skipped", "`mc plan` says what helps"]);
     // An item that landed under an id that says `todo` is done all the same, and who asks for one item has asked for no other.
     night.write("BACKLOG.md", "## A again\n- id: a\n- status: todo\n- run: true\n\n## F\n- attempts: 1\n- run: exit 1\n\n## B\n- run: echo b > b.txt\n");
     night.commit("one of them");
     night.mc(&["mission", "start", "--only", "b"]).exits(0).says(&["b: landed"]);
     night.write("BACKLOG.md", "## A again\n- id: a\n- status: todo\n- run: true\n");
     night.commit("what failed is not wanted any more");
-    night.mc(&["mission", "start"]).exits(0).says(&["1 item of BACKLOG.md is left aside: a (landed)"]);
+    night.mc(&["mission", "start"]).exits(0).says(&["1 item of BACKLOG.md is skipped: a (landed)"]);
     night.audit();
 }
 

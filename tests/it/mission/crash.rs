@@ -434,7 +434,7 @@ fn survived(world: &World, start: &[&str], code: i32) -> usize {
     }
 }
 
-/// The calls that write the books, and those that land them.
+/// The calls that write bookkeeping, and those that land them.
 const BOOK_WRITES: &str =
     "*hash-object* | *read-tree* | *update-index* | *write-tree* | *commit-tree* | *heads/mc/green*";
 

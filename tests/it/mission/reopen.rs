@@ -73,14 +73,14 @@ fn what_an_ended_mission_did_not_land_is_asked_for_again_with_an_answer() {
 fn a_chosen_item_is_done_whatever_an_earlier_mission_made_of_it() {
     let night = night();
     night.mc(&["mission", "start", "--only", "after"]).exits(2).says(&[
-        "unit after is left aside: after  waits: depends on breaks",
+        "unit after is skipped: after  waits: depends on breaks",
         "hint: it is planned as soon as that is to be done again: `mc unit retry breaks`",
     ]);
     night.mc(&["mission", "start", "--only", "breaks"]).exits(3).says(&["breaks: attempt 1 ended failed-work"]);
     night.write("../mended", "");
     night.mc(&["mission", "start", "--only", "breaks,idle", "--dry-run"]).exits(0).says(&["2 units in 1 wave"]);
     let said = night.mc(&["mission", "start", "--only", "breaks,idle"]).exits(0);
-    said.says(&["units: 1 landed + 1 no-op = 2 units"]).does_not_say(&["left aside: breaks"]);
+    said.says(&["units: 1 landed + 1 no-op = 2 units"]).does_not_say(&["skipped: breaks"]);
     assert!(status_of(&night, "Breaks").starts_with("- status: done ("), "{}", status_of(&night, "Breaks"));
     night.audit();
 }
@@ -92,7 +92,7 @@ fn an_item_that_waits_is_refused_with_the_reason_of_the_plan() {
     night.commit("backlog");
     let said = night.mc(&["mission", "start", "--only", "b"]).exits(2);
     said.says(&[
-        "unit b is left aside: b  waits: depends on a",
+        "unit b is skipped: b  waits: depends on a",
         "hint: it is planned as soon as that is to be done again",
     ]);
     night.mc(&["unit", "retry", "b"]).exits(2).says(&["there is no mission in this repository yet"]);

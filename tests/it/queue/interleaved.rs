@@ -155,7 +155,7 @@ fn own_lines_are_those_of_the_unit_that_is_landed() {
     first.iter().chain(&second).for_each(|record| state.apply(record));
     let asked = decide(&mut state, 1_000, Event::Resumed).commands;
     let lines = asked.iter().find_map(|command| match command {
-        Command::Verify(order) => Some(order.extra.iter().map(|line| line.name).collect::<Vec<_>>()),
+        Command::Verify(order) => Some(order.unit_checks.iter().map(|line| line.name).collect::<Vec<_>>()),
         _ => None,
     });
     assert_eq!(lines, Some(vec!["verify"]), "{asked:?}");

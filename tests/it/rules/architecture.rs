@@ -432,6 +432,10 @@ const OLD_WORDS: &[(&str, &str)] = &[
     ("aside", "quarantine"),
 ];
 
+/// Fields of before, which journals and documents of a mission would keep.
+const OLD_FIELDS: [(&str, &str); 4] =
+    [("ground", "baseline"), ("books", "bookkeeping"), ("extra", "unit_checks"), ("aside", "skipped")];
+
 fn old_words(files: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();
     for file in files.iter().filter(|f| f.in_src()) {
@@ -441,6 +445,11 @@ fn old_words(files: &[Source]) -> Vec<String> {
             let word = lexed.word(at + 1).filter(|_| names);
             if let Some((old, new)) = OLD_WORDS.iter().find(|(old, _)| word == Some(old)) {
                 wrong.push(format!("{}:{line}: {old} is called {new}", file.path));
+            }
+            let field = file.path.starts_with("src/domain/") && lexed.is(at + 1, &Kind::Sign(':'));
+            let field = lexed.word(at).filter(|_| field && !lexed.is(at + 2, &Kind::Sign(':')));
+            if let Some((old, new)) = OLD_FIELDS.iter().find(|(old, _)| field == Some(old)) {
+                wrong.push(format!("{}:{line}: the field {old} is called {new}", file.path));
             }
         }
     }
@@ -452,5 +461,7 @@ fn old_words_do_not_come_back() {
     finds(old_words, "src/engine/a.rs", "pub struct Site;", &["src/engine/a.rs:1: Site is called Project"]);
     finds(old_words, "src/engine/mod.rs", "\nmod shop;", &["src/engine/mod.rs:2: shop is called context::mission"]);
     finds(old_words, "src/engine/a.rs", "// struct Site\nlet bench = Project;", &[]);
+    let field = "struct A {\n ground: Baseline }";
+    finds(old_words, "src/domain/a.rs", field, &["src/domain/a.rs:2: the field ground is called baseline"]);
     holds(old_words);
 }

@@ -61,7 +61,7 @@ struct Met {
     /// Units' own lines, quick stages and protected paths.
     lines: [u32; 8],
     /// What the mission wrote about its rounds, and ends that were written of early.
-    books: [usize; 3],
+    bookkeeping: [usize; 3],
     early: usize,
 }
 
@@ -74,7 +74,7 @@ impl Met {
                 Record::VerifyStarted(VerificationRun { role: VerifyRole::AcceptBefore, .. }) => 0,
                 Record::VerifyStarted(VerificationRun { role: VerifyRole::UnitChecks, confirms: None, .. }) => 1,
                 Record::VerifyStarted(VerificationRun { role: VerifyRole::UnitChecks, .. }) => 2,
-                Record::LandIntended { extra: Some(_), .. } => 3,
+                Record::LandIntended { unit_checks: Some(_), .. } => 3,
                 Record::Rejected { class: RejectClass::Unproven, .. } => 4,
                 Record::Rejected { reasons, .. } if reasons[0].contains("protect") => 5,
                 Record::AttemptJudged { class: AttemptClass::FailedQuick, .. } => 6,
@@ -83,7 +83,7 @@ impl Met {
             };
             self.lines[what] += 1;
         }
-        for (seen, now) in self.books.iter_mut().zip(books(&outcome.journal)) {
+        for (seen, now) in self.bookkeeping.iter_mut().zip(bookkeeping(&outcome.journal)) {
             *seen += now;
         }
         self.early += count(&outcome.journal, |record| matches!(record, Record::Closing { .. }));
@@ -100,11 +100,14 @@ fn p1_p3_p4_p9_p10_p14_hold_for_random_missions_with_faults() {
         digests += &format!("{seed} {}\n", crate::rules::golden::digest(&outcome));
     }
     crate::rules::golden::compare_digests(first, &digests);
-    let Met { crashes, lines, books, early } = met;
+    let Met { crashes, lines, bookkeeping, early } = met;
     assert!(crashes > 100, "the faults must really happen: {crashes} crashes");
     assert!(lines.iter().all(|n| *n >= 10), "own lines and quick stages must really take part: {lines:?}");
-    assert!(books[0] > 200 && books[1] > 150 && books[2] >= 10, "the books must really take part: {books:?}");
-    assert!(early >= 5, "last books of early ends: {early}");
+    assert!(
+        bookkeeping[0] > 200 && bookkeeping[1] > 150 && bookkeeping[2] >= 10,
+        "bookkeeping must really take part: {bookkeeping:?}"
+    );
+    assert!(early >= 5, "last bookkeeping of early ends: {early}");
 }
 
 #[test]
@@ -304,8 +307,8 @@ fn p4_a_crash_at_any_decision_leads_to_the_same_landings_with_own_lines() {
     }
 }
 
-/// Requests to write the books that were made, landed and refused.
-fn books(journal: &[Record]) -> [usize; 3] {
+/// Requests to write bookkeeping that were made, landed and refused.
+fn bookkeeping(journal: &[Record]) -> [usize; 3] {
     let of = |wanted: fn(&Record) -> bool| journal.iter().filter(|record| wanted(record)).count();
     [
         of(|record| matches!(record, Record::BookkeepingRequested { .. })),
@@ -321,12 +324,12 @@ fn p13_the_books_of_a_round_cost_one_run_and_none_when_there_is_nothing_to_tell(
     scenario.policy.units_per_round = 2;
     let outcome = run(&scenario);
     assert_eq!(outcome.state.count(UnitState::Landed), 3);
-    assert_eq!(books(&outcome.journal), [2, 2, 0]);
+    assert_eq!(bookkeeping(&outcome.journal), [2, 2, 0]);
     assert_eq!(outcome.world.runs, 6, "the baseline, three landings, two rounds");
     // What the gate refuses is refused once, after a second and a third look, and stops nobody.
     scenario.books_break = true;
     let outcome = run(&scenario);
-    assert_eq!((outcome.state.count(UnitState::Landed), books(&outcome.journal)), (3, [1, 0, 1]));
+    assert_eq!((outcome.state.count(UnitState::Landed), bookkeeping(&outcome.journal)), (3, [1, 0, 1]));
     assert_eq!(outcome.world.runs, 7);
 }
 
@@ -337,13 +340,13 @@ fn p4_a_crash_at_any_decision_writes_the_books_once() {
     base.policy.units_per_round = 2;
     base.behaviours.insert(UnitId::new("b").unwrap(), vec![Behaviour::Breaks]);
     let calm_run = run(&base);
-    assert_eq!(books(&calm_run.journal), [2, 2, 0]);
+    assert_eq!(bookkeeping(&calm_run.journal), [2, 2, 0]);
     for step in 0..calm_run.steps {
         for kind in 0..2 {
             let mut scenario = base.clone();
             scenario.crash_at = Some((step, kind));
             let crashed = run(&scenario);
-            assert_eq!(books(&crashed.journal), [2, 2, 0], "step {step} kind {kind}");
+            assert_eq!(bookkeeping(&crashed.journal), [2, 2, 0], "step {step} kind {kind}");
             assert_eq!(crashed.world.green_content(), calm_run.world.green_content(), "step {step} kind {kind}");
         }
     }
@@ -357,7 +360,7 @@ fn a_unit_that_a_person_retries_is_told_of_again() {
     // Whether the simulated person answers is drawn.
     let answered =
         (0..20).map(|seed| run(&Scenario { seed, ..scenario.clone() })).find(|o| state_of(o, "a") == UnitState::Landed);
-    assert_eq!(books(&answered.unwrap().journal), [2, 2, 0]);
+    assert_eq!(bookkeeping(&answered.unwrap().journal), [2, 2, 0]);
 }
 
 /// A mission that ends before its time while `b` hangs and `c` waits for it, and `a` has landed.
@@ -373,7 +376,7 @@ fn cut_short() -> Scenario {
 fn p11_what_landed_before_the_time_was_up_is_told_of_and_nothing_else_happens_any_more() {
     let outcome = run(&cut_short());
     assert_eq!(outcome.state.outcome.as_ref().unwrap().0, MissionOutcome::WallTime);
-    assert_eq!([books(&outcome.journal), [outcome.state.landed as usize, 0, 0]], [[1, 1, 0], [2, 0, 0]]);
+    assert_eq!([bookkeeping(&outcome.journal), [outcome.state.landed as usize, 0, 0]], [[1, 1, 0], [2, 0, 0]]);
     assert_eq!(
         ["a", "b", "c"].map(|id| state_of(&outcome, id)),
         [UnitState::Landed, UnitState::Cancelled, UnitState::Cancelled]
@@ -387,10 +390,10 @@ fn p11_what_landed_before_the_time_was_up_is_told_of_and_nothing_else_happens_an
     // Where nothing was landed or given up there is nothing to tell, and where the gate refuses it the mission ends all the same.
     let mut early = cut_short();
     early.behaviours.insert(UnitId::new("a").unwrap(), vec![Behaviour::Hangs]);
-    assert_eq!(books(&run(&early).journal), [0, 0, 0]);
+    assert_eq!(bookkeeping(&run(&early).journal), [0, 0, 0]);
     let outcome = run(&Scenario { books_break: true, ..cut_short() });
     let end = outcome.state.outcome.as_ref().map(|end| end.0);
-    assert_eq!((books(&outcome.journal), end), ([1, 0, 1], Some(MissionOutcome::WallTime)));
+    assert_eq!((bookkeeping(&outcome.journal), end), ([1, 0, 1], Some(MissionOutcome::WallTime)));
 }
 
 #[test]
@@ -402,7 +405,7 @@ fn p4_a_crash_while_the_last_books_are_written_writes_them_once() {
             let mut scenario = cut_short();
             scenario.crash_at = Some((step, kind));
             let crashed = run(&scenario);
-            let [asked, landed, refused] = books(&crashed.journal);
+            let [asked, landed, refused] = bookkeeping(&crashed.journal);
             assert_eq!([asked, landed, refused], [1, 1, 0], "step {step} kind {kind}");
             crashes += crashed.crashes;
             assert_eq!(state_of(&crashed, "a"), UnitState::Landed, "step {step} kind {kind}");
@@ -436,7 +439,7 @@ fn p11_a_change_that_waits_when_the_time_is_up_is_not_landed_any_more() {
     let run = state.current_verification().unwrap().run;
     assert_eq!(decide(&mut state, 10_000_001, Event::Tick).commands, [Command::Cancel(JobId::Run(run))]);
     let step = decide(&mut state, 10_000_002, Event::Verified { run, result: Err("killed".to_owned().into()) });
-    assert!(matches!(step.commands[..], [Command::WriteBooks { .. }]), "{:?}", step.records);
+    assert!(matches!(step.commands[..], [Command::WriteBookkeeping { .. }]), "{:?}", step.records);
     let landing = state.landing().unwrap().id;
     let nothing = Integration::Bookkeeping { candidate: None, notes: Vec::new() };
     let step = decide(&mut state, 10_000_003, Event::Integrated { landing, result: Ok(nothing) });

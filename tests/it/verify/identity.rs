@@ -206,7 +206,7 @@ fn by_chance(results: &str) -> Night {
 
 #[test]
 fn p8_a_test_that_green_was_seen_to_fail_and_pass_blames_nobody_and_stops_no_books() {
-    // Green; one, twice; two, twice; the books, twice.
+    // Green; one, twice; two, twice; bookkeeping, twice.
     let night = by_chance("ok\nnot ok\nok\nnot ok\nnot ok\nnot ok\nnot ok\n");
     night.write(
         "BACKLOG.md",
@@ -226,7 +226,7 @@ fn p8_a_test_that_green_was_seen_to_fail_and_pass_blames_nobody_and_stops_no_boo
 
 #[test]
 fn p8_what_the_mission_writes_about_itself_is_asked_more_than_twice() {
-    // Green; one; the books, three times.
+    // Green; one; bookkeeping, three times.
     let night = by_chance("ok\nok\nnot ok\nnot ok\nok\n");
     night.write("BACKLOG.md", "## One\n- id: one\n- run: echo 1 > 1\n");
     night.commit("plan");

@@ -53,13 +53,13 @@ pub enum Command {
         contested: Vec<Contested>,
     },
     /// Write marks and a session on top of green and pin the candidate; an `Integrated` follows.
-    WriteBooks {
+    WriteBookkeeping {
         /// Token of the landing.
         landing: LandingId,
         /// Green.
         onto: Tip,
         /// What to write.
-        books: Arc<Bookkeeping>,
+        bookkeeping: Arc<Bookkeeping>,
     },
     /// Verify one tree, or answer from the snapshot store.
     Verify(VerifyOrder),
@@ -156,7 +156,7 @@ pub struct VerifyOrder {
     /// Snapshot of the same tree that this run confirms; a stored answer is not taken then.
     pub confirms: Option<SnapshotKey>,
     /// Lines of a unit to run instead of the gate's stages; empty: the gate's stages.
-    pub extra: Vec<UnitCheckStage>,
+    pub unit_checks: Vec<UnitCheckStage>,
     /// What it is for.
     pub role: VerifyRole,
     /// Files of earlier runs may be there only from runs of this commit or of an ancestor of it: what has landed.

@@ -59,7 +59,7 @@ pub enum Record {
         settings: serde_json::Value,
     },
     /// Nothing stands in the way; green is here or will be made here.
-    PreflightPassed { ground: Baseline },
+    PreflightPassed { baseline: Baseline },
     /// The untouched base verifies well enough to judge changes by it.
     BaselineAccepted { tip: Tip },
     /// The mission cannot start.
@@ -85,7 +85,7 @@ pub enum Record {
         left_over: u32,
         /// What the backlog names and no mission takes up as it stands.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        aside: Vec<SkippedItem>,
+        skipped: Vec<SkippedItem>,
         /// Items that a person had taken up again by their names, with the status they had.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         reopened: Vec<(UnitId, String)>,
@@ -204,7 +204,7 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         accept_before: Option<SnapshotKey>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        extra: Option<SnapshotKey>,
+        unit_checks: Option<SnapshotKey>,
     },
     /// Green contains the candidate; `green` is where it stands.
     Landed {
@@ -218,7 +218,7 @@ pub enum Record {
         reasons: Vec<String>,
     },
     /// Intent: marks and a session are a merge request.
-    BookkeepingRequested { mr: RequestId, green: Tip, books: Box<Bookkeeping> },
+    BookkeepingRequested { mr: RequestId, green: Tip, bookkeeping: Box<Bookkeeping> },
     /// What of the bookkeeping was left unwritten, and why.
     BookkeepingNoted { notes: Vec<String> },
     /// The merged tree is green's: nothing to land.

@@ -1,4 +1,4 @@
-//! Keeping the books: what the units of a round came to is written into the repository, by the merge queue and its rules
+//! Bookkeeping: what the units of a round came to is written into the repository, by the merge queue and its rules
 //! like every other change.
 //!
 //! Wanted: one request when the last wave of a round has closed, and only if a unit came to something that was not told
@@ -33,16 +33,16 @@ impl Decision<'_> {
             return false;
         }
         let Some(green) = self.state.green().map(|g| g.tip.clone()) else { return false };
-        let books = Box::new(self.state.assemble_bookkeeping(&green, self.now));
-        self.record(Record::BookkeepingRequested { mr: self.state.queue.next_request(), green, books });
-        self.make_way();
+        let bookkeeping = Box::new(self.state.assemble_bookkeeping(&green, self.now));
+        self.record(Record::BookkeepingRequested { mr: self.state.queue.next_request(), green, bookkeeping });
+        self.kill_cold_run();
         true
     }
 
     /// Has the bookkeeping written on top of green.
-    pub(super) fn write_books(&mut self, id: LandingId, onto: Tip) {
-        if let Some(books) = self.state.bookkeeping.clone() {
-            self.request(Command::WriteBooks { landing: id, onto, books });
+    pub(super) fn write_bookkeeping(&mut self, id: LandingId, onto: Tip) {
+        if let Some(bookkeeping) = self.state.bookkeeping.clone() {
+            self.request(Command::WriteBookkeeping { landing: id, onto, bookkeeping });
         }
     }
 }

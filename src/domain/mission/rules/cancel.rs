@@ -20,7 +20,7 @@ pub(super) fn given_up(unit: &Unit) -> NextMove {
 impl Decision<'_> {
     pub(super) fn cancel_unit(&mut self, id: &UnitId) {
         let Some(unit) = self.state.unit(id) else { return };
-        if unit.state.terminal() || self.state.cancelling.contains(id) || self.state.lands_now(id) {
+        if unit.state.terminal() || self.state.cancelling.contains(id) || self.state.may_have_landed(id) {
             return;
         }
         self.record(Record::UnitCancelAsked { unit: id.clone(), at: self.now });

@@ -31,7 +31,7 @@ impl Decision<'_> {
             return self.ask_cold(position.tip, role, proven);
         };
         let reasons = self.state.does_not_hold(&position, &found);
-        match (self.state.green_terms().once_more(&found).filter(|_| !reasons.is_empty()), base) {
+        match (self.state.green_terms().select_next_run(&found).filter(|_| !reasons.is_empty()), base) {
             (Some(again), _) => self.verify(None, position.tip, role, proven, again),
             // What fails may have failed before the first of them.
             (None, Some(base)) if !reasons.is_empty() => self.measure_cold(base),
@@ -51,7 +51,7 @@ impl Decision<'_> {
             return self.ask_cold(base, VerifyRole::Cold, None);
         };
         let fails = found.summary.outcome != StageOutcome::Passed;
-        match self.state.green_terms().once_more(&found).filter(|_| fails) {
+        match self.state.green_terms().select_next_run(&found).filter(|_| fails) {
             Some(again) => self.verify(None, base, VerifyRole::Cold, None, again),
             None => match unusable_reason(self.state.policy.gate, &found.summary) {
                 None => self.record(Record::ColdMeasured { tip: base, at: self.now }),
@@ -93,7 +93,7 @@ impl Decision<'_> {
     }
 
     /// Kills a cold run that only fills the idle time when something wants to land.
-    pub(super) fn make_way(&mut self) {
+    pub(super) fn kill_cold_run(&mut self) {
         if self.state.current_verification().is_some_and(|v| v.role == VerifyRole::Cold) {
             self.kill_unwanted_runs();
         }

@@ -25,7 +25,7 @@ use crate::domain::mission::model::{
 use crate::domain::mission::protocol::{Command, Record};
 use crate::domain::queue::{
     Base, Behind, Choice, Landing, MergeRequest, MergeSource, NextStep, RunKind, VerificationRun, VerifyRole,
-    nothing_new,
+    next_step_when_merged,
 };
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{LandingId, RunId, Tip, UnitId};
@@ -159,7 +159,7 @@ impl Decision<'_> {
                     key,
                     verdict,
                     accept_before: landing.accept_before().map(|e| e.key.clone()),
-                    extra: landing.unit_checks_result().map(|e| e.key.clone()),
+                    unit_checks: landing.unit_checks_result().map(|e| e.key.clone()),
                 });
                 self.land(landing);
             }
@@ -169,7 +169,7 @@ impl Decision<'_> {
     /// The step of a landing whose change green has already.
     fn already_there(&mut self, landing: &Landing) {
         let terms = self.state.landing_terms(landing);
-        self.take_step(landing, nothing_new(landing, &terms));
+        self.take_step(landing, next_step_when_merged(landing, &terms));
     }
 
     pub(super) fn land(&mut self, landing: &Landing) {
@@ -187,7 +187,7 @@ impl Decision<'_> {
                 (title, self.state.contested_files(unit))
             }
             MergeSource::Intake => (String::new(), Vec::new()),
-            MergeSource::Bookkeeping { .. } => return self.write_books(id, onto),
+            MergeSource::Bookkeeping { .. } => return self.write_bookkeeping(id, onto),
         };
         self.request(Command::Integrate { landing: id, onto, head, source, title, contested });
     }

@@ -54,7 +54,7 @@ impl Decision<'_> {
         }
         let doubtful =
             after.warm || after.delta.by_chance(terms.demands.ratchet) || after.summary.outcome != StageOutcome::Passed;
-        if let Some(again) = terms.once_more(&after).filter(|_| doubtful) {
+        if let Some(again) = terms.select_next_run(&after).filter(|_| doubtful) {
             self.verify(None, green.tip.clone(), VerifyRole::MovedGreen, Some(key), again);
             return false;
         }

@@ -29,7 +29,7 @@ impl Decision<'_> {
             self.assess_success(&[Operation::Prepare, Operation::Collect], started);
         }
         self.block_dependants(&id);
-        self.make_way();
+        self.kill_cold_run();
     }
 
     /// The index of the unit that this session is at work on, and when it began.
@@ -65,7 +65,7 @@ impl Decision<'_> {
         match self.next_move_by_class(unit, class, report) {
             NextMove::Retry { because, .. }
                 if class != AttemptClass::Stopped
-                    && !self.is_nobodys(class, report)
+                    && !self.blames_nobody(class, report)
                     && self.state.starts_used(unit) =>
             {
                 let last = if because.is_empty() { describe_end(&report.run.end) } else { because };
@@ -76,7 +76,7 @@ impl Decision<'_> {
     }
 
     /// Whether an attempt ended by trouble that is common just now.
-    pub(super) fn is_nobodys(&self, class: AttemptClass, report: &SessionReport) -> bool {
+    pub(super) fn blames_nobody(&self, class: AttemptClass, report: &SessionReport) -> bool {
         let common = class == AttemptClass::Infrastructure && self.state.circuit().is_some();
         common && !cause_of(report).is_of_the_run()
     }
@@ -140,7 +140,7 @@ impl Decision<'_> {
                 NextMove::Retry { not_before: 0, own_work: agent, because: report.agent.summary.clone() }
             }
             // Nobody's budget is used for what more than one met: the circuit says when it is tried again.
-            AttemptClass::Infrastructure if self.is_nobodys(class, report) => again(0),
+            AttemptClass::Infrastructure if self.blames_nobody(class, report) => again(0),
             AttemptClass::Infrastructure if unit.infra + 1 > policy.max_infrastructure_retries => {
                 let (times, last) = (unit.infra + 1, describe_end(&report.run.end));
                 NextMove::Fail { reason: format!("infrastructure failed {times} times, last: {last}") }

@@ -20,7 +20,7 @@ impl Decision<'_> {
             return;
         }
         match result {
-            Ok(ground) => self.record(Record::PreflightPassed { ground }),
+            Ok(baseline) => self.record(Record::PreflightPassed { baseline }),
             Err(refusal) => self.refuse_mission(refusal),
         }
     }
@@ -47,7 +47,7 @@ impl Decision<'_> {
         self.assess_success(&[Operation::Plan], self.now);
         let intake = head.map(|head| Intake { mr: self.state.queue.next_request(), head });
         self.record(Record::TargetSeen { intake });
-        self.make_way();
+        self.kill_cold_run();
     }
 
     pub(super) fn backlog_read(&mut self, result: Result<Offer, NoOffer>) {
@@ -74,7 +74,7 @@ impl Decision<'_> {
     pub(super) fn plan_round(&mut self, mut offer: Offer) {
         let round = self.current_round();
         let reopened = offer.reopen_items(&self.named_units());
-        let Offer { units: offered, satisfied, mut aside, .. } = offer;
+        let Offer { units: offered, satisfied, mut skipped, .. } = offer;
         let done: BTreeSet<UnitId> = satisfied.into_iter().collect();
         let mut fresh: Vec<UnitSpec> =
             offered.into_iter().filter(|u| !done.contains(&u.id) && self.is_wanted(&u.id)).collect();
@@ -84,8 +84,8 @@ impl Decision<'_> {
             here.extend(self.state.units.iter().map(|u| u.spec.id.clone()));
             let (kept, waiting) = graph::without_waiting(fresh, &here);
             here.extend(kept.iter().map(|u| u.id.clone()));
-            aside.retain(|item| self.is_wanted(&item.unit));
-            aside.extend(backlog::skipped_items(&waiting, &here));
+            skipped.retain(|item| self.is_wanted(&item.unit));
+            skipped.extend(backlog::skipped_items(&waiting, &here));
             fresh = kept;
         }
         // A plan drops what needs no wave; the journal keeps dependencies as written, to block what an earlier round failed.
@@ -108,7 +108,7 @@ impl Decision<'_> {
                 edges: plan.edges,
                 wave_of: plan.wave_of,
                 left_over: u32::try_from(left_over).unwrap_or(u32::MAX),
-                aside,
+                skipped,
                 reopened,
             }),
             Err(findings) => {
@@ -225,7 +225,7 @@ impl Decision<'_> {
 
     /// Asks for green at the verified base.
     pub(super) fn establish(&mut self, tip: Tip) {
-        let create = self.state.ground.as_ref().is_some_and(|g| g.create);
+        let create = self.state.baseline.as_ref().is_some_and(|g| g.create);
         self.request(Command::Establish { tip, create });
     }
 

@@ -83,7 +83,7 @@ impl Decision<'_> {
         let again_at = if self.state.circuit().is_some() { at } else { at + self.state.policy.pause(all) };
         self.record_failure((run, landing), what, not, again_at);
         if let Some(landing) = landing.filter(|_| failures >= STEPS_BEHIND_AFTER && !of_green) {
-            self.step_behind(landing, what, why, all, again_at);
+            self.defer_landing(landing, what, why, all, again_at);
         }
     }
 
@@ -109,7 +109,7 @@ impl Decision<'_> {
 
     /// Lets the other requests go first: the candidate of this one may be what is broken (pruned, for one), and is made
     /// again. If others passed since it stepped behind before, the failure is its unit's own.
-    pub(super) fn step_behind(&mut self, id: LandingId, what: &str, error: &str, failures: u32, again_at: Millis) {
+    pub(super) fn defer_landing(&mut self, id: LandingId, what: &str, error: &str, failures: u32, again_at: Millis) {
         let open = self.state.landing_by(id).filter(|l| l.intended_verdict().is_none());
         let Some(landing) = open.cloned() else { return };
         let own = self.state.circuit().is_none() && self.state.others_passed(id);

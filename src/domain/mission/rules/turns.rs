@@ -22,7 +22,7 @@ impl Decision<'_> {
     /// A candidate that touches files of other units' turns: it waits for the one that holds them, or goes before all.
     pub(super) fn handle_contested(&mut self, landing: &Landing, made: Candidate) {
         let own = landing.mr.source.unit();
-        match own.and_then(|own| self.state.goes_behind(own, &made.touches)) {
+        match own.and_then(|own| self.state.find_earlier_turn(own, &made.touches)) {
             Some((unit, n)) => {
                 let why = format!("{unit} has its turn for files that this touches; it waits for attempt {n} of that");
                 self.requeue(landing, &why, None, Some((unit, n)));

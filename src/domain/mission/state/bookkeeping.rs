@@ -58,7 +58,7 @@ impl State {
         matches!(self.stop, Some((StopLevel::Drain, EndReason::WallTime)))
     }
 
-    /// Whether an end for this reason may still write the books: nothing works any more, and green can be moved.
+    /// Whether an end for this reason may still write bookkeeping: nothing works any more, and green can be moved.
     pub(in crate::domain::mission) fn may_close(&self, why: EndReason) -> bool {
         let early = matches!(self.stage, Stage::Preflight | Stage::Baseline | Stage::Establishing);
         // What may have landed answers for itself.
@@ -139,29 +139,29 @@ impl State {
     }
 
     /// Folds the request: it waits in the queue, and its units are told of.
-    pub(super) fn apply_bookkeeping_requested(&mut self, mr: RequestId, green: &Tip, books: &Bookkeeping) {
-        let source = MergeSource::Bookkeeping { round: books.round };
-        self.queue.add(MergeRequest::new(mr, source, green.clone(), books.at, Place::FIRST));
-        for told in &books.session.units {
+    pub(super) fn apply_bookkeeping_requested(&mut self, mr: RequestId, green: &Tip, bookkeeping: &Bookkeeping) {
+        let source = MergeSource::Bookkeeping { round: bookkeeping.round };
+        self.queue.add(MergeRequest::new(mr, source, green.clone(), bookkeeping.at, Place::FIRST));
+        for told in &bookkeeping.session.units {
             if let Some(i) = self.index.get(&told.unit).copied() {
                 self.units[i].known.asked = Some(told.state);
             }
         }
-        self.bookkeeping = Some(Arc::new(books.clone()));
+        self.bookkeeping = Some(Arc::new(bookkeeping.clone()));
     }
 
     /// Folds that the bookkeeping is on green, if it was that.
     pub(super) fn apply_bookkeeping_landed(&mut self, source: &MergeSource) {
         let MergeSource::Bookkeeping { .. } = source else { return };
-        let Some(books) = self.bookkeeping.take() else { return };
-        for mark in &books.marks {
+        let Some(bookkeeping) = self.bookkeeping.take() else { return };
+        for mark in &bookkeeping.marks {
             if let Some(i) = self.index.get(&mark.unit).copied() {
                 self.units[i].known.mark = Some(mark.status.clone());
             }
         }
     }
 
-    /// Folds that the gate refuses the books.
+    /// Folds that the gate refuses bookkeeping.
     pub(super) fn apply_bookkeeping_refused(&mut self, reasons: &[String]) {
         self.bookkeeping = None;
         self.books_refused = true;

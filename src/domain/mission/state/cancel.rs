@@ -13,7 +13,7 @@ impl State {
     }
 
     /// Whether moving green to this unit's change is already intended, so that it may have happened.
-    pub fn lands_now(&self, id: &UnitId) -> bool {
+    pub fn may_have_landed(&self, id: &UnitId) -> bool {
         self.landing_of(id).is_some_and(|landing| landing.intended_verdict().is_some())
     }
 

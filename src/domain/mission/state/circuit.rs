@@ -29,7 +29,7 @@ impl State {
         // What a unit can bring about all by itself needs another unit, or the queue, that meets it too.
         let other = |s: &Sighting| s.by.unit != by.unit || s.by.slot.is_some() != by.slot.is_some();
         let same =
-            self.sightings.iter().filter(|s| s.cause == *cause).filter(fair).any(|s| cause.is_nobodys() || other(s));
+            self.sightings.iter().filter(|s| s.cause == *cause).filter(fair).any(|s| cause.blames_nobody() || other(s));
         same && !cause.is_of_the_run()
     }
 

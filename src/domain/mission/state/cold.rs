@@ -14,9 +14,9 @@ impl State {
     pub(in crate::domain::mission) fn verify_order(&self, v: VerificationRun) -> VerifyOrder {
         let landing = v.landing.and_then(|id| self.landing_by(id));
         let onto = landing.map_or(&v.tip.commit, |landing| &landing.onto.commit).clone();
-        let extra = self.unit_check_stages(landing, v.role);
+        let unit_checks = self.unit_check_stages(landing, v.role);
         let VerificationRun { run, tip, role, against, confirms, cold, .. } = v;
-        VerifyOrder { run, tip, against, confirms, extra, role, onto, cold }
+        VerifyOrder { run, tip, against, confirms, unit_checks, role, onto, cold }
     }
 
     /// Whether a run must be cold by what it is for, although it is the first: what later results are compared with, what
@@ -28,7 +28,7 @@ impl State {
     /// Whether what the mission knows was found in this environment; one that cannot be found out is another one.
     pub fn is_environment(&self, environment: &str) -> bool {
         let same = |known: &str| known == environment && !known.is_empty();
-        self.ground.as_ref().is_none_or(|ground| same(&ground.environment))
+        self.baseline.as_ref().is_none_or(|baseline| same(&baseline.environment))
     }
 
     /// Whether the mission may not end yet because green's tip is known by warm results only.
@@ -75,8 +75,9 @@ impl State {
     /// two is to blame is not known.
     fn doubts_green(&self) -> bool {
         let Some(landing) = self.landing().filter(|landing| !landing.at_work()) else { return false };
-        let lines =
-            landing.unit_checks_result().filter(|extra| !extra.warm && extra.summary.outcome != StageOutcome::Passed);
+        let lines = landing
+            .unit_checks_result()
+            .filter(|unit_checks| !unit_checks.warm && unit_checks.summary.outcome != StageOutcome::Passed);
         if lines.is_some() && !self.cold_runs().unproven.is_empty() {
             return true;
         }

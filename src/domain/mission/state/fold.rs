@@ -16,10 +16,10 @@ impl State {
         self.advance_clock(record);
         match record {
             Record::MissionStarted { .. } => {}
-            Record::PreflightPassed { ground } => {
-                self.ground = Some(ground.clone());
-                self.problems.extend(ground.notes.iter().cloned());
-                self.queue.establish_green(&ground.tip);
+            Record::PreflightPassed { baseline } => {
+                self.baseline = Some(baseline.clone());
+                self.problems.extend(baseline.notes.iter().cloned());
+                self.queue.establish_green(&baseline.tip);
                 self.stage = Stage::Baseline;
             }
             Record::BaselineAccepted { .. } => self.stage = Stage::Establishing,
@@ -34,9 +34,9 @@ impl State {
                 self.target_seen(intake.as_ref());
             }
             Record::PlanAsked { .. } => self.stage = Stage::Reading,
-            Record::RoundPlanned { round, units, edges, wave_of, left_over, aside, reopened } => {
+            Record::RoundPlanned { round, units, edges, wave_of, left_over, skipped, reopened } => {
                 self.stage_failures = 0;
-                self.skipped.clone_from(aside);
+                self.skipped.clone_from(skipped);
                 self.take_plan(*round, units, edges, wave_of, *left_over);
                 self.take_reopened(reopened);
             }
@@ -96,7 +96,7 @@ impl State {
             }
             Record::EnvironmentChanged { environment, .. } => {
                 self.queue.change_environment();
-                self.ground.iter_mut().for_each(|ground| ground.environment.clone_from(environment));
+                self.baseline.iter_mut().for_each(|baseline| baseline.environment.clone_from(environment));
                 if self.stage == Stage::Establishing {
                     self.stage = Stage::Baseline;
                 }
@@ -225,7 +225,9 @@ impl State {
                     }
                 }
             }
-            Record::BookkeepingRequested { mr, green, books } => self.apply_bookkeeping_requested(*mr, green, books),
+            Record::BookkeepingRequested { mr, green, bookkeeping } => {
+                self.apply_bookkeeping_requested(*mr, green, bookkeeping)
+            }
             Record::BookkeepingNoted { notes } => self.problems.extend(notes.iter().cloned()),
             Record::Requeued { landing, behind, waits_for, .. } => {
                 self.queue.end_runs_of(*landing);

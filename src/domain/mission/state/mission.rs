@@ -44,7 +44,7 @@ pub struct State {
     /// The exit code that goes with the hold.
     pub hold_code: u8,
     pub outcome: Option<(MissionOutcome, String, u8)>,
-    pub ground: Option<Baseline>,
+    pub baseline: Option<Baseline>,
     /// What changed in the user's repository while the mission ran, one sentence each.
     pub repository: Vec<String>,
     /// Landings that changed what decides how changes are verified: whose, where green stood then, and the files.
@@ -56,7 +56,7 @@ pub struct State {
     /// Landings that green has.
     pub landed: u64,
     pub problems: Vec<String>,
-    /// What the newest plan left aside.
+    /// What the newest plan skipped.
     pub skipped: Vec<SkippedItem>,
     /// The target branch as this round saw it, when it was refused.
     pub refused_target: Option<RefusedTarget>,
@@ -345,7 +345,7 @@ impl State {
         self.planned_done() && self.rounds.last().is_none_or(|r| r.left_over == 0) && self.left_open().is_none()
     }
 
-    /// The first item left aside that is not done; the mission was not asked for those outside of its choice.
+    /// The first item skipped that is not done; the mission was not asked for those outside of its choice.
     pub fn left_open(&self) -> Option<&SkippedItem> {
         self.skipped.iter().find(|item| item.open())
     }
@@ -369,7 +369,7 @@ impl State {
     }
 
     /// Whether two states are the same but for which engine holds them (P14).
-    pub fn same_as(&self, other: &Self) -> bool {
+    pub fn equals_without_engine(&self, other: &Self) -> bool {
         let (mut a, mut b) = (self.clone(), other.clone());
         (a.attached, b.attached) = (true, true);
         a == b

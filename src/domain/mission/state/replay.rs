@@ -82,7 +82,7 @@ impl Mission {
             hold: None,
             hold_code: 0,
             outcome: None,
-            ground: None,
+            baseline: None,
             repository: Vec::new(),
             decided: Vec::new(),
             units: Vec::new(),

@@ -23,7 +23,11 @@ impl State {
 
     /// Whom a candidate of `own` that touches files of these units has to wait for: the first that holds them, and whose
     /// turn is older than its own.
-    pub(in crate::domain::mission) fn goes_behind(&self, own: &UnitId, touched: &[UnitId]) -> Option<(UnitId, u32)> {
+    pub(in crate::domain::mission) fn find_earlier_turn(
+        &self,
+        own: &UnitId,
+        touched: &[UnitId],
+    ) -> Option<(UnitId, u32)> {
         let place = |id: &UnitId| {
             let i = *self.index.get(id)?;
             let unit = &self.units[i];

@@ -52,7 +52,7 @@ pub(super) struct Facts {
     /// Unit and commit by the journal.
     pub landed: Vec<(String, String)>,
     /// Commits in which the mission wrote about itself, by the journal.
-    pub books: Vec<String>,
+    pub bookkeeping: Vec<String>,
     /// Unit and commit by the trailers on green.
     pub trailers: Vec<(String, String)>,
     /// First-parent commits of green above main, oldest first.
@@ -167,10 +167,10 @@ pub(super) fn check_expectations(facts: &Facts) -> Vec<Expectation> {
 
     let commits: BTreeSet<&String> = facts.on_green.iter().collect();
     let landed: BTreeSet<&String> = facts.landed.iter().map(|(_, commit)| commit).collect();
-    let journal: BTreeSet<&String> = landed.iter().copied().chain(&facts.books).collect();
+    let journal: BTreeSet<&String> = landed.iter().copied().chain(&facts.bookkeeping).collect();
     let trailers: BTreeSet<&String> = facts.trailers.iter().map(|(_, commit)| commit).collect();
     let green = facts.suites.iter().filter(|suite| suite.is_good()).count();
-    let told = facts.landed.len() + facts.books.len();
+    let told = facts.landed.len() + facts.bookkeeping.len();
     let same = commits == journal && landed == trailers && told == commits.len();
     let holds = same && !commits.is_empty() && green == facts.on_green.len() && facts.suites.len() == green;
     let found = match same {
@@ -245,7 +245,7 @@ mod tests {
             adopted: texts(&["stock 1", "average 1"]),
             trailers: landed.clone(),
             landed,
-            books: vec!["c3".into()],
+            bookkeeping: vec!["c3".into()],
             on_green: texts(&["c1", "c2", "c3"]),
             suites: vec![suite(5, &[RED]), suite(6, &[RED]), suite(6, &[RED])],
             rejections: vec![
@@ -330,7 +330,7 @@ mod tests {
                     |f| f.suites.truncate(1),
                     |f| f.on_green.push("c4".into()),
                     |f| drop(f.trailers.pop()),
-                    |f| f.books.clear(),
+                    |f| f.bookkeeping.clear(),
                     |f| f.landed.push(("tax".into(), "c1".into())),
                 ],
             ),

@@ -89,7 +89,7 @@ fn read_facts(history: &History) -> Facts {
                 facts.landed.push((unit.to_string(), candidate.commit.to_string()));
             }
             Record::Landed { source: MergeSource::Bookkeeping { .. }, candidate, .. } => {
-                facts.books.push(candidate.commit.to_string());
+                facts.bookkeeping.push(candidate.commit.to_string());
             }
             Record::Rejected { source: MergeSource::Unit { unit, .. }, class, reasons, .. } => {
                 let reason = reasons.first().cloned().unwrap_or_default();

@@ -124,7 +124,7 @@ async fn check_plan(project: &Project, checks: &mut Vec<Check>) {
         0 => Check::warning(
             "plan",
             "BACKLOG.md has no open unit: a mission would end at once",
-            "write units, or set `status: todo` where one failed (`mc plan` names what is left aside)",
+            "write units, or set `status: todo` where one failed (`mc plan` names what is skipped)",
         ),
         open => Check::ok("plan", format!("BACKLOG.md: {open} open")),
     });

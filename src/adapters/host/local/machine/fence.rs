@@ -229,10 +229,10 @@ impl<'a> Machine<'a> {
         readable.retain(|path| !writable.contains(path));
         let facts = self.facts;
         let home = self.env.home().map(own).filter(|home| !writable.contains(home));
-        let ground = [facts.common_dir.clone(), facts.toplevel.clone()].into_iter().chain(self.list_alternates());
-        let ground = canonicalize_existing(ground);
+        let repository = [facts.common_dir.clone(), facts.toplevel.clone()].into_iter().chain(self.list_alternates());
+        let repository = canonicalize_existing(repository);
         // The way to what is kept inside of something that may be written is mounted, and so is not renamed.
-        let kept = || closed.iter().chain(&hidden).chain(&ground);
+        let kept = || closed.iter().chain(&hidden).chain(&repository);
         let mut ways = Vec::new();
         for root in &asked {
             for path in kept().filter(|path| path.starts_with(root)) {
@@ -242,7 +242,7 @@ impl<'a> Machine<'a> {
         let shut =
             |way: &PathBuf| kept().any(|kept| way.starts_with(kept) && asked.iter().any(|root| kept.starts_with(root)));
         writable.extend(canonicalize_existing(ways).into_iter().filter(|way| !shut(way)));
-        readable.extend(canonicalize_existing(ground.into_iter().chain(home).chain(named)));
+        readable.extend(canonicalize_existing(repository.into_iter().chain(home).chain(named)));
         places.retain(|place| !writable.contains(place));
         // Everything else can be read where it is, and not be written.
         let memory = canonicalize_existing([PathBuf::from(MEMORY)]);

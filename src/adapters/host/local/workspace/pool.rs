@@ -65,7 +65,7 @@ impl Drop for SlotLock {
 /// The slots below one folder, all clones of one source.
 #[derive(Debug)]
 pub struct Pool {
-    ground: PoolFolder,
+    folder: PoolFolder,
     source: Git,
     pub(crate) shape: Shape,
     conversion: Conversion,
@@ -114,9 +114,9 @@ impl Pool {
         refuse_incomplete(&facts, cut)?;
         let theirs = [&facts.common_dir, &facts.toplevel];
         let theirs = theirs.into_iter().filter_map(|path| FileIdentity::of_path(path).ok()).collect();
-        let ground = PoolFolder::open(root).at(root)?;
+        let folder = PoolFolder::open(root).at(root)?;
         let settings = source.settings(&format!("^({IDENTITY}|{IGNORES}|{})$", lfs::KEYS)).await?;
-        let large = LargeFiles::of(&facts, &settings, ground.root()).at(root)?;
+        let large = LargeFiles::of(&facts, &settings, folder.root()).at(root)?;
         let identity = settings.identity();
         let ignores = settings.value(IGNORES).filter(|path| !path.is_empty());
         let ignores = ignores.map(|path| match path.first() {
@@ -126,7 +126,7 @@ impl Pool {
         });
         let shape = Shape { facts, identity, ignores, excluded: Vec::new(), theirs, tags: Tags::default(), large };
         Ok(Self {
-            ground,
+            folder,
             source: source.clone(),
             shape,
             conversion: Conversion::default(),
@@ -172,7 +172,7 @@ impl Pool {
     }
 
     pub(crate) fn folder(&self, slot: u32) -> SlotFolder {
-        SlotFolder::of(self.ground.root(), slot, self.ground.steady)
+        SlotFolder::of(self.folder.root(), slot, self.folder.steady)
     }
 
     /// Git on a slot.
@@ -185,12 +185,12 @@ impl Pool {
     }
 
     pub(crate) fn root(&self) -> &Path {
-        self.ground.root()
+        self.folder.root()
     }
 
     /// The folder of the pool stands where it was opened: what took its place is put out of the way, a missing one is made again.
     pub(super) fn ensure_root(&self) -> Result<(), PoolError> {
-        Ok(self.ground.ensure_root().at(self.ground.root())?)
+        Ok(self.folder.ensure_root().at(self.folder.root())?)
     }
 
     /// Nothing took the place of a slot since it was prepared. To be asked before anything is run or read there.
@@ -456,6 +456,6 @@ impl Pool {
 
     pub(super) fn list_numbers(&self, suffix: &str) -> Result<Vec<u32>, PoolError> {
         self.ensure_root()?;
-        Ok(list_slot_numbers(self.ground.root(), suffix).at(self.ground.root())?)
+        Ok(list_slot_numbers(self.folder.root(), suffix).at(self.folder.root())?)
     }
 }

@@ -148,7 +148,7 @@ pub struct VerificationEntry<'a> {
     /// The landings that wait for it.
     pub landings: Vec<LandingId>,
     /// Whether it is of what the mission writes about itself.
-    pub of_books: bool,
+    pub of_bookkeeping: bool,
     /// From asking to the answer.
     pub span: Span,
     /// How it ended.
@@ -234,7 +234,7 @@ pub struct Timeline<'a> {
     /// Reports of ended attempts.
     pub reports: Vec<&'a SessionReport>,
     /// Where the mission found green or made it.
-    pub ground: Option<&'a CommitId>,
+    pub baseline: Option<&'a CommitId>,
     /// Units of the plan source that the last round left for later ones.
     pub left_over: u32,
     /// Time it was suspended.
@@ -293,7 +293,7 @@ impl<'a> Timeline<'a> {
                 (VerificationEnd::BrokenOff, _) => 4,
                 (VerificationEnd::Open, _) => continue,
                 (VerificationEnd::Answered(answer), _) if answer.reused => continue,
-                (_, VerifyRole::After) if run.of_books => 6,
+                (_, VerifyRole::After) if run.of_bookkeeping => 6,
                 (_, VerifyRole::Cold | VerifyRole::ColdSearch) => 7,
                 _ if run.confirms => 3,
                 (_, VerifyRole::Baseline) => 0,

@@ -61,10 +61,10 @@ impl<'a> Reader<'a> {
                 let span = Span { from: at, until: None };
                 self.times.rounds.push(RoundTimes { index: *round, span, waves: Vec::new() });
             }
-            Record::PreflightPassed { ground } => self.times.ground = Some(&ground.tip.commit),
+            Record::PreflightPassed { baseline } => self.times.baseline = Some(&baseline.tip.commit),
             Record::TargetSeen { intake: Some(intake) } => drop(self.sources.insert(intake.mr, MergeSource::Intake)),
-            Record::BookkeepingRequested { mr, books, .. } => {
-                self.sources.insert(*mr, MergeSource::Bookkeeping { round: books.round });
+            Record::BookkeepingRequested { mr, bookkeeping, .. } => {
+                self.sources.insert(*mr, MergeSource::Bookkeeping { round: bookkeeping.round });
             }
             Record::RoundPlanned { round, units, wave_of, left_over, .. } => {
                 self.times.left_over = *left_over;
@@ -133,12 +133,12 @@ impl<'a> Reader<'a> {
                 // A run of green is what every landing waits for.
                 let landings: Vec<_> = landing.map_or_else(|| self.open.keys().copied().collect(), |id| vec![id]);
                 let source = |id| self.open.get(id).and_then(|open| open.source.as_ref());
-                let books = |id| matches!(source(id), Some(MergeSource::Bookkeeping { .. }));
+                let bookkeeping = |id| matches!(source(id), Some(MergeSource::Bookkeeping { .. }));
                 self.times.runs.push(VerificationEntry {
                     run: *run,
                     role: *role,
                     confirms: confirms.is_some(),
-                    of_books: landings.iter().any(books),
+                    of_bookkeeping: landings.iter().any(bookkeeping),
                     landings: landings.clone(),
                     span: Span { from: at, until: None },
                     end: VerificationEnd::Open,

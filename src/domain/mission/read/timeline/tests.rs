@@ -36,7 +36,7 @@ fn planned(units: &[(&str, &[&str])]) -> Record {
         edges: Vec::new(),
         wave_of,
         left_over: 0,
-        aside: Vec::new(),
+        skipped: Vec::new(),
         reopened: Vec::new(),
     }
 }
