@@ -59,7 +59,8 @@ fn p1_p13_accept_and_verify_land_what_they_show_and_leave_the_gate_alone() {
     night.mission(&unit("b", "touch b")).exits(0);
     assert_eq!(lines(&night, "runs"), before + 1);
     let landed = night.sql("SELECT body FROM journal WHERE kind = 'land-intended' ORDER BY seq LIMIT 1");
-    let key = serde_json::from_str::<serde_json::Value>(&landed[0]).unwrap()["extra"].as_str().unwrap().to_owned();
+    let key =
+        serde_json::from_str::<serde_json::Value>(&landed[0]).unwrap()["unit_checks"].as_str().unwrap().to_owned();
     assert_eq!(night.sql(&format!("SELECT count(*) || '' FROM snapshots WHERE key = '{key}'")), ["1"]);
     rusqlite::Connection::open(night.state().join("mc.db"))
         .unwrap()
