@@ -30,7 +30,7 @@ pub(super) struct RecordedFiles {
 impl RecordedFiles {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let on = scenario.policy.keeps != BookkeepingMode::Nothing;
-        Self { pages: BTreeMap::new(), first: Pages::new(&scenario.units), breaks: scenario.books_break, on }
+        Self { pages: BTreeMap::new(), first: Pages::new(&scenario.units), breaks: scenario.bookkeeping_breaks, on }
     }
 
     /// A commit has the files of its first parent.

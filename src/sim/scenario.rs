@@ -26,7 +26,7 @@ pub struct Scenario {
     /// Whether the base has one failing test.
     pub red_base: bool,
     /// Whether the gate refuses what the mission writes about itself.
-    pub books_break: bool,
+    pub bookkeeping_breaks: bool,
     /// Times in which everything fails for one cause.
     pub outages: Vec<Outage>,
     /// Random disturbances.

@@ -327,7 +327,7 @@ fn p13_the_books_of_a_round_cost_one_run_and_none_when_there_is_nothing_to_tell(
     assert_eq!(bookkeeping(&outcome.journal), [2, 2, 0]);
     assert_eq!(outcome.world.runs, 6, "the baseline, three landings, two rounds");
     // What the gate refuses is refused once, after a second and a third look, and stops nobody.
-    scenario.books_break = true;
+    scenario.bookkeeping_breaks = true;
     let outcome = run(&scenario);
     assert_eq!((outcome.state.count(UnitState::Landed), bookkeeping(&outcome.journal)), (3, [1, 0, 1]));
     assert_eq!(outcome.world.runs, 7);
@@ -391,7 +391,7 @@ fn p11_what_landed_before_the_time_was_up_is_told_of_and_nothing_else_happens_an
     let mut early = cut_short();
     early.behaviours.insert(UnitId::new("a").unwrap(), vec![Behaviour::Hangs]);
     assert_eq!(bookkeeping(&run(&early).journal), [0, 0, 0]);
-    let outcome = run(&Scenario { books_break: true, ..cut_short() });
+    let outcome = run(&Scenario { bookkeeping_breaks: true, ..cut_short() });
     let end = outcome.state.outcome.as_ref().map(|end| end.0);
     assert_eq!((bookkeeping(&outcome.journal), end), ([1, 0, 1], Some(MissionOutcome::WallTime)));
 }

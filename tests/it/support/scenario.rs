@@ -55,7 +55,7 @@ pub fn random(seed: u64) -> Scenario {
     // Drawn apart, so that everything else plays as it did.
     let mut apart = fastrand::Rng::with_seed(seed ^ 0xb00c);
     scenario.policy.keeps = if apart.bool() { BookkeepingMode::Backlog } else { BookkeepingMode::Nothing };
-    scenario.books_break = apart.u8(..) < 20;
+    scenario.bookkeeping_breaks = apart.u8(..) < 20;
     let mut apart = fastrand::Rng::with_seed(seed ^ 0x5709);
     scenario.faults.forged_stop = if apart.u8(..) < 50 { apart.f64() } else { 0.0 };
     scenario.policy.max_starts = if apart.bool() { apart.u32(3..12) } else { scenario.policy.max_starts };

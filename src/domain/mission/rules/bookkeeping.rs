@@ -23,12 +23,12 @@ impl Decision<'_> {
         self.record(Record::Closing { at: self.now });
         // At once, so that nothing of the round goes on in between; unless a request waits that was made before. Either goes
         // before every change of a unit, and the mission ends when it has landed.
-        self.keep_books();
+        self.request_bookkeeping();
         true
     }
 
     /// Queues what is to be written about the round, if anything is. Whether it did.
-    pub(super) fn keep_books(&mut self) -> bool {
+    pub(super) fn request_bookkeeping(&mut self) -> bool {
         if !self.state.bookkeeping_due() {
             return false;
         }

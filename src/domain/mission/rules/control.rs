@@ -67,7 +67,7 @@ impl Decision<'_> {
                     return false;
                 }
                 // What landed until now is told of, too.
-                if self.keep_books() || self.state.green_pending() {
+                if self.request_bookkeeping() || self.state.green_pending() {
                     return false;
                 }
                 self.end_stopped(why);

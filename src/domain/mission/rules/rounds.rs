@@ -249,7 +249,7 @@ impl Decision<'_> {
             self.record(Record::WaveOpened { round, wave, at: self.now, green });
             return;
         }
-        if self.keep_books() {
+        if self.request_bookkeeping() {
             return;
         }
         self.record(Record::RoundWorked { round });

@@ -50,7 +50,7 @@ fn needs_session(state: UnitState) -> bool {
 impl State {
     /// Whether the mission writes down what becomes of its units, and the gate lets it.
     pub fn has_bookkeeping(&self) -> bool {
-        !self.policy.keeps.is_nothing() && !self.books_refused
+        !self.policy.keeps.is_nothing() && !self.bookkeeping_refused
     }
 
     /// Whether the mission was ended before its time, and only what became of its units is still written.
@@ -164,7 +164,7 @@ impl State {
     /// Folds that the gate refuses bookkeeping.
     pub(super) fn apply_bookkeeping_refused(&mut self, reasons: &[String]) {
         self.bookkeeping = None;
-        self.books_refused = true;
+        self.bookkeeping_refused = true;
         let files =
             if self.policy.keeps == BookkeepingMode::Backlog { "BACKLOG.md and PROGRESS.md" } else { "PROGRESS.md" };
         let why = reasons.join("; ");

@@ -63,7 +63,7 @@ pub struct State {
     pub account: Account,
     /// What is to be written about a round, while that is in the queue.
     pub bookkeeping: Option<Arc<Bookkeeping>>,
-    pub(in crate::domain::mission) books_refused: bool,
+    pub(in crate::domain::mission) bookkeeping_refused: bool,
     /// Whether this engine has begun to write the last bookkeeping of an early end; it tries once.
     pub(in crate::domain::mission) closed: bool,
     pub(in crate::domain::mission) clock: Clock,
@@ -340,7 +340,7 @@ impl State {
     }
 
     /// Whether every unit known at this time ended well, none of the plan source was left (for a later round, or
-    /// aside), and the target branch was taken in.
+    /// skipped), and the target branch was taken in.
     pub fn all_done(&self) -> bool {
         self.planned_done() && self.rounds.last().is_none_or(|r| r.left_over == 0) && self.left_open().is_none()
     }

@@ -116,7 +116,7 @@ impl Mission {
             attached: true,
             cancelling: BTreeSet::new(),
             bookkeeping: None,
-            books_refused: false,
+            bookkeeping_refused: false,
             closed: false,
         }))
     }
