@@ -20,15 +20,15 @@ use crate::domain::base::FieldHash;
 use crate::domain::detect::network::withheld_message;
 use crate::domain::plan::globs::Globs;
 use crate::domain::trouble::{Trouble, chain};
-use crate::domain::values::TreeId;
+use crate::domain::values::{HostId, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::model::snapshot::Snapshot;
-use crate::engine::context::{Project, Redactor};
+use crate::engine::context::{NamedHost, Project, Redactor};
 use crate::engine::error::EngineError;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::OnceCell;
 
 /// Shared by everything that runs.
 #[derive(Debug)]
@@ -43,11 +43,14 @@ pub struct ExecutionContext {
     pub source: Git,
     /// The clock that everything here is measured by; of a mission, that of its journal.
     pub clock: EngineClock,
-    /// Where workspaces are and runs go on.
-    pub host: Host,
+    /// This machine.
+    pub local: NamedHost,
+    /// The other hosts that the settings name.
+    pub others: BTreeMap<HostId, NamedHost>,
     settings: Settings,
     store: Arc<Mutex<Store>>,
-    fingerprint: OnceCell<String>,
+    /// The host by whose environment everything is verified; until it is known, this machine.
+    reference: OnceLock<HostId>,
     tags: Tags,
     copies: OnceLock<Vec<Copied>>,
 }
@@ -148,10 +151,11 @@ impl ExecutionContext {
             env: project.env.clone(),
             source,
             clock: EngineClock::start(0),
-            host,
+            local: NamedHost::new(HostId::local(), settings.parallel.num_workers, host),
+            others: BTreeMap::new(),
             settings,
             store,
-            fingerprint: OnceCell::new(),
+            reference: OnceLock::new(),
             tags,
             copies: OnceLock::new(),
         }
@@ -229,19 +233,43 @@ impl ExecutionContext {
         withheld_message(|name| self.env.var(name).is_some(), names)
     }
 
+    /// The host of this name.
+    ///
+    /// # Errors
+    /// The settings name none.
+    pub fn find_host(&self, id: &HostId) -> Result<&NamedHost, Trouble> {
+        if *id == self.local.id {
+            return Ok(&self.local);
+        }
+        self.others.get(id).ok_or_else(|| Trouble::from(format!("the settings name no host {id}")))
+    }
+
+    /// All hosts: this machine, then the others by name.
+    pub fn hosts(&self) -> impl Iterator<Item = &NamedHost> {
+        std::iter::once(&self.local).chain(self.others.values())
+    }
+
+    /// The host by whose environment everything is verified.
+    pub fn reference(&self) -> &NamedHost {
+        self.reference.get().and_then(|id| self.others.get(id)).unwrap_or(&self.local)
+    }
+
     /// What a snapshot's validity depends on beside tree and stages (design, section 10): what the host says, the files that
     /// are copied, the tags of the repository where it has any.
     ///
     /// # Errors
     /// [`EngineError::Broken`] when a fingerprint command fails.
-    pub async fn fingerprint(&self) -> Result<&str, EngineError> {
-        self.fingerprint.get_or_try_init(|| self.make_fingerprint()).await.map(String::as_str)
+    pub async fn fingerprint(&self, on: &NamedHost) -> Result<String, EngineError> {
+        match on.id == self.local.id {
+            true => on.fingerprint.get_or_try_init(|| self.make_fingerprint(on)).await.cloned(),
+            false => self.make_fingerprint(on).await,
+        }
     }
 
-    async fn make_fingerprint(&self) -> Result<String, EngineError> {
+    async fn make_fingerprint(&self, on: &NamedHost) -> Result<String, EngineError> {
         let mut hash = FieldHash::default();
         let mut field = |bytes: &[u8]| hash.add(bytes);
-        field(self.host.fingerprint().await?.as_bytes());
+        field(Host::fingerprint(on).await?.as_bytes());
         for (name, content) in self.copies()? {
             field(b"copy");
             field(name.as_bytes());

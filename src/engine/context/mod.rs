@@ -3,6 +3,7 @@
 
 pub(super) mod asking;
 pub(super) mod execution;
+pub(super) mod hosts;
 pub(super) mod mission;
 pub(super) mod owner;
 pub mod project;
@@ -11,6 +12,7 @@ pub(super) mod refusal;
 pub(super) mod tenure;
 pub use asking::Asking;
 pub use execution::{ExecutionContext, host_settings};
+pub use hosts::NamedHost;
 pub use mission::{Effective, MissionContext};
 pub use project::Project;
 pub use redact::Redactor;

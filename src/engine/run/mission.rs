@@ -312,12 +312,12 @@ async fn run_driver(
 ) -> Result<u8, EngineError> {
     let context = MissionContext::new(project, state.mission.clone(), state.objective.clone(), effective, tenure, None)
         .with_clock(clock);
-    if let Err(why) = context.host.retry_quarantine().await {
+    if let Err(why) = context.local.retry_quarantine().await {
         tracing::warn!("collect what is in quarantine: {why}");
     }
     if opening.first == Event::Resumed {
         // One that cannot be found out is another one.
-        let environment = context.fingerprint().await.map(str::to_owned).unwrap_or_default();
+        let environment = context.fingerprint(context.reference()).await.unwrap_or_default();
         // What is ended here is pinned now; what goes on collects it itself.
         let ends = opening.early.contains(&Event::Stop(StopLevel::Now));
         pin_leftovers(&context, &state, ends, state.is_environment(&environment)).await;
@@ -337,7 +337,7 @@ async fn pin_leftovers(context: &MissionContext, state: &State, ends: bool, here
         .collect();
     // Nobody takes over what asks an `accept` line.
     let taken_over = |label: &str| here && label.contains("/.") && !label.contains("/.accept/");
-    collect::sweep(context, &green.tip.commit, |label| !open.contains(label) && !taken_over(label)).await;
+    collect::sweep(&context.local, &green.tip.commit, |label| !open.contains(label) && !taken_over(label)).await;
 }
 
 /// The limits a mission is bound by, from its settings.

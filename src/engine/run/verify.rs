@@ -130,7 +130,7 @@ impl Job<'_> {
         };
         let mut kill = self.kill.clone();
         tokio::select! {
-            fingerprint = self.execution.fingerprint() => drop(fingerprint?),
+            fingerprint = self.execution.fingerprint(&self.execution.local) => drop(fingerprint?),
             _ = kill.wait_for(|told| *told) => return Err(run_error("killed".to_owned())),
         }
         let (confirm, demands) = (settings.queue.confirm_failures, demands(settings));
@@ -149,7 +149,7 @@ impl Job<'_> {
         }
         let mut after = self.verify_side(asked, &tip, "rev", options.fresh, landed.as_ref()).await?;
         if after.runs > 0 {
-            let host = self.execution.host.probe().await?;
+            let host = self.execution.local.probe().await?;
             notes.extend(host.shared_home);
             notes.extend(host.fenced.describe_gaps());
             notes.extend(host.imports.describe());
@@ -255,7 +255,9 @@ impl Job<'_> {
 
     /// The key of a snapshot that is known already, so that another run is joined with it and never takes its place.
     async fn find_stored_key(&self, tip: &Tip) -> Result<Option<SnapshotKey>, EngineError> {
-        let (key, _) = verification::key(self.execution, &tip.tree, &self.stages).await.map_err(run_error)?;
+        let (key, _) = verification::key(self.execution, &self.execution.local, &tip.tree, &self.stages)
+            .await
+            .map_err(run_error)?;
         let snapshot = self.execution.snapshot(&key).map_err(|e| run_error(chain(&e)))?;
         Ok(snapshot.filter(|s| s.to_summary().outcome != StageOutcome::NotRun).map(|_| key))
     }
@@ -285,9 +287,12 @@ impl Job<'_> {
         let user = RunKey::of_verifications().join(&label);
         let run = format!("verify-{label}");
         let (extent, stages) = (Extent::Narrowed, self.stages.as_slice());
-        let question = Question { tip, extent, stages, user: &user, run: &run, confirms, landed };
+        let on = &self.execution.local;
+        let question = Question { on, tip, extent, stages, user: &user, run: &run, confirms, landed };
         let (_, Filtered { tree, removed }) =
-            verification::key(self.execution, &tip.tree, &self.stages).await.map_err(run_error)?;
+            verification::key(self.execution, &self.execution.local, &tip.tree, &self.stages)
+                .await
+                .map_err(run_error)?;
         let lease = async |filtered: Filtered, landed: Option<CommitId>| {
             (self.say)(&format!("verifying {asked} at {}{how}", tip.commit.short_id()));
             let beside = &landed.map_or(Untracked::Nothing, Untracked::OfLanded);
@@ -347,12 +352,12 @@ impl Job<'_> {
 
     /// The first slot that nobody uses; confirming runs take slots that others do not, so that they start clean.
     async fn lease(&self, wanted: Wanted<'_>, confirming: bool) -> Result<SlotLease, Unverified> {
-        let mut slot = u32::from(confirming);
+        let (on, mut slot) = (&self.execution.local, u32::from(confirming));
         while slot < SLOTS {
             let wanted = Wanted { slot, ..wanted };
-            match prepare::prepare_fresh(self.execution, wanted, self.kill.clone()).await {
+            match prepare::prepare_fresh(self.execution, on, wanted, self.kill.clone()).await {
                 Ok(Ready { workspace, warm, .. }) => return Ok(SlotLease { slot, workspace, adopted: false, warm }),
-                Err(NotFresh::Dirty(old)) if self.execution.host.discard(slot, &old).await? => {}
+                Err(NotFresh::Dirty(old)) if on.discard(slot, &old).await? => {}
                 Err(NotFresh::Dirty(_) | NotFresh::Busy) => slot += 2,
                 Err(NotFresh::NotReady(not)) => return Err(prepare::describe_not_ready(self.execution, not)),
             }
@@ -362,7 +367,7 @@ impl Job<'_> {
 
     /// Frees the slot that a verification which came to nothing had: nobody's work is in it.
     async fn give_back(&self, user: &str) {
-        let host = &self.execution.host;
+        let host = &self.execution.local;
         for used in host.used_slots().await.unwrap_or_default() {
             if used.label == user
                 && let Err(error) = host.release(used.slot, user, &Release::Verified(None)).await

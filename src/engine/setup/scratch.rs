@@ -167,7 +167,7 @@ impl Scratch {
     /// # Errors
     /// A workspace cannot be looked at.
     pub async fn list_strays(&self) -> Result<Strays, Trouble> {
-        self.context.host.list_strays().await
+        self.context.local.list_strays().await
     }
 
     /// Commits on top of `base` what it is without the files `gone`, and with `content` in the files `filled`.

@@ -15,7 +15,7 @@ use crate::domain::trouble::Trouble;
 use crate::domain::values::Tip;
 use crate::domain::verify::model::key::StageSpec;
 use crate::domain::verify::{SnapshotKey, StageOutcome};
-use crate::engine::context::mission::MissionContext;
+use crate::engine::context::{MissionContext, NamedHost};
 use std::path::PathBuf;
 use tokio::sync::watch;
 
@@ -34,6 +34,7 @@ const SAID: &str = "said.json";
 /// [`NotReady`]: nothing is known of it.
 pub async fn check_on_green(
     context: &MissionContext,
+    on: &NamedHost,
     order: &AttemptOrder,
     kill: watch::Receiver<bool>,
 ) -> Result<Option<String>, NotReady> {
@@ -49,11 +50,11 @@ pub async fn check_on_green(
         turn = context.asking.wait_turn(&green, &order.spec) => turn,
         Ok(_) = stopped.wait_for(|killed| *killed) => return Err(NotReady::Killed),
     };
-    let mut found = run_accept(context, order, &green, &stages, None, kill.clone()).await?;
+    let mut found = run_accept(context, on, order, &green, &stages, None, kill.clone()).await?;
     let mut runs = u32::from(!found.reused);
     let unsure = found.snapshot.to_summary().outcome == StageOutcome::NotRun && !found.snapshot.confirmed;
     if unsure && context.settings().queue.confirm_failures {
-        found = run_accept(context, order, &green, &stages, Some(&found.key), kill).await?;
+        found = run_accept(context, on, order, &green, &stages, Some(&found.key), kill).await?;
         runs += 1;
     }
     let summary = found.snapshot.to_summary();
@@ -79,9 +80,9 @@ pub fn read_result(context: &MissionContext, order: &AttemptOrder) -> Option<(Ac
 ///
 /// # Errors
 /// Nothing is known of it.
-pub async fn end_abandoned(context: &MissionContext, order: &AttemptOrder) -> Result<(), Trouble> {
+pub async fn end_abandoned(context: &MissionContext, on: &NamedHost, order: &AttemptOrder) -> Result<(), Trouble> {
     for folder in [FIRST, AGAIN] {
-        context.host.end_runs(&user(context, order).join(folder)).await?;
+        on.end_runs(&user(context, order).join(folder)).await?;
     }
     Ok(())
 }
@@ -100,19 +101,19 @@ fn dir(context: &MissionContext, order: &AttemptOrder) -> PathBuf {
 /// here, and stays for the next unit.
 async fn lease(
     context: &MissionContext,
+    on: &NamedHost,
     user: &RunKey,
     green: &Tip,
     kill: watch::Receiver<bool>,
 ) -> Result<SlotLease, Unverified> {
-    let workers = context.settings().parallel.num_workers;
-    let mut slot = workers + 2;
-    while slot < 2 * (workers + 2) {
+    let mut slot = on.workers + 2;
+    while slot < 2 * (on.workers + 2) {
         let (base, beside) = (&green.commit, &Untracked::Nothing);
         let wanted = Wanted { slot, user, base, without: None, beside, session: false };
-        match prepare::prepare_fresh(context, wanted, kill.clone()).await {
+        match prepare::prepare_fresh(context, on, wanted, kill.clone()).await {
             Ok(Ready { workspace, warm, .. }) => return Ok(SlotLease { slot, workspace, adopted: false, warm }),
             Err(NotFresh::Busy) => slot += 1,
-            Err(NotFresh::Dirty(old)) => context.host.recover(slot, &old, &green.commit).await?,
+            Err(NotFresh::Dirty(old)) => on.recover(slot, &old, &green.commit).await?,
             Err(NotFresh::NotReady(not)) => return Err(prepare::describe_not_ready(context, not)),
         }
     }
@@ -121,6 +122,7 @@ async fn lease(
 
 async fn run_accept(
     context: &MissionContext,
+    on: &NamedHost,
     order: &AttemptOrder,
     green: &Tip,
     stages: &[StageSpec],
@@ -131,9 +133,9 @@ async fn run_accept(
     let user = user(context, order).join(if again { AGAIN } else { FIRST });
     let run = format!("{}-{}-{}-accept{}", context.mission, order.spec.id, order.n, if again { "-again" } else { "" });
     let extent = Extent::Whole;
-    let question = Question { tip: green, extent, stages, user: &user, run: &run, confirms, landed: None };
+    let question = Question { on, tip: green, extent, stages, user: &user, run: &run, confirms, landed: None };
     let stop = kill.clone();
-    let lease = async |_: Filtered, _| lease(context, &user, green, stop).await;
+    let lease = async |_: Filtered, _| lease(context, on, &user, green, stop).await;
     let killed = kill.clone();
     let asked = verify_tree(context, question, lease, kill).await;
     asked.map_err(|why| if *killed.borrow() { NotReady::Killed } else { NotReady::Failed(why.into()) })

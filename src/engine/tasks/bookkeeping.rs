@@ -111,7 +111,7 @@ pub async fn write(
     let merge = context.merge().await.map_err(said)?;
     let contents: Vec<_> = files.iter().map(|(path, mode, text)| (*path, mode.as_str(), text.as_bytes())).collect();
     let tree = merge.replace_files(&onto.tree, &contents).await.map_err(said)?;
-    let (key, _) = verification::key(context, &tree, &gate_stages(context)).await?;
+    let (key, _) = verification::key(context, context.reference(), &tree, &gate_stages(context)).await?;
     let message = message(context, &MergeSource::Bookkeeping { round: bookkeeping.round }, "", &tree, &key);
     let commit = merge.commit(&tree, &[&onto.commit], &message, None).await.map_err(said)?;
     pin(context, id, &commit).await?;

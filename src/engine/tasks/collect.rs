@@ -8,7 +8,7 @@ use crate::domain::handoff::Handoff;
 use crate::domain::mission::{AttemptOrder, Claim, LeftOut, SessionReport, Unkept};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::CommitId;
-use crate::engine::context::mission::MissionContext;
+use crate::engine::context::{MissionContext, NamedHost};
 use std::ffi::OsString;
 use std::sync::atomic::Ordering;
 
@@ -24,6 +24,7 @@ pub async fn collect(
     order: &AttemptOrder,
     handoff: Option<&Handoff>,
 ) -> Result<CollectOutcome, Trouble> {
+    let on = context.find_host(&order.slot.host)?;
     let order = CollectOrder {
         slot: order.slot.number,
         mission: context.mission.clone(),
@@ -34,7 +35,7 @@ pub async fn collect(
         // Whoever says why nothing needs to change has not meant anything it tried elsewhere.
         take_elsewhere: handoff.is_none_or(|handoff| handoff.no_op_reason.is_none()),
     };
-    context.host.collect(&order).await
+    on.collect(&order).await
 }
 
 /// Puts into the report what is no part of the work's commit, and holds the unit where a person must look.
@@ -101,8 +102,10 @@ fn to_left_out(left: &left_out::LeftOut, why: Unkept) -> LeftOut {
 pub async fn release(context: &MissionContext, order: &AttemptOrder, report: &SessionReport) {
     let stuck = report.work.left_out.iter().find(|left| left.place.is_none()).map(|left| left.path.clone());
     let (slot, release) = (order.slot.number, Release::Collected { base: order.from.clone(), stuck });
-    if let Err(e) = context.host.release(slot, context.attempt_key(order).as_str(), &release).await {
-        tracing::warn!("give back slot {slot}: {e}");
+    let key = context.attempt_key(order);
+    let released = async { context.find_host(&order.slot.host)?.release(slot, key.as_str(), &release).await };
+    if let Err(e) = released.await {
+        tracing::warn!("give back slot {slot} of {}: {e}", order.slot.host);
     }
 }
 
@@ -112,18 +115,18 @@ pub async fn release(context: &MissionContext, order: &AttemptOrder, report: &Se
 /// It cannot be said now.
 pub async fn has_slot(context: &MissionContext, order: &AttemptOrder) -> Result<bool, Trouble> {
     let key = context.attempt_key(order);
-    let used = context.host.used_slots().await?;
+    let used = context.find_host(&order.slot.host)?.used_slots().await?;
     Ok(used.iter().any(|used| used.slot == order.slot.number && used.label == key.as_str()))
 }
 
-/// Pins what is left in those slots whose labels nobody waits for any more, as `stale` tells. What cannot be saved now
+/// Pins what is left in those slots of a host whose labels nobody waits for any more, as `stale` tells. What cannot be saved now
 /// stays where it is, for the slot's next use.
-pub async fn sweep(context: &MissionContext, base: &CommitId, stale: impl Fn(&str) -> bool) {
-    for UsedSlot { slot, label } in context.host.used_slots().await.unwrap_or_default() {
+pub async fn sweep(on: &NamedHost, base: &CommitId, stale: impl Fn(&str) -> bool) {
+    for UsedSlot { slot, label } in on.used_slots().await.unwrap_or_default() {
         if stale(&label)
-            && let Err(why) = context.host.recover(slot, &label, base).await
+            && let Err(why) = on.recover(slot, &label, base).await
         {
-            tracing::warn!("save what {label} left in slot {slot}: {why}");
+            tracing::warn!("save what {label} left in slot {slot} of {}: {why}", on.id);
         }
     }
 }

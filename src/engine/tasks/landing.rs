@@ -42,7 +42,7 @@ pub async fn integrate(
             return Ok(Integration::Conflict { files, detail: first_chars(&detail, 4_000).to_owned() });
         }
     };
-    let (key, _) = verification::key(context, &tree, &gate_stages(context)).await?;
+    let (key, _) = verification::key(context, context.reference(), &tree, &gate_stages(context)).await?;
     let message = message(context, source, title, &tree, &key);
     let commit = merge.commit(&tree, &[&onto.commit, head], &message, None).await.map_err(|e| said(&e))?;
     let tip = Tip { commit, tree };

@@ -36,7 +36,7 @@ pub async fn preflight(context: &MissionContext) -> Result<Baseline, Refusal> {
     let on = PreflightInput { source: &context.source, facts: &context.facts, settings: context.settings() };
     let mut notes = Vec::new();
     on.check_git().await?;
-    let host = context.host.probe().await.map_err(host_refusal)?;
+    let host = context.reference().probe().await.map_err(host_refusal)?;
     on.check_green_name().await?;
     on.check_green_unused().await?;
     let target = on.target().await?;
@@ -62,7 +62,7 @@ pub async fn preflight(context: &MissionContext) -> Result<Baseline, Refusal> {
         let landed = list_landings(&context.store())?;
         on.check_landings(&landed, green.as_ref()).await?;
     }
-    let environment = context.fingerprint().await.map(str::to_owned).unwrap_or_default();
+    let environment = context.fingerprint(context.reference()).await.unwrap_or_default();
     let create = green.is_none();
     Ok(Baseline { tip: green.unwrap_or(target), create, environment, notes })
 }

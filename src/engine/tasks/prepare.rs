@@ -5,7 +5,7 @@ use crate::adapters::host::order::{Home, NotFresh, NotReady, PrepareOrder, Ready
 use crate::domain::mission::Unverified;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::CommitId;
-use crate::engine::context::{ExecutionContext, MissionContext};
+use crate::engine::context::{ExecutionContext, MissionContext, NamedHost};
 use tokio::sync::watch;
 
 /// A slot as somebody wants it.
@@ -25,12 +25,13 @@ pub struct Wanted<'a> {
     pub session: bool,
 }
 
-/// Prepares a slot that holds nobody's work.
+/// Prepares a slot of a host that holds nobody's work.
 ///
 /// # Errors
 /// [`NotFresh::Dirty`] when it does hold something; [`NotFresh`].
 pub async fn prepare_fresh(
     execution: &ExecutionContext,
+    on: &NamedHost,
     wanted: Wanted<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<Ready, NotFresh> {
@@ -40,8 +41,9 @@ pub async fn prepare_fresh(
         Home::Users => (execution.read_copies().map_err(|e| failed(&e))?, String::new()),
         Home::Slots => {
             let setup = execution.settings().target.setup.is_some();
-            let environment = if setup { execution.fingerprint().await.map_err(|e| failed(&e))? } else { "" };
-            (execution.copies().map_err(|e| failed(&e))?.to_vec(), environment.to_owned())
+            let environment =
+                if setup { execution.fingerprint(on).await.map_err(|e| failed(&e))? } else { String::new() };
+            (execution.copies().map_err(|e| failed(&e))?.to_vec(), environment)
         }
     };
     let order = PrepareOrder {
@@ -55,7 +57,7 @@ pub async fn prepare_fresh(
         setup: user.join("setup"),
         session: session.then(|| user.clone()),
     };
-    execution.host.prepare(&order, kill).await
+    on.prepare(&order, kill).await
 }
 
 /// Why nothing is known of what should be verified in a workspace; it quotes what setup said.
@@ -73,19 +75,20 @@ pub fn describe_not_ready(execution: &ExecutionContext, not: NotReady) -> Unveri
     }
 }
 
-/// Prepares a slot for a mission. What an attempt left in the slot is pinned first.
+/// Prepares a slot of a host for a mission. What an attempt left in the slot is pinned first.
 ///
 /// # Errors
 /// [`NotReady`]; the slot keeps its marker.
 pub async fn prepare_workspace(
     context: &MissionContext,
+    on: &NamedHost,
     wanted: Wanted<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<Ready, NotReady> {
-    let mut made = prepare_fresh(context, wanted, kill.clone()).await;
+    let mut made = prepare_fresh(context, on, wanted, kill.clone()).await;
     if let Err(NotFresh::Dirty(old)) = &made {
-        context.host.recover(wanted.slot, old, wanted.base).await.map_err(NotReady::Failed)?;
-        made = prepare_fresh(context, wanted, kill).await;
+        on.recover(wanted.slot, old, wanted.base).await.map_err(NotReady::Failed)?;
+        made = prepare_fresh(context, on, wanted, kill).await;
     }
     let odd = |why: String| NotReady::Failed(Trouble::from(why));
     made.map_err(|not| match not {

@@ -15,7 +15,7 @@ use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::judge::delta::compare_snapshots;
 use crate::domain::verify::model::key::StageSpec;
 use crate::domain::verify::model::snapshot::Start;
-use crate::engine::context::mission::MissionContext;
+use crate::engine::context::{MissionContext, NamedHost};
 use tokio::sync::watch;
 
 /// Verifies one tree for the merge queue, or answers from the store.
@@ -27,6 +27,7 @@ pub async fn verify(
     order: VerifyOrder,
     kill: watch::Receiver<bool>,
 ) -> Result<Verification, Unverified> {
+    let on = context.reference();
     let (stages, extent) = unit_checks::stages(context, &order);
     let before = match &order.against {
         None => None,
@@ -44,8 +45,8 @@ pub async fn verify(
             order.role,
             VerifyRole::Cold | VerifyRole::ColdSearch | VerifyRole::AcceptBefore | VerifyRole::UnitChecks
         );
-    let lease = slot_number(context, confirms.is_some() != aside);
-    let asked = Asked { name: &order.run.to_string(), slot: lease, confirms, landed };
+    let slot = slot_number(on, confirms.is_some() != aside);
+    let asked = Asked { on, name: &order.run.to_string(), slot, confirms, landed };
     let examined = verify_in_mission(context, asked, &order.tip, (&stages, extent), kill).await?;
     // Nobody has read the files of a tree whose result was known before.
     if examined.reused && !context.source.adds_whole(&order.tip.commit).await.map_err(|e| context.to_trouble(&e))? {
@@ -73,6 +74,7 @@ pub async fn verify(
 /// How a verification of a mission is made.
 #[derive(Debug, Clone, Copy)]
 struct Asked<'a> {
+    on: &'a NamedHost,
     /// Names the run within the mission, for its folder and for the store.
     name: &'a str,
     slot: u32,
@@ -88,25 +90,23 @@ async fn verify_in_mission(
     (stages, extent): (&[StageSpec], Extent),
     kill: watch::Receiver<bool>,
 ) -> Result<Examined, Unverified> {
-    let Asked { name, slot, confirms, landed } = asked;
+    let Asked { on, name, slot, confirms, landed } = asked;
     let user = context.verify_key(name);
     let run = format!("{}-{name}", context.mission);
-    let question = Question { tip, extent, stages, user: &user, run: &run, confirms, landed };
+    let question = Question { on, tip, extent, stages, user: &user, run: &run, confirms, landed };
     let stop = kill.clone();
     let lease = async |filtered: Filtered, landed: Option<CommitId>| {
-        if let Some(Ready { workspace, warm, .. }) =
-            context.host.find_adoptable(slot, user.as_str(), &user.join(0)).await?
-        {
+        if let Some(Ready { workspace, warm, .. }) = on.find_adoptable(slot, user.as_str(), &user.join(0)).await? {
             return Ok(SlotLease { slot, workspace, adopted: true, warm });
         }
         // Before the slot is marked as this run's: what lies there was made in another preparation.
         for nth in 0..stages.len() {
-            context.host.archive_run(&user.join(nth)).await.map_err(Unverified::from)?;
+            on.archive_run(&user.join(nth)).await.map_err(Unverified::from)?;
         }
         let beside = landed.map_or(Untracked::Nothing, Untracked::OfLanded);
         let (base, without) = (&tip.commit, Some(&filtered));
         let wanted = Wanted { slot, user: &user, base, without, beside: &beside, session: false };
-        let Ready { workspace, warm, .. } = prepare_slot(context, wanted, stop).await?;
+        let Ready { workspace, warm, .. } = prepare_slot(context, on, wanted, stop).await?;
         Ok(SlotLease { slot, workspace, adopted: false, warm })
     };
     verify_tree(context, question, lease, kill).await
@@ -117,13 +117,14 @@ async fn verify_in_mission(
 /// # Errors
 /// Which processes live on, or why the slot cannot be freed.
 pub async fn end_abandoned(context: &MissionContext, run: RunId) -> Result<(), String> {
+    let on = context.reference();
     let user = context.verify_key(&run.to_string());
-    let alive: Vec<String> = context.host.end_runs(&user).await?.iter().map(u32::to_string).collect();
+    let alive: Vec<String> = on.end_runs(&user).await?.iter().map(u32::to_string).collect();
     if !alive.is_empty() {
         return Err(format!("processes of verification {run} cannot be ended: {}", alive.join(", ")));
     }
-    for used in context.host.used_slots().await? {
-        if used.label == user.as_str() && !context.host.discard(used.slot, user.as_str()).await? {
+    for used in on.used_slots().await? {
+        if used.label == user.as_str() && !on.discard(used.slot, user.as_str()).await? {
             return Err(format!("slot {}: another process has it locked", used.slot));
         }
     }
@@ -131,22 +132,23 @@ pub async fn end_abandoned(context: &MissionContext, run: RunId) -> Result<(), S
 }
 
 /// Slots of verifications follow those of units: one, and one more for confirming runs.
-fn slot_number(context: &MissionContext, confirming: bool) -> u32 {
-    context.settings().parallel.num_workers + u32::from(confirming)
+fn slot_number(on: &NamedHost, confirming: bool) -> u32 {
+    on.workers + u32::from(confirming)
 }
 
 /// Prepares a slot for a verification. What an earlier, dead one left in it is nobody's work; what a unit left there, in a
 /// mission with more workers, is pinned first.
 async fn prepare_slot(
     context: &MissionContext,
+    on: &NamedHost,
     wanted: Wanted<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<Ready, Unverified> {
-    let stale = context.host.used_slots().await?.into_iter().find(|used| used.slot == wanted.slot);
+    let stale = on.used_slots().await?.into_iter().find(|used| used.slot == wanted.slot);
     if let Some(stale) = stale {
-        context.host.recover(wanted.slot, &stale.label, wanted.base).await?;
+        on.recover(wanted.slot, &stale.label, wanted.base).await?;
     }
-    let ready = prepare::prepare_workspace(context, wanted, kill).await;
+    let ready = prepare::prepare_workspace(context, on, wanted, kill).await;
     ready.map_err(|not| prepare::describe_not_ready(context, not))
 }
 
@@ -162,21 +164,22 @@ pub async fn check_objective(
     round: u32,
     kill: watch::Receiver<bool>,
 ) -> Result<bool, Trouble> {
-    let environment = context.fingerprint().await.map_err(|e| context.to_trouble(&e))?;
+    let on = context.reference();
+    let environment = context.fingerprint(on).await.map_err(|e| context.to_trouble(&e))?;
     // What an engine in another environment began is not taken over.
     let user = RunKey::of_mission(&context.mission).join(".check").join(format!("{round}-{environment:.12}"));
-    let slot = slot_number(context, false);
-    let run = find_usable_run(context, &user).await?;
-    if context.host.find_adoptable(slot, user.as_str(), &run).await?.is_none() {
+    let slot = slot_number(on, false);
+    let run = find_usable_run(on, &user).await?;
+    if on.find_adoptable(slot, user.as_str(), &run).await?.is_none() {
         let beside = Untracked::OfLanded(tip.commit.clone());
         let wanted = Wanted { slot, user: &user, base: &tip.commit, without: None, beside: &beside, session: false };
-        prepare_slot(context, wanted, kill.clone()).await?;
+        prepare_slot(context, on, wanted, kill.clone()).await?;
     }
     let (inherited, timeout) = (&context.settings().verification.env, context.settings().scheduler.session_timeout);
     let order = RunOrder::shell(run, slot, line, inherited, timeout, Home::Slots);
-    let ended = context.host.run(&order, Begin::IfNew, kill, || ()).await;
+    let ended = on.run(&order, Begin::IfNew, kill, || ()).await;
     let whole = Some(tip.commit.clone()).filter(|_| matches!(ended.end, ProcessEnd::Exited(_)));
-    context.host.release(slot, user.as_str(), &Release::Verified(whole)).await?;
+    on.release(slot, user.as_str(), &Release::Verified(whole)).await?;
     let trouble = match ended.end {
         ProcessEnd::Exited(code) => return Ok(code == 0),
         ProcessEnd::Signaled(_) | ProcessEnd::Timeout | ProcessEnd::Stalled => return Ok(false),
@@ -184,16 +187,16 @@ pub async fn check_objective(
         end @ (ProcessEnd::Stopped | ProcessEnd::NeverStarted) => end.to_string().into(),
     };
     // It says nothing of the objective: whoever asks again gets another run, and not this one.
-    context.host.archive_run(&order.key).await?;
+    on.archive_run(&order.key).await?;
     Err(trouble)
 }
 
 /// The first numbered run of a check that says, or may yet say, something: not one that was killed.
-async fn find_usable_run(context: &MissionContext, user: &RunKey) -> Result<RunKey, Trouble> {
+async fn find_usable_run(on: &NamedHost, user: &RunKey) -> Result<RunKey, Trouble> {
     let mut nth = 0;
     loop {
         let run = user.join(nth);
-        if !matches!(context.host.look_up(&run).await?, RunState::Killed | RunState::NeverStarted) {
+        if !matches!(on.look_up(&run).await?, RunState::Killed | RunState::NeverStarted) {
             return Ok(run);
         }
         nth += 1;

@@ -28,7 +28,7 @@ use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::Millis;
 use crate::domain::verify::formats::without_sequences;
 use crate::domain::verify::model::key::Tier;
-use crate::engine::context::mission::MissionContext;
+use crate::engine::context::{MissionContext, NamedHost};
 use crate::report::words::span;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,8 +54,15 @@ pub async fn start(
     began: impl FnOnce() + Send,
 ) -> Result<SessionReport, Trouble> {
     let place = Folder::of(context, &order);
-    let begun = match accept::check_on_green(context, &order, kill.clone()).await {
-        Ok(None) => begin(context, &order, &place, kill.clone()).await,
+    let on = match context.find_host(&order.slot.host) {
+        Ok(on) => on,
+        Err(trouble) => {
+            let report = SessionReport::from_end(ProcessEnd::Infrastructure(trouble));
+            return Ok(save_and_release(context, &order, &place, report).await);
+        }
+    };
+    let begun = match accept::check_on_green(context, on, &order, kill.clone()).await {
+        Ok(None) => begin(context, on, &order, &place, kill.clone()).await,
         Ok(Some(question)) => {
             return Ok(save_and_release(context, &order, &place, SessionReport::not_started(question)).await);
         }
@@ -64,7 +71,7 @@ pub async fn start(
     match begun {
         Ok(job) => {
             let at = context.clock.now();
-            let ended = context.host.run(&job, Start::IfNew, kill.clone(), began).await;
+            let ended = on.run(&job, Start::IfNew, kill.clone(), began).await;
             finish_session(context, &order, &place, ended, Some(at), kill).await
         }
         Err(not) => Ok(save_and_release(context, &order, &place, SessionReport::from_end(not.into())).await),
@@ -85,7 +92,7 @@ pub async fn adopt(
         release(context, &order, &report).await;
         return Ok(report);
     }
-    let host = &context.host;
+    let on = context.find_host(&order.slot.host)?;
     let key = context.attempt_key(&order);
     if let Some(report) = validate_report(context, &order, load_report(&place.collected_report())).await? {
         return Ok(run_workspace_checks(context, &order, &place, report, kill).await);
@@ -93,11 +100,11 @@ pub async fn adopt(
     // Once the unit's own run is claimed, setup is long over, and a search for what it left would find the unit's processes:
     // they work in the same slot.
     let run = key.join(RUN);
-    if matches!(host.look_up(&run).await?, RunState::New | RunState::NeverStarted) {
-        accept::end_abandoned(context, &order).await?;
-        host.end_runs(&key.join("setup")).await?;
+    if matches!(on.look_up(&run).await?, RunState::New | RunState::NeverStarted) {
+        accept::end_abandoned(context, on, &order).await?;
+        on.end_runs(&key.join("setup")).await?;
     }
-    let mut ended = host.run(&build_run_order(context, &order, String::new()), Start::Never, kill.clone(), || ()).await;
+    let mut ended = on.run(&build_run_order(context, &order, String::new()), Start::Never, kill.clone(), || ()).await;
     if ended.end == ProcessEnd::NeverStarted {
         if !has_slot(context, &order).await? {
             // An engine that died after `accept` was answered may not have told the question that this came to.
@@ -106,7 +113,7 @@ pub async fn adopt(
             return Ok(save_and_release(context, &order, &place, report).await);
         }
         // A run whose directory is gone looks the same: what lives of it ends, and what it made is kept.
-        ended.proof = Some(host.end_traceless(&run, order.slot.number).await?);
+        ended.proof = Some(on.end_traceless(&run, order.slot.number).await?);
     }
     finish_session(context, &order, &place, ended, None, kill).await
 }
@@ -165,6 +172,7 @@ fn load_report(path: &Path) -> Option<SessionReport> {
 
 async fn begin(
     context: &MissionContext,
+    on: &NamedHost,
     order: &AttemptOrder,
     place: &Folder,
     kill: watch::Receiver<bool>,
@@ -175,11 +183,11 @@ async fn begin(
     let before = repository::read_state(context).await.map_err(|e| failed("look at the source repository", &e))?;
     place.repository_notes().write(&before).map_err(|e| failed("note the state of the source repository", &e))?;
     let earlier = format!("{}/{}/", context.mission, order.spec.id);
-    sweep(context, &order.from, |label| label.starts_with(&earlier)).await;
+    sweep(on, &order.from, |label| label.starts_with(&earlier)).await;
     let key = context.attempt_key(order);
     let (slot, base) = (order.slot.number, &order.from);
     let wanted = Wanted { slot, user: &key, base, without: None, beside: &Untracked::Ignored, session: true };
-    let Ready { workspace, folder, .. } = prepare::prepare_workspace(context, wanted, kill).await?;
+    let Ready { workspace, folder, .. } = prepare::prepare_workspace(context, on, wanted, kill).await?;
     let text = brief(&BriefInput {
         objective: &context.objective,
         unit: &order.spec,
@@ -321,7 +329,7 @@ async fn finish_session(
     if unit_checks::workspace_stages(context, order, &report).is_empty() {
         return Ok(save_and_release(context, order, place, report).await);
     }
-    if context.host.look_up(&unit_checks::quick_key(context, order)).await? != RunState::New {
+    if context.find_host(&order.slot.host)?.look_up(&unit_checks::quick_key(context, order)).await? != RunState::New {
         report.hold =
             Some("it wrote into the folder of mc's own runs; look at its work, then `mc unit retry`".to_owned());
         return Ok(save_and_release(context, order, place, report).await);
@@ -341,11 +349,16 @@ async fn run_workspace_checks(
     kill: watch::Receiver<bool>,
 ) -> SessionReport {
     let stages = unit_checks::workspace_stages(context, order, &report);
-    let held = context.host.hold(order.slot.number, context.attempt_key(order).as_str()).await;
-    let workspace = held.and_then(|held| held.ok_or_else(|| Trouble::from("its workspace is gone".to_owned())));
-    match workspace {
-        Ok(workspace) => {
-            unit_checks::run_quick_stages(context, order, &stages, &workspace, &mut report, kill).await;
+    let key = context.attempt_key(order);
+    let held = async {
+        let on = context.find_host(&order.slot.host)?;
+        let held = on.hold(order.slot.number, key.as_str()).await?;
+        let workspace = held.ok_or_else(|| Trouble::from("its workspace is gone".to_owned()))?;
+        Ok::<_, Trouble>((on, workspace))
+    };
+    match held.await {
+        Ok((on, workspace)) => {
+            unit_checks::run_quick_stages(context, on, order, &stages, &workspace, &mut report, kill).await;
             repository::hold_after_stages(context, order, &place.repository_notes(), &mut report).await;
         }
         Err(trouble) => report.run.end = ProcessEnd::Infrastructure(trouble),

@@ -23,7 +23,7 @@ use crate::domain::verify::judge::confirm::confirm;
 use crate::domain::verify::model::key::{Demand, StageKind, StageSpec, Tier};
 use crate::domain::verify::model::named::named_paths;
 use crate::domain::verify::model::snapshot::{Snapshot, StageResult};
-use crate::engine::context::mission::MissionContext;
+use crate::engine::context::{MissionContext, NamedHost};
 use std::collections::BTreeSet;
 use std::path::Path;
 use tokio::sync::watch;
@@ -114,7 +114,7 @@ pub async fn find_edited_tests(context: &MissionContext, onto: &Tip, candidate: 
         context.source.list_edited_paths(&onto.commit, &candidate.commit).await.map_err(|e| context.to_trouble(&e))?;
     let (mut tests, others): (Vec<String>, Vec<String>) = edited.into_iter().partition(|path| is_test(path));
     if !others.is_empty() {
-        let (key, _) = key(context, &onto.tree, &gate_stages(context)).await?;
+        let (key, _) = key(context, context.reference(), &onto.tree, &gate_stages(context)).await?;
         let green = context
             .snapshot(&key)
             .and_then(|cold| cold.map_or_else(|| context.snapshot(&key.to_warm()), |s| Ok(Some(s))));
@@ -154,6 +154,7 @@ pub fn quick_key(context: &MissionContext, order: &AttemptOrder) -> RunKey {
 /// Runs stages in a workspace, or takes them over, and writes into the report what they said.
 pub async fn run_quick_stages(
     context: &MissionContext,
+    on: &NamedHost,
     order: &AttemptOrder,
     stages: &[StageSpec],
     workspace: &Path,
@@ -161,8 +162,8 @@ pub async fn run_quick_stages(
     kill: watch::Receiver<bool>,
 ) {
     let Some(tree) = report.work.head.as_ref().map(|head| head.tree.clone()) else { return };
-    let on = StageInput { slot: order.slot.number, workspace, tree: &tree, home: Home::Users };
-    match run_and_confirm(context, stages, &quick_key(context, order), on, kill).await {
+    let input = StageInput { on, slot: order.slot.number, workspace, tree: &tree, home: Home::Users };
+    match run_and_confirm(context, stages, &quick_key(context, order), input, kill).await {
         Ok((quick, flaky)) => {
             report.notes.extend(flaky.iter().map(|name| format!("{name} failed and passed on the same work")));
             report.checks.quick = Some(quick);
@@ -176,17 +177,17 @@ async fn run_and_confirm(
     context: &MissionContext,
     stages: &[StageSpec],
     key: &RunKey,
-    on: StageInput<'_>,
+    input: StageInput<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<(Quick, Vec<String>), NoResult> {
-    let (first, began) = run_once(context, stages, |nth| key.join(nth), on, kill.clone()).await?;
+    let (first, began) = run_once(context, stages, |nth| key.join(nth), input, kill.clone()).await?;
     let passed = |stage: &StageResult| stage.effective_outcome() == StageOutcome::Passed;
     let doubted: Vec<StageSpec> =
         stages.iter().zip(&first.stages).filter(|(_, result)| !passed(result)).map(|(s, _)| s.clone()).collect();
     let again = context.settings().queue.confirm_failures && !doubted.is_empty();
     let whole = match again {
         true => {
-            let second = run_once(context, &doubted, |nth| key.join(format!("again-{nth}")), on, kill).await?.0;
+            let second = run_once(context, &doubted, |nth| key.join(format!("again-{nth}")), input, kill).await?.0;
             confirm(&first, &second)
         }
         false => first,
@@ -201,7 +202,7 @@ async fn run_once(
     context: &MissionContext,
     stages: &[StageSpec],
     key: impl Fn(usize) -> RunKey,
-    on: StageInput<'_>,
+    input: StageInput<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<(Snapshot, Millis), NoResult> {
     let mut results: Vec<StageResult> = Vec::new();
@@ -210,7 +211,7 @@ async fn run_once(
             results.push(skipped);
             continue;
         }
-        results.push(run_stage(context, stage, key(nth), on, kill.clone()).await?);
+        results.push(run_stage(context, stage, key(nth), input, kill.clone()).await?);
     }
     // A stage that was taken over began with an engine that is gone.
     let took: Millis = results.iter().map(|result| result.millis).sum();

@@ -18,7 +18,7 @@ use crate::domain::verify::judge::confirm::confirm;
 use crate::domain::verify::model::key::{StageSpec, Tier};
 use crate::domain::verify::model::snapshot::{Snapshot, StageResult, Start};
 use crate::domain::verify::{SnapshotKey, StageOutcome};
-use crate::engine::context::execution::ExecutionContext;
+use crate::engine::context::{ExecutionContext, NamedHost};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -29,6 +29,8 @@ const PARSED: u64 = 256 << 20;
 /// One question: what do these stages say of this tree?
 #[derive(Debug)]
 pub struct Question<'a> {
+    /// The host.
+    pub on: &'a NamedHost,
     /// The commit.
     pub tip: &'a Tip,
     /// How much of its tree counts.
@@ -78,18 +80,19 @@ pub struct SlotLease {
     pub warm: bool,
 }
 
-/// The key of a tree's snapshot, and the tree that is verified in its place.
+/// The key of a tree's snapshot made on a host, and the tree that is verified in its place.
 ///
 /// # Errors
 /// A sentence about infrastructure.
 pub async fn key(
     execution: &ExecutionContext,
+    on: &NamedHost,
     tree: &TreeId,
     stages: &[StageSpec],
 ) -> Result<(SnapshotKey, Filtered), Trouble> {
     let filtered = execution.filter_tree(tree).await.map_err(|e| execution.to_trouble(&e))?;
-    let fingerprint = execution.fingerprint().await.map_err(|e| execution.to_trouble(&e))?;
-    Ok((SnapshotKey::of(&filtered.tree, stages, fingerprint), filtered))
+    let fingerprint = execution.fingerprint(on).await.map_err(|e| execution.to_trouble(&e))?;
+    Ok((SnapshotKey::of(&filtered.tree, stages, &fingerprint), filtered))
 }
 
 /// Answers from the store, or runs the stages where `lease` says. `lease` is given the tree to be verified, and the commit
@@ -109,10 +112,10 @@ where
 {
     let (tree, stages) = (&question.tip.tree, question.stages);
     let (key, filtered) = match question.extent {
-        Extent::Narrowed => key(execution, tree, stages).await?,
+        Extent::Narrowed => key(execution, question.on, tree, stages).await?,
         Extent::Whole => {
-            let fingerprint = execution.fingerprint().await.map_err(|e| execution.to_trouble(&e))?;
-            (SnapshotKey::of(tree, stages, fingerprint), Filtered { tree: tree.clone(), removed: Vec::new() })
+            let fingerprint = execution.fingerprint(question.on).await.map_err(|e| execution.to_trouble(&e))?;
+            (SnapshotKey::of(tree, stages, &fingerprint), Filtered { tree: tree.clone(), removed: Vec::new() })
         }
     };
     let (cold, warm) = (key.clone(), key.to_warm());
@@ -143,7 +146,7 @@ where
     let lease = lease(filtered, landed).await?;
     let key = if lease.warm { warm } else { cold };
     let mut fresh = run_stages(execution, &question, &lease, kill).await?;
-    fresh.fingerprint = execution.fingerprint().await.map_err(|e| execution.to_trouble(&e))?.to_owned();
+    fresh.fingerprint = execution.fingerprint(question.on).await.map_err(|e| execution.to_trouble(&e))?;
     fresh.start = if lease.warm { Start::Warm } else { Start::Cold };
     execution.redactor().clean_snapshot(&mut fresh);
     store_snapshot(execution, &single_run_key(&key, &question), &tree, &fresh)?;
@@ -212,23 +215,25 @@ async fn run_stages(
         let key = question.user.join(nth);
         if !lease.adopted {
             // It ran in a workspace that was prepared otherwise.
-            execution.host.archive_run(&key).await?;
+            question.on.archive_run(&key).await?;
         }
-        let on =
-            StageInput { slot: lease.slot, workspace: &lease.workspace, tree: &question.tip.tree, home: Home::Slots };
-        let result = run_stage(execution, stage, key, on, kill.clone()).await;
+        let (slot, workspace, tree) = (lease.slot, lease.workspace.as_path(), &question.tip.tree);
+        let input = StageInput { on: question.on, slot, workspace, tree, home: Home::Slots };
+        let result = run_stage(execution, stage, key, input, kill.clone()).await;
         results.push(result.map_err(Trouble::from)?);
     }
     let whole = |stage: &StageResult| stage.exit.is_some() || stage.after_build.is_some();
     // Of a run that was broken off no files stay for the next.
     let ended = Some(question.tip.commit.clone()).filter(|_| results.iter().all(whole));
-    execution.host.release(lease.slot, question.user.as_str(), &Release::Verified(ended)).await?;
+    question.on.release(lease.slot, question.user.as_str(), &Release::Verified(ended)).await?;
     Ok(Snapshot { stages: results, ..Snapshot::default() })
 }
 
 /// What a stage runs on.
 #[derive(Debug, Clone, Copy)]
 pub struct StageInput<'a> {
+    /// The host.
+    pub on: &'a NamedHost,
     /// The slot.
     pub slot: u32,
     /// Its folder on the host.
@@ -267,27 +272,27 @@ pub async fn run_stage(
     execution: &ExecutionContext,
     stage: &StageSpec,
     key: RunKey,
-    on: StageInput<'_>,
+    input: StageInput<'_>,
     kill: watch::Receiver<bool>,
 ) -> Result<StageResult, NoResult> {
     let asked = execution.clock.now();
     let inherited = &execution.settings().verification.env;
     let timeout = Duration::from_secs(stage.timeout_secs);
-    let mut order = RunOrder::shell(key, on.slot, &stage.run, inherited, timeout, on.home);
+    let mut order = RunOrder::shell(key, input.slot, &stage.run, inherited, timeout, input.home);
     order.reports = (!stage.reports.is_empty()).then(|| ReportOrder {
         stage: stage.name.clone(),
         globs: stage.reports.clone(),
-        tree: on.tree.clone(),
+        tree: input.tree.clone(),
     });
-    let mut ended = execution.host.run(&order, Begin::IfNew, kill, || ()).await;
+    let mut ended = input.on.run(&order, Begin::IfNew, kill, || ()).await;
     if ended.end == ProcessEnd::Stopped {
         return Err(NoResult::Killed);
     }
     let millis = ended.ran.map_or_else(|| execution.clock.now().saturating_sub(asked), clock::to_millis);
-    let root = on.workspace.to_string_lossy();
+    let root = input.workspace.to_string_lossy();
     let reports = std::mem::take(&mut ended.reports).into_iter();
     let reports: Vec<ReportFile> = reports.map(|(path, bytes)| ReportFile::from_bytes(path, bytes, &root)).collect();
-    conclude_stage(stage, on.workspace, &ended, &reports, millis).map_err(NoResult::Lost)
+    conclude_stage(stage, input.workspace, &ended, &reports, millis).map_err(NoResult::Lost)
 }
 
 fn conclude_stage(

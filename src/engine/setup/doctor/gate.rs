@@ -37,7 +37,7 @@ pub async fn try_gate(
 ) -> bool {
     let tried = async {
         let scratch = Scratch::make(project, settings).await.map_err(|e| chain(&e))?;
-        let fenced = scratch.context.host.probe().await.map(|host| host.fenced);
+        let fenced = scratch.context.local.probe().await.map(|host| host.fenced);
         let mut inside = outside::score_base(None);
         let let_through = run_trials(&scratch, settings, target, plant, kill.clone(), checks, &mut inside).await;
         scratch.remove().map_err(|e| chain(&e))?;
