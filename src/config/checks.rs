@@ -1,6 +1,7 @@
 //! What settings must not say, alone or together: each problem is told with its place and what to do.
 
 use super::FILE_NAME;
+use super::backend::{Backend, HostConfig, LEASE, LOCAL_WORKERS, SSH_HOSTS, TYPE};
 use super::branches::broken_branch_rule;
 use super::layers::Layers;
 use super::problem::{Problem, Source, VERIFICATION_COMMAND};
@@ -79,6 +80,58 @@ impl Layers {
             wrong(TOKENS, message.to_owned());
         }
         budget
+    }
+
+    /// Which hosts there are and how many work here; where nothing could run, or nothing could be verified, is a problem.
+    pub(super) fn read_backend(&self, problems: &mut Vec<Problem>) -> Backend {
+        let hosts = if self.hosts_are_unused() { Vec::new() } else { self.list_hosts() };
+        let local_workers = match self.get(LOCAL_WORKERS) {
+            Some((Value::Count(number), _)) => u32::try_from(*number).ok(),
+            _ => None,
+        };
+        if self.text(TYPE) == "ssh" && hosts.is_empty() {
+            let message = format!(
+                "is \"ssh\", and no host is named; write [[{SSH_HOSTS}]] and below it hostname = \"build1\", or leave it out"
+            );
+            problems.push(self.value_problem(TYPE, message));
+        }
+        let here = local_workers.unwrap_or(u32::from(hosts.is_empty()));
+        if here == 0 && hosts.is_empty() {
+            let message =
+                "is 0, and no host is used, so that nothing could run; name a host, or leave it out".to_owned();
+            problems.push(self.value_problem(LOCAL_WORKERS, message));
+        }
+        let of_hosts: [(&str, &str, fn(&HostConfig) -> u32); 2] = [
+            ("max_workers", "no unit could start", |host| host.max_workers),
+            ("max_verifiers", "nothing could be verified", |host| host.max_verifiers),
+        ];
+        for (key, what, number) in of_hosts {
+            if here == 0
+                && hosts.iter().all(|host| number(host) == 0)
+                && let Some((path, place)) = self.first_host()
+            {
+                let message =
+                    format!("is 0 on every host, and nothing runs here: {what}; raise it, or set {LOCAL_WORKERS}");
+                problems.push(Problem::Value { place, key: format!("{path}.{key}"), message });
+            }
+        }
+        Backend { local_workers, lease: self.time(LEASE), hosts: hosts.into_iter().cloned().collect() }
+    }
+
+    /// Whether there are hosts, and somebody said that everything runs here.
+    fn hosts_are_unused(&self) -> bool {
+        self.text(TYPE) == "local" && self.source(TYPE) != Source::Default && !self.list_hosts().is_empty()
+    }
+
+    /// What a person should know whose hosts are not used.
+    pub(super) fn explain_unused_hosts(&self) -> Option<String> {
+        let names: Vec<&str> = self.list_hosts().iter().map(|host| host.name.as_str()).collect();
+        let why = format!(
+            "`{TYPE}` is \"local\" ({}), so these hosts are not used: {}; leave it out, or write \"ssh\", to use them",
+            self.source(TYPE),
+            names.join(", ")
+        );
+        self.hosts_are_unused().then_some(why)
     }
 
     pub(super) fn check_branches(&self, problems: &mut Vec<Problem>) {

@@ -3,7 +3,9 @@
 //! Promises: default, then file, then environment, then flag; the last one said wins whole; every value remembers
 //! its source; all problems of all layers are reported together.
 
+use super::backend::HostConfig;
 use super::file::File;
+use super::hosts::{self, Folders, Host};
 use super::schema::{self, KEYS, Key, Support};
 use super::stages::{self, Stage};
 use super::value::{Refusal, Value};
@@ -31,6 +33,8 @@ pub struct Inputs<'a> {
 pub struct Layers {
     values: BTreeMap<&'static str, (Value, Source)>,
     pub(super) stages: Option<(Vec<Stage>, Source)>,
+    /// The lists of hosts by their key.
+    hosts: BTreeMap<&'static str, (Vec<Host>, Source)>,
     /// Keys without effect, in the order they were met.
     pub(super) ignored: Vec<(&'static Key, Source)>,
     /// The directory relative paths are meant from.
@@ -47,11 +51,13 @@ impl Layers {
         let mut layers = Self {
             values: BTreeMap::new(),
             stages: None,
+            hosts: BTreeMap::new(),
             ignored: Vec::new(),
             directory: inputs.directory.join(directory.unwrap_or(inputs.directory)),
         };
         layers.read_defaults();
-        let mut reading = Reading { layers, problems: Vec::new() };
+        let home = inputs.environment.get("HOME").map(Path::new).filter(|home| home.is_absolute());
+        let mut reading = Reading { layers, home, problems: Vec::new() };
         if let Some((path, text)) = inputs.file {
             reading.read_file(&File { path, text });
         }
@@ -81,23 +87,40 @@ impl Layers {
             } else if let (Support::Stages, Some((stages, source))) = (key.support, &self.stages) {
                 let list: Vec<String> = stages.iter().map(Stage::render).collect();
                 rows.push((key.path.to_owned(), format!("[{}]", list.join(", ")), source.to_string()));
+            } else if let Some((hosts, source)) = self.hosts.get(key.path) {
+                let list: Vec<String> = hosts.iter().map(Host::render).collect();
+                rows.push((key.path.to_owned(), format!("[{}]", list.join(", ")), source.to_string()));
             }
         }
         rows
     }
 
-    /// [`Layers::show`] as lines `key = value  # source`; what is set and has no effect comes last, as comments.
+    /// [`Layers::show`] as lines `key = value  # source`, each host on a line of its own; what is set and has no effect
+    /// comes last, as comments.
     pub fn show_text(&self) -> String {
-        let keys = self.show().into_iter().map(|(key, value, source)| format!("{key} = {value}  # {source}\n"));
+        let keys = self.show().into_iter().map(|(key, value, source)| match self.hosts.get(key.as_str()) {
+            Some((hosts, _)) if !hosts.is_empty() => {
+                let each = hosts.iter().map(|host| format!("  {},  # {}\n", host.render(), host.place()));
+                format!("{key} = [\n{}]\n", each.collect::<String>())
+            }
+            _ => format!("{key} = {value}  # {source}\n"),
+        });
         let without =
             self.ignored.iter().map(|(key, source)| format!("# without effect here: {}  # {source}\n", key.path));
         keys.chain(without).collect()
     }
 
     /// [`Layers::show`] as `{"schema": 1, "settings": [{"key", "value", "source"}], "without_effect": [{"key", "source"}]}`; the value is TOML text.
+    /// A list of hosts has, besides, `hosts`: `[{"name", "value", "source"}]`.
     pub fn show_json(&self) -> serde_json::Value {
         let rows = self.show();
-        let rows = rows.iter().map(|(key, value, source)| json!({"key": key, "value": value, "source": source}));
+        let rows = rows.iter().map(|(key, value, source)| {
+            let mut row = json!({"key": key, "value": value, "source": source});
+            if let Some((hosts, _)) = self.hosts.get(key.as_str()) {
+                row["hosts"] = hosts.iter().map(Host::to_json).collect();
+            }
+            row
+        });
         let without: Vec<_> =
             self.ignored.iter().map(|(key, source)| json!({"key": key.path, "source": source.to_string()})).collect();
         json!({"schema": 1, "settings": rows.collect::<Vec<_>>(), "without_effect": without})
@@ -106,6 +129,19 @@ impl Layers {
     /// The value of a supported key and its source.
     pub fn get(&self, path: &str) -> Option<&(Value, Source)> {
         self.values.get(path)
+    }
+
+    /// The hosts of all lists, in the order of the file.
+    pub(super) fn list_hosts(&self) -> Vec<&HostConfig> {
+        let mut hosts: Vec<&Host> = self.hosts.values().flat_map(|(hosts, _)| hosts).collect();
+        hosts.sort_by_key(|host| host.offset());
+        hosts.into_iter().map(Host::config).collect()
+    }
+
+    /// Key and place of the first list that has a host.
+    pub(super) fn first_host(&self) -> Option<(&'static str, Source)> {
+        let lists = self.hosts.iter().filter_map(|(path, (hosts, _))| Some((path, hosts.first()?)));
+        lists.min_by_key(|(_, host)| host.offset()).map(|(path, host)| (*path, host.place().clone()))
     }
 
     fn read_defaults(&mut self) {
@@ -121,12 +157,14 @@ impl Layers {
 }
 
 /// Layers while they are read, with what is wrong so far.
-struct Reading {
+struct Reading<'a> {
     layers: Layers,
+    /// The user's home.
+    home: Option<&'a Path>,
     problems: Vec<Problem>,
 }
 
-impl Reading {
+impl Reading<'_> {
     fn read_file(&mut self, file: &File<'_>) {
         let text = file.text.strip_prefix('\u{feff}').unwrap_or(file.text);
         let file = File { path: file.path, text };
@@ -167,20 +205,28 @@ impl Reading {
     }
 
     fn put_toml(&mut self, file: &File<'_>, key: &'static Key, value: &DeValue<'_>, place: Source) {
-        if key.support == Support::Stages {
-            let stages = stages::read(file, value, &place, &mut self.problems);
-            self.layers.stages = Some((stages, place));
-        } else {
-            self.insert_value(key, key.kind.read_toml(value), value.as_str(), place);
+        match key.support {
+            Support::Stages => {
+                let stages = stages::read(file, value, &place, &mut self.problems);
+                self.layers.stages = Some((stages, place));
+            }
+            Support::Hosts => {
+                let folders = Folders { settings: &self.layers.directory, home: self.home };
+                let others: Vec<&Host> = self.layers.hosts.values().flat_map(|(hosts, _)| hosts).collect();
+                let list = hosts::List { file, path: key.path, folders, others };
+                let hosts = list.read(value, &place, &mut self.problems);
+                self.layers.hosts.insert(key.path, (hosts, place));
+            }
+            _ => self.insert_value(key, key.kind.read_toml(value), value.as_str(), place),
         }
     }
 
     fn put_text(&mut self, key: &'static Key, text: &str, place: Source) {
-        let read = if key.support == Support::Stages {
-            let only = "can be set in the settings file only; for one stage set `target.verification.command`";
-            Err(Refusal::Wrong(only.to_owned()))
-        } else {
-            key.kind.read_text(text)
+        let only = "can be set in the settings file only";
+        let read = match key.support {
+            Support::Stages => Err(Refusal::Wrong(format!("{only}; for one stage set `target.verification.command`"))),
+            Support::Hosts => Err(Refusal::Wrong(format!("{only}, as [[{}]]", key.path))),
+            _ => key.kind.read_text(text),
         };
         self.insert_value(key, read, Some(text), place);
     }

@@ -17,12 +17,16 @@ pub mod value;
 pub mod layers;
 pub mod stages;
 
+pub mod backend;
+pub mod hosts;
+
 pub mod settings;
 
 pub mod propose;
 
 pub mod changes;
 
+pub use backend::{Backend, HostConfig, Reach};
 pub use file::{FILE_NAME, find_settings_file};
 pub use layers::{Inputs, Layers};
 pub use problem::{ConfigError, Problem, Source};

@@ -3,6 +3,7 @@
 //! Promises: one table is the whole truth; names of environment variables, near-miss advice, `mc config show` and the
 //! refusal of keys that are not built yet all come from it.
 
+use super::backend;
 use super::value::Kind;
 use crate::domain::base::nearest::edit_distance;
 
@@ -17,6 +18,8 @@ pub enum Support {
     Older,
     /// The list of stages, read by [`super::stages`].
     Stages,
+    /// A list of hosts, read by [`super::hosts`].
+    Hosts,
 }
 
 /// One key.
@@ -166,10 +169,11 @@ pub const KEYS: &[Key] = &[
     legacy_key("green_branch.fixup_max_attempts"),
     legacy_key("green_branch.auto_push"),
     legacy_key("green_branch.push_branch"),
-    supported_key("backend.type", Kind::Choice(&["local"], &["ssh"]), "\"local\""),
-    legacy_key("backend.ssh.hosts"),
-    planned_key("backend.local_workers"),
-    planned_key("backend.lease"),
+    supported_key(backend::TYPE, Kind::Choice(&["local", "ssh"], &[]), "\"local\""),
+    supported_key(backend::LOCAL_WORKERS, Kind::CountOrAuto(256), "\"auto\""),
+    supported_key(backend::LEASE, Kind::Time, "\"10m\""),
+    Key { path: backend::SSH_HOSTS, kind: Kind::Text, support: Support::Hosts },
+    Key { path: backend::HOSTS, kind: Kind::Text, support: Support::Hosts },
     supported_key("sandbox.mode", Kind::Choice(&["auto", "off"], &[]), "\"auto\""),
     supported_key("sandbox.writable", Kind::Texts, WRITABLE),
     supported_key("sandbox.shared", Kind::Texts, "[]"),

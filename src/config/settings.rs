@@ -3,6 +3,7 @@
 //! Promises: nothing here is optional that the engine needs; a combination that cannot work is refused before
 //! anything starts, with its place and what to do.
 
+use super::backend::Backend;
 use super::layers::Layers;
 use super::value::Value;
 use super::{ConfigError, Source};
@@ -55,6 +56,9 @@ pub struct Settings {
     /// What runs may reach.
     #[serde(default)]
     pub sandbox: Sandbox,
+    /// The hosts that work is given to.
+    #[serde(default)]
+    pub backend: Backend,
     /// Name of the green branch, without `refs/heads/`.
     pub green_branch: String,
     /// What the person should know; nothing here stops a mission.
@@ -235,6 +239,7 @@ impl Layers {
         self.check_paths(&mut problems);
         let budget = self.read_budget(&mut problems);
         self.check_globs(&mut problems);
+        let backend = self.read_backend(&mut problems);
         if !problems.is_empty() {
             return Err(ConfigError(problems));
         }
@@ -310,6 +315,7 @@ impl Layers {
                 max_memory: self.number("sandbox.max_memory"),
                 max_processes: self.count("sandbox.max_processes").into(),
             },
+            backend,
             green_branch: self.text("green_branch.green_branch"),
             warnings: self.list_warnings(),
         })
@@ -318,7 +324,7 @@ impl Layers {
     fn list_warnings(&self) -> Vec<String> {
         let older: Vec<String> = self.ignored.iter().map(|(key, place)| format!("`{}` ({place})", key.path)).collect();
         let told = format!("these keys have no meaning here and are ignored: {}", older.join(", "));
-        Some(told).filter(|_| !older.is_empty()).into_iter().collect()
+        Some(told).filter(|_| !older.is_empty()).into_iter().chain(self.explain_unused_hosts()).collect()
     }
 
     pub(super) fn source(&self, key: &str) -> Source {

@@ -16,6 +16,8 @@ pub enum Kind {
     Line,
     /// A whole number within these bounds.
     Count(u64, u64),
+    /// A whole number of at most this, or the word `auto`.
+    CountOrAuto(u64),
     /// A decimal number.
     Number,
     /// `true` or `false`.
@@ -43,9 +45,9 @@ pub enum Kind {
 /// A value of one [`Kind`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Of [`Kind::Text`], [`Kind::Line`] and [`Kind::Choice`].
+    /// Of [`Kind::Text`], [`Kind::Line`], [`Kind::Choice`] and the word of [`Kind::CountOrAuto`].
     Text(String),
-    /// Of [`Kind::Count`].
+    /// Of [`Kind::Count`] and [`Kind::CountOrAuto`].
     Count(u64),
     /// Of [`Kind::Number`].
     Number(Number),
@@ -98,6 +100,7 @@ impl Kind {
             }
             (Self::Flag | Self::Texts | Self::Lines | Self::Names, _) => Err(self.type_error()),
             (Self::Count(..) | Self::Number, DeValue::String(_)) => Err(self.type_error()),
+            (Self::CountOrAuto(_), DeValue::String(text)) if text != AUTO => Err(self.type_error()),
             (_, DeValue::String(text)) => self.read_text(text),
             (Self::Money, DeValue::Integer(number)) => self.read_text(&number.to_string()),
             (Self::Number, DeValue::Integer(number)) if number.radix() == 10 => self.read_text(number.as_str()),
@@ -125,6 +128,11 @@ impl Kind {
             Self::Text => Ok(Value::Text(text.to_owned())),
             Self::Count(least, most) => {
                 let number = text.trim().parse().ok().filter(|number| (least..=most).contains(number));
+                number.map(Value::Count).ok_or_else(|| self.type_error())
+            }
+            Self::CountOrAuto(_) if text.trim() == AUTO => Ok(Value::Text(AUTO.to_owned())),
+            Self::CountOrAuto(most) => {
+                let number = text.trim().parse().ok().filter(|number| *number <= most);
                 number.map(Value::Count).ok_or_else(|| self.type_error())
             }
             Self::Number => text.trim().replace('_', "").parse().map(Value::Number).map_err(|_| self.type_error()),
@@ -172,6 +180,7 @@ impl Kind {
             Self::Text | Self::Line => "must be a text in quotes".to_owned(),
             Self::Count(least, most) if most == u64::MAX => format!("must be a whole number of at least {least}"),
             Self::Count(least, most) => format!("must be a whole number from {least} to {most}"),
+            Self::CountOrAuto(most) => format!("must be a whole number from 0 to {most}, or \"auto\""),
             Self::Number => "must be a decimal number, for example 80 or 12.5".to_owned(),
             Self::Flag => "must be true or false".to_owned(),
             Self::Texts | Self::Lines => "must be a list of texts, for example [\"a\", \"b\"]".to_owned(),
@@ -190,7 +199,10 @@ impl Kind {
     }
 }
 
-fn is_variable_name(name: &str) -> bool {
+/// The word of [`Kind::CountOrAuto`].
+const AUTO: &str = "auto";
+
+pub(super) fn is_variable_name(name: &str) -> bool {
     let starts = |b: &u8| b.is_ascii_alphabetic() || *b == b'_';
     name.as_bytes().first().is_some_and(starts) && name.bytes().all(|b| starts(&b) || b.is_ascii_digit())
 }

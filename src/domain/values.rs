@@ -94,7 +94,7 @@ text_id!(
 );
 
 text_id!(
-    /// Name of a host, as the settings give it: `[a-z0-9][a-z0-9._-]{0,63}`. `local` is the machine the engine runs on.
+    /// Name of a host, as the settings give it: `[A-Za-z0-9_][A-Za-z0-9._-]{0,63}`. `local` is the machine the engine runs on.
     HostId
 );
 
@@ -123,10 +123,10 @@ impl HostId {
     /// # Errors
     /// [`InvalidId`] with the broken rule.
     pub fn new(text: &str) -> Result<Self, InvalidId> {
-        let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        let inner = |b: u8| word(b) || b"._-".contains(&b);
-        let fine = text.len() <= 64 && text.bytes().next().is_some_and(word) && text.bytes().all(inner);
-        let rule = "1 to 64 lower-case letters, digits, `.`, `_` and `-`, the first a letter or digit";
+        let first = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        let inner = |b: u8| first(b) || b".-".contains(&b);
+        let fine = text.len() <= 64 && text.bytes().next().is_some_and(first) && text.bytes().all(inner);
+        let rule = "1 to 64 letters, digits, `.`, `_` and `-`, the first neither `.` nor `-`";
         checked(text, "host name", fine, rule).map(Self)
     }
 }

@@ -26,7 +26,7 @@ fn each_key_of_the_older_scheduler_is_known_and_one_warning_names_those_without_
         let value = match (key.support, key.kind) {
             (Support::Now(default), _) => default,
             (_, _) if path == "backend.ssh.hosts" => "[{ hostname = \"h\", user = \"u\", max_workers = 2 }]",
-            (Support::Later | Support::Stages, _) => panic!("{path} would be refused"),
+            (Support::Later | Support::Stages | Support::Hosts, _) => panic!("{path} would be refused"),
             (_, _) => "3",
         };
         let text = format!("{path} = {value}\n{}", if path == "target.verification.command" { "" } else { MINIMAL });
@@ -49,7 +49,7 @@ fn every_key_is_shown_with_its_source_and_can_be_set_by_its_variable() {
         let name = key.environment_name();
         let value = match key.kind {
             Kind::Flag => "false",
-            Kind::Count(..) => "7",
+            Kind::Count(..) | Kind::CountOrAuto(_) => "7",
             Kind::Time | Kind::TimeOrOff => "7m",
             Kind::Size | Kind::SizeOrOff => "7GB",
             Kind::Money => "7.50",
