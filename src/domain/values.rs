@@ -118,6 +118,11 @@ impl HostId {
         Self("local".into())
     }
 
+    /// Whether it is the machine the engine runs on.
+    pub fn is_local(&self) -> bool {
+        self.as_str() == "local"
+    }
+
     /// Accepts what the type's rule allows.
     ///
     /// # Errors

@@ -89,6 +89,16 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
             format!("still: {}; tried again in {wait} s", to_one_line(&cause.words(), LIMIT))
         }
         Record::CircuitClosed { .. } if state.circuit().is_none() => "it works again; everything goes on".to_owned(),
+        Record::HostReady { host, .. } => format!("{host}: it answers and is used"),
+        Record::HostBenched { host, at, again_at, trouble, .. } => {
+            let wait = again_at.saturating_sub(*at).div_ceil(1000);
+            format!("{host}: not used, asked again in {wait} s: {}", to_one_line(&trouble.why, LIMIT))
+        }
+        Record::HostDrained { host, .. } => {
+            format!("{host}: drained; what runs there goes on, nothing new starts there")
+        }
+        Record::HostResumed { host, .. } => format!("{host}: not drained any more"),
+        Record::UnitHeld { unit, question, .. } => format!("{unit}: held, {}", to_one_line(question, 2 * LIMIT)),
         Record::UnitBlocked { unit, cause } => format!("{unit}: blocked, it depends on {cause}"),
         Record::UnitUnblocked { unit } => format!("{unit}: not blocked any more"),
         Record::UnitCancelAsked { unit, .. } => format!("{unit}: to be cancelled"),
@@ -187,6 +197,7 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
         | Record::Established { .. }
         | Record::SessionEnded { .. }
         | Record::CollectAsked { .. }
+        | Record::HostProbed { .. }
         | Record::TargetSeen { intake: None }
         | Record::PlanAsked { .. }
         | Record::LandingStarted { .. }

@@ -27,6 +27,9 @@ pub fn check_promises(state: &State, world: &World, journal: Option<&[Record]>) 
     if let Some(unit) = state.ready_but_not_started(world.now) {
         return Err(format!("P10: {unit} is ready, a slot is free, and it was not started"));
     }
+    if let Some(unit) = state.startable_by_scan(world.now) {
+        return Err(format!("P10: {unit} is ready, a host with its labels has a free slot, and it was not started"));
+    }
     journal.map_or(Ok(()), |journal| check_replay(state, journal))
 }
 
@@ -43,11 +46,16 @@ pub fn check_durability(records: &[Record], commands: &[Command]) -> Result<(), 
                 Command::Land { landing, .. },
                 Record::LandIntended { landing: t, .. } | Record::StepAsked { landing: t },
             ) => t == landing,
+            (Command::ProbeHost(host), Record::HostProbed { host: asked, .. }) => asked == host,
             (Command::Verify(order), Record::VerifyStarted(VerificationRun { run, .. })) => *run == order.run,
             _ => false,
         };
         let asked_again = resumed && matches!(command, Command::Land { .. } | Command::Verify(_));
-        let needs_intent = matches!(command, Command::Start(_) | Command::Land { .. } | Command::Verify(_));
+        // Every host is asked when an engine begins.
+        let asked_again = asked_again
+            || (resumed || commands.contains(&Command::Preflight)) && matches!(command, Command::ProbeHost(_));
+        let needs_intent =
+            matches!(command, Command::Start(_) | Command::Land { .. } | Command::Verify(_) | Command::ProbeHost(_));
         if needs_intent && !asked_again && !records.iter().any(intends) {
             return Err(format!("P4: no intent in the journal for {command:?}"));
         }

@@ -5,6 +5,7 @@
 
 mod bookkeeping;
 pub mod check;
+mod hosts;
 pub mod lines;
 pub mod scenario;
 mod tree;
@@ -78,6 +79,7 @@ struct Play<'s, W> {
     candidate: Option<TreeId>,
     cancelling: BTreeMap<UnitId, Millis>,
     guard: turns::Guard,
+    hosts: hosts::Guard,
     watch: W,
 }
 
@@ -107,6 +109,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
             candidate: None,
             cancelling: BTreeMap::new(),
             guard: turns::Guard::default(),
+            hosts: hosts::Guard::new(&scenario.policy),
             watch,
         }
     }
@@ -168,6 +171,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         if let Some(unit) = self.state.ready_but_not_started(self.world.now.saturating_sub(1_000)) {
             return Err(self.broken_error(&format!("P10: {unit} was ready for more than a second")));
         }
+        self.hosts.check_asked(self.world.now).map_err(|what| self.broken_error(&what))?;
         let was_paused = self.state.paused;
         let cut = self.planned_cut();
         let before = self.journal.len();
@@ -206,6 +210,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         }
         for record in records {
             self.guard.check_record(record, &self.state, &self.world)?;
+            self.hosts.check_record(record, &self.state)?;
             match record {
                 Record::LandingStarted { .. } => self.candidate = None,
                 Record::CandidateMade { made, .. } => self.candidate = Some(made.tip.tree.clone()),
@@ -270,6 +275,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
 
     fn restart(&mut self) -> Result<Option<u8>, Broken> {
         self.restarts += 1;
+        self.hosts.engine_died();
         self.world.engine_died(&mut self.rng, &self.scenario.faults);
         self.state =
             Mission::replay(self.journal.iter().cloned()).map_err(|e| self.broken_error(&format!("P14: {e}")))?;

@@ -3,7 +3,7 @@
 use crate::domain::mission::Policy;
 use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{Millis, UnitId};
+use crate::domain::values::{HostId, Millis, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A whole scenario; the same one gives the same run.
@@ -29,6 +29,10 @@ pub struct Scenario {
     pub bookkeeping_breaks: bool,
     /// Times in which everything fails for one cause.
     pub outages: Vec<Outage>,
+    /// Times in which one host fails.
+    pub host_outages: Vec<HostOutage>,
+    /// Hosts on which things run with other tools than on the engine's own machine.
+    pub other_tools: BTreeSet<HostId>,
     /// Random disturbances.
     pub faults: Faults,
     /// Dies at this decision, before (even) or after (odd) its commit.
@@ -44,6 +48,30 @@ pub struct Outage {
     pub until: Millis,
     /// What stands in the way.
     pub cause: Cause,
+}
+
+/// A time in which one host fails; the engine's own machine never does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostOutage {
+    /// Which.
+    pub host: HostId,
+    /// When it begins.
+    pub from: Millis,
+    /// When it is over.
+    pub until: Millis,
+    /// What happens.
+    pub kind: HostFault,
+}
+
+/// How a host fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostFault {
+    /// It cannot be reached; what runs there runs on.
+    Cut,
+    /// It cannot be reached, and what ran there is gone.
+    Dead,
+    /// It answers, and nothing can be started there.
+    Broken,
 }
 
 /// What a scripted line says of a tree.
@@ -123,13 +151,17 @@ pub struct Faults {
     pub forged_stop: f64,
     /// A good change depends on files of earlier runs, or leaves some that make good work fail.
     pub leftovers: f64,
+    /// A host is cut off, dies, or can start nothing for a while.
+    pub host: f64,
+    /// A person drains a host, and takes it back later.
+    pub drain: f64,
     /// The engine that takes over runs things with other tools, with which a test of the base fails that passed, or passes.
     pub elsewhere: f64,
 }
 
 impl Faults {
     /// Faults by name, each at its usual rate: `crash`, `duplicate`, `infrastructure`, `forward`, `forward-red`, `back`, `flaky`,
-    /// `person`, `checked-out`, `cancel`, `forged-stop`, `leftovers`, `elsewhere`, or `all`.
+    /// `person`, `checked-out`, `cancel`, `forged-stop`, `leftovers`, `elsewhere`, `host`, `drain`, or `all`.
     ///
     /// # Errors
     /// The unknown name with the list of known ones.
@@ -150,7 +182,7 @@ impl Faults {
 type Rate = fn(&mut Faults) -> &mut f64;
 
 /// Each fault by its name, with its field and how often it happens when it is asked for.
-const FAULTS: [(&str, Rate, f64); 13] = [
+const FAULTS: [(&str, Rate, f64); 15] = [
     ("crash", |faults| &mut faults.crash, 0.03),
     ("duplicate", |faults| &mut faults.duplicate, 0.05),
     ("infrastructure", |faults| &mut faults.infrastructure, 0.03),
@@ -164,6 +196,8 @@ const FAULTS: [(&str, Rate, f64); 13] = [
     ("forged-stop", |faults| &mut faults.forged_stop, 0.05),
     ("leftovers", |faults| &mut faults.leftovers, 0.05),
     ("elsewhere", |faults| &mut faults.elsewhere, 0.3),
+    ("host", |faults| &mut faults.host, 0.03),
+    ("drain", |faults| &mut faults.drain, 0.01),
 ];
 
 impl Scenario {

@@ -35,6 +35,7 @@ pub use model::budget::{Allowance, Budget};
 pub use model::circuit::{Circuit, Operation};
 pub use model::cost::{Cost, Usd};
 pub use model::end::{EndReason, MissionOutcome, StopLevel};
+pub use model::hosts::{HOST_FAILURES, Health, HostPolicy};
 pub use model::outcome::{AttemptClass, NextMove, RejectClass};
 pub use model::policy::{COLD_EVERY, Policy};
 pub use model::report::{

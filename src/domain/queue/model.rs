@@ -1,7 +1,7 @@
 //! Plain values of the merge queue: requests, what runs say of trees, green.
 
 use super::order::{Key, Place};
-use crate::domain::values::{LandingId, Millis, RequestId, RunId, Tip, UnitId};
+use crate::domain::values::{HostId, LandingId, Millis, RequestId, RunId, Tip, UnitId};
 use crate::domain::verify::{Delta, SnapshotKey, Summary};
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +146,9 @@ pub struct VerificationRun {
     pub tip: Tip,
     /// What for.
     pub role: VerifyRole,
+    /// Where it runs; the engine's machine where a journal does not say.
+    #[serde(default = "HostId::local", skip_serializing_if = "HostId::is_local")]
+    pub host: HostId,
     /// When it was asked.
     pub at: Millis,
     /// Snapshot to compare with.

@@ -6,7 +6,7 @@ use crate::domain::trouble::Trouble;
 use crate::domain::values::SessionId;
 use crate::engine::context::mission::MissionContext;
 use crate::engine::error::PRINTED;
-use crate::engine::tasks::{bookkeeping, establish, landing, pins, preflight, queue_verification, session};
+use crate::engine::tasks::{bookkeeping, establish, hosts, landing, pins, preflight, queue_verification, session};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -161,6 +161,13 @@ impl Executor {
                         tracing::warn!("check the objective: {why}");
                     }
                     Event::ObjectiveChecked { round, met, pins, moved }
+                });
+            }
+            Command::ProbeHost(host) => {
+                let failed = Event::HostSeen { host: host.clone(), result: Err(defect()) };
+                self.spawn(failed, async move {
+                    let result = hosts::probe(&context, &host).await;
+                    Event::HostSeen { host, result }
                 });
             }
             Command::Exit { .. } => {}

@@ -15,7 +15,7 @@ use crate::adapters::store::{StateDir, Store};
 use crate::config::Settings;
 use crate::domain::mission::{VerifyOrder, VerifyRole};
 use crate::domain::trouble::{Trouble, chain};
-use crate::domain::values::{CommitId, RunId, Tip, TreeId};
+use crate::domain::values::{CommitId, HostId, RunId, Tip, TreeId};
 use crate::domain::verify::judge::verdict::judge;
 use crate::domain::verify::{
     Delta, Demands, Judgement, Snapshot, SnapshotKey, StageOutcome, Summary, compare_snapshots,
@@ -130,6 +130,7 @@ impl Scratch {
     ) -> Result<ScratchResult, String> {
         let mut order = VerifyOrder {
             run: RunId(self.runs.fetch_add(1, Ordering::Relaxed) + 1),
+            host: HostId::local(),
             tip: tip.clone(),
             against: against.cloned(),
             confirms: None,

@@ -7,6 +7,7 @@ pub mod claims;
 pub mod collect;
 pub mod contents;
 pub mod establish;
+pub mod hosts;
 pub mod landing;
 pub mod pins;
 pub mod preflight;

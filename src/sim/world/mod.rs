@@ -1,15 +1,16 @@
 //! Repository, agents and verifications without any of them: trees are sets of changes, time is a number.
 
+mod attempts;
+mod hosts;
 mod queue;
 
+use self::hosts::HostWorld;
 use super::bookkeeping::RecordedFiles;
 use super::lines::Lines;
-use super::scenario::{Behaviour, Faults, LONGEST_ATTEMPT, Scenario, files};
+use super::scenario::{Behaviour, Faults, Scenario, files};
 use super::tree::{Content, base, hash_commit, hash_tree};
 use crate::domain::ending::ProcessEnd;
-use crate::domain::mission::{
-    AttemptOrder, Baseline, Claim, Command, Cost, Event, JobId, SessionReport, StopLevel, Usd,
-};
+use crate::domain::mission::{Baseline, Command, Event, JobId, SessionReport, StopLevel};
 use crate::domain::trouble::{Cause, Spot, Trouble};
 use crate::domain::values::{CommitId, Millis, SessionId, SlotId, Tip, TreeId, UnitId};
 use crate::domain::verify::{SnapshotKey, Summary};
@@ -53,6 +54,8 @@ pub struct World {
     left: Option<CommitId>,
     /// Trees that were verified without files of earlier runs.
     colds: BTreeSet<TreeId>,
+    /// What the world knows of hosts.
+    hosts: HostWorld,
     /// How often an engine took over with other tools than the one before.
     environment: u32,
     /// So many landings are older than that.
@@ -76,6 +79,7 @@ struct Agent {
     unit: UnitId,
     n: u32,
     slot: SlotId,
+    began: Millis,
     ends: Millis,
     report: SessionReport,
     collected: bool,
@@ -87,6 +91,7 @@ impl World {
             files: files(&scenario.conflicts),
             lines: Lines::new(scenario),
             kept: RecordedFiles::new(scenario),
+            hosts: HostWorld::new(scenario),
             scenario: scenario.clone(),
             ..Self::default()
         };
@@ -166,6 +171,7 @@ impl World {
         if let Event::RetryUnit { unit, .. } = &event {
             self.count_fresh_start(&unit.clone());
         }
+        let event = self.pass_host(event)?;
         let Event::SessionEnded { session, report } = &event else { return Some(event) };
         // What an attempt made can be kept only while nothing stands in the way.
         let outage = self.current_outage().filter(|_| report.work.head.is_some());
@@ -264,6 +270,7 @@ impl World {
         {
             self.answer(0, Event::CancelUnit(unit));
         }
+        self.disturb_hosts(rng, faults);
         if rng.f64() < faults.person {
             let event = match rng.u8(0..14) {
                 10.. => match UnitId::new(&format!("u{}", rng.u8(0..24))) {
@@ -341,6 +348,7 @@ impl World {
             }
             Command::Verify(order) => {
                 let run = order.run;
+                let trouble = self.begin_run(run, &order.host)?.or(trouble);
                 let result = match trouble {
                     Some(trouble) => Err(trouble.into()),
                     None => Ok(Box::new(self.verify(&order, rng, s.faults.flaky))),
@@ -367,123 +375,9 @@ impl World {
                 let met = self.current_outage().map_or(Ok(rng.u8(..) < 30), Err);
                 self.answer(delay, Event::ObjectiveChecked { round, met, pins: Vec::new(), moved });
             }
+            Command::ProbeHost(host) => self.probe_host(host, delay),
             Command::Exit { .. } => {}
         }
         Ok(())
-    }
-
-    fn start_attempt(&mut self, order: AttemptOrder, rng: &mut fastrand::Rng, s: &Scenario) -> Result<(), String> {
-        let unit = order.spec.id.clone();
-        self.sessions.insert(order.session, unit.clone());
-        if self.agents.contains_key(&order.session) {
-            return Err(format!("P4: attempt {} of {unit} was started twice", order.n));
-        }
-        if let Some(other) = self.agents.values().find(|a| !a.collected && a.slot == order.slot) {
-            return Err(format!("P5: {:?} of {unit} is still used by {} of {}", order.slot, other.n, other.unit));
-        }
-        if self.agents.values().any(|a| a.unit == unit && !a.collected && a.ends > self.now) {
-            return Err(format!("P4: {unit} runs twice"));
-        }
-        let nth = &mut self.counts.entry(unit.clone()).or_default().started;
-        let mut behaviour = s.behaviour_of(&unit, *nth);
-        if behaviour == Behaviour::Good
-            && s.policy.warm_runs
-            && s.faults.leftovers > 0.0
-            && rng.f64() < s.faults.leftovers
-        {
-            behaviour = if rng.bool() { Behaviour::Leans } else { Behaviour::Spoils };
-        }
-        *nth += 1;
-        let mut content = self.commits.get(&order.from).cloned().ok_or("an attempt starts from an unknown commit")?;
-        let script = order.spec.run.is_some();
-        let mut report = SessionReport::from_end(ProcessEnd::Exited(0));
-        let mut takes = rng.u64(500..LONGEST_ATTEMPT / 2);
-        let mut works = |kind| content.insert(unit.clone(), kind);
-        match behaviour {
-            Behaviour::NoOp => report.agent.claim = Some(Claim::Completed),
-            Behaviour::Empty => {}
-            Behaviour::Fails => {
-                works(Behaviour::Good);
-                report.run.end = ProcessEnd::Exited(1);
-            }
-            Behaviour::Hangs => {
-                works(Behaviour::Good);
-                report.run.end = ProcessEnd::Timeout;
-                takes = LONGEST_ATTEMPT;
-            }
-            Behaviour::Asks => report.agent.claim = Some(Claim::Blocked),
-            Behaviour::Continues => {
-                works(Behaviour::Good);
-                report.agent.claim = Some(Claim::Continue);
-            }
-            Behaviour::HostFails => {
-                report.run.end = ProcessEnd::Infrastructure(Trouble::new(Cause::Spawn, "spawn failed"));
-            }
-            makes => {
-                works(makes);
-                report.agent.claim = Some(Claim::Completed);
-            }
-        }
-        if let Some(trouble) = self.current_outage() {
-            let report = SessionReport::from_end(ProcessEnd::Infrastructure(trouble));
-            return self.schedule_end(order, 1 + takes % 500, report);
-        }
-        let head = self.commit(&format!("{unit} {}", order.n), content.clone(), vec![order.from.clone()]);
-        let base = self.commits.get(&order.green).map(hash_tree);
-        report.work.changed = base != Some(head.tree.clone());
-        report.agent.claim = report.agent.claim.filter(|claim| !script || *claim == Claim::Blocked);
-        report.work.head = Some(head);
-        // Somebody measures one attempt in two; none costs more than what is reserved for it.
-        report.agent.cost = (!script && s.policy.budget.counts_unknown && rng.bool()).then(|| Cost {
-            usd: Some(Usd(rng.u64(0..=s.policy.budget.per_session.0))),
-            tokens: Some(rng.u64(0..50_000)),
-        });
-        // No number is drawn without the fault: plans of other faults play as they did.
-        if s.faults.forged_stop > 0.0 && rng.f64() < s.faults.forged_stop {
-            report.run.end = ProcessEnd::Stopped;
-        }
-        report.checks.quick = self.lines.run_in_workspace(&report, &unit, behaviour, &content, self.now);
-        if !self.scenario.outages.is_empty() {
-            self.answer(1, Event::SessionBegan(order.session));
-        }
-        self.schedule_end(order, takes, report)
-    }
-
-    fn schedule_end(&mut self, order: AttemptOrder, takes: Millis, report: SessionReport) -> Result<(), String> {
-        let (session, unit, n) = (order.session, order.spec.id.clone(), order.n);
-        if matches!(report.run.end, ProcessEnd::Infrastructure(_)) {
-            self.counts.entry(unit.clone()).or_default().troubled += 1;
-        }
-        let agent =
-            Agent { unit, n, slot: order.slot, ends: self.now + takes, report: report.clone(), collected: false };
-        self.agents.insert(session, agent);
-        self.answer(takes, Event::SessionEnded { session, report: Box::new(report) });
-        Ok(())
-    }
-
-    fn adopt_attempt(&mut self, order: &AttemptOrder) {
-        self.sessions.insert(order.session, order.spec.id.clone());
-        let (after, report) = match self.agents.get(&order.session) {
-            Some(agent) => (agent.ends.saturating_sub(self.now), agent.report.clone()),
-            None => (1, SessionReport::from_end(ProcessEnd::NeverStarted)),
-        };
-        self.answer(after, Event::SessionEnded { session: order.session, report: Box::new(report) });
-    }
-
-    fn kill(&mut self, session: SessionId) {
-        if let Some(unit) = self.sessions.get(&session) {
-            self.counts.entry(unit.clone()).or_default().kills += 1;
-        }
-        let Some(agent) = self.agents.get_mut(&session) else { return };
-        if agent.ends > self.now {
-            agent.ends = self.now;
-            agent.report.run.end = ProcessEnd::Stopped;
-        } else {
-            // Given up: its workspace is kept when it is used next.
-            agent.collected = true;
-        }
-        let report = Box::new(agent.report.clone());
-        self.events.retain(|_, e| !matches!(e, Event::SessionEnded { session: other, .. } if *other == session));
-        self.answer(1, Event::SessionEnded { session, report });
     }
 }

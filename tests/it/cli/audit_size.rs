@@ -144,6 +144,7 @@ fn journal(night: &Night, line: &Line, ignore: &[&str]) {
             landing: Some(LandingId(mr.0)),
             tip: candidate.clone(),
             role: VerifyRole::After,
+            host: HostId::local(),
             at,
             against: Some(key.clone()),
             confirms: None,

@@ -8,7 +8,7 @@ use mission_control::domain::mission::{
 };
 use mission_control::domain::trouble::Cause;
 use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::{LandingId, RequestId, RunId, UnitId};
+use mission_control::domain::values::{HostId, LandingId, RequestId, RunId, UnitId};
 use proptest::prelude::*;
 
 /// The state in which two units wait in the queue, and their requests.
@@ -34,6 +34,7 @@ fn started(state: &Mission, nth: u64, (run, role): (RunId, VerifyRole)) -> Recor
         landing: Some(LandingId(nth)),
         tip: state.green().unwrap().tip.clone(),
         role,
+        host: HostId::local(),
         at: 10 * nth,
         against: None,
         confirms: None,

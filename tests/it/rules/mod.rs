@@ -9,4 +9,5 @@ pub mod outputs;
 pub mod questions;
 pub mod simulation;
 pub mod simulation_cold;
+pub mod simulation_hosts;
 pub mod simulation_turns;

@@ -163,5 +163,7 @@ fn random_faults(rng: &mut fastrand::Rng) -> Faults {
         forged_stop: 0.0,
         leftovers: 0.0,
         elsewhere: 0.0,
+        host: 0.0,
+        drain: 0.0,
     }
 }

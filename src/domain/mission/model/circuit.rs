@@ -1,7 +1,7 @@
 //! A cause of trouble that is common, who met it, and what is tried while it lasts.
 
 use crate::domain::trouble::Cause;
-use crate::domain::values::{LandingId, Millis, RunId, SlotId, UnitId};
+use crate::domain::values::{HostId, LandingId, Millis, RunId, SlotId, UnitId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -19,6 +19,8 @@ pub enum Operation {
     Verify,
     /// Reading what a round is made of.
     Plan,
+    /// Reaching a host on which what waits could run.
+    Reach,
 }
 
 impl Operation {
@@ -39,6 +41,8 @@ pub(in crate::domain::mission) struct Witness {
     pub unit: Option<UnitId>,
     /// Slot of the attempt; absent for the merge queue.
     pub slot: Option<SlotId>,
+    /// Where it was met.
+    pub host: HostId,
 }
 
 /// One failure since the last success of its kind.
@@ -71,6 +75,11 @@ impl Circuit {
     /// The cause it is told by.
     pub fn cause(&self) -> Option<&Cause> {
         self.causes.first().map(|(cause, _)| cause)
+    }
+
+    /// Whether it is open because no host can be reached on which what waits could run.
+    pub(in crate::domain::mission) fn waits_for_hosts(&self) -> bool {
+        self.causes.iter().any(|(_, operations)| operations.contains(&Operation::Reach))
     }
 
     pub(in crate::domain::mission) fn has_cause(&self, cause: &Cause) -> bool {

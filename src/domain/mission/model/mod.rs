@@ -6,6 +6,7 @@ pub(super) mod budget;
 pub(super) mod circuit;
 pub(super) mod cost;
 pub(super) mod end;
+pub(super) mod hosts;
 pub(super) mod outcome;
 pub(super) mod policy;
 pub(super) mod report;

@@ -2,6 +2,7 @@
 
 use super::bookkeeping::BookkeepingMode;
 use super::budget::Budget;
+use super::hosts::HostPolicy;
 use crate::domain::base::is_default;
 use crate::domain::queue::Strategy;
 use crate::domain::values::{Millis, UnitId};
@@ -22,8 +23,11 @@ impl Policy {
 /// Limits and switches of one mission, journaled with its start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// Attempts running at once; also the number of unit slots.
+    /// Attempts running at once where no hosts are named; also the number of unit slots of this machine then.
     pub workers: u32,
+    /// Where attempts and verifications run, in the order a person gave them; empty: on this machine alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostPolicy>,
     /// Attempts of consuming classes per unit.
     pub max_attempts: u32,
     /// Infrastructure failures per unit.
@@ -97,6 +101,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             workers: 4,
+            hosts: Vec::new(),
             max_attempts: 3,
             max_infrastructure_retries: 5,
             max_starts: default_starts(),

@@ -1,70 +1,269 @@
-//! The places where attempts run: slots of hosts, each used by at most one unit.
+//! The places where attempts run: slots of hosts, each used by at most one unit; and where verifications can run.
+//!
+//! What is free is indexed by what units can ask of a host (their labels, as a number: a *demand*) and by how much runs there, and
+//! where verifications can run by the environment; a decision costs the same for one host and a thousand.
 
+use super::hosts::HostPolicy;
 use crate::domain::values::{HostId, SlotId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The demand of units without labels.
+pub(in crate::domain::mission) const ANY_HOST: usize = 0;
+
+/// What a full host counts as, so that hosts of different sizes are compared by how busy they are.
+const FULL: u64 = 1_000_000;
 
 /// One slot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Slot {
-    /// Index of the unit whose attempt is in it.
-    user: Option<usize>,
+    /// Whether an attempt was in it.
+    used: bool,
     /// Attempts in it, one after the other, that met infrastructure.
     trouble: u32,
 }
 
+/// A free slot of a host: by trouble, then used before, then by number.
+type FreeSlot = (u32, bool, u32);
+
+/// A host with a free slot: by attempts running there, then by its best free slot, then by the order of the policy.
+type Rank = (u32, u32, bool, usize);
+
+/// One host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    policy: HostPolicy,
+    /// Whether something new may start there.
+    open: bool,
+    /// The environment of verifications there; absent: none can run there.
+    environment: Option<String>,
+    slots: Vec<Slot>,
+    free: BTreeSet<FreeSlot>,
+    running: u32,
+    /// Demands that it meets.
+    meets: Vec<usize>,
+}
+
+/// What units ask of their host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Demand {
+    labels: BTreeSet<String>,
+    /// Hosts that meet it, have a free slot and may be used.
+    free: BTreeSet<Rank>,
+}
+
+/// The unit in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Occupant {
+    unit: usize,
+    /// Whether an agent works for it, not a script.
+    agent: bool,
+}
+
 /// All slots of a mission.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::domain::mission) struct Slots(BTreeMap<SlotId, Slot>);
+pub(in crate::domain::mission) struct Slots {
+    places: Vec<Place>,
+    index: BTreeMap<HostId, usize>,
+    taken: BTreeMap<SlotId, Occupant>,
+    agents: u64,
+    demands: Vec<Demand>,
+    /// Hosts on which verifications can run, by their environment, the least busy first.
+    verifiers: BTreeMap<String, BTreeSet<(u64, usize)>>,
+    /// The machine the engine runs on, where it is one of the hosts.
+    local: Option<usize>,
+}
 
 impl Slots {
-    /// This many free slots of the machine the engine runs on.
-    pub(in crate::domain::mission) fn of_this_machine(number: u32) -> Self {
-        let id = |number| SlotId { host: HostId::local(), number };
-        Self((0..number).map(|number| (id(number), Slot::default())).collect())
+    /// Free slots of these hosts, of which only the machine the engine runs on may be used yet.
+    pub(in crate::domain::mission) fn of_hosts(hosts: &[HostPolicy]) -> Self {
+        let mut slots = Self {
+            places: Vec::new(),
+            index: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            agents: 0,
+            demands: vec![Demand::default()],
+            verifiers: BTreeMap::new(),
+            local: None,
+        };
+        for policy in hosts {
+            let number = slots.places.len();
+            slots.index.insert(policy.host.clone(), number);
+            slots.places.push(Place {
+                policy: policy.clone(),
+                open: false,
+                environment: None,
+                slots: vec![Slot::default(); policy.workers as usize],
+                free: (0..policy.workers).map(|slot| (0, true, slot)).collect(),
+                running: 0,
+                meets: vec![ANY_HOST],
+            });
+            if policy.host.is_local() {
+                slots.local = Some(number);
+                slots.update_place(number, |place| place.open = true);
+            }
+        }
+        slots
     }
 
-    /// The free slot to use next: one that met infrastructure lately comes last, so that a broken one stops nobody.
-    pub(in crate::domain::mission) fn next_free(&self) -> Option<&SlotId> {
-        let free = self.0.iter().filter(|(_, slot)| slot.user.is_none());
-        free.min_by_key(|(id, slot)| (slot.trouble, *id)).map(|(id, _)| id)
+    /// The number of what these labels ask of a host; absent where no host has them all, or nobody asked for them yet.
+    pub(in crate::domain::mission) fn demand(&self, labels: &BTreeSet<String>) -> Option<usize> {
+        self.demands.iter().position(|demand| demand.labels == *labels)
+    }
+
+    /// Folds that units ask for these labels.
+    pub(in crate::domain::mission) fn add_demand(&mut self, labels: &BTreeSet<String>) {
+        let meets = |place: &Place| place.policy.labels.is_superset(labels);
+        if self.demand(labels).is_some() || !self.places.iter().any(meets) {
+            return;
+        }
+        let number = self.demands.len();
+        let mut free = BTreeSet::new();
+        for (at, place) in self.places.iter_mut().enumerate().filter(|(_, place)| meets(place)) {
+            place.meets.push(number);
+            free.extend(place.rank(at));
+        }
+        self.demands.push(Demand { labels: labels.clone(), free });
+    }
+
+    /// Whether a slot is free on a host that meets this demand.
+    pub(in crate::domain::mission) fn has_free(&self, demand: usize) -> bool {
+        self.demands.get(demand).is_some_and(|demand| !demand.free.is_empty())
+    }
+
+    /// Demands for which a slot is free.
+    pub(in crate::domain::mission) fn open_demands(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.demands.len()).filter(|demand| self.has_free(*demand))
+    }
+
+    /// The free slot to use next for this demand: on the host where the fewest attempts run; there, and among such hosts, one that
+    /// met infrastructure lately comes last, so that a broken one stops nobody, and one that was used before goes first.
+    pub(in crate::domain::mission) fn next_free(&self, demand: usize) -> Option<SlotId> {
+        let (.., place) = self.demands.get(demand)?.free.first()?;
+        let place = self.places.get(*place)?;
+        let (_, _, number) = *place.free.first()?;
+        Some(SlotId { host: place.policy.host.clone(), number })
     }
 
     /// Units whose attempts are in slots, in the order of those.
     pub(in crate::domain::mission) fn occupants(&self) -> impl Iterator<Item = usize> + '_ {
-        self.0.values().filter_map(|slot| slot.user)
+        self.taken.values().map(|occupant| occupant.unit)
     }
 
-    /// Folds that an attempt of the unit at `user` begins in a slot.
-    pub(in crate::domain::mission) fn take(&mut self, id: &SlotId, user: usize) {
-        if let Some(slot) = self.0.get_mut(id) {
-            slot.user = Some(user);
-        }
+    /// Slots in which agents are, not scripts.
+    pub(in crate::domain::mission) const fn agents(&self) -> u64 {
+        self.agents
     }
 
-    /// Folds that the attempt of the unit at `user` left its slot, whether or not it met infrastructure there.
-    pub(in crate::domain::mission) fn release(&mut self, id: &SlotId, user: usize, infrastructure: bool) {
-        if let Some(slot) = self.0.get_mut(id).filter(|slot| slot.user == Some(user)) {
-            *slot = Slot { user: None, trouble: if infrastructure { slot.trouble + 1 } else { 0 } };
+    /// Folds that an attempt of `unit` begins in a slot; whether an agent works for it.
+    pub(in crate::domain::mission) fn take(&mut self, id: &SlotId, unit: usize, agent: bool) {
+        let Some(number) = self.index.get(&id.host).copied() else { return };
+        if self.places[number].slots.get(id.number as usize).is_none() {
+            return;
         }
+        if let Some(before) = self.taken.insert(id.clone(), Occupant { unit, agent }) {
+            self.agents -= u64::from(before.agent);
+        }
+        self.agents += u64::from(agent);
+        self.update_place(number, |place| {
+            place.running += u32::from(place.free.remove(&place.free_slot(id.number)));
+            place.slots[id.number as usize].used = true;
+        });
+    }
+
+    /// Folds that the attempt of `unit` left its slot, whether or not it met infrastructure there.
+    pub(in crate::domain::mission) fn release(&mut self, id: &SlotId, unit: usize, infrastructure: bool) {
+        let Some(number) = self.index.get(&id.host).copied() else { return };
+        let Some(occupant) = self.taken.get(id).filter(|occupant| occupant.unit == unit) else { return };
+        self.agents -= u64::from(occupant.agent);
+        self.taken.remove(id);
+        self.update_place(number, |place| {
+            let slot = &mut place.slots[id.number as usize];
+            slot.trouble = if infrastructure { slot.trouble + 1 } else { 0 };
+            place.running -= 1;
+            place.free.insert(place.free_slot(id.number));
+        });
+    }
+
+    /// Folds whether something new may start on a host, and in which environment verifications run there.
+    pub(in crate::domain::mission) fn set_open(&mut self, host: &HostId, environment: Option<&str>) {
+        let Some(number) = self.index.get(host).copied() else { return };
+        self.update_place(number, |place| {
+            place.open = environment.is_some();
+            place.environment = environment.filter(|_| place.policy.verifiers > 0).map(str::to_owned);
+        });
+    }
+
+    /// Where the next verification in this environment runs, while others run on `busy` hosts: where the least runs for what it can,
+    /// the engine's own machine first among equals. That machine has the environment by definition.
+    pub(in crate::domain::mission) fn next_verifier<'a>(
+        &self,
+        environment: &str,
+        busy: impl Iterator<Item = &'a HostId>,
+    ) -> Option<HostId> {
+        let busy: Vec<&HostId> = busy.collect();
+        let local = self.local.filter(|at| self.places[*at].policy.verifiers > 0);
+        // One more than those that are busier than the index knows.
+        let known = self.verifiers.get(environment).into_iter().flatten().take(busy.len() + 1);
+        let choices = known.map(|(_, at)| *at).chain(local).filter_map(|at| {
+            let place = &self.places[at];
+            let verifying = busy.iter().filter(|host| ***host == place.policy.host).count();
+            let free = (verifying as u64) < u64::from(place.policy.verifiers);
+            free.then(|| (place.load(verifying as u64), Some(at) != local, at))
+        });
+        choices.min().map(|(.., at)| self.places[at].policy.host.clone())
+    }
+
+    /// The one door to a host's fields: changes it and keeps the indexes true.
+    fn update_place(&mut self, number: usize, change: impl FnOnce(&mut Place)) {
+        let place = &mut self.places[number];
+        let (rank, verifies) = (place.rank(number), place.verifies());
+        change(place);
+        let (now, verifies_now) = (place.rank(number), place.verifies());
+        if rank != now {
+            for demand in &place.meets {
+                let free = &mut self.demands[*demand].free;
+                if let Some(rank) = &rank {
+                    free.remove(rank);
+                }
+                free.extend(now);
+            }
+        }
+        if verifies != verifies_now {
+            if let Some((environment, load)) = verifies
+                && let Some(known) = self.verifiers.get_mut(&environment)
+            {
+                known.remove(&(load, number));
+                if known.is_empty() {
+                    self.verifiers.remove(&environment);
+                }
+            }
+            if let Some((environment, load)) = verifies_now {
+                self.verifiers.entry(environment).or_default().insert((load, number));
+            }
+        }
+    }
+}
+
+impl Place {
+    fn free_slot(&self, number: u32) -> FreeSlot {
+        let slot = self.slots.get(number as usize).copied().unwrap_or_default();
+        (slot.trouble, !slot.used, number)
+    }
+
+    fn rank(&self, place: usize) -> Option<Rank> {
+        let (trouble, cold, _) = self.free.first().filter(|_| self.open)?;
+        Some((self.running, *trouble, *cold, place))
+    }
+
+    fn load(&self, verifying: u64) -> u64 {
+        (u64::from(self.running) + verifying) * FULL / u64::from(self.policy.workers.max(1))
+    }
+
+    fn verifies(&self) -> Option<(String, u64)> {
+        Some((self.environment.clone()?, self.load(0)))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slot_is_released_by_the_unit_that_took_it_and_a_broken_one_comes_last() {
-        let mut slots = Slots::of_this_machine(2);
-        let [first, second] = [0, 1].map(|number| SlotId { host: HostId::local(), number });
-        assert_eq!(slots.next_free(), Some(&first));
-        slots.take(&first, 7);
-        slots.release(&first, 8, false);
-        assert_eq!((slots.occupants().collect::<Vec<_>>(), slots.next_free()), (vec![7], Some(&second)));
-        slots.release(&first, 7, true);
-        assert_eq!(slots.next_free(), Some(&second), "it met infrastructure");
-        let elsewhere = SlotId { host: HostId::new("build-1").unwrap(), number: 0 };
-        slots.take(&elsewhere, 9);
-        assert_eq!(slots.occupants().count(), 0, "no such slot");
-    }
-}
+#[path = "slots_tests.rs"]
+mod tests;

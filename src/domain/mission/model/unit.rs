@@ -247,6 +247,8 @@ pub struct Unit {
     pub(in crate::domain::mission) own_work: Option<CommitId>,
     /// Green and the merged tree of its change that was refused last.
     pub(in crate::domain::mission) refused: Option<[TreeId; 2]>,
+    /// What it asks of a host, as a number; absent where no host has its labels.
+    pub(in crate::domain::mission) demand: Option<usize>,
     pub(in crate::domain::mission) unmet: u32,
     pub(in crate::domain::mission) dependants: Vec<usize>,
 }
@@ -255,6 +257,11 @@ pub struct Unit {
 const AFTER: u32 = 2;
 
 impl Unit {
+    /// The slot of its attempt that has ended and could not be collected yet.
+    pub(in crate::domain::mission) fn uncollected_slot(&self) -> Option<&SlotId> {
+        self.collect_at.and(self.attempts.last()).map(|attempt| &attempt.slot)
+    }
+
     /// Folds a conflict in these files.
     pub(in crate::domain::mission) fn lost_in(&mut self, files: &[String], at: Millis) {
         self.conflicts += 1;

@@ -6,7 +6,7 @@ use crate::domain::mission::model::{Bookkeeping, Contested, SessionReport, UnitC
 use crate::domain::queue::{MergeSource, VerifyRole};
 use crate::domain::trouble::Trouble;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, LandingId, RunId, SessionId, SlotId, Tip, UnitId};
+use crate::domain::values::{CommitId, HostId, LandingId, RunId, SessionId, SlotId, Tip, UnitId};
 use crate::domain::verify::SnapshotKey;
 use std::sync::Arc;
 
@@ -85,6 +85,8 @@ pub enum Command {
         /// The pin of every ended attempt of the mission: unit, number and head.
         pins: Vec<(UnitId, u32, CommitId)>,
     },
+    /// Ask a host whether it answers and what its environment is.
+    ProbeHost(HostId),
     /// Leave the loop with this exit code.
     Exit {
         /// Exit code of the command line.
@@ -149,6 +151,8 @@ pub struct AttemptOrder {
 pub struct VerifyOrder {
     /// Number of the verification in this mission; names its run directories.
     pub run: RunId,
+    /// Where it runs.
+    pub host: HostId,
     /// What to verify.
     pub tip: Tip,
     /// Snapshot to compare with.

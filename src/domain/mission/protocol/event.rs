@@ -8,7 +8,7 @@ use crate::domain::mission::model::{
     Baseline, Integration, LandResult, NoOffer, PinFault, Refusal, SessionReport, StopLevel, Unverified, Verification,
 };
 use crate::domain::trouble::Trouble;
-use crate::domain::values::{LandingId, Millis, RunId, SessionId, Tip, UnitId};
+use crate::domain::values::{HostId, LandingId, Millis, RunId, SessionId, Tip, UnitId};
 
 /// A fact from outside the decision function.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +44,17 @@ pub enum Event {
     },
     /// A person gives one unit up: it is killed, taken out of the queue or not begun; its work stays pinned.
     CancelUnit(UnitId),
+    /// A person takes a host out of use: what runs there goes on to its end, and nothing new starts there.
+    DrainHost(HostId),
+    /// A person takes a drained host back into use.
+    ResumeHost(HostId),
+    /// Answer to [`Command::ProbeHost`](super::command::Command::ProbeHost).
+    HostSeen {
+        /// The host.
+        host: HostId,
+        /// What results of its runs depend on beside tree and stages; `Err`: it does not answer, or nothing can run there.
+        result: Result<String, Trouble>,
+    },
     /// Answer to [`Command::Preflight`](super::command::Command::Preflight).
     Preflight(Result<Baseline, Refusal>),
     /// Answer to [`Command::Establish`](super::command::Command::Establish).

@@ -122,6 +122,19 @@ pub enum Record {
     CircuitKept { cause: Cause, operation: Operation, at: Millis, again_at: Millis, tries: u32 },
     /// Something that had failed for these causes succeeds again.
     CircuitClosed { at: Millis, causes: Vec<Cause> },
+    /// A host answered: its environment is what results of its runs depend on beside tree and stages.
+    HostReady { host: HostId, at: Millis, environment: String },
+    /// A host is not used for a while: it does not answer, or nothing could run there again and again. `tries` counts such
+    /// failures since something succeeded there.
+    HostBenched { host: HostId, at: Millis, again_at: Millis, tries: u32, trouble: Trouble },
+    /// Intent: a benched host is asked again.
+    HostProbed { host: HostId, at: Millis },
+    /// A person took a host out of use.
+    HostDrained { host: HostId, at: Millis },
+    /// A person took a drained host back into use.
+    HostResumed { host: HostId, at: Millis },
+    /// A unit waits for a person as it stands: no host can run it.
+    UnitHeld { unit: UnitId, at: Millis, question: String },
     /// A dependency will not land.
     UnitBlocked { unit: UnitId, cause: UnitId },
     /// The cause of a block was given a fresh start.
@@ -188,7 +201,8 @@ pub enum Record {
     },
     /// Intent: the question of the round's step that met trouble is asked again.
     StageAsked { at: Millis },
-    /// A verification was broken off because nobody wants its result any more; no failure of anything.
+    /// A verification was broken off, because nobody wants its result any more or because its host does not answer; no failure of
+    /// what was verified.
     VerificationDropped { run: RunId, at: Millis },
     /// The engine runs things in another environment than the one before it: what was found there says nothing here.
     EnvironmentChanged { at: Millis, environment: String },

@@ -73,6 +73,9 @@ impl Decision<'_> {
         let chances: Vec<Try> = self.state.probe_candidates().into_iter().map(|(chance, _)| chance).collect();
         let probing = self.state.current_probe().is_some();
         let stands = |(_, seen): &&(Cause, BTreeSet<Operation>)| {
+            if seen.contains(&Operation::Reach) {
+                return true;
+            }
             let proved =
                 operations.iter().any(|o| seen.contains(o) && (*o != Operation::Prepare || since >= circuit.opened));
             let hopeless =

@@ -153,6 +153,7 @@ impl Decision<'_> {
         if self.state.paused {
             self.record(Record::Unpaused { at: self.now });
         }
+        self.ask_hosts();
         let open: Vec<UnitId> = self.state.running_attempts().map(|(u, _)| u.spec.id.clone()).collect();
         for unit in open {
             if let Some(order) = self.state.attempt_order(&unit) {

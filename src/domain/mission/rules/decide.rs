@@ -21,7 +21,10 @@ pub fn decide(state: &mut Mission, now: Millis, event: Event) -> Step {
 impl Decision<'_> {
     pub(super) fn handle_event(&mut self, event: Event) {
         match event {
-            Event::Begun => self.request(Command::Preflight),
+            Event::Begun => {
+                self.request(Command::Preflight);
+                self.ask_hosts();
+            }
             Event::Resumed => self.handle_resume(),
             Event::GreenSeen(tip) => self.green_seen(tip),
             Event::EnvironmentSeen(environment) => self.environment_seen(environment),
@@ -39,6 +42,9 @@ impl Decision<'_> {
             Event::Pause | Event::Unpause => {}
             Event::RetryUnit { unit, answer } => self.retry_unit(&unit, answer),
             Event::CancelUnit(unit) => self.cancel_unit(&unit),
+            Event::DrainHost(host) => self.drain_host(host, true),
+            Event::ResumeHost(host) => self.drain_host(host, false),
+            Event::HostSeen { host, result } => self.host_seen(host, result),
             Event::Preflight(result) => self.preflight(result),
             Event::Established(result) => self.handle_establish(result),
             Event::TargetChecked(head) => self.target_checked(head),
@@ -61,6 +67,7 @@ impl Decision<'_> {
         loop {
             let said = (self.step.records.len(), self.step.commands.len());
             self.watch_caps();
+            self.watch_hosts();
             if self.drain() {
                 return;
             }

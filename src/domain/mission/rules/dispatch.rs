@@ -4,30 +4,27 @@ use super::decision::Decision;
 use crate::domain::mission::model::circuit::Try;
 use crate::domain::mission::model::{Allowance, EndReason, Operation, Role, StopLevel, Unit};
 use crate::domain::mission::protocol::{Command, JobId, Record};
-use crate::domain::values::{CommitId, SessionId, SlotId};
+use crate::domain::values::{CommitId, SessionId};
 
 impl Decision<'_> {
     /// Collects again what could not be kept, then fills free slots with ready units.
     pub(super) fn dispatch(&mut self) {
         self.collect_again();
         while self.state.may_dispatch() && self.state.circuit_allows(Try::Start, self.now) {
-            let (Some(slot), Some((i, allowance))) =
-                (self.state.slots.next_free().cloned(), self.state.next_start(self.now))
-            else {
-                return;
-            };
+            let Some((i, allowance)) = self.state.next_start(self.now) else { return };
             if allowance == Allowance::Over {
                 return self.stop(StopLevel::Drain, EndReason::Budget);
             }
-            if !self.start_attempt(slot, i) {
+            if !self.start_attempt(i) {
                 return;
             }
         }
     }
 
-    /// Starts the next attempt of the unit at `i`; no where there is no green to start on.
-    pub(super) fn start_attempt(&mut self, slot: SlotId, i: usize) -> bool {
+    /// Starts the next attempt of the unit at `i`; no where there is no green to start on, or no slot.
+    pub(super) fn start_attempt(&mut self, i: usize) -> bool {
         let Some(green) = self.state.green().map(|g| g.tip.commit.clone()) else { return false };
+        let Some(slot) = self.state.free_slot(i) else { return false };
         let unit = &self.state.units[i];
         let n = u32::try_from(unit.attempts.len()).unwrap_or(u32::MAX) + 1;
         let green = if n == 1 { self.wave_base(unit).unwrap_or(green) } else { green };

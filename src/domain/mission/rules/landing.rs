@@ -84,9 +84,11 @@ impl Decision<'_> {
             RunKind::Confirm(_) => self.state.policy.warm_runs,
         };
         let confirms = if let RunKind::Confirm(key) = again { Some(key) } else { None };
+        // It is asked for again when a host can be used for it.
+        let Some(host) = self.state.next_verifier() else { return };
         let (run, at) = (self.state.queue.next_run(), self.now);
         let landing = landing.filter(|_| role.is_of_landing());
-        let asked = VerificationRun { run, landing, tip, role, at, against, confirms, cold };
+        let asked = VerificationRun { run, landing, tip, role, host, at, against, confirms, cold };
         self.record(Record::VerifyStarted(asked.clone()));
         let order = self.state.verify_order(asked);
         self.request(Command::Verify(order));
@@ -98,7 +100,8 @@ impl Decision<'_> {
         {
             return;
         }
-        if self.state.cold_first() || !self.state.circuit_allows(Try::Queue, self.now) {
+        let blocked = self.state.cold_first() || self.state.next_verifier().is_none();
+        if blocked || !self.state.circuit_allows(Try::Queue, self.now) {
             return;
         }
         let Some(green) = self.state.green().cloned() else { return };

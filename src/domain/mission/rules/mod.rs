@@ -10,6 +10,7 @@ pub(super) mod control;
 pub(super) mod decide;
 pub(super) mod decision;
 pub(super) mod dispatch;
+pub(super) mod hosts;
 pub(super) mod landing;
 pub(super) mod moved;
 pub(super) mod outcome;

@@ -10,6 +10,7 @@ use crate::domain::mission::model::{
     UnitState, Unkept,
 };
 use crate::domain::mission::protocol::record::Record;
+use crate::domain::trouble::Trouble;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{Millis, SessionId, UnitId};
 
@@ -18,13 +19,19 @@ impl Decision<'_> {
         let Some((i, started)) = self.running_session(session) else { return };
         let stopped = self.state.units[i].has_recorded_stop();
         let class = classify(&report, self.state.units[i].spec.run.is_some(), stopped);
-        if class == AttemptClass::Infrastructure {
-            self.assess_failure(&cause_of(&report), Operation::Prepare, &self.state.attempt_witness(i));
+        let by = self.state.attempt_witness(i);
+        let trouble = Trouble::new(cause_of(&report), describe_end(&report.run.end));
+        let failed = class == AttemptClass::Infrastructure;
+        if failed && !self.bench_unreachable(&by.host, &trouble) {
+            self.assess_failure(&trouble.cause, Operation::Prepare, &by);
         }
         let unit = &self.state.units[i];
         let (id, next) = (unit.spec.id.clone(), self.next_move(unit, class, &report));
         let collected = is_collected(class, &report);
         self.end_session(session, class, next, report);
+        if failed {
+            self.bench_failing(&by.host, &trouble);
+        }
         if collected {
             self.assess_success(&[Operation::Prepare, Operation::Collect], started);
         }
@@ -65,7 +72,7 @@ impl Decision<'_> {
         match self.next_move_by_class(unit, class, report) {
             NextMove::Retry { because, .. }
                 if class != AttemptClass::Stopped
-                    && !self.blames_nobody(class, report)
+                    && !self.blames_nobody(unit, class, report)
                     && self.state.starts_used(unit) =>
             {
                 let last = if because.is_empty() { describe_end(&report.run.end) } else { because };
@@ -75,10 +82,14 @@ impl Decision<'_> {
         }
     }
 
-    /// Whether an attempt ended by trouble that is common just now.
-    pub(super) fn blames_nobody(&self, class: AttemptClass, report: &SessionReport) -> bool {
-        let common = class == AttemptClass::Infrastructure && self.state.circuit().is_some();
-        common && !cause_of(report).is_of_the_run()
+    /// Whether an attempt ended by trouble that is common just now, or because its host does not answer.
+    pub(super) fn blames_nobody(&self, unit: &Unit, class: AttemptClass, report: &SessionReport) -> bool {
+        if class != AttemptClass::Infrastructure {
+            return false;
+        }
+        let cause = cause_of(report);
+        let gone = unit.attempts.last().is_some_and(|attempt| self.state.is_unreachable(&attempt.slot.host, &cause));
+        gone || (self.state.circuit().is_some() && !cause.is_of_the_run())
     }
 
     pub(super) fn next_move_by_class(&self, unit: &Unit, class: AttemptClass, report: &SessionReport) -> NextMove {
@@ -140,7 +151,7 @@ impl Decision<'_> {
                 NextMove::Retry { not_before: 0, own_work: agent, because: report.agent.summary.clone() }
             }
             // Nobody's budget is used for what more than one met: the circuit says when it is tried again.
-            AttemptClass::Infrastructure if self.blames_nobody(class, report) => again(0),
+            AttemptClass::Infrastructure if self.blames_nobody(unit, class, report) => again(0),
             AttemptClass::Infrastructure if unit.infra + 1 > policy.max_infrastructure_retries => {
                 let (times, last) = (unit.infra + 1, describe_end(&report.run.end));
                 NextMove::Fail { reason: format!("infrastructure failed {times} times, last: {last}") }
@@ -186,6 +197,7 @@ impl Decision<'_> {
                 self.record(Record::UnitUnblocked { unit });
             }
         }
+        self.hold_unplaceable(Some(id));
         self.block_orphans();
     }
 }

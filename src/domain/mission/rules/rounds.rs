@@ -116,6 +116,7 @@ impl Decision<'_> {
                 return self.record(Record::PlanUnreadable { round, reason });
             }
         }
+        self.hold_unplaceable(None);
         self.block_orphans();
     }
 

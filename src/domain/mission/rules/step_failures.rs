@@ -8,11 +8,16 @@ use crate::domain::mission::model::{
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::queue::{Behind, VerificationRun, VerifyRole};
 use crate::domain::trouble::Trouble;
-use crate::domain::values::{LandingId, Millis, RunId};
+use crate::domain::values::{HostId, LandingId, Millis, RunId};
 
 impl Decision<'_> {
     /// A setup command that says no twice in the same words on the base is no trouble of the host that passes.
     pub(super) fn handle_unverified(&mut self, run: RunId, not: Unverified) {
+        let host = self.state.run_by(run).map_or_else(HostId::local, |run| run.host.clone());
+        let trouble = Trouble { cause: not.cause.clone(), why: not.why.clone() };
+        if self.bench_unreachable(&host, &trouble) {
+            return self.record(Record::VerificationDropped { run, at: self.now });
+        }
         let landing = self.state.waiting_landing(run);
         let before = self.state.queue.failures(landing);
         let again = not.setup.is_some()
@@ -37,6 +42,7 @@ impl Decision<'_> {
             };
         }
         self.failed_at((Some(run), landing), "verification", &not);
+        self.bench_failing(&host, &trouble);
     }
 
     /// A step that runs nothing met trouble: one of this landing, or, without, what the round asks.

@@ -35,9 +35,9 @@ impl Decision<'_> {
     pub(super) fn begin_turns(&mut self) {
         while self.state.may_dispatch()
             && self.state.circuit_allows(Try::Start, self.now)
-            && let (Some(slot), Some(i)) = (self.state.slots.next_free().cloned(), self.state.next_turn(self.now))
+            && let Some(i) = self.state.next_turn(self.now)
             && self.state.check_allowance(&self.state.units[i]) == Allowance::Start
-            && self.start_attempt(slot, i)
+            && self.start_attempt(i)
         {}
     }
 }

@@ -43,7 +43,7 @@ impl State {
 
     /// Folds a stop that kills what runs: an attempt that is open now may end by it.
     pub(super) fn record_stops(&mut self) {
-        for i in self.slots.occupants().collect::<Vec<_>>() {
+        for i in self.hosts.slots().occupants().collect::<Vec<_>>() {
             self.update_unit(i, Unit::stop_recorded);
         }
     }

@@ -52,7 +52,7 @@ impl State {
 
     /// Attempts of agents that run now, or wait to be collected; what they cost is not known yet.
     pub fn agents_running(&self) -> u64 {
-        self.slots.occupants().filter(|i| self.units[*i].spec.run.is_none()).count() as u64
+        self.hosts.slots().agents()
     }
 
     /// Folds the end of an attempt into the account. One that never ran cost nothing.
@@ -103,6 +103,9 @@ impl State {
             | Record::CircuitOpened { at, .. }
             | Record::CircuitKept { at, .. }
             | Record::CircuitClosed { at, .. }
+            | Record::HostReady { at, .. }
+            | Record::HostBenched { at, .. }
+            | Record::HostProbed { at, .. }
             | Record::StageAsked { at }
             | Record::LandingStarted { at, .. }
             | Record::VerifyStarted(VerificationRun { at, .. })

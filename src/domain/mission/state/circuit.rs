@@ -6,7 +6,7 @@ use crate::domain::mission::model::outcome::{cause_of, is_collected};
 use crate::domain::mission::model::{AttemptClass, Circuit, Operation, SessionReport};
 use crate::domain::queue::{Behind, MergeRequest};
 use crate::domain::trouble::Cause;
-use crate::domain::values::{LandingId, Millis, RunId, UnitId};
+use crate::domain::values::{HostId, LandingId, Millis, RunId, UnitId};
 use std::collections::BTreeSet;
 
 impl State {
@@ -28,8 +28,10 @@ impl State {
         let fair = |s: &&Sighting| !s.by.unit.as_ref().is_some_and(|unit| self.is_own_fault(unit));
         // What a unit can bring about all by itself needs another unit, or the queue, that meets it too.
         let other = |s: &Sighting| s.by.unit != by.unit || s.by.slot.is_some() != by.slot.is_some();
-        let same =
-            self.sightings.iter().filter(|s| s.cause == *cause).filter(fair).any(|s| cause.blames_nobody() || other(s));
+        // What is met on one host only is that host's, which is left out when it happens again and again.
+        let place = |s: &&Sighting| !self.can_bench(&by.host) || s.by.host != by.host;
+        let seen = self.sightings.iter().filter(|s| s.cause == *cause).filter(fair).filter(place);
+        let same = seen.into_iter().any(|s| cause.blames_nobody() || other(s));
         same && !cause.is_of_the_run()
     }
 
@@ -47,7 +49,7 @@ impl State {
             hit.insert(unit);
         }
         // Whatever waits for a pause of its own waits for the circuit's from now on.
-        for i in self.delayed.iter().chain(&self.turns).map(|(_, i)| *i).collect::<Vec<_>>() {
+        for i in self.ready.all_delayed().chain(self.turns.iter().map(|(_, i)| *i)).collect::<Vec<_>>() {
             self.update_unit(i, |u| u.not_before = 0);
         }
         for i in self.units_to_collect().collect::<Vec<_>>() {
@@ -89,6 +91,9 @@ impl State {
         at: Millis,
         charges: bool,
     ) -> bool {
+        if self.is_unreachable(&by.host, cause) {
+            return false;
+        }
         if cause.is_of_the_run() {
             return charges;
         }
@@ -96,6 +101,7 @@ impl State {
             circuit.hit.extend(by.unit);
             return false;
         }
+        self.hosts.count_failure(&by.host);
         self.sightings.push(Sighting { cause: cause.clone(), operation, by, at, charged: charges });
         charges
     }
@@ -117,6 +123,7 @@ impl State {
             self.apply_success(Operation::Collect, at);
             self.apply_success(Operation::Prepare, started);
             self.apply_progress(at);
+            self.hosts.count_success(&self.attempt_witness(i).host);
             self.update_unit(i, |u| u.spared = 0);
         }
         false
@@ -125,13 +132,16 @@ impl State {
     /// The attempt of the unit at this index, as a witness.
     pub(in crate::domain::mission) fn attempt_witness(&self, i: usize) -> Witness {
         let unit = &self.units[i];
-        Witness { unit: Some(unit.spec.id.clone()), slot: unit.attempts.last().map(|a| a.slot.clone()) }
+        let slot = unit.attempts.last().map(|a| a.slot.clone());
+        let host = slot.as_ref().map_or_else(HostId::local, |slot| slot.host.clone());
+        Witness { unit: Some(unit.spec.id.clone()), slot, host }
     }
 
     /// The merge queue with the landing that a step of it failed for, as a witness; whatever green is found to be is nobody's.
     pub(in crate::domain::mission) fn step_witness(&self, run: Option<RunId>, landing: Option<LandingId>) -> Witness {
         let landing = landing.filter(|_| !self.asks_green(run)).and_then(|id| self.landing_by(id));
-        Witness { unit: landing.and_then(|l| l.mr.source.unit()).cloned(), slot: None }
+        let host = run.and_then(|run| self.run_by(run)).map_or_else(HostId::local, |run| run.host.clone());
+        Witness { unit: landing.and_then(|l| l.mr.source.unit()).cloned(), slot: None, host }
     }
 
     /// Folds that a request goes back to the queue.

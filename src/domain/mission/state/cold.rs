@@ -15,8 +15,8 @@ impl State {
         let landing = v.landing.and_then(|id| self.landing_by(id));
         let onto = landing.map_or(&v.tip.commit, |landing| &landing.onto.commit).clone();
         let unit_checks = self.unit_check_stages(landing, v.role);
-        let VerificationRun { run, tip, role, against, confirms, cold, .. } = v;
-        VerifyOrder { run, tip, against, confirms, unit_checks, role, onto, cold }
+        let VerificationRun { run, tip, role, host, against, confirms, cold, .. } = v;
+        VerifyOrder { run, host, tip, against, confirms, unit_checks, role, onto, cold }
     }
 
     /// Whether a run must be cold by what it is for, although it is the first: what later results are compared with, what

@@ -75,6 +75,17 @@ impl State {
                 self.apply_circuit_extended(cause, *operation, *again_at, *tries);
             }
             Record::CircuitClosed { causes, .. } => self.apply_circuit_closed(causes),
+            Record::HostReady { host, environment, .. } => self.hosts.make_ready(host, environment),
+            Record::HostBenched { host, at, again_at, tries, trouble } => {
+                self.hosts.bench(host, (*at, *again_at), *tries, &trouble.cause);
+            }
+            Record::HostProbed { host, .. } => self.hosts.begin_probe(host),
+            Record::HostDrained { host, .. } => self.hosts.set_drained(host, true),
+            Record::HostResumed { host, .. } => self.hosts.set_drained(host, false),
+            Record::UnitHeld { unit, question, .. } => self.unit_to(unit, |u| {
+                u.state = UnitState::Held;
+                u.reason.clone_from(question);
+            }),
             Record::UnitBlocked { unit, cause } => self.unit_to(unit, |u| {
                 u.state = UnitState::Blocked;
                 u.reason = format!("{WAITS}{cause}");
@@ -143,9 +154,11 @@ impl State {
                     confirmed: *confirmed,
                     warm: *warm,
                 };
+                let host = self.run_by(*run).map(|run| run.host.clone()).filter(|_| !reused);
                 if !self.queue.finish_run(*run, found) {
                     return;
                 }
+                host.iter().for_each(|host| self.hosts.count_success(host));
                 if *reused {
                     self.verifications_reused += 1;
                 } else {
@@ -309,6 +322,7 @@ impl State {
                 self.stage_failures = 0;
                 self.queue.forget_failures();
                 self.clear_trouble();
+                self.hosts.ask_all();
                 self.stop.take_if(|(level, _)| *level == StopLevel::Interrupt);
                 self.queue.wake_landings();
             }

@@ -3,19 +3,20 @@
 //! Nothing here changes a field except through [`super::fold`]; counters, the ready set and the number of active units
 //! are kept by one function (`State::update_unit`) so that a decision costs the same for ten units and ten thousand.
 
+use super::hosts::Hosts;
+use super::ready::ReadyUnits;
 use crate::domain::backlog::SkippedItem;
 use crate::domain::mission::model::circuit::{Sighting, Try};
 use crate::domain::mission::model::session::Sessions;
-use crate::domain::mission::model::slots::Slots;
 use crate::domain::mission::model::{
-    AcceptPrecondition, Account, Allowance, Attempt, Baseline, Bookkeeping, Circuit, Clock, EndReason, MissionOutcome,
+    AcceptPrecondition, Account, Attempt, Baseline, Bookkeeping, Circuit, Clock, EndReason, MissionOutcome,
     MissionState, Policy, RefusedTarget, Round, Stage, StopLevel, Unit, UnitState,
 };
 use crate::domain::mission::protocol::record::DecidedBy;
 use crate::domain::queue::{ColdRuns, Green, Landing, MergeRequest, MergeSource, Queue, VerificationRun};
 use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, LandingId, Millis, MissionId, RunId, UnitId};
+use crate::domain::values::{CommitId, LandingId, Millis, MissionId, RunId, SlotId, UnitId};
 use crate::domain::verify::Summary;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -73,13 +74,14 @@ pub struct State {
     pub(in crate::domain::mission) sessions: Sessions,
     pub(in crate::domain::mission) index: BTreeMap<UnitId, usize>,
     pub(in crate::domain::mission) counts: [u32; 12],
-    pub(in crate::domain::mission) ready: BTreeSet<(u32, usize)>,
-    pub(in crate::domain::mission) delayed: BTreeSet<(Millis, usize)>,
+    pub(in crate::domain::mission) ready: ReadyUnits,
     /// Units that have a turn for files, the oldest first.
     pub(in crate::domain::mission) turns: BTreeSet<(Millis, usize)>,
     pub(in crate::domain::mission) active: u32,
     pub(in crate::domain::mission) opened: Option<(u32, u32)>,
-    pub(in crate::domain::mission) slots: Slots,
+    pub(in crate::domain::mission) hosts: Hosts,
+    /// Units whose attempt has ended and could not be collected yet, by their slots.
+    pub(in crate::domain::mission) uncollected: BTreeMap<SlotId, usize>,
     /// Failures in a row of what a round asks.
     pub(in crate::domain::mission) stage_failures: u32,
     /// When the question of the round's step that met trouble may be asked again.
@@ -102,6 +104,11 @@ impl State {
     /// Units in one state.
     pub fn count(&self, state: UnitState) -> u32 {
         self.counts[state as usize]
+    }
+
+    /// The hosts, and how each stands.
+    pub const fn hosts(&self) -> &Hosts {
+        &self.hosts
     }
 
     /// Merge requests waiting, in landing order.
@@ -146,7 +153,7 @@ impl State {
 
     /// Attempts that run now, with their unit.
     pub fn running_attempts(&self) -> impl Iterator<Item = (&Unit, &Attempt)> {
-        let at_work = self.slots.occupants().map(|i| &self.units[i]).filter(|u| u.state == UnitState::Running);
+        let at_work = self.hosts.slots().occupants().map(|i| &self.units[i]).filter(|u| u.state == UnitState::Running);
         at_work.filter_map(|unit| Some((unit, unit.attempts.last()?)))
     }
 
@@ -189,11 +196,10 @@ impl State {
         if self.stop.is_none_or(|(level, _)| level == StopLevel::Drain) && !self.is_closing() {
             times.extend(self.ends_at());
         }
-        if self.may_dispatch() && self.slots.next_free().is_some() && free(Try::Start) {
-            let waits = self.waits_for_money();
-            let may = |(_, i): &(Millis, usize)| !waits || self.units[*i].spec.run.is_some();
-            times.extend(self.delayed.iter().copied().chain(self.turns_due()).filter(may).map(|(at, _)| at).min());
+        if self.may_dispatch() && free(Try::Start) {
+            times.extend(self.next_delayed());
         }
+        times.extend(self.hosts.next_probe().filter(|_| !self.is_kill_requested()));
         if let (true, Some(at)) = (self.may_land() && !self.is_queue_busy(), self.queue_due())
             && free(Try::Queue)
             && (self.landing().is_some() || at > 0)
@@ -203,7 +209,7 @@ impl State {
         if self.may_collect() && free(Try::Collect) {
             times.extend(self.collects_at());
         }
-        if self.stage == Stage::Baseline && self.current_verification().is_none() {
+        if self.stage == Stage::Baseline && self.current_verification().is_none() && self.next_verifier().is_some() {
             times.push(self.queue.green_due());
         }
         if self.stage == Stage::BetweenRounds
@@ -288,11 +294,14 @@ impl State {
         if self.holds_wave(i) {
             self.active -= 1;
         }
-        if let Some(since) = self.units[i].turn_since() {
+        let unit = &self.units[i];
+        if let Some(slot) = unit.uncollected_slot() {
+            self.uncollected.remove(slot);
+        }
+        if let Some(since) = unit.turn_since() {
             self.turns.remove(&(since, i));
-        } else if self.is_dispatchable(i) {
-            self.ready.remove(&(self.units[i].spec.priority, i));
-            self.delayed.remove(&(self.units[i].not_before, i));
+        } else if let (true, Some(demand)) = (self.is_dispatchable(i), unit.demand) {
+            self.ready.remove(demand, unit.spec.priority, unit.not_before, i);
         }
     }
 
@@ -301,36 +310,14 @@ impl State {
         if self.holds_wave(i) {
             self.active += 1;
         }
-        if let Some(since) = self.units[i].turn_since() {
+        let unit = &self.units[i];
+        if let Some(slot) = unit.uncollected_slot() {
+            self.uncollected.insert(slot.clone(), i);
+        }
+        if let Some(since) = unit.turn_since() {
             self.turns.insert((since, i));
-        } else if self.is_dispatchable(i) {
-            match self.units[i].not_before {
-                0 => self.ready.insert((self.units[i].spec.priority, i)),
-                at => self.delayed.insert((at, i)),
-            };
-        }
-    }
-
-    /// The unit to start next: one whose turn it is, else by priority, then plan order, among those whose time has come.
-    fn next_ready(&self, now: Millis) -> Option<usize> {
-        if let Some(turn) = self.next_turn(now) {
-            return Some(turn);
-        }
-        let due = self.delayed.range(..=(now, usize::MAX)).map(|(_, i)| (self.units[*i].spec.priority, *i)).min();
-        self.ready.first().copied().into_iter().chain(due).min().map(|(_, i)| i)
-    }
-
-    /// The unit to start next, and whether the caps allow it. While agents wait for what others have reserved, scripts that
-    /// are ready go before them.
-    pub(in crate::domain::mission) fn next_start(&self, now: Millis) -> Option<(usize, Allowance)> {
-        let head = self.next_ready(now)?;
-        match self.check_allowance(&self.units[head]) {
-            Allowance::Wait => {
-                let due = self.delayed.range(..=(now, usize::MAX)).map(|(_, i)| (self.units[*i].spec.priority, *i));
-                let script = |(_, i): &(u32, usize)| self.units[*i].spec.run.is_some();
-                self.ready.iter().copied().chain(due).filter(script).min().map(|(_, i)| (i, Allowance::Start))
-            }
-            allowance => Some((head, allowance)),
+        } else if let (true, Some(demand)) = (self.is_dispatchable(i), unit.demand) {
+            self.ready.insert(demand, unit.spec.priority, unit.not_before, i);
         }
     }
 
@@ -353,16 +340,6 @@ impl State {
 
 /// Questions of the simulator.
 impl State {
-    /// A unit that could start now and does not (P10).
-    pub fn ready_but_not_started(&self, now: Millis) -> Option<&UnitId> {
-        if !self.attached || self.suspended || self.is_over() || !self.may_dispatch() {
-            return None;
-        }
-        self.slots.next_free().filter(|_| self.circuit_allows(Try::Start, now))?;
-        let (next, allowance) = self.next_start(now)?;
-        (allowance == Allowance::Start).then_some(&self.units[next].spec.id)
-    }
-
     /// Whether a person said that a unit's `accept` need not fail before its change.
     pub fn accept_waived(&self, id: &UnitId) -> bool {
         self.unit(id).is_some_and(|u| u.must_fail == AcceptPrecondition::Waived)

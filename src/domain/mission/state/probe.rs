@@ -29,7 +29,7 @@ impl State {
         if let (true, Some(at)) = (self.may_land() && !self.is_queue_busy(), self.queue_due()) {
             chances.push((Try::Queue, at));
         }
-        if let (true, Some(at)) = (self.may_dispatch() && self.slots.next_free().is_some(), self.starts_at()) {
+        if let (true, Some(at)) = (self.may_dispatch() && self.has_free_slot(), self.starts_at()) {
             chances.push((Try::Start, at));
         }
         chances
@@ -37,11 +37,20 @@ impl State {
 
     /// When the next attempt may be collected again.
     pub(in crate::domain::mission) fn collects_at(&self) -> Option<Millis> {
-        self.units_to_collect().filter_map(|i| self.units[i].collect_at).min()
+        self.units_to_collect().filter_map(|i| self.collect_due(i)).min()
+    }
+
+    /// When the attempt of the unit at `i` may be collected again; on a host that is left out, when it is given up.
+    pub(in crate::domain::mission) fn collect_due(&self, i: usize) -> Option<Millis> {
+        let (at, slot) = (self.units[i].collect_at?, self.units[i].uncollected_slot()?);
+        let given_up = self.hosts.benched_since(&slot.host).map(|since| since + self.policy.circuit_after);
+        Some(at.max(given_up.unwrap_or(0)))
     }
 
     /// When the merge queue may go on; absent when nothing in it can.
     pub(super) fn queue_due(&self) -> Option<Millis> {
+        // Nothing in it is done while it could not be verified.
+        self.next_verifier()?;
         if self.cold_next().is_some() || self.moved_first() {
             return Some(self.queue.green_due());
         }
@@ -54,16 +63,6 @@ impl State {
     /// Whether the queue settled other requests since the one of this landing stepped behind them.
     pub(in crate::domain::mission) fn others_passed(&self, landing: LandingId) -> bool {
         self.landing_by(landing).is_some_and(|landing| self.queue.has_passed(&landing.mr))
-    }
-
-    /// When the next unit may start, by its own pause and by what money allows.
-    fn starts_at(&self) -> Option<Millis> {
-        let waits = self.waits_for_money();
-        let may = |i: &usize| !waits || self.units[*i].spec.run.is_some();
-        let delayed = self.delayed.iter().copied().chain(self.turns_due());
-        let delayed = delayed.filter(|(_, i)| may(i)).map(|(at, _)| at).min();
-        let ready = self.ready.iter().any(|(_, i)| may(i)) || self.next_turn(0).is_some_and(|i| may(&i));
-        ready.then_some(0).or(delayed)
     }
 
     /// Whose turn it is to be the probe: kinds that failed go first, in turn.
@@ -92,7 +91,7 @@ impl State {
     }
 
     /// Whether nothing of the mission is under way.
-    fn is_at_rest(&self) -> bool {
+    pub(super) fn is_at_rest(&self) -> bool {
         self.is_idle() && !self.is_queue_busy() && !self.checking
     }
 
@@ -137,6 +136,6 @@ impl State {
 
     /// Units whose attempt has ended and could not be collected yet.
     pub(in crate::domain::mission) fn units_to_collect(&self) -> impl Iterator<Item = usize> + '_ {
-        self.slots.occupants().filter(|i| self.units[*i].collect_at.is_some())
+        self.uncollected.values().copied()
     }
 }

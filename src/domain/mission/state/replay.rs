@@ -1,8 +1,9 @@
 //! Journals to states: the first record makes a state, the others are folded into it.
 
+use super::hosts::Hosts;
 use super::mission::State;
+use super::ready::ReadyUnits;
 use crate::domain::mission::model::session::Sessions;
-use crate::domain::mission::model::slots::Slots;
 use crate::domain::mission::model::{Account, Clock, Stage};
 use crate::domain::mission::protocol::record::{JOURNAL_FORMAT, Record};
 use crate::domain::queue::Queue;
@@ -101,12 +102,12 @@ impl Mission {
             sessions: Sessions::default(),
             index: BTreeMap::new(),
             counts: [0; 12],
-            ready: BTreeSet::new(),
-            delayed: BTreeSet::new(),
+            ready: ReadyUnits::default(),
             turns: BTreeSet::new(),
             active: 0,
             opened: None,
-            slots: Slots::of_this_machine(policy.workers.max(1)),
+            hosts: Hosts::begin(policy),
+            uncollected: BTreeMap::new(),
             stage_failures: 0,
             stage_again_at: None,
             sightings: Vec::new(),

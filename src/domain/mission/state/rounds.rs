@@ -65,6 +65,7 @@ impl State {
             waves[*wave as usize].push(first + offset);
             self.index.insert(spec.id.clone(), first + offset);
             self.counts[UnitState::Pending as usize] += 1;
+            let demand = self.hosts.add_demand(&spec.labels);
             self.units.push(Unit {
                 spec: Arc::clone(spec),
                 state: UnitState::Pending,
@@ -89,6 +90,7 @@ impl State {
                 collect_at: None,
                 own_work: None,
                 refused: None,
+                demand,
                 unmet: 0,
                 dependants: Vec::new(),
             });

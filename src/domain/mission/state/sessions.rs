@@ -28,7 +28,7 @@ impl State {
     /// Folds that an attempt of the unit at `i` starts.
     pub(super) fn session_started(&mut self, i: usize, attempt: Attempt) {
         self.sessions.insert(attempt.session, (i, self.units[i].attempts.len()));
-        self.slots.take(&attempt.slot, i);
+        self.hosts.slots_mut().take(&attempt.slot, i, self.units[i].spec.run.is_none());
         self.update_unit(i, |u| {
             u.state = UnitState::Running;
             u.reason.clear();
@@ -54,7 +54,7 @@ impl State {
         let (n, slot) = (attempt.n, attempt.slot.clone());
         let unit = self.units[i].spec.id.clone();
         let charged = self.apply_attempt_trouble(i, n, at, class, &report);
-        self.slots.release(&slot, i, class == AttemptClass::Infrastructure);
+        self.hosts.slots_mut().release(&slot, i, class == AttemptClass::Infrastructure);
         self.take_accept(i, &report);
         self.apply_notices(report.work.repository.iter(), &format!("attempt {n} of {unit}"));
         self.charge_attempt(self.units[i].spec.run.is_some(), class, report.agent.cost);

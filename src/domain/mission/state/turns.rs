@@ -53,7 +53,7 @@ impl State {
             let landing = self.landing().is_some_and(|landing| {
                 landing.merged_candidate().is_some_and(|made| made.touches.contains(&unit.spec.id))
             });
-            if !landing && !paths_overlap(&turn.files, &taken) {
+            if !landing && !paths_overlap(&turn.files, &taken) && self.has_slot_for(*i) {
                 return Some(*i);
             }
             taken.extend(turn.files.iter().cloned());

@@ -77,6 +77,7 @@ fn verify(run: RunId, at: Millis) -> (Millis, Record) {
             landing: None,
             tip: tip(),
             role: VerifyRole::After,
+            host: HostId::local(),
             at,
             against: None,
             confirms: None,
