@@ -29,6 +29,14 @@ fn decide_and_apply(bencher: Bencher, count: usize) {
     bencher.counter(ItemsCount::new(events)).bench(|| support::play(black_box(&first), drop).0);
 }
 
+/// A whole mission of 100,000 units on so many hosts; read the items (events) per second, which are to be the same.
+#[divan::bench(args = [10, 100, 1_000], sample_count = 3)]
+fn decide_on_hosts(bencher: Bencher, hosts: u16) {
+    let first = support::on_hosts(support::units(100_000), hosts);
+    let events = support::play(&first, drop).0;
+    bencher.counter(ItemsCount::new(events)).bench(|| support::play(black_box(&first), drop).0);
+}
+
 /// The records of a journal into a state.
 #[divan::bench(args = [10_000, 100_000], sample_count = 10)]
 fn fold(bencher: Bencher, length: usize) {

@@ -393,9 +393,12 @@ pub struct Simulate {
     /// Number of seeds
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub seeds: u64,
-    /// Faults, comma-separated: crash, duplicate, infrastructure, forward, forward-red, back, flaky, person, checked-out, cancel, forged-stop, leftovers, elsewhere, or all
+    /// Faults, comma-separated: crash, duplicate, infrastructure, forward, forward-red, back, flaky, person, checked-out, cancel, forged-stop, leftovers, elsewhere, host, drain, or all
     #[arg(long, value_name = "LIST", default_value = "")]
     pub faults: String,
+    /// Machines besides this one, each with four workers; `host` and `drain` are their faults
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub hosts: u16,
     /// Print one line per record
     #[arg(long)]
     pub trace: bool,

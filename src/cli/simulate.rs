@@ -20,9 +20,12 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
     let mut ends: BTreeMap<String, u64> = BTreeMap::new();
     let mut states = [0_u64; UnitState::ALL.len()];
     let (mut crashes, mut runs, mut steps) = (0_u64, 0_u64, 0_u64);
+    let hosts = Scenario::name_hosts(args.hosts);
+    let (mut elsewhere, mut benched) = (0_u64, 0_u64);
     for seed in args.seed..args.seed.saturating_add(args.seeds) {
         let mut scenario = Scenario::new_calm(units.clone(), Policy::default(), seed);
         scenario.policy.warm_runs |= faults.leftovers > 0.0;
+        scenario.policy.hosts.clone_from(&hosts);
         scenario.faults = faults.clone();
         let mut trace: Option<Mission> = None;
         let outcome = run_scenario(&scenario, |at, record| {
@@ -31,6 +34,13 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
             }
         });
         let outcome = outcome.map_err(|broken| CliError::Check { what: broken.to_string() })?;
+        for record in &outcome.journal {
+            match record {
+                Record::SessionStarted { host, .. } => elsewhere += u64::from(!host.is_local()),
+                Record::HostBenched { .. } => benched += 1,
+                _ => {}
+            }
+        }
         crashes += u64::from(outcome.crashes);
         runs += outcome.world.runs;
         steps += outcome.steps;
@@ -53,6 +63,7 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
             "crashes": crashes,
             "verification_runs": runs,
             "decisions": steps,
+            "hosts": { "attempts_elsewhere": elsewhere, "benched": benched },
         })
     };
     context.show(body, || {
@@ -61,7 +72,10 @@ pub(super) fn simulate(context: &Context, args: &Simulate) -> Result<u8, CliErro
         let units: Vec<String> = by_state.iter().map(|(state, n)| list((state, n))).collect();
         output::write_line(&format!("{missions} simulated, every promise held: {}", how.join(", ")));
         output::write_line(&format!("units: {}", units.join(", ")));
-        output::write_line(&format!("{steps} decisions, {crashes} crashes of the engine, {runs} verification runs"))
+        output::write_line(&format!("{steps} decisions, {crashes} crashes of the engine, {runs} verification runs"));
+        if args.hosts > 0 {
+            output::write_line(&format!("{elsewhere} attempts on other hosts, {benched} times one was left out"));
+        }
     })
 }
 

@@ -1,6 +1,6 @@
 //! What is simulated: units with their behaviour, limits, and the faults that disturb them.
 
-use crate::domain::mission::Policy;
+use crate::domain::mission::{HostPolicy, Policy};
 use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
 use crate::domain::values::{HostId, Millis, UnitId};
@@ -204,6 +204,14 @@ impl Scenario {
     /// A scenario in which every unit does what it should.
     pub fn new_calm(units: Vec<UnitSpec>, policy: Policy, seed: u64) -> Self {
         Self { seed, policy, units, ..Self::default() }
+    }
+
+    /// This machine and so many others, each with four workers; no names where there are no others.
+    pub fn name_hosts(others: u16) -> Vec<HostPolicy> {
+        let name = |nth: u16| HostId::new(&format!("host-{nth}")).ok();
+        let others: Vec<HostId> = (1..=others).filter_map(name).collect();
+        let local = (!others.is_empty()).then(HostId::local);
+        local.into_iter().chain(others).map(|host| HostPolicy::new(host, Policy::default().workers)).collect()
     }
 
     pub(super) fn behaviour_of(&self, unit: &UnitId, nth: usize) -> Behaviour {

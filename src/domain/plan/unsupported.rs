@@ -8,12 +8,8 @@ use crate::domain::unit::UnitSpec;
 pub fn find_unsupported(units: &[UnitSpec]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for unit in units {
-        let keys = [
-            (Key::Agent, unit.agent.is_some()),
-            (Key::Labels, !unit.labels.is_empty()),
-            (Key::Gate, unit.gate.is_some()),
-            (Key::Checkpoint, unit.checkpoint),
-        ];
+        let keys =
+            [(Key::Agent, unit.agent.is_some()), (Key::Gate, unit.gate.is_some()), (Key::Checkpoint, unit.checkpoint)];
         for (key, _) in keys.into_iter().filter(|(_, set)| *set) {
             let message =
                 format!("`{}` is not supported in this version; remove it from unit `{}`", key.name(), unit.id);
@@ -34,14 +30,14 @@ mod tests {
         assert!(find_unsupported(std::slice::from_ref(&unit)).is_empty());
         unit.verify = Some("make".to_owned());
         unit.accept = Some("make".to_owned());
+        unit.labels = vec!["gpu".to_owned()];
         assert!(find_unsupported(std::slice::from_ref(&unit)).is_empty());
         unit.agent = Some("x".to_owned());
-        unit.labels = vec!["gpu".to_owned()];
         unit.gate = Some("ask".to_owned());
         unit.checkpoint = true;
         unit.line = 7;
         let found = find_unsupported(&[unit]);
-        assert_eq!(found.len(), 4);
+        assert_eq!(found.len(), 3);
         assert_eq!(found[0].to_string(), "line 7: `agent` is not supported in this version; remove it from unit `a`");
     }
 }

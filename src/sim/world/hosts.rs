@@ -8,60 +8,13 @@ use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{AttemptOrder, Event, SessionReport};
 use crate::domain::trouble::{Cause, Spot, Trouble};
 use crate::domain::values::{HostId, Millis, RunId, SessionId, SlotId};
-use crate::sim::scenario::{Faults, HostFault, HostOutage, Scenario};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::sim::scenario::{Faults, HostFault, HostOutage};
 
 /// After so long without an answer an attempt is given up: its lease, and the window in which its host ends it.
 const GIVEN_UP_AFTER: Millis = 660_000;
 
 /// Of so many attempts that end on a host out of reach, the end of one is seen, and what it made cannot be collected.
 const SEEN_TO_END: u64 = 4;
-
-/// What the world knows of hosts.
-#[derive(Debug, Default)]
-pub(super) struct HostWorld {
-    names: Vec<HostId>,
-    outages: Vec<HostOutage>,
-    /// Where verifications run.
-    runs: BTreeMap<RunId, HostId>,
-    /// Attempts that the engine gave up while they were out of reach: they are ended before their slots are used again.
-    abandoned: BTreeSet<SessionId>,
-    /// How often one was given up, and how often the result of one arrived later.
-    pub late: [u64; 2],
-}
-
-impl HostWorld {
-    pub(super) fn new(scenario: &Scenario) -> Self {
-        let named = scenario.policy.hosts.iter().map(|policy| policy.host.clone());
-        let names = named.filter(|host| !host.is_local()).collect();
-        Self { names, outages: scenario.host_outages.clone(), ..Self::default() }
-    }
-
-    pub(super) fn is_abandoned(&self, session: SessionId) -> bool {
-        self.abandoned.contains(&session)
-    }
-
-    /// A new engine asks for an attempt that its journal has as open.
-    pub(super) fn take_over(&mut self, session: SessionId) {
-        self.abandoned.remove(&session);
-    }
-
-    fn outage(&self, host: &HostId, now: Millis) -> Option<&HostOutage> {
-        self.outages.iter().find(|outage| outage.host == *host && (outage.from..outage.until).contains(&now))
-    }
-
-    /// Whether a host is out of reach, with since when and until when.
-    fn cut(&self, host: &HostId, now: Millis) -> Option<&HostOutage> {
-        let cut = |outage: &&HostOutage| outage.host == *host && outage.kind != HostFault::Broken;
-        self.outages.iter().filter(cut).find(|outage| (outage.from..outage.until).contains(&now))
-    }
-
-    /// Whether what ran on a host between these times is gone.
-    fn lost(&self, host: &HostId, began: Millis, ends: Millis) -> bool {
-        let dead = |outage: &&HostOutage| outage.host == *host && outage.kind == HostFault::Dead;
-        self.outages.iter().filter(dead).any(|outage| (began..ends).contains(&outage.from))
-    }
-}
 
 fn unreachable(why: &str) -> Trouble {
     Trouble::new(Cause::Unreachable, why)
@@ -203,7 +156,12 @@ impl World {
         if rng.f64() < faults.host {
             let host = names[rng.usize(..names.len())].clone();
             let kind = [HostFault::Cut, HostFault::Dead, HostFault::Broken][rng.usize(..3)];
-            let lasts = if rng.u8(..) < 40 { rng.u64(60_000..2_000_000) } else { rng.u64(500..90_000) };
+            let lasts = match rng.u8(0..20) {
+                0..2 => rng.u64(60_000..2_000_000),
+                // Back just after what ran there was given up.
+                2..5 => GIVEN_UP_AFTER + rng.u64(0..60_000),
+                _ => rng.u64(500..90_000),
+            };
             self.hosts.outages.push(HostOutage { host, from: self.now, until: self.now + lasts, kind });
         }
         if rng.f64() < faults.drain {

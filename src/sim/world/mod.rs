@@ -2,9 +2,10 @@
 
 mod attempts;
 mod hosts;
+mod outages;
 mod queue;
 
-use self::hosts::HostWorld;
+use self::outages::HostWorld;
 use super::bookkeeping::RecordedFiles;
 use super::lines::Lines;
 use super::scenario::{Behaviour, Faults, Scenario, files};

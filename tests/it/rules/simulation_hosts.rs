@@ -2,15 +2,15 @@
 
 use super::simulation::{calm, count, run, unit};
 use crate::support::scenario::random as random_scenario;
+use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::mission::{
-    AttemptClass, Command, Event, HostPolicy, Mission, Policy, Record, UnitState, VerificationRun, decide,
+    Command, Event, Health, HostPolicy, Mission, Record, SessionReport, UnitState, VerificationRun, decide,
 };
-use mission_control::domain::trouble::Cause;
-use mission_control::domain::unit::UnitSpec;
+use mission_control::domain::trouble::{Cause, Trouble};
 use mission_control::domain::values::{HostId, UnitId};
 use mission_control::sim::Outcome;
 use mission_control::sim::scenario::{HostFault, HostOutage, Scenario};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 fn name(host: &str) -> HostId {
     HostId::new(host).unwrap()
@@ -117,4 +117,255 @@ fn p9_p10_p14_hold_for_random_missions_on_hosts_that_fail() {
     assert!(elsewhere > 1_000 && verified > 100 && crashes > 50, "{met:?}");
     assert!(unreachable > 50 && benched > unreachable && drained > 10 && unplaced > 10 && lost > 10, "{met:?}");
     assert!(late.iter().all(|n| *n > 10), "{met:?}");
+}
+
+/// Hosts on which attempts started, in order.
+fn places(journal: &[Record]) -> Vec<&str> {
+    journal
+        .iter()
+        .filter_map(|r| if let Record::SessionStarted { host, .. } = r { Some(host.as_str()) } else { None })
+        .collect()
+}
+
+/// Hosts on which verifications ran, in order.
+fn verifiers(journal: &[Record]) -> Vec<&str> {
+    journal
+        .iter()
+        .filter_map(|r| if let Record::VerifyStarted(run) = r { Some(run.host.as_str()) } else { None })
+        .collect()
+}
+
+fn three() -> Vec<HostPolicy> {
+    vec![host("local", 2, &[]), host("a", 2, &[]), host("b", 2, &[])]
+}
+
+fn charged(outcome: &Outcome) -> u32 {
+    outcome.state.units.iter().map(|unit| unit.infra + unit.used).sum()
+}
+
+#[test]
+fn units_land_on_all_hosts_and_green_is_the_same_as_on_one() {
+    let (many, one) = (run(&on_hosts(24, three())), run(&on_hosts(24, Vec::new())));
+    assert_eq!(many.state.count(UnitState::Landed), 24);
+    assert_eq!(many.world.green_content(), one.world.green_content());
+    let places = places(&many.journal);
+    for host in ["local", "a", "b"] {
+        assert!(places.iter().filter(|place| **place == host).count() >= 4, "{places:?}");
+    }
+    assert!(verifiers(&many.journal).iter().collect::<BTreeSet<_>>().len() > 1, "{:?}", verifiers(&many.journal));
+}
+
+#[test]
+fn p10_a_host_that_never_answers_delays_nobody_and_is_asked_with_growing_pauses() {
+    let mut scenario = on_hosts(24, three());
+    scenario.host_outages.push(outage("b", 0, u64::MAX, HostFault::Cut));
+    let outcome = run(&scenario);
+    assert_eq!((outcome.state.count(UnitState::Landed), charged(&outcome)), (24, 0));
+    assert!(places(&outcome.journal).iter().all(|place| *place != "b"));
+    let asked = |r: &Record| if let Record::HostProbed { at, .. } = r { Some(*at) } else { None };
+    let asked: Vec<u64> = outcome.journal.iter().filter_map(asked).collect();
+    let pauses: Vec<u64> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(asked.len() > 4 && pauses.windows(2).take(3).all(|pair| pair[1] > pair[0]), "{pauses:?}");
+}
+
+#[test]
+fn p3_p9_a_host_that_is_cut_off_charges_nobody_and_what_it_brings_late_counts_for_nothing() {
+    let mut late = [0, 0];
+    for seed in 0..8 {
+        let mut scenario = on_hosts(24, three());
+        scenario.seed = seed;
+        scenario.host_outages.push(outage("a", 20_000, 690_000, HostFault::Cut));
+        let outcome = run(&scenario);
+        assert_eq!((outcome.state.count(UnitState::Landed), charged(&outcome)), (24, 0));
+        assert_eq!(count(&outcome.journal, |r| matches!(r, Record::CircuitOpened { .. })), 0);
+        for (sum, now) in late.iter_mut().zip(outcome.world.late_results()) {
+            *sum += now;
+        }
+    }
+    assert!(late[0] >= 8 && late[1] >= 4, "given up, and arrived later: {late:?}");
+}
+
+#[test]
+fn what_ended_on_a_host_out_of_reach_is_collected_when_it_is_back_or_begun_elsewhere() {
+    let (mut collected, mut left) = (0, 0);
+    for (until, seed) in [60_000, 3_000_000].into_iter().flat_map(|until| (0..8).map(move |seed| (until, seed))) {
+        let mut scenario = on_hosts(24, three());
+        scenario.seed = seed;
+        scenario.host_outages.push(outage("a", 20_000, until, HostFault::Cut));
+        let outcome = run(&scenario);
+        assert_eq!((outcome.state.count(UnitState::Landed), charged(&outcome)), (24, 0));
+        collected += count(&outcome.journal, |r| matches!(r, Record::CollectAsked { .. }));
+        let given_up = |r: &Record| matches!(r, Record::SessionEnded { report, .. } if report.work.unpinned);
+        left += count(&outcome.journal, given_up);
+    }
+    assert!(collected > 2 && left > 2, "{collected} {left}");
+}
+
+#[test]
+fn p4_without_any_usable_host_the_circuit_opens_and_a_host_that_answers_closes_it() {
+    for (until, suspends) in [(120_000, false), (2_500_000, true)] {
+        let mut scenario = on_hosts(12, vec![host("a", 2, &[]), host("b", 1, &[])]);
+        for name in ["a", "b"] {
+            scenario.host_outages.push(outage(name, 40_000, until, HostFault::Dead));
+        }
+        let outcome = run(&scenario);
+        let opened = |r: &Record| matches!(r, Record::CircuitOpened { cause: Cause::Unreachable, .. });
+        let closed = |r: &Record| matches!(r, Record::CircuitClosed { .. });
+        let suspended = |r: &Record| matches!(r, Record::Suspended { code: 6, cause: Some(Cause::Unreachable), .. });
+        assert!(count(&outcome.journal, opened) > 0 && (suspends || count(&outcome.journal, closed) > 0));
+        assert_eq!(count(&outcome.journal, suspended) > 0, suspends);
+        assert_eq!(outcome.state.count(UnitState::Landed), 12);
+        assert!(verifiers(&outcome.journal).iter().all(|host| *host != "local"));
+    }
+}
+
+#[test]
+fn a_host_that_can_start_nothing_is_left_out_and_trouble_of_two_hosts_is_common() {
+    let mut scenario = on_hosts(24, three());
+    scenario.host_outages.push(outage("a", 0, 200_001, HostFault::Broken));
+    let one = run(&scenario);
+    assert_eq!(one.state.count(UnitState::Landed), 24);
+    let benched = |r: &Record| matches!(r, Record::HostBenched { host, .. } if host.as_str() == "a");
+    let opened = |r: &Record| matches!(r, Record::CircuitOpened { cause: Cause::DiskFull(_), .. });
+    assert!(count(&one.journal, benched) > 1);
+    assert_eq!(count(&one.journal, opened), 0);
+    scenario.host_outages.push(outage("b", 0, 200_001, HostFault::Broken));
+    let both = run(&scenario);
+    assert_eq!(both.state.count(UnitState::Landed), 24);
+    assert!(count(&both.journal, opened) > 0);
+}
+
+#[test]
+fn p13_verifications_run_only_where_the_environment_is_that_of_the_base() {
+    let mut scenario = on_hosts(16, three());
+    scenario.policy.hosts[0].verifiers = 0;
+    scenario.other_tools.insert(name("b"));
+    let outcome = run(&scenario);
+    assert_eq!(outcome.state.count(UnitState::Landed), 16);
+    assert!(verifiers(&outcome.journal).iter().all(|host| *host == "a"));
+    assert!(places(&outcome.journal).contains(&"b"));
+    // The only host that verifies is away for a while: what was made waits, and nobody is blamed.
+    scenario.host_outages.push(outage("a", 20_000, 200_000, HostFault::Cut));
+    let outcome = run(&scenario);
+    assert_eq!((outcome.state.count(UnitState::Landed), charged(&outcome)), (16, 0));
+    assert!(count(&outcome.journal, |r| matches!(r, Record::VerificationDropped { .. })) <= 1);
+}
+
+#[test]
+fn units_start_only_on_hosts_with_their_labels() {
+    let mut scenario = on_hosts(12, vec![host("local", 2, &[]), host("g", 1, &["gpu"]), host("h", 2, &["gpu", "big"])]);
+    for (nth, unit) in scenario.units.iter_mut().enumerate() {
+        unit.labels = [vec![], vec!["gpu".to_owned()], vec!["big".to_owned(), "gpu".to_owned()]][nth % 3].clone();
+    }
+    let outcome = run(&scenario);
+    assert_eq!(outcome.state.count(UnitState::Landed), 12);
+    for unit in &outcome.state.units {
+        let place = unit.attempts[0].slot.host.as_str();
+        assert!(unit.spec.labels.len() < 2 || place == "h", "{place}");
+        assert!(unit.spec.labels.is_empty() || place != "local", "{place}");
+    }
+    // Its only host is away for good: what can go on does, then the mission says why it does not.
+    scenario.host_outages.push(outage("h", 0, 4_000_000, HostFault::Cut));
+    let outcome = run(&scenario);
+    let suspended = |r: &Record| matches!(r, Record::Suspended { cause: Some(Cause::Unreachable), .. });
+    assert!(count(&outcome.journal, suspended) > 0);
+    let first = outcome.journal.iter().position(suspended).unwrap();
+    let state = Mission::replay(outcome.journal[..=first].iter().cloned()).unwrap();
+    assert_eq!((state.count(UnitState::Landed), state.count(UnitState::Pending)), (8, 4));
+}
+
+#[test]
+fn p7_a_unit_whose_labels_no_host_has_is_held_with_a_question_however_often_it_is_retried() {
+    for hosts in [Vec::new(), vec![host("local", 1, &[]), host("a", 1, &["gpu"])]] {
+        let mut scenario = on_hosts(3, hosts.clone());
+        scenario.units[1].labels = vec!["gpu".to_owned(), "arm".to_owned()];
+        let journal = run(&scenario).journal;
+        let held = journal.iter().position(|r| matches!(r, Record::UnitHeld { .. })).unwrap();
+        let mut state = Mission::begin(&journal[0]).unwrap();
+        journal[1..=held].iter().for_each(|record| state.apply(record));
+        let unit = UnitId::new("u1").unwrap();
+        let reason = state.unit(&unit).unwrap().reason.clone();
+        let wanted = if hosts.is_empty() { "there is local (no labels);" } else { "local (no labels), a (gpu);" };
+        assert!(reason.starts_with("no host has all its labels (gpu, arm)") && reason.contains(wanted), "{reason}");
+        let retry = Event::RetryUnit { unit: unit.clone(), answer: String::new() };
+        assert!(matches!(
+            decide(&mut state, 90_000, retry).records[..],
+            [Record::UnitRetried { .. }, Record::UnitHeld { .. }, ..]
+        ));
+        assert_eq!(state.unit(&unit).unwrap().state, UnitState::Held);
+    }
+}
+
+/// The state in the middle of a calm mission on hosts, when so many attempts have started.
+fn in_the_middle(scenario: &Scenario, started: usize) -> Mission {
+    let journal = run(scenario).journal;
+    let mut state = Mission::begin(&journal[0]).unwrap();
+    let mut left = started;
+    for record in &journal[1..] {
+        state.apply(record);
+        left -= usize::from(matches!(record, Record::SessionStarted { .. }));
+        if left == 0 {
+            break;
+        }
+    }
+    state
+}
+
+#[test]
+fn nothing_starts_on_a_drained_host_until_it_is_taken_back_also_after_a_resume() {
+    let scenario = on_hosts(12, three());
+    let mut state = in_the_middle(&scenario, 6);
+    let drained = decide(&mut state, 100_000, Event::DrainHost(name("a")));
+    assert!(matches!(drained.records[..], [Record::HostDrained { .. }]) && drained.commands.is_empty());
+    assert!(decide(&mut state, 100_000, Event::DrainHost(name("a"))).records.is_empty(), "it is already");
+    assert!(decide(&mut state, 100_000, Event::DrainHost(HostId::local())).records.is_empty());
+    let running = |state: &Mission| state.running_attempts().filter(|(_, a)| a.slot.host == name("a")).count();
+    assert_eq!(running(&state), 2, "what runs there goes on");
+    let resumed = decide(&mut state, 100_001, Event::Resumed);
+    let probes = resumed.commands.iter().filter(|c| matches!(c, Command::ProbeHost(_))).count();
+    assert_eq!((probes, state.hosts().is_drained(&name("a"))), (2, true));
+    assert_eq!(state.hosts().health(&name("a")), Some(&Health::Unseen));
+    let seen = |host: &str| Event::HostSeen { host: name(host), result: Ok(String::new()) };
+    for host in ["a", "b"] {
+        let _ = decide(&mut state, 100_002, seen(host));
+    }
+    let sessions: Vec<_> = state.running_attempts().map(|(_, a)| (a.session, a.slot.host.clone())).collect();
+    let mut started = Vec::new();
+    for (session, _) in sessions.iter().filter(|(_, host)| *host == name("a")) {
+        let gone = Trouble::new(Cause::LostRun, "gone");
+        let report = SessionReport::from_end(ProcessEnd::Infrastructure(gone));
+        let step = decide(&mut state, 100_003, Event::SessionEnded { session: *session, report: Box::new(report) });
+        started.extend(places(&step.records).into_iter().map(str::to_owned));
+    }
+    assert!(started.is_empty() && running(&state) == 0, "{started:?}");
+    let back = decide(&mut state, 100_004, Event::ResumeHost(name("a")));
+    assert!(matches!(back.records[0], Record::HostResumed { .. }));
+    assert_eq!(places(&back.records), ["a", "a"]);
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_says_nothing_of_a_host() {
+    let mut state = in_the_middle(&on_hosts(12, three()), 6);
+    let down = || Event::HostSeen { host: name("a"), result: Err(Trouble::new(Cause::Unreachable, "late")) };
+    assert!(decide(&mut state, 100_000, down()).records.is_empty());
+    let unknown = Event::HostSeen { host: name("z"), result: Ok(String::new()) };
+    assert!(decide(&mut state, 100_000, unknown).records.is_empty());
+}
+
+#[test]
+fn p4_a_crash_at_any_decision_leads_to_the_same_landings_on_hosts_that_fail() {
+    let mut base = on_hosts(8, three());
+    base.host_outages.push(outage("a", 10_000, 60_000, HostFault::Cut));
+    base.host_outages.push(outage("b", 30_000, 90_000, HostFault::Dead));
+    let calm_run = run(&base);
+    let mut crashes = 0;
+    for step in 0..calm_run.steps {
+        let mut scenario = base.clone();
+        scenario.crash_at = Some((step, u8::try_from(step % 2).unwrap()));
+        let crashed = run(&scenario);
+        crashes += crashed.crashes;
+        assert_eq!(crashed.state.count(UnitState::Landed), 8, "step {step}");
+        assert_eq!(crashed.world.green_content(), calm_run.world.green_content(), "step {step}");
+    }
+    assert!(crashes > 20, "{crashes}");
 }
