@@ -252,6 +252,11 @@ async fn finish_session(
     began: Option<u64>,
     kill: watch::Receiver<bool>,
 ) -> Result<SessionReport, Trouble> {
+    if let ProcessEnd::Infrastructure(trouble) = &ended.end
+        && trouble.cause == Cause::Unreachable
+    {
+        return Ok(abandon(context, order, trouble.clone()));
+    }
     let script = order.spec.run.is_some();
     let log = ended.log.as_deref();
     let handoff = if script { read_script_handoff(&ended) } else { read_handoff(&ended) };
@@ -338,6 +343,17 @@ async fn finish_session(
     let kept = place.save_report(&place.collected_report(), &report);
     kept.map_err(|e| context.to_trouble_at("keep the report of an attempt", &e))?;
     Ok(run_workspace_checks(context, order, place, report, kill).await)
+}
+
+/// The report of an attempt whose host is out of reach: it is over here. The slot keeps its marker; what runs there is ended,
+/// and what it made is pinned, before the slot is used again.
+fn abandon(context: &MissionContext, order: &AttemptOrder, trouble: Trouble) -> SessionReport {
+    let mut report = SessionReport::from_end(ProcessEnd::Infrastructure(trouble));
+    report.work.unpinned = true;
+    let slot = order.slot.number;
+    report.notes.push(format!("what it made is in its workspace (slot {slot}) and is kept when that is used next"));
+    context.redactor().clean_report(&mut report);
+    report
 }
 
 /// Runs what is to be run in the workspace of a collected attempt, then keeps the whole report.

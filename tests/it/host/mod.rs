@@ -4,6 +4,7 @@ pub mod containment;
 pub mod fence;
 pub mod limits;
 pub mod line;
+pub mod lost;
 pub mod protocol;
 pub mod remote;
 pub mod user;

@@ -34,7 +34,7 @@ fn sets_up(world: &World, n: u32) -> bool {
     lock.is_ok_and(|lock| lock.try_lock().is_err())
 }
 
-fn settings() -> HostSettings {
+pub fn settings() -> HostSettings {
     HostSettings {
         kind: PoolKind::Missions,
         setup: Some(SETUP.to_owned()),
@@ -66,21 +66,45 @@ pub async fn limited_host(
     patience: Duration,
     (cuts, limits): (Cuts, Limits),
 ) -> Host {
+    host_of(world, Line { epoch, patience, cuts, limits, ..Line::to(program) }, settings()).await
+}
+
+/// Who asks, and by what way.
+pub struct Line {
+    /// Id of the engine's state directory.
+    pub state: &'static str,
+    pub epoch: u64,
+    pub program: PathBuf,
+    pub patience: Duration,
+    pub cuts: Cuts,
+    pub limits: Limits,
+}
+
+impl Line {
+    /// That of the first engine to a program.
+    pub fn to(program: PathBuf) -> Self {
+        let (cuts, limits) = (Cuts::default(), Limits::default());
+        Self { state: "s1", epoch: 1, program, patience: PATIENCE, cuts, limits }
+    }
+}
+
+pub async fn host_of(world: &World, line: Line, settings: HostSettings) -> Host {
     let root = world.state();
     std::fs::create_dir_all(&root).unwrap();
     let var = |name: &str| (name.into(), std::env::var_os(name).unwrap_or_default());
     let transport = Transport {
-        program,
+        program: line.program,
         args: vec!["worker".into(), "--root".into(), root.join("worker").into()],
         env: vec![var("PATH"), ("HOME".into(), world.home().into()), ("GIT_CONFIG_SYSTEM".into(), "/dev/null".into())],
-        patience,
-        limits,
-        cuts,
+        patience: line.patience,
+        limits: line.limits,
+        cuts: line.cuts,
     };
-    let engine = EngineCard { state: "s1".to_owned(), epoch, root: root.clone(), runs: root.join("runs") };
+    let engine =
+        EngineCard { state: line.state.to_owned(), epoch: line.epoch, root: root.clone(), runs: root.join("runs") };
     let source = world.source();
     let facts = inspect(&source).await.unwrap();
-    Host::Remote(Box::new(RemoteHost::new(transport, settings(), engine, source, facts, Tags::default())))
+    Host::Remote(Box::new(RemoteHost::new(transport, settings, engine, source, facts, Tags::default())))
 }
 
 pub fn program() -> PathBuf {

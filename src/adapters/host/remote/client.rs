@@ -1,10 +1,10 @@
-//! A host behind a worker, as the engine sees it. Where the worker cannot be reached, what was asked is asked again; a question
-//! that gets no answer for long is trouble and decides nothing, and a run is waited for as long as it takes.
+//! A host behind a worker, as the engine sees it. Where the worker cannot be reached, what was asked is asked again ([`super::asking`]); a
+//! question that gets no answer for long is trouble and decides nothing, and a run is given up when it has ended by its lease.
 
-use super::connection::{Connection, unreachable};
+use super::line::{Line, Patience};
 use super::objects::{BROUGHT, name_brought};
-use super::protocol::{Hello, PROTOCOL, Reply, Request, SourcePlace, put_contents, take_contents};
-use super::transport::{Moment, Transport};
+use super::protocol::{Hello, PROTOCOL, Request, SourcePlace, put_contents, take_contents};
+use super::transport::Transport;
 use crate::adapters::git::{Git, GitError, SourceFacts};
 use crate::adapters::host::local::operations::facts::incomplete_error;
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
@@ -13,7 +13,7 @@ use crate::adapters::host::local::workspace::pool::refuse_incomplete;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::order::{
     CollectOrder, CollectOutcome, Ended, HostError, HostFacts, NotFresh, NotReady, PrepareOrder, Ready, RunKey,
-    RunOrder, Start, Untracked, UsedSlot, attempt_of, is_killed,
+    RunOrder, Start, Untracked, UsedSlot, attempt_of,
 };
 use crate::adapters::host::settings::{HostSettings, PoolKind};
 use crate::adapters::os::files::{self, if_there};
@@ -21,16 +21,10 @@ use crate::adapters::trouble::{Places, cause_of};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble, chain};
 use crate::domain::values::CommitId;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell, watch};
-
-/// Pauses between two tries.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
 /// How often the output of a run is brought here while it goes on.
 const LOOK: Duration = Duration::from_secs(2);
@@ -66,17 +60,11 @@ pub struct RemoteHost {
     pub(super) tags: Tags,
     pub(super) large: OnceCell<LargeFiles>,
     pub(super) hello: OnceCell<Hello>,
-    line: Mutex<Line>,
+    pub(super) line: Line,
     /// Objects go there one transfer at a time.
     pub(super) sending: Mutex<()>,
-}
-
-/// The way to a worker.
-#[derive(Debug, Default)]
-struct Line {
-    connection: Option<Arc<Connection>>,
-    /// Runs of whose end nobody was told; the next worker ends them.
-    abandoned: Vec<RunKey>,
+    /// Attempts that were told to end: nobody waits long for what they made.
+    stopped: std::sync::Mutex<BTreeSet<RunKey>>,
 }
 
 impl RemoteHost {
@@ -89,8 +77,19 @@ impl RemoteHost {
         facts: SourceFacts,
         tags: Tags,
     ) -> Self {
-        let (large, hello, line, sending) = (OnceCell::new(), OnceCell::new(), Mutex::default(), Mutex::default());
-        Self { transport, settings, engine, source, facts, tags, large, hello, line, sending }
+        Self {
+            transport,
+            settings,
+            engine,
+            source,
+            facts,
+            tags,
+            large: OnceCell::new(),
+            hello: OnceCell::new(),
+            line: Line::default(),
+            sending: Mutex::default(),
+            stopped: std::sync::Mutex::default(),
+        }
     }
 
     pub(super) fn classify_error(&self, error: &(dyn std::error::Error + 'static)) -> Trouble {
@@ -98,7 +97,7 @@ impl RemoteHost {
         Trouble::new(cause_of(error, &places), chain(error))
     }
 
-    async fn load_hello(&self) -> Result<&Hello, GitError> {
+    pub(super) async fn load_hello(&self) -> Result<&Hello, GitError> {
         self.hello
             .get_or_try_init(|| async {
                 let said = self.source.settings(FOLLOWED).await?;
@@ -128,111 +127,6 @@ impl RemoteHost {
             .await
     }
 
-    /// The connection that there is, or a new one.
-    async fn connect(&self) -> Result<Arc<Connection>, Trouble> {
-        let mut line = self.line.lock().await;
-        if let Some(connection) = line.connection.as_ref().filter(|connection| !connection.is_lost()) {
-            return Ok(Arc::clone(connection));
-        }
-        // The old worker ends before the next one is started.
-        line.connection = None;
-        let hello = self.load_hello().await.map_err(|e| self.classify_error(&e))?;
-        let hello = Hello { abandoned: line.abandoned.clone(), ..hello.clone() };
-        let renewal = (self.settings.lease() / 4).max(Duration::from_millis(100));
-        let connection = Arc::new(Connection::open(&self.transport, hello, renewal).await?);
-        *line = Line { connection: Some(Arc::clone(&connection)), abandoned: Vec::new() };
-        Ok(connection)
-    }
-
-    /// Gives the connection up, and a run.
-    async fn cut(&self, abandoned: Option<&RunKey>) -> Trouble {
-        let mut line = self.line.lock().await;
-        line.abandoned.extend(abandoned.cloned());
-        if let Some(connection) = line.connection.take() {
-            connection.cut();
-        }
-        unreachable("the connection was cut")
-    }
-
-    /// Asks once.
-    async fn try_request(
-        &self,
-        request: &Request,
-        bytes: &[u8],
-        kill: &mut watch::Receiver<bool>,
-        progress: &mut (dyn FnMut() + Send),
-    ) -> Result<(Value, Vec<u8>), Trouble> {
-        let connection = self.connect().await?;
-        let cut = self.transport.cuts.next(&kind_of(request));
-        if cut == Some(Moment::Before) {
-            return Err(self.cut(None).await);
-        }
-        let (id, mut replies) = connection.request(request, bytes)?;
-        if cut == Some(Moment::During) {
-            // Some of it may have happened.
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(..40))).await;
-            return Err(self.cut(None).await);
-        }
-        let mut told = false;
-        loop {
-            tokio::select! {
-                reply = replies.recv() => match reply {
-                    Some((Reply::Began, _)) => progress(),
-                    Some(_) if cut == Some(Moment::After) => return Err(self.cut(None).await),
-                    Some((Reply::Answer(given), bytes)) => return Ok((given, bytes)),
-                    Some((Reply::Refused(trouble), _)) => return Err(trouble),
-                    None => return Err(connection.why_lost()),
-                },
-                wanted = is_killed(kill), if !told => {
-                    told = true;
-                    if wanted {
-                        connection.cancel(id);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Asks until there is an answer, at most so long. What asking again does not mend comes back at once.
-    async fn send_request<T: DeserializeOwned>(
-        &self,
-        request: Request,
-        bytes: &[u8],
-        patience: Option<Duration>,
-        mut kill: watch::Receiver<bool>,
-        progress: &mut (dyn FnMut() + Send),
-    ) -> Result<(T, Vec<u8>), Trouble> {
-        let (begun, mut pause) = (Instant::now(), PAUSES.0);
-        loop {
-            let trouble = match self.try_request(&request, bytes, &mut kill, progress).await {
-                Ok((given, bytes)) => {
-                    return serde_json::from_value(given).map(|given| (given, bytes)).map_err(unexpected_answer);
-                }
-                Err(trouble) => trouble,
-            };
-            if !may_pass(&trouble.cause) || patience.is_some_and(|patience| begun.elapsed() >= patience) {
-                return Err(trouble.while_trying(&format!("ask the host behind {}", self.transport)));
-            }
-            tracing::debug!("ask a host again: {trouble}");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
-        }
-    }
-
-    /// Asks what nobody cancels.
-    pub(in crate::adapters::host) async fn query<T: DeserializeOwned>(&self, request: Request) -> Result<T, Trouble> {
-        self.exchange(request, &[]).await.map(|(given, _)| given)
-    }
-
-    /// The same with the bytes that go with it both ways.
-    pub(super) async fn exchange<T: DeserializeOwned>(
-        &self,
-        request: Request,
-        bytes: &[u8],
-    ) -> Result<(T, Vec<u8>), Trouble> {
-        self.send_request(request, bytes, Some(self.transport.patience), no_kill_signal(), &mut || ()).await
-    }
-
     /// As [`super::super::any::Host::probe`], like all that follow.
     ///
     /// # Errors
@@ -259,10 +153,11 @@ impl RemoteHost {
         let mut order = order.clone();
         let (lengths, bytes) = take_contents(order.contents());
         let request = Request::Prepare(Box::new(order), lengths);
-        self.send_request(request, &bytes, Some(self.transport.patience), kill, &mut || ()).await.map_err(failed)?.0
+        self.send_request(request, &bytes, self.short_patience(), kill, &mut || ()).await.map_err(failed)?.0
     }
 
-    /// A run; its output is brought here while it goes on.
+    /// A run; its output is brought here while it goes on. It is given up where its host was out of reach for the lease and
+    /// more: the next worker there ends it before anything else.
     pub async fn run(
         &self,
         order: &RunOrder,
@@ -278,7 +173,8 @@ impl RemoteHost {
         };
         let request = Request::Run(Box::new(order.clone()), start);
         let answer = {
-            let asked = self.send_request::<(Ended, Vec<usize>)>(request, &[], None, kill, &mut progress);
+            let patience = Patience::Silence(self.longest_silence());
+            let asked = self.send_request::<(Ended, Vec<usize>)>(request, &[], patience, kill.clone(), &mut progress);
             // The run is asked about while output is on its way: it may be told to end.
             let follow = async {
                 loop {
@@ -293,13 +189,12 @@ impl RemoteHost {
                 never = follow => never,
             }
         };
+        if let Some(session) = order.session.as_ref().filter(|_| *kill.borrow()) {
+            self.stopped().insert(session.key.clone());
+        }
         let (mut ended, lengths, bytes) = match answer {
             Ok(((ended, lengths), bytes)) => (ended, lengths, bytes),
-            Err(trouble) => {
-                // It may live, and nothing may be done to its workspace as long as it does.
-                self.cut(Some(&order.key)).await;
-                return Ended::from_end(ProcessEnd::Infrastructure(trouble));
-            }
+            Err(trouble) => return self.give_up(order, trouble),
         };
         if ended.ran.is_some() {
             // What was told of its start may have been lost.
@@ -307,16 +202,32 @@ impl RemoteHost {
         }
         put_contents(ended.contents(), lengths, &bytes);
         if ended.log.is_some() {
-            // What is judged is all of it, however long a host cannot be reached.
+            // What is judged is all of it.
+            let begun = Instant::now();
             while let Err(trouble) = self.bring_logs(&order.key, order.session.is_some()).await {
-                if trouble.cause != Cause::Unreachable {
-                    ended.end = ProcessEnd::Infrastructure(trouble);
+                let bound = if *kill.borrow() { self.transport.patience } else { self.longest_silence() };
+                if trouble.cause != Cause::Unreachable || begun.elapsed() >= bound {
+                    ended.end = ProcessEnd::Infrastructure(trouble.while_trying("bring its output here"));
                     break;
                 }
             }
             ended.log = Some(self.log_file(&order.key));
         }
         ended
+    }
+
+    /// Waits for a run no longer. It may live, and nothing may be done to its workspace as long as it does.
+    fn give_up(&self, order: &RunOrder, trouble: Trouble) -> Ended {
+        self.line.cut(Some(&order.key));
+        let trouble = match trouble.cause {
+            Cause::Unreachable => trouble.while_trying(&format!("the run {} is given up", order.key)),
+            _ => trouble,
+        };
+        Ended::from_end(ProcessEnd::Infrastructure(trouble))
+    }
+
+    fn stopped(&self) -> std::sync::MutexGuard<'_, BTreeSet<RunKey>> {
+        self.stopped.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// As [`super::super::any::Host::archive_run`]. What was brought here of that run is the host's to keep: the next one's output begins anew.
@@ -332,11 +243,32 @@ impl RemoteHost {
         Ok(())
     }
 
-    /// The work of an attempt; what is pinned there is pinned here before this returns.
+    /// The work of an attempt; what is pinned there is pinned here before this returns. A host that is out of reach is waited
+    /// for as long as for a run.
     ///
     /// # Errors
     /// What around it failed.
     pub async fn collect(&self, order: &CollectOrder) -> Result<CollectOutcome, Trouble> {
+        let key = RunKey::of_attempt(&order.mission, &order.unit, order.number);
+        let begun = Instant::now();
+        loop {
+            let trouble = match self.try_collect(order).await {
+                Err(trouble) if trouble.cause == Cause::Unreachable => trouble,
+                done => {
+                    self.stopped().remove(&key);
+                    return done;
+                }
+            };
+            let (silent, told) = (self.line.silence_since(begun), self.stopped().contains(&key));
+            // Where it answers, asking for long does not help.
+            let waits = silent >= self.transport.patience / 2 && silent < self.longest_silence();
+            if told || !waits {
+                return Err(trouble);
+            }
+        }
+    }
+
+    async fn try_collect(&self, order: &CollectOrder) -> Result<CollectOutcome, Trouble> {
         self.send(&[order.base.clone(), order.green.clone()]).await?;
         let kept = self.query::<Result<CollectOutcome, Trouble>>(Request::Collect(order.clone())).await??;
         if matches!(kept, CollectOutcome::Pinned(_)) {
@@ -381,29 +313,7 @@ impl RemoteHost {
     }
 }
 
-/// A signal to end that never comes.
-fn no_kill_signal() -> watch::Receiver<bool> {
-    watch::channel(false).1
-}
-
-/// Whether asking again can help: the worker may be there again, or its machine have room.
-fn may_pass(cause: &Cause) -> bool {
-    cause.is_shared() && !matches!(cause, Cause::Missing(_) | Cause::Denied(_))
-}
-
-fn unexpected_answer(why: serde_json::Error) -> Trouble {
-    Trouble::from(format!(
-        "a host answers something else than what it was asked ({why}): use the same mc on both sides"
-    ))
-}
-
 /// A name for a file that nobody else uses.
 pub(super) fn new_name() -> String {
     format!("t-{:016x}", fastrand::u64(..))
-}
-
-/// The word for a request in plans of tests: the name of its variant.
-fn kind_of(request: &Request) -> String {
-    let text = format!("{request:?}");
-    text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned()
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Child;
 use tokio::sync::mpsc;
@@ -28,6 +28,21 @@ pub(super) fn unreachable(why: impl Into<String>) -> Trouble {
     Trouble::new(Cause::Unreachable, why)
 }
 
+/// When the host last said anything but a refusal.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Heard(Arc<Mutex<Option<Instant>>>);
+
+impl Heard {
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// That moment.
+    pub(super) fn last(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A connection. Dropped, it is cut and the worker ends.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -44,7 +59,7 @@ fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
 }
 
 /// Hands out replies until there are no more: why.
-async fn read(from: impl AsyncRead + Unpin, waiting: &Mutex<Waiting>, silence: Duration) -> Trouble {
+async fn read(from: impl AsyncRead + Unpin, waiting: &Mutex<Waiting>, heard: &Heard, silence: Duration) -> Trouble {
     let mut from = BufReader::new(from);
     let mut patience = GREETING;
     loop {
@@ -58,6 +73,9 @@ async fn read(from: impl AsyncRead + Unpin, waiting: &Mutex<Waiting>, silence: D
             Err(e) => return unreachable(format!("read what the worker says: {e}")),
         };
         patience = silence;
+        if !matches!(body, Reply::Refused(_)) {
+            heard.note();
+        }
         let mut waiting = lock(waiting);
         let Ok(waiting) = waiting.as_mut() else { return unreachable("the connection was cut") };
         let progress = matches!(body, Reply::Began);
@@ -72,7 +90,12 @@ async fn read(from: impl AsyncRead + Unpin, waiting: &Mutex<Waiting>, silence: D
 
 impl Connection {
     /// Starts a worker and greets it. Every `renewal` it is told that the engine lives.
-    pub(super) async fn open(transport: &Transport, hello: Hello, renewal: Duration) -> Result<Self, Trouble> {
+    pub(super) async fn open(
+        transport: &Transport,
+        hello: Hello,
+        renewal: Duration,
+        heard: Heard,
+    ) -> Result<Self, Trouble> {
         let mut child = transport.start().map_err(|e| unreachable(format!("start it: {e}")))?;
         let lost = || unreachable("the worker has no standard input and output");
         let (mut stdin, stdout) = child.stdin.take().zip(child.stdout.take()).ok_or_else(lost)?;
@@ -88,7 +111,7 @@ impl Connection {
         });
         let (told, limits) = (Arc::clone(&waiting), transport.limits);
         tasks.spawn(async move {
-            let why = read(stdout, &told, limits.silence()).await;
+            let why = read(stdout, &told, &heard, limits.silence()).await;
             // Whoever waits learns of the loss by the end of its channel.
             *lock(&told) = Err(why);
         });

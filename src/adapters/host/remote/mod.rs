@@ -1,10 +1,12 @@
 //! Another machine as a host: a worker there (`mc worker`, [`server`]) works for the engine here ([`client`]) over two streams of
 //! bytes ([`transport`]), by the messages of [`protocol`]. The worker has a mirror of the repository, a pool and runs of its own.
 
+mod asking;
 pub mod client;
 mod connection;
 mod contents;
 mod frame;
+mod line;
 pub mod objects;
 pub mod protocol;
 pub mod server;

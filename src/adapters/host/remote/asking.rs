@@ -1,0 +1,197 @@
+//! Questions to a host: asked until there is an answer, over a connection that is made anew when it is lost.
+//!
+//! Nothing is decided by silence. A run is waited for as long as its host says anything; where that says nothing for the lease of its
+//! runs and a [window](RemoteHost::longest_silence) more, the run has ended there by itself or is ended when the host is back.
+
+use super::client::RemoteHost;
+use super::connection::{Connection, unreachable};
+use super::line::Patience;
+use super::protocol::{Hello, Reply, Request};
+use super::transport::Moment;
+use crate::adapters::host::order::is_killed;
+use crate::domain::trouble::{Cause, Trouble};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// Pauses between two tries.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+
+impl RemoteHost {
+    /// For questions: so long each is asked again.
+    pub(super) fn short_patience(&self) -> Patience {
+        Patience::Asked(self.transport.patience)
+    }
+
+    /// A host that said nothing for so long has ended its runs by their lease: a tenth of it and the patience of a question are
+    /// for the ticks of its supervisors and for what was on its way.
+    pub(super) fn longest_silence(&self) -> Duration {
+        let lease = self.settings.lease();
+        lease + lease / 10 + self.transport.patience
+    }
+
+    /// The connection that there is, or a new one.
+    async fn connect(&self) -> Result<Arc<Connection>, Trouble> {
+        if let Some(connection) = self.line.live() {
+            return Ok(connection);
+        }
+        let _one = self.line.connecting.lock().await;
+        loop {
+            if let Some(connection) = self.line.live() {
+                return Ok(connection);
+            }
+            let hello = self.load_hello().await.map_err(|e| self.classify_error(&e))?;
+            let abandoned = self.line.begin();
+            let hello = Hello { abandoned: abandoned.iter().cloned().collect(), ..hello.clone() };
+            let renewal = (self.settings.lease() / 4).max(Duration::from_millis(100));
+            let made = Connection::open(&self.transport, hello, renewal, self.line.heard.clone()).await?;
+            if let Some(connection) = self.line.publish(made, &abandoned) {
+                return Ok(connection);
+            }
+        }
+    }
+
+    /// Gives the connection up.
+    fn cut(&self) -> Trouble {
+        self.line.cut(None);
+        unreachable("the connection was cut")
+    }
+
+    /// Asks once.
+    async fn try_request(
+        &self,
+        request: &Request,
+        bytes: &[u8],
+        kill: &mut watch::Receiver<bool>,
+        progress: &mut (dyn FnMut() + Send),
+    ) -> Result<(Value, Vec<u8>), Trouble> {
+        let connection = self.connect().await?;
+        let cut = self.transport.cuts.next(&kind_of(request));
+        if cut == Some(Moment::Before) {
+            return Err(self.cut());
+        }
+        let (id, mut replies) = connection.request(request, bytes)?;
+        if cut == Some(Moment::During) {
+            // Some of it may have happened.
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(..40))).await;
+            return Err(self.cut());
+        }
+        let mut told = false;
+        loop {
+            tokio::select! {
+                reply = replies.recv() => match reply {
+                    Some((Reply::Began, _)) => progress(),
+                    Some(_) if cut == Some(Moment::After) => return Err(self.cut()),
+                    Some((Reply::Answer(given), bytes)) => return Ok((given, bytes)),
+                    Some((Reply::Refused(trouble), _)) => return Err(trouble),
+                    None => return Err(connection.why_lost()),
+                },
+                wanted = is_killed(kill), if !told => {
+                    told = true;
+                    if wanted {
+                        connection.cancel(id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks until there is an answer, as long as there is patience. What asking again does not mend comes back at once.
+    pub(super) async fn send_request<T: DeserializeOwned>(
+        &self,
+        request: Request,
+        bytes: &[u8],
+        patience: Patience,
+        mut kill: watch::Receiver<bool>,
+        progress: &mut (dyn FnMut() + Send),
+    ) -> Result<(T, Vec<u8>), Trouble> {
+        let (begun, mut pause, mut last) = (Instant::now(), PAUSES.0, None);
+        let mut stop = kill.clone();
+        let silent = self.wait_for_silence(begun, patience, &mut stop);
+        tokio::pin!(silent);
+        loop {
+            let tried = tokio::select! {
+                tried = self.try_request(&request, bytes, &mut kill, progress) => tried,
+                silent = &mut silent => return Err(self.describe_silence(silent, last)),
+            };
+            let trouble = match tried {
+                Ok((given, bytes)) => {
+                    return serde_json::from_value(given).map(|given| (given, bytes)).map_err(unexpected_answer);
+                }
+                Err(trouble) => trouble,
+            };
+            let over = matches!(patience, Patience::Asked(longest) if begun.elapsed() >= longest);
+            if !may_pass(&trouble.cause) || over {
+                return Err(trouble.while_trying(&format!("ask the host behind {}", self.transport)));
+            }
+            tracing::debug!("ask a host again: {trouble}");
+            last = Some(trouble);
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                silent = &mut silent => return Err(self.describe_silence(silent, last)),
+            }
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Ends when the host was silent for too long: for how long. Whoever wants an early end has the patience of a question.
+    async fn wait_for_silence(&self, begun: Instant, patience: Patience, stop: &mut watch::Receiver<bool>) -> Duration {
+        let Patience::Silence(longest) = patience else { return std::future::pending().await };
+        let mut told = false;
+        loop {
+            let longest = if *stop.borrow() { longest.min(self.transport.patience) } else { longest };
+            let silent = self.line.silence_since(begun);
+            if silent >= longest {
+                return silent;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(longest - silent) => {}
+                _ = is_killed(stop), if !told => told = true,
+            }
+        }
+    }
+
+    fn describe_silence(&self, silent: Duration, last: Option<Trouble>) -> Trouble {
+        let last = last.map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+        let silent = silent.as_secs_f64();
+        unreachable(format!("the host behind {} gave no answer for {silent:.0} s{last}", self.transport))
+    }
+
+    /// Asks what nobody cancels.
+    pub(in crate::adapters::host) async fn query<T: DeserializeOwned>(&self, request: Request) -> Result<T, Trouble> {
+        self.exchange(request, &[]).await.map(|(given, _)| given)
+    }
+
+    /// The same with the bytes that go with it both ways.
+    pub(super) async fn exchange<T: DeserializeOwned>(
+        &self,
+        request: Request,
+        bytes: &[u8],
+    ) -> Result<(T, Vec<u8>), Trouble> {
+        self.send_request(request, bytes, self.short_patience(), no_kill_signal(), &mut || ()).await
+    }
+}
+
+/// A signal to end that never comes.
+fn no_kill_signal() -> watch::Receiver<bool> {
+    watch::channel(false).1
+}
+
+/// Whether asking again can help: the worker may be there again, or its machine have room.
+fn may_pass(cause: &Cause) -> bool {
+    cause.is_shared() && !matches!(cause, Cause::Missing(_) | Cause::Denied(_))
+}
+
+fn unexpected_answer(why: serde_json::Error) -> Trouble {
+    Trouble::from(format!(
+        "a host answers something else than what it was asked ({why}): use the same mc on both sides"
+    ))
+}
+
+/// The word for a request in plans of tests: the name of its variant.
+fn kind_of(request: &Request) -> String {
+    let text = format!("{request:?}");
+    text.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default().to_owned()
+}
