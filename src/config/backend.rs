@@ -11,6 +11,7 @@ use std::time::Duration;
 pub(super) const TYPE: &str = "backend.type";
 pub(super) const LOCAL_WORKERS: &str = "backend.local_workers";
 pub(super) const LEASE: &str = "backend.lease";
+pub(super) const PIN_EVERY: &str = "backend.pin_every";
 pub(super) const SSH_HOSTS: &str = "backend.ssh.hosts";
 pub(super) const HOSTS: &str = "backend.hosts";
 
@@ -21,6 +22,8 @@ pub struct Backend {
     pub local_workers: Option<u32>,
     /// How long what runs on a host outlives the connection to it.
     pub lease: Duration,
+    /// How often work in progress there is pinned and brought here.
+    pub pin_every: Duration,
     /// The hosts besides this machine, in the order of the person; names are unique, whatever their case.
     pub hosts: Vec<HostConfig>,
 }
@@ -28,7 +31,7 @@ pub struct Backend {
 /// This machine alone.
 impl Default for Backend {
     fn default() -> Self {
-        Self { local_workers: None, lease: Duration::from_secs(600), hosts: Vec::new() }
+        Self { local_workers: None, lease: Duration::from_secs(600), pin_every: Duration::from_secs(300), hosts: Vec::new() }
     }
 }
 

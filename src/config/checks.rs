@@ -1,7 +1,7 @@
 //! What settings must not say, alone or together: each problem is told with its place and what to do.
 
 use super::FILE_NAME;
-use super::backend::{Backend, HostConfig, LEASE, LOCAL_WORKERS, SSH_HOSTS, TYPE};
+use super::backend::{Backend, HostConfig, LEASE, LOCAL_WORKERS, PIN_EVERY, SSH_HOSTS, TYPE};
 use super::branches::broken_branch_rule;
 use super::layers::Layers;
 use super::problem::{Problem, Source, VERIFICATION_COMMAND};
@@ -115,7 +115,8 @@ impl Layers {
                 problems.push(Problem::Value { place, key: format!("{path}.{key}"), message });
             }
         }
-        Backend { local_workers, lease: self.time(LEASE), hosts: hosts.into_iter().cloned().collect() }
+        let (lease, pin_every) = (self.time(LEASE), self.time(PIN_EVERY));
+        Backend { local_workers, lease, pin_every, hosts: hosts.into_iter().cloned().collect() }
     }
 
     /// Whether there are hosts, and somebody said that everything runs here.

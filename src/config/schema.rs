@@ -172,6 +172,7 @@ pub const KEYS: &[Key] = &[
     supported_key(backend::TYPE, Kind::Choice(&["local", "ssh"], &[]), "\"local\""),
     supported_key(backend::LOCAL_WORKERS, Kind::CountOrAuto(256), "\"auto\""),
     supported_key(backend::LEASE, Kind::Time, "\"10m\""),
+    supported_key(backend::PIN_EVERY, Kind::Time, "\"5m\""),
     Key { path: backend::SSH_HOSTS, kind: Kind::Text, support: Support::Hosts },
     Key { path: backend::HOSTS, kind: Kind::Text, support: Support::Hosts },
     supported_key("sandbox.mode", Kind::Choice(&["auto", "off"], &[]), "\"auto\""),

@@ -245,6 +245,9 @@ pub struct SessionFolder {
     pub key: RunKey,
     /// The text of the brief.
     pub brief: String,
+    /// The commit its workspace was prepared at, where work in progress is to be pinned.
+    #[serde(default)]
+    pub base: Option<CommitId>,
 }
 
 /// Report files that a run may leave in its workspace.

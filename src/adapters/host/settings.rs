@@ -11,6 +11,10 @@ pub const HOME: &str = "HOME";
 /// Longest time without a sign of life of its engine that a run nobody adopts goes on.
 const SHORT_LEASE: Duration = Duration::from_secs(120);
 
+fn pin_every() -> Duration {
+    Duration::from_secs(300)
+}
+
 /// Whose workspaces are used, and how long runs outlive their engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PoolKind {
@@ -49,6 +53,9 @@ pub struct HostSettings {
     pub isolation: WantedIsolation,
     /// How long runs outlive a dead engine that comes back.
     pub lease: Duration,
+    /// How often work in progress is pinned and brought home, where the engine is elsewhere.
+    #[serde(default = "pin_every")]
+    pub pin_every: Duration,
     /// Most bytes of the pool; 0 for no limit.
     pub max_disk: u64,
     /// What runs may reach.

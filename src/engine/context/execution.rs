@@ -72,6 +72,7 @@ pub fn host_settings(settings: &Settings, kind: PoolKind) -> HostSettings {
         isolation: settings.scheduler.isolation,
         lease: settings.scheduler.lease,
         max_disk: settings.parallel.max_disk,
+        pin_every: settings.backend.pin_every,
         sandbox: settings.sandbox.clone(),
     }
 }

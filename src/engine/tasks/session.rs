@@ -234,7 +234,7 @@ fn build_run_order(context: &MissionContext, order: &AttemptOrder, brief: String
         },
         inherited: agent.env.clone(),
         variables: variables.map(|(name, value)| (name.to_owned(), value.into())).into(),
-        session: Some(SessionFolder { key, brief }),
+        session: Some(SessionFolder { key, brief, base: Some(order.from.clone()) }),
         timeout: order.spec.timeout.map_or(settings.scheduler.session_timeout, Duration::from_secs),
         idle: of_agent(agent.idle_timeout),
         start: of_agent(agent.start_timeout),

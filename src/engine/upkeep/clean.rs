@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The folders of refs that belong to one mission each. `rolled-back` and `owner` belong to none and always stay.
-const PINS: [&str; 4] = ["attempts", "kept", "candidates", "checkpoints"];
+const PINS: [&str; 5] = ["attempts", "kept", "progress", "candidates", "checkpoints"];
 
 /// What may go.
 #[derive(Debug, Clone, Copy)]

@@ -5,6 +5,7 @@ pub mod fence;
 pub mod limits;
 pub mod line;
 pub mod lost;
+pub mod progress;
 pub mod protocol;
 pub mod remote;
 pub mod user;

@@ -50,6 +50,7 @@ pub fn settings() -> HostSettings {
         isolation: WantedIsolation::Auto,
         lease: Duration::from_secs(20),
         max_disk: 0,
+        pin_every: Duration::from_secs(300),
         sandbox: Sandbox::default(),
     }
 }
@@ -148,7 +149,7 @@ pub fn run() -> RunOrder {
         },
         inherited: Vec::new(),
         variables: vec![("WHO".to_owned(), "me".into())],
-        session: Some(SessionFolder { key: key(), brief: "do it\n".to_owned() }),
+        session: Some(SessionFolder { key: key(), brief: "do it\n".to_owned(), base: None }),
         timeout: Duration::from_secs(30),
         idle: None,
         start: None,

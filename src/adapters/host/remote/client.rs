@@ -187,6 +187,7 @@ impl RemoteHost {
             tokio::select! {
                 answer = asked => answer,
                 never = follow => never,
+                never = self.follow_progress(order) => never,
             }
         };
         if let Some(session) = order.session.as_ref().filter(|_| *kill.borrow()) {
@@ -274,6 +275,7 @@ impl RemoteHost {
         if matches!(kept, CollectOutcome::Pinned(_)) {
             let known = [order.base.clone(), order.green.clone()];
             self.fetch_pins(&order.mission, &order.unit, order.number, &known, false).await?;
+            self.unpin_progress(&order.mission, &order.unit, order.number).await;
         }
         Ok(kept)
     }
@@ -288,6 +290,7 @@ impl RemoteHost {
         self.query::<Result<(), Trouble>>(request).await??;
         if let Some((mission, unit, number)) = attempt_of(label) {
             self.fetch_pins(&mission, &unit, number, std::slice::from_ref(base), true).await?;
+            self.unpin_progress(&mission, &unit, number).await;
         }
         Ok(())
     }

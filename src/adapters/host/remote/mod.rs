@@ -8,6 +8,7 @@ mod contents;
 mod frame;
 mod line;
 pub mod objects;
+mod progress;
 pub mod protocol;
 pub mod server;
 mod transfer;

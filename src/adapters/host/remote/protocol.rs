@@ -138,6 +138,8 @@ pub enum Request {
     Prepare(Box<PrepareOrder>, Vec<usize>),
     Run(Box<RunOrder>, Start),
     Collect(CollectOrder),
+    /// Pins what is in the workspace of an attempt that goes on, on the commit it was prepared at. The reply names what is pinned.
+    PinProgress(UsedSlot, CommitId),
     Release(UsedSlot, Release),
     UsedSlots,
     Hold(UsedSlot),

@@ -11,7 +11,8 @@ use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
 use crate::adapters::host::local::process::{ChildGuard, LockError, RunLock};
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::tags::Tags;
-use crate::adapters::host::{PoolKind, UsedSlot};
+use crate::adapters::host::order::CollectOutcome;
+use crate::adapters::host::{PoolKind, RunKey, UsedSlot};
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
 use crate::adapters::trouble::{Places, cause_of};
@@ -132,6 +133,8 @@ fn encode_reply(id: u64, body: Reply, bytes: &[u8], longest: u32) -> Vec<u8> {
 struct Worker {
     host: LocalHost,
     mirror: Mirror,
+    /// Work in progress is pinned in one workspace at a time.
+    progress: tokio::sync::Mutex<()>,
     _lock: Option<RunLock>,
 }
 
@@ -182,7 +185,7 @@ impl Worker {
                 return Err(Trouble::from(format!("processes of the run {key} cannot be ended: {alive:?}")));
             }
         }
-        Ok(Self { host, mirror, _lock: lock })
+        Ok(Self { host, mirror, progress: tokio::sync::Mutex::default(), _lock: lock })
     }
 
     async fn answer(
@@ -206,14 +209,31 @@ impl Worker {
                 let (lengths, bytes) = take_contents(ended.contents());
                 return (json((ended, lengths)), bytes);
             }
-            Request::Collect(order) => json(host.collect(&order).await),
+            Request::Collect(order) => {
+                let kept = host.collect(&order).await;
+                if matches!(kept, Ok(CollectOutcome::Pinned(_))) {
+                    let key = RunKey::of_attempt(&order.mission, &order.unit, order.number);
+                    self.unpin_progress(order.slot, key.as_str()).await;
+                }
+                json(kept)
+            }
+            Request::PinProgress(UsedSlot { slot, label }, base) => {
+                let _one = self.progress.lock().await;
+                json(host.pin_progress(slot, &label, &base).await)
+            }
             Request::Release(UsedSlot { slot, label }, release) => json(host.release(slot, &label, &release).await),
             Request::UsedSlots => json(host.used_slots().await),
             Request::Hold(UsedSlot { slot, label }) => json(host.hold(slot, &label).await),
             Request::Adoptable(UsedSlot { slot, label }, first) => {
                 json(host.find_adoptable(slot, &label, &first).await)
             }
-            Request::Recover(UsedSlot { slot, label }, base) => json(host.recover(slot, &label, &base).await),
+            Request::Recover(UsedSlot { slot, label }, base) => {
+                let recovered = host.recover(slot, &label, &base).await;
+                if recovered.is_ok() {
+                    self.unpin_progress(slot, &label).await;
+                }
+                json(recovered)
+            }
             Request::Discard(UsedSlot { slot, label }) => json(host.discard(slot, &label).await),
             Request::ListStrays => json(host.list_strays().await),
             Request::RetryQuarantine => json(host.retry_quarantine().await),
@@ -255,6 +275,14 @@ impl Worker {
             Request::Brought(pins) => self.encode_result(self.mirror.note_brought(&pins).await),
         };
         (reply, Vec::new())
+    }
+
+    /// Takes the pin of work in progress away that is pinned as a whole by now; one that stays does no harm.
+    async fn unpin_progress(&self, slot: u32, label: &str) {
+        let _one = self.progress.lock().await;
+        if let Err(trouble) = self.host.unpin_progress(slot, label).await {
+            tracing::warn!("take the pin of work in progress away: {trouble}");
+        }
     }
 
     /// What the mirror gives back, as it is sent.

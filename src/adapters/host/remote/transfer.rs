@@ -52,20 +52,7 @@ impl RemoteHost {
         let (Some(head), kept) = (pinned(attempt.head_ref()), pinned(attempt.kept_ref())) else { return Ok(()) };
         let wanted: Vec<CommitId> = [head.clone()].into_iter().chain(kept.clone()).collect();
         let failed = |e: GitError| self.classify_error(&e);
-        let (all, base) = (wanted.iter().collect::<Vec<_>>(), known.iter().collect::<Vec<_>>());
-        let mut arrived = is_whole(&self.source, &all, &base).await.map_err(failed)?;
-        // A worker that was started anew has no files of the one before it.
-        for before in [false, true, true] {
-            if !arrived {
-                self.fetch(&wanted, known, before).await?;
-                arrived = is_whole(&self.source, &all, &base).await.map_err(failed)?;
-            }
-        }
-        if !arrived {
-            let what = format!("bring what was collected of {unit} {number} here: it does not arrive whole");
-            return Err(Trouble::new(Cause::Unreachable, what));
-        }
-        self.fetch_contents(&wanted, known).await?;
+        self.bring(&wanted, known, &format!("what was collected of {unit} {number}")).await?;
         let identity = self.source.identity().await.map_err(failed)?;
         let old = self.source.ref_value(&attempt.kept_ref()).await.map_err(failed)?;
         let mut tips: Vec<CommitId> = kept.into_iter().filter(|kept| old.as_ref() != Some(kept)).collect();
@@ -82,6 +69,24 @@ impl RemoteHost {
         }
         record_pins(&self.source, &identity, &attempt, &head, tips).await.map_err(failed)?;
         self.query::<Result<(), Trouble>>(Request::Brought(pins)).await?
+    }
+
+    /// Brings commits here with all they need beyond `known`, and the contents that git-lfs keeps for them.
+    pub(super) async fn bring(&self, wanted: &[CommitId], known: &[CommitId], what: &str) -> Result<(), Trouble> {
+        let failed = |e: GitError| self.classify_error(&e);
+        let (all, base) = (wanted.iter().collect::<Vec<_>>(), known.iter().collect::<Vec<_>>());
+        let mut arrived = is_whole(&self.source, &all, &base).await.map_err(failed)?;
+        // A worker that was started anew has no files of the one before it.
+        for before in [false, true, true] {
+            if !arrived {
+                self.fetch(wanted, known, before).await?;
+                arrived = is_whole(&self.source, &all, &base).await.map_err(failed)?;
+            }
+        }
+        if !arrived {
+            return Err(Trouble::new(Cause::Unreachable, format!("bring {what} here: it does not arrive whole")));
+        }
+        self.fetch_contents(wanted, known).await
     }
 
     /// Brings objects here, as far as the file with them is not lost on the way.

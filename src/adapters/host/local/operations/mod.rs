@@ -3,5 +3,6 @@
 pub mod facts;
 pub mod keep;
 pub mod prepare;
+mod progress;
 pub mod runs;
 pub mod stage;

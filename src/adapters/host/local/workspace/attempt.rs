@@ -34,6 +34,11 @@ pub fn kept_ref(mission: &MissionId, unit: &UnitId, n: u32) -> String {
     format!("refs/mc/kept/{mission}/{unit}/{n}")
 }
 
+/// The ref that pins what was in the workspace of an attempt while it went on, behind a worker.
+pub fn progress_ref(mission: &MissionId, unit: &UnitId, n: u32) -> String {
+    format!("refs/mc/progress/{mission}/{unit}/{n}")
+}
+
 impl Attempt {
     /// A ref of it that only says whether refs can be written.
     pub(super) fn probe_ref(&self) -> String {
