@@ -1,7 +1,8 @@
 //! Identifiers and small values shared by every rule. A value of one of these types is valid by construction.
 
 use crate::domain::base::Invalid;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 /// Milliseconds since the Unix epoch, as told by the engine's clock; the domain never reads a clock.
@@ -56,9 +57,16 @@ pub struct InvalidId {
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
         pub struct $name(Box<str>);
+
+        // What is read keeps the rule too: some of it comes from hosts, and becomes a word of a command line.
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                Self::new(&Box::<str>::deserialize(from)?).map_err(D::Error::custom)
+            }
+        }
 
         impl $name {
             /// The id as text.

@@ -3,7 +3,7 @@
 //! and `mc verify` work on the same one.
 
 use crate::adapters::git::{Filtered, Git, SourceFacts};
-use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
+use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost, is_allowed};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::protocol::OURSELVES;
 use crate::adapters::host::local::workspace::tags::Tags;

@@ -3,8 +3,9 @@
 //! Nothing is decided by silence. A run is waited for as long as its host says anything; where that says nothing for the lease of its
 //! runs and a [window](RemoteHost::longest_silence) more, the run has ended there by itself or is ended when the host is back.
 
+use super::bounds::longest_work;
 use super::client::RemoteHost;
-use super::connection::{Connection, unreachable};
+use super::connection::{Connection, unexpected_answer, unreachable};
 use super::line::Patience;
 use super::protocol::{Hello, Reply, Request};
 use super::transport::Moment;
@@ -111,18 +112,26 @@ impl RemoteHost {
         let mut stop = kill.clone();
         let silent = self.wait_for_silence(begun, patience, &mut stop);
         tokio::pin!(silent);
+        let longest = longest_work(&request, self.settings.session_timeout) + self.transport.limits.answer;
         loop {
             let tried = tokio::select! {
                 tried = self.try_request(&request, bytes, &mut kill, progress) => tried,
                 silent = &mut silent => return Err(self.describe_silence(silent, last)),
+                () = tokio::time::sleep(longest) => {
+                    self.cut();
+                    Err(unreachable(format!("it lives and has not answered for {longest:?}")))
+                }
             };
             let trouble = match tried {
                 Ok((given, bytes)) => {
-                    return serde_json::from_value(given).map(|given| (given, bytes)).map_err(unexpected_answer);
+                    return serde_json::from_value(given)
+                        .map(|given| (given, bytes))
+                        .map_err(|e| unexpected_answer(&e));
                 }
                 Err(trouble) => trouble,
             };
-            let over = matches!(patience, Patience::Asked(longest) if begun.elapsed() >= longest);
+            let asked = if let Patience::Asked(asked) = patience { asked.min(longest) } else { longest };
+            let over = begun.elapsed() >= asked;
             if !may_pass(&trouble.cause) || over {
                 return Err(trouble.while_trying(&format!("ask the host behind {}", self.transport)));
             }
@@ -182,12 +191,6 @@ fn no_kill_signal() -> watch::Receiver<bool> {
 /// Whether asking again can help: the worker may be there again, or its machine have room.
 fn may_pass(cause: &Cause) -> bool {
     cause.is_shared() && !matches!(cause, Cause::Missing(_) | Cause::Denied(_))
-}
-
-fn unexpected_answer(why: serde_json::Error) -> Trouble {
-    Trouble::from(format!(
-        "a host answers something else than what it was asked ({why}): use the same mc on both sides"
-    ))
 }
 
 /// The word for a request in plans of tests: the name of its variant.

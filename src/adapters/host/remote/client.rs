@@ -20,7 +20,7 @@ use crate::adapters::os::files::{self, if_there};
 use crate::adapters::trouble::{Places, cause_of};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble, chain};
-use crate::domain::values::CommitId;
+use crate::domain::values::{CommitId, MissionId, Tip, UnitId};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -272,7 +272,7 @@ impl RemoteHost {
     async fn try_collect(&self, order: &CollectOrder) -> Result<CollectOutcome, Trouble> {
         self.send(&[order.base.clone(), order.green.clone()]).await?;
         let kept = self.query::<Result<CollectOutcome, Trouble>>(Request::Collect(order.clone())).await??;
-        if matches!(kept, CollectOutcome::Pinned(_)) {
+        if let CollectOutcome::Pinned(found) = &kept {
             let known = [order.base.clone(), order.green.clone()];
             self.fetch_pins(&order.mission, &order.unit, order.number, &known, false).await?;
             self.unpin_progress(&order.mission, &order.unit, order.number).await;
@@ -280,15 +280,41 @@ impl RemoteHost {
         Ok(kept)
     }
 
+            self.check_pinned(order, &found.head).await?;
     /// What was left in a slot, pinned there and here.
     ///
     /// # Errors
     /// What around it failed.
     pub async fn recover(&self, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
+    /// That what a host tells of an attempt is what it has pinned.
+    async fn check_pinned(&self, order: &CollectOrder, told: &Tip) -> Result<(), Trouble> {
+        let pin = head_ref(&order.mission, &order.unit, order.number);
+        let pinned = self.source.ref_value(&pin).await.map_err(|e| self.classify_error(&e))?;
+        if pinned.as_ref() != Some(&told.commit) {
+            let why = format!("a host tells of {} as the work of {pin}, which is not what it has pinned", told.commit);
+            return Err(Trouble::from(why));
+        }
+        if self.source.tree_of(&told.commit).await.map_err(|e| self.classify_error(&e))? != told.tree {
+            return Err(Trouble::from(format!("a host tells of another tree than {} has", told.commit)));
+        }
+        Ok(())
+    }
+
+    /// Whether the engine has begun this attempt: what is pinned of others is not brought here.
+    fn is_known(&self, mission: &MissionId, unit: &UnitId, number: u32) -> bool {
+        let key = RunKey::of_attempt(mission, unit, number);
+        self.engine.sessions.as_ref().is_none_or(|sessions| key.path_in(sessions).is_dir())
+    }
+
+    /// Most bytes of a file that a host may send.
+    pub(super) fn most_bytes(&self) -> u64 {
+        if self.settings.max_disk == 0 { u64::MAX } else { self.settings.max_disk }
+    }
+
         self.send(std::slice::from_ref(base)).await?;
         let request = Request::Recover(UsedSlot { slot, label: label.to_owned() }, base.clone());
         self.query::<Result<(), Trouble>>(request).await??;
-        if let Some((mission, unit, number)) = attempt_of(label) {
+        if let Some((mission, unit, number)) = attempt_of(label).filter(|(m, u, n)| self.is_known(m, u, *n)) {
             self.fetch_pins(&mission, &unit, number, std::slice::from_ref(base), true).await?;
             self.unpin_progress(&mission, &unit, number).await;
         }
@@ -309,7 +335,7 @@ impl RemoteHost {
         let late: BTreeSet<_> = late
             .filter_map(|(name, _)| attempt_of(PINS.iter().find_map(|prefix| name.strip_prefix(prefix))?))
             .collect();
-        for (mission, unit, number) in late {
+        for (mission, unit, number) in late.into_iter().filter(|(m, u, n)| self.is_known(m, u, *n)) {
             self.fetch_pins(&mission, &unit, number, &[], true).await?;
         }
         Ok(())

@@ -5,6 +5,7 @@ use super::protocol::{Hello, Numbered, Reply, Request};
 use super::transport::Transport;
 use crate::domain::trouble::{Cause, Trouble};
 use std::collections::HashMap;
+use serde_json::Value;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,7 +22,34 @@ const GREETING: Duration = Duration::from_secs(90);
 type Answer = (Reply, Vec<u8>);
 
 /// Who waits for which reply; once the connection is lost, why.
-type Waiting = Result<HashMap<u64, mpsc::UnboundedSender<Answer>>, Trouble>;
+type Waiting = Result<HashMap<u64, Waiter>, Trouble>;
+
+/// Somebody who waits for a reply.
+#[derive(Debug)]
+struct Waiter {
+    to: mpsc::UnboundedSender<Answer>,
+    bounds: ReplyBounds,
+    /// Progress is told once.
+    began: bool,
+}
+
+/// Replies that somebody waits for: no other one has bytes, and none is longer than the longest of these.
+struct Expected<'a>(&'a Mutex<Waiting>);
+
+/// A reply that nobody waits for.
+const UNEXPECTED: u32 = 64 << 10;
+
+impl Bounds<Numbered<Value>> for Expected<'_> {
+    fn message(&self) -> u32 {
+        let longest = |waiting: &HashMap<u64, Waiter>| waiting.values().map(|waiter| waiter.bounds.message).max();
+        lock(self.0).as_ref().ok().and_then(longest).unwrap_or_default().max(UNEXPECTED)
+    }
+
+    fn bytes(&self, reply: &Numbered<Value>) -> u32 {
+        let waiting = lock(self.0);
+        waiting.as_ref().ok().and_then(|waiting| waiting.get(&reply.id)).map_or(0, |waiter| waiter.bounds.bytes)
+    }
+}
 
 /// That a worker cannot be reached now: why.
 pub(super) fn unreachable(why: impl Into<String>) -> Trouble {
@@ -29,6 +57,13 @@ pub(super) fn unreachable(why: impl Into<String>) -> Trouble {
 }
 
 /// When the host last said anything but a refusal.
+/// That an answer is not what was asked for.
+pub(super) fn unexpected_answer(why: &serde_json::Error) -> Trouble {
+    Trouble::from(format!(
+        "a host answers something else than what it was asked ({why}): use the same mc on both sides"
+    ))
+}
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct Heard(Arc<Mutex<Option<Instant>>>);
 
@@ -63,24 +98,28 @@ async fn read(from: impl AsyncRead + Unpin, waiting: &Mutex<Waiting>, heard: &He
     let mut from = BufReader::new(from);
     let mut patience = GREETING;
     loop {
-        let (Numbered { id, body }, bytes) = match receive::<Numbered<Reply>>(&mut from, patience).await {
-            Ok(Some(received)) => received,
-            Ok(None) => return unreachable("the worker ended"),
-            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
-                let why = format!("{e}: nothing else may be printed there, and it must be the same mc as here");
-                return Trouble::from(why);
-            }
-            Err(e) => return unreachable(format!("read what the worker says: {e}")),
-        };
+        let (Numbered { id, body }, bytes) =
+            match receive::<Numbered<Value>>(&mut from, patience, &Expected(waiting)).await {
+                Ok(Some(received)) => received,
+                Ok(None) => return unreachable("the worker ended"),
+                Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                    let why = format!("{e}: nothing else may be printed there, and it must be the same mc as here");
+                    return Trouble::from(why);
+                }
+                Err(e) => return unreachable(format!("read what the worker says: {e}")),
+            };
         patience = silence;
         if !matches!(body, Reply::Refused(_)) {
+        let body = serde_json::from_value(body).unwrap_or_else(|e| Reply::Refused(unexpected_answer(&e)));
             heard.note();
         }
         let mut waiting = lock(waiting);
         let Ok(waiting) = waiting.as_mut() else { return unreachable("the connection was cut") };
         let progress = matches!(body, Reply::Began);
-        if let Some(who) = waiting.get(&id) {
-            let _ = who.send((body, bytes));
+        if let Some(who) = waiting.get_mut(&id)
+            && !(progress && std::mem::replace(&mut who.began, progress))
+        {
+            let _ = who.to.send((body, bytes));
         }
         if !progress {
             waiting.remove(&id);
@@ -153,8 +192,9 @@ impl Connection {
     ) -> Result<(u64, mpsc::UnboundedReceiver<Answer>), Trouble> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let frame = encode(&Numbered { id, body }, bytes, self.longest).map_err(|e| Trouble::from(e.to_string()))?;
-        let (send, receive) = mpsc::unbounded_channel();
-        lock(&self.waiting).as_mut().map_err(|why| why.clone())?.insert(id, send);
+        let (to, receive) = mpsc::unbounded_channel();
+        let waiter = Waiter { to, bounds: ReplyBounds::of(body, self.longest), began: false };
+        lock(&self.waiting).as_mut().map_err(|why| why.clone())?.insert(id, waiter);
         self.to.send(frame).map_err(|_| self.why_lost())?;
         Ok((id, receive))
     }

@@ -35,22 +35,55 @@ pub(super) async fn send(to: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> io
     to.flush().await
 }
 
-/// The next message with its bytes; nothing at the end of the stream. It is an error when nothing comes for as long as `silence`.
+/// How long a message may be.
+pub(super) trait Bounds<T> {
+    /// The message itself, whatever it will say.
+    fn message(&self) -> u32;
+
+    /// The bytes that follow this one.
+    fn bytes(&self, message: &T) -> u32;
+}
+
+/// Both at most so long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AtMost(pub(super) u32);
+
+impl<T> Bounds<T> for AtMost {
+    fn message(&self) -> u32 {
+        self.0
+    }
+
+    fn bytes(&self, _: &T) -> u32 {
+        self.0
+    }
+}
+
+/// The next message with its bytes; nothing at the end of the stream. It is an error when nothing comes for as long as `silence`, or
+/// what comes is longer than `bounds` or no message. Memory is taken as bytes arrive, not as their number is told.
 pub(super) async fn receive<T: DeserializeOwned>(
     from: &mut (impl AsyncRead + Unpin),
     silence: Duration,
+    bounds: &impl Bounds<T>,
 ) -> io::Result<Option<(T, Vec<u8>)>> {
     let first = match read_length(from, silence).await {
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         length => length?,
     };
     let second = read_length(from, silence).await?;
-    if first > LONGEST || second > LONGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "what came is no message of mc"));
+    let strange = |why: &str| {
+        let why = format!("what came is no message of mc ({why})");
+        io::Error::new(io::ErrorKind::InvalidData, why)
+    };
+    if first > bounds.message() || second > LONGEST {
+        return Err(strange(&format!("{first} bytes with {second} more")));
     }
     let json = read(from, first, silence).await?;
+    let message = serde_json::from_slice(&json).map_err(|e| strange(&e.to_string()))?;
+    if second > bounds.bytes(&message) {
+        return Err(strange(&format!("{second} bytes follow it")));
+    }
     let bytes = read(from, second, silence).await?;
-    Ok(Some((serde_json::from_slice(&json)?, bytes)))
+    Ok(Some((message, bytes)))
 }
 
 async fn read_length(from: &mut (impl AsyncRead + Unpin), silence: Duration) -> io::Result<u32> {

@@ -2,6 +2,7 @@
 //! bytes ([`transport`]), by the messages of [`protocol`]. The worker has a mirror of the repository, a pool and runs of its own.
 
 mod asking;
+mod bounds;
 pub mod client;
 mod connection;
 mod contents;

@@ -4,7 +4,7 @@ use super::protocol::{Compared, Hello};
 use crate::adapters::git::{Git, GitError, Place, bare};
 use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::workspace::disk::remove_any;
-use crate::adapters::host::local::workspace::pack::{pack, unpack};
+use crate::adapters::host::local::workspace::pack::{Origin, pack, unpack};
 use crate::adapters::host::local::workspace::quarantine::odd_places::is_whole;
 use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::files::{self, At, FileError, if_there};
@@ -28,7 +28,7 @@ pub(super) fn name_brought(pin: &str) -> String {
 }
 
 /// So many tips are named when objects are asked for.
-const TIPS: usize = 50;
+pub(super) const TIPS: usize = 50;
 
 /// The mirror and the files that go to and fro.
 #[derive(Debug)]
@@ -152,7 +152,7 @@ impl Mirror {
         let path = self.file(name).at(&self.transfer)?;
         // Where there is none, nothing had to be sent, or it was taken over before the reply was lost.
         if let Some(pack) = if_there(File::open(&path)).at(&self.transfer)?
-            && !unpack(&self.git, &Arc::new(pack), before).await?
+            && !unpack(&self.git, &Arc::new(pack), Origin::Ours, before).await?
         {
             return Ok(false);
         }

@@ -11,6 +11,8 @@ use crate::domain::trouble::Trouble;
 use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,7 +32,8 @@ impl Default for Limits {
     /// A lost line is seen after a minute: before the shortest lease (two minutes) of a run is over, and long after a busy machine
     /// or a bad line has spoken again.
     fn default() -> Self {
-        Self { beat: Duration::from_secs(15), longest: LONGEST }
+        let (output, answer) = (longest_output(), longest_answer());
+        Self { beat: Duration::from_secs(15), longest: LONGEST, output, answer }
     }
 }
 
@@ -91,6 +94,20 @@ pub struct SourcePlace {
 
 /// What tells the folders of a place from others of the same names.
 fn read_identities(folders: [&Path; 3]) -> Option<[FileIdentity; 3]> {
+    /// Most bytes of each output of a run that are kept by the engine.
+    #[serde(default = "longest_output")]
+    pub output: u64,
+    /// A worker that lives has answered after so long, beside what the operation itself may take.
+    #[serde(default = "longest_answer")]
+    pub answer: Duration,
+}
+
+const fn longest_output() -> u64 {
+    4 << 30
+}
+
+const fn longest_answer() -> Duration {
+    Duration::from_secs(3_600)
     let [one, two, three] = folders.map(|path| FileIdentity::of_path(path).ok());
     Some([one?, two?, three?])
 }

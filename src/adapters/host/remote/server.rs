@@ -1,7 +1,7 @@
 //! `mc worker`: the side of the host. It works for one engine, the one at the other end of its standard input, and ends with it;
 //! what it started goes on until its lease is over, or the next worker takes it over.
 
-use super::frame::{encode, receive, send};
+use super::frame::{AtMost, LONGEST, encode, receive, send};
 use super::objects::Mirror;
 use super::protocol::{
     Hello, Limits, Numbered, PART, PROTOCOL, RemoteFile, Reply, Request, put_contents, take_contents,
@@ -75,7 +75,7 @@ pub async fn serve(
     let kills: Arc<Mutex<HashMap<u64, watch::Sender<bool>>>> = Arc::default();
     loop {
         // Half of a message may be read when something else happens: the same read goes on.
-        let reading = receive::<Numbered<Request>>(&mut from, limits.silence());
+        let reading = receive::<Numbered<Value>>(&mut from, limits.silence(), &AtMost(LONGEST));
         tokio::pin!(reading);
         let received = loop {
             tokio::select! {

@@ -2,17 +2,18 @@
 //! output of runs.
 
 use super::client::{RemoteHost, new_name};
-use super::objects::those_there;
+use super::objects::{TIPS, those_there};
 use super::protocol::{Compared, PART, RemoteFile, Request};
 use crate::adapters::git::GitError;
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::attempt::Attempt;
-use crate::adapters::host::local::workspace::pack::{pack, unpack};
+use crate::adapters::host::local::workspace::pack::{Origin, pack, unpack};
 use crate::adapters::host::local::workspace::pin::record_pins;
 use crate::adapters::host::local::workspace::quarantine::odd_places::is_whole;
 use crate::adapters::host::order::RunKey;
+use crate::adapters::os::machine::no_room;
 use crate::adapters::os::{files, nofollow};
-use crate::domain::trouble::{Cause, Trouble};
+use crate::domain::trouble::{Cause, Spot, Trouble};
 use crate::domain::values::{CommitId, MissionId, UnitId};
 use rustix::fs::{Mode, OFlags};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -77,36 +78,68 @@ impl RemoteHost {
         let (all, base) = (wanted.iter().collect::<Vec<_>>(), known.iter().collect::<Vec<_>>());
         let mut arrived = is_whole(&self.source, &all, &base).await.map_err(failed)?;
         // A worker that was started anew has no files of the one before it.
+        let mut taken = true;
         for before in [false, true, true] {
             if !arrived {
-                self.fetch(wanted, known, before).await?;
+                taken = self.fetch(wanted, known, before).await?;
                 arrived = is_whole(&self.source, &all, &base).await.map_err(failed)?;
             }
         }
         if !arrived {
-            return Err(Trouble::new(Cause::Unreachable, format!("bring {what} here: it does not arrive whole")));
+            let folder = &self.facts.common_dir;
+            return Err(match taken {
+                false if no_room(folder) => Trouble::new(Cause::DiskFull(Spot::Source), format!("bring {what} here")),
+                false => Trouble::new(
+                    Cause::Git,
+                    format!("bring {what} here: git refuses its objects (git-fsck); it stays pinned on its host"),
+                ),
+                true => Trouble::new(Cause::Unreachable, format!("bring {what} here: it does not arrive whole")),
+            });
+        }
+        for commit in wanted {
+            if self
+                .source
+                .resolve(&format!("{commit}^{{commit}}"))
+                .await
+                .map_err(failed)?
+                .is_none_or(|it| it.commit != *commit)
+            {
+                return Err(Trouble::from(format!("bring {what} here: {commit} is no commit")));
+            }
         }
         self.fetch_contents(wanted, known).await
     }
 
-    /// Brings objects here, as far as the file with them is not lost on the way.
-    async fn fetch(&self, wanted: &[CommitId], known: &[CommitId], before: bool) -> Result<(), Trouble> {
+    /// Brings objects here, as far as the file with them is not lost on the way; false where git does not take what came.
+    async fn fetch(&self, wanted: &[CommitId], known: &[CommitId], before: bool) -> Result<bool, Trouble> {
         let name = new_name();
         let request = Request::Export(name.clone(), wanted.to_vec(), known.to_vec());
         let length = self.query::<Result<u64, Trouble>>(request).await??;
         let failed = |e: io::Error| self.classify_error(&e);
-        let mut pack = tempfile::tempfile_in(&self.engine.root).map_err(failed)?;
-        if self.read_file(&RemoteFile::Transfer(name.clone()), |bytes| pack.write_all(bytes)).await? == length {
-            pack.rewind().map_err(failed)?;
-            unpack(&self.source, &Arc::new(pack), before).await.map_err(|e| self.classify_error(&e))?;
+        let most = self.settings.max_disk;
+        if most > 0 && length > most {
+            let why = format!("a host wants to send {length} bytes of {most} (scheduler.parallel.max_disk)");
+            return Err(Trouble::from(why));
         }
-        self.query::<Result<(), Trouble>>(Request::Forget(name)).await?
+        let mut pack = tempfile::tempfile_in(&self.engine.root).map_err(failed)?;
+        let mut taken = true;
+        if self.read_file(&RemoteFile::Transfer(name.clone()), length, |bytes| pack.write_all(bytes)).await? == length {
+            pack.rewind().map_err(failed)?;
+            let unpacked = unpack(&self.source, &Arc::new(pack), Origin::Foreign, before).await;
+            taken = unpacked.map_err(|e| self.classify_error(&e))?;
+        }
+        self.query::<Result<(), Trouble>>(Request::Forget(name)).await??;
+        Ok(taken)
     }
 
-    /// Reads a file of the host; how many bytes it has.
+    /// Reads a file of the host, of which no more than `longest` bytes are taken; how many bytes it has.
+    ///
+    /// # Errors
+    /// It is longer, or cannot be had.
     pub(super) async fn read_file(
         &self,
         file: &RemoteFile,
+        longest: u64,
         mut write: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> Result<u64, Trouble> {
         let mut offset = 0;
@@ -115,8 +148,11 @@ impl RemoteHost {
             if bytes.is_empty() {
                 return Ok(offset);
             }
-            write(&bytes).map_err(|e| self.classify_error(&e))?;
             offset += bytes.len() as u64;
+            if offset > longest {
+                return Err(Trouble::from(format!("a host sends more than the {longest} bytes of a file")));
+            }
+            write(&bytes).map_err(|e| self.classify_error(&e))?;
         }
     }
 
@@ -132,7 +168,10 @@ impl RemoteHost {
         let failed = |e: GitError| self.classify_error(&e);
         // Where a file was lost with its worker, or not all of it arrived, once more.
         for before in [false, true, true] {
-            let compared = self.query::<Result<Compared, Trouble>>(Request::Compare(commits.to_vec())).await??;
+            let mut compared = self.query::<Result<Compared, Trouble>>(Request::Compare(commits.to_vec())).await??;
+            // What else it wants is not its business.
+            compared.missing.retain(|id| commits.contains(id));
+            compared.tips.truncate(TIPS);
             let mut there = compared.tags.clone();
             there.sort();
             let tags = self.tags.select_for_mirror(&self.source, &self.facts, commits, &there).await.map_err(failed)?;
@@ -189,10 +228,17 @@ impl RemoteHost {
     async fn bring_log(&self, file: RemoteFile, path: &Path) -> Result<(), Trouble> {
         loop {
             let offset = std::fs::metadata(path).map_or(0, |meta| meta.len());
-            let bytes = self.read_there(file.clone(), offset).await?;
+            let mut bytes = self.read_there(file.clone(), offset).await?;
+            let (length, longest) = (bytes.len() as u64, self.transport.limits.output);
+            let room = longest.saturating_sub(offset);
+            bytes.truncate(usize::try_from(room).unwrap_or(usize::MAX));
             let folder = path.parent().unwrap_or(path);
             let kept = files::make_own_dir(&self.engine.root, folder).and_then(|()| append(path, offset, &bytes));
             kept.map_err(|e| self.classify_error(&e).while_trying(&format!("keep {}", path.display())))?;
+            if length > room {
+                let why = format!("the output of a run is longer than {longest} bytes: no more of it is kept");
+                return Err(Trouble::from(why));
+            }
             if (bytes.len() as u64) < PART {
                 return Ok(());
             }

@@ -31,21 +31,33 @@ pub(crate) async fn pack(
     Ok(Some(pack))
 }
 
+/// Who made a file of objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The engine, from the repository as it is.
+    Ours,
+    /// A host: each object is checked as one that comes from a server (`transfer.fsckObjects`).
+    Foreign,
+}
+
 /// Takes the objects of such a file over; whether all of them could be. Where that was tried `before` and did not do, the file is kept as
 /// it is whatever its length.
-pub(crate) async fn unpack(git: &Git, pack: &Arc<File>, before: bool) -> Result<bool, GitError> {
+pub(crate) async fn unpack(git: &Git, pack: &Arc<File>, origin: Origin, before: bool) -> Result<bool, GitError> {
+    let strict: &[&str] = if origin == Origin::Foreign { &["--strict"] } else { &[] };
     let length = |pack: &File| -> io::Result<u64> {
         (&mut &*pack).rewind()?;
         Ok(pack.metadata()?.len())
     };
     // What cannot be measured is kept as it is.
     match length(pack) {
-        Ok(length) if length <= FEW_BYTES && !before => git.run_piped(&["unpack-objects", "-q"], pack, None).await,
+        Ok(length) if length <= FEW_BYTES && !before => {
+            git.run_piped(&[&["unpack-objects", "-q"], strict].concat(), pack, None).await
+        }
         // It names the pack it made, which is of no use to anybody.
         _ => {
             let said = tempfile::tempfile().map(Arc::new);
             let said = said.at(std::env::temp_dir())?;
-            git.run_piped(&["index-pack", "--stdin", "--fix-thin"], pack, Some(&said)).await
+            git.run_piped(&[&["index-pack", "--stdin", "--fix-thin"], strict].concat(), pack, Some(&said)).await
         }
     }
 }

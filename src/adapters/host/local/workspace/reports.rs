@@ -22,7 +22,7 @@ const FILES: usize = 2_000;
 /// Longest single report in bytes.
 const LONGEST: u64 = 64 << 20;
 /// Longest reports of one run together in bytes.
-const TOGETHER: u64 = 256 << 20;
+pub const TOGETHER: u64 = 256 << 20;
 
 /// SHA-256 of a content.
 type Content = [u8; 32];

@@ -1,0 +1,49 @@
+//! What a reply may be like: how long it and the bytes after it may be, and how long it may take. A host is not believed when it says
+//! more.
+
+use super::protocol::{PART, Request};
+use crate::adapters::host::local::workspace::reports;
+use std::time::Duration;
+
+/// A message that says yes, no, or why not.
+const SHORT: u32 = 1 << 20;
+
+/// One that names what there is: files, refs, tags.
+const LIST: u32 = 64 << 20;
+
+/// Bounds of the reply to one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ReplyBounds {
+    /// Longest message.
+    pub(super) message: u32,
+    /// Most bytes after it.
+    pub(super) bytes: u32,
+}
+
+impl ReplyBounds {
+    /// Those of a reply to this request, where no message is longer than `longest`.
+    pub(super) fn of(request: &Request, longest: u32) -> Self {
+        let reports = u32::try_from(reports::TOGETHER).unwrap_or(u32::MAX);
+        let (message, bytes) = match request {
+            // The result of an agent is part of the message; escaped, it is six times as long.
+            Request::Run(order, _) => (LIST, if order.reports.is_some() { reports } else { 0 }),
+            Request::Read(..) => (SHORT, u32::try_from(PART).unwrap_or(u32::MAX)),
+            Request::Collect(_)
+            | Request::Compare(_)
+            | Request::LackedContents(_)
+            | Request::ListStrays
+            | Request::Pins(_) => (LIST, 0),
+            _ => (SHORT, 0),
+        };
+        Self { message: message.min(longest), bytes: bytes.min(longest) }
+    }
+}
+
+/// How long the operation of a request itself may take, where its order says so.
+pub(super) fn longest_work(request: &Request, setup: Duration) -> Duration {
+    match request {
+        Request::Run(order, _) => order.timeout,
+        Request::Prepare(..) => setup,
+        _ => Duration::ZERO,
+    }
+}
