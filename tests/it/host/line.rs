@@ -75,11 +75,17 @@ fn says(trouble: &Trouble, words: &[&str]) {
 
 #[test]
 fn p12_a_refusal_comes_back_at_once_and_says_who_refused_what() {
-    let digit = "{ dd bs=1 count=44 status=none; dd bs=1 count=1 status=none >/dev/null; printf 9; cat; } | mc \"$@\"";
+    let digit = |digit: u32| {
+        let skip = "dd bs=1 count=1 status=none >/dev/null";
+        let both = format!("{skip}; printf {digit}; dd bs=1 count=10 status=none; {skip}; printf {digit}; cat");
+        format!("{{ dd bs=1 count=44 status=none; {both}; }} | mc \"$@\"")
+    };
     let changed =
         "{ dd bs=1 count=36 status=none; dd bs=1 count=1 status=none >/dev/null; printf q; cat; } | mc \"$@\"";
+    let (newer, older) = (digit(9), digit(1));
     let cases = [
-        (digit, "the worker speaks protocol 2", "use the same mc on both sides"),
+        (newer.as_str(), "the worker speaks protocol 3", "the worker is the older one; put the mc of the engine there"),
+        (older.as_str(), "the engine protocol 1", "the engine is the older one; use an mc here"),
         (changed, "cannot read this engine's greeting", "use the same mc on both sides"),
         ("echo Welcome; sleep 60", "no message of mc", "nothing else may be printed there"),
         ("rm -rf ~/state/worker; echo > ~/state/worker; mc \"$@\"", "state/worker/s1: Not a directory", "use "),

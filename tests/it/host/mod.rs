@@ -1,12 +1,16 @@
 //! Runs: the run directory, containment, fence and limits.
 
+pub mod builds;
+pub mod conformance;
 pub mod containment;
 pub mod fence;
+pub mod hostile;
 pub mod limits;
 pub mod line;
 pub mod lost;
 pub mod progress;
 pub mod protocol;
 pub mod remote;
+pub mod secrets;
 pub mod user;
 pub mod world;

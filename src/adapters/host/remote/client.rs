@@ -8,6 +8,7 @@ use super::transport::Transport;
 use crate::adapters::git::{Git, GitError, SourceFacts};
 use crate::adapters::host::local::operations::facts::incomplete_error;
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
+use crate::adapters::host::local::workspace::head_ref;
 use crate::adapters::host::local::workspace::lfs::LargeFiles;
 use crate::adapters::host::local::workspace::pool::refuse_incomplete;
 use crate::adapters::host::local::workspace::tags::Tags;
@@ -279,13 +280,8 @@ impl RemoteHost {
         }
         Ok(kept)
     }
-
             self.check_pinned(order, &found.head).await?;
-    /// What was left in a slot, pinned there and here.
-    ///
-    /// # Errors
-    /// What around it failed.
-    pub async fn recover(&self, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
+
     /// That what a host tells of an attempt is what it has pinned.
     async fn check_pinned(&self, order: &CollectOrder, told: &Tip) -> Result<(), Trouble> {
         let pin = head_ref(&order.mission, &order.unit, order.number);
@@ -315,6 +311,11 @@ impl RemoteHost {
         let request = Request::Recover(UsedSlot { slot, label: label.to_owned() }, base.clone());
         self.query::<Result<(), Trouble>>(request).await??;
         if let Some((mission, unit, number)) = attempt_of(label).filter(|(m, u, n)| self.is_known(m, u, *n)) {
+    /// What was left in a slot, pinned there and here.
+    ///
+    /// # Errors
+    /// What around it failed.
+    pub async fn recover(&self, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
             self.fetch_pins(&mission, &unit, number, std::slice::from_ref(base), true).await?;
             self.unpin_progress(&mission, &unit, number).await;
         }

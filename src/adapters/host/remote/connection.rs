@@ -1,11 +1,12 @@
 //! One connection to a worker, from its greeting to its loss.
 
-use super::frame::{encode, receive, send};
-use super::protocol::{Hello, Numbered, Reply, Request};
+use super::bounds::ReplyBounds;
+use super::frame::{Bounds, encode, receive, send};
+use super::protocol::{Hello, Numbered, Reply, Request, Versions};
 use super::transport::Transport;
 use crate::domain::trouble::{Cause, Trouble};
-use std::collections::HashMap;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,7 +57,6 @@ pub(super) fn unreachable(why: impl Into<String>) -> Trouble {
     Trouble::new(Cause::Unreachable, why)
 }
 
-/// When the host last said anything but a refusal.
 /// That an answer is not what was asked for.
 pub(super) fn unexpected_answer(why: &serde_json::Error) -> Trouble {
     Trouble::from(format!(
@@ -64,6 +64,7 @@ pub(super) fn unexpected_answer(why: &serde_json::Error) -> Trouble {
     ))
 }
 
+/// When the host last said anything but a refusal.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Heard(Arc<Mutex<Option<Instant>>>);
 
@@ -109,8 +110,8 @@ async fn read(from: impl AsyncRead + Unpin, waiting: &Mutex<Waiting>, heard: &He
                 Err(e) => return unreachable(format!("read what the worker says: {e}")),
             };
         patience = silence;
-        if !matches!(body, Reply::Refused(_)) {
         let body = serde_json::from_value(body).unwrap_or_else(|e| Reply::Refused(unexpected_answer(&e)));
+        if !matches!(body, Reply::Refused(_)) {
             heard.note();
         }
         let mut waiting = lock(waiting);
@@ -167,7 +168,11 @@ impl Connection {
         let (_, mut reply) = connection.request(&Request::Hello(Box::new(hello)), &[])?;
         match reply.recv().await {
             Some((Reply::Refused(why), _)) => return Err(why),
-            Some(_) => {}
+            Some((Reply::Answer(told), _)) => {
+                let worker = serde_json::from_value(told).map_err(|e| unexpected_answer(&e))?;
+                Versions::agree(&Versions::own(), &worker)?;
+            }
+            Some((Reply::Began, _)) => return Err(Trouble::from("the worker does not greet".to_owned())),
             None => return Err(connection.why_lost().while_trying("greet it")),
         }
         let (to, longest) = (connection.to.clone(), limits.longest);

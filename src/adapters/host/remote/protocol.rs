@@ -50,10 +50,9 @@ pub const PART: u64 = 1 << 20;
 /// The first message: who asks, and what the worker must know for all that follows.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Hello {
-    /// [`PROTOCOL`] of the engine.
-    pub protocol: u32,
-    /// The version of the engine's `mc`.
-    pub version: String,
+    /// What the engine understands.
+    #[serde(flatten)]
+    pub versions: Versions,
     /// Id of the engine's state directory; everything the worker has for it is in a folder of this name.
     pub state: String,
     /// Number of the engine; a worker that has seen a newer one refuses.
@@ -93,7 +92,6 @@ pub struct SourcePlace {
 }
 
 /// What tells the folders of a place from others of the same names.
-fn read_identities(folders: [&Path; 3]) -> Option<[FileIdentity; 3]> {
     /// Most bytes of each output of a run that are kept by the engine.
     #[serde(default = "longest_output")]
     pub output: u64,
@@ -108,6 +106,7 @@ const fn longest_output() -> u64 {
 
 const fn longest_answer() -> Duration {
     Duration::from_secs(3_600)
+fn read_identities(folders: [&Path; 3]) -> Option<[FileIdentity; 3]> {
     let [one, two, three] = folders.map(|path| FileIdentity::of_path(path).ok());
     Some([one?, two?, three?])
 }

@@ -4,7 +4,7 @@
 use super::frame::{AtMost, LONGEST, encode, receive, send};
 use super::objects::Mirror;
 use super::protocol::{
-    Hello, Limits, Numbered, PART, PROTOCOL, RemoteFile, Reply, Request, put_contents, take_contents,
+    Hello, Limits, Numbered, PART, RemoteFile, Reply, Request, Versions, put_contents, take_contents,
 };
 use crate::adapters::git::source::inspect;
 use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
@@ -17,7 +17,7 @@ use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
 use crate::adapters::trouble::{Places, cause_of};
 use crate::domain::trouble::{Cause, Trouble, chain};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::io;
@@ -46,7 +46,7 @@ pub async fn serve(
     let writing = write(to, frames);
     tokio::pin!(writing);
     let silence = Limits::default().silence();
-    let Some((greeting, _)) = receive::<Value>(&mut from, silence).await? else { return Ok(()) };
+    let Some((greeting, _)) = receive::<Value>(&mut from, silence, &AtMost(LONGEST)).await? else { return Ok(()) };
     let id = greeting.get("id").and_then(Value::as_u64).unwrap_or_default();
     let greeted = match serde_json::from_value(greeting) {
         Ok(Numbered { body: Request::Hello(hello), .. }) => {
@@ -70,7 +70,7 @@ pub async fn serve(
     let tell = move |id: u64, body: Reply, bytes: &[u8]| {
         let _ = answers.send(encode_reply(id, body, bytes, limits.longest));
     };
-    tell(id, Reply::Answer(Value::Null), &[]);
+    tell(id, json(Versions::own()).map_or(Reply::Answer(Value::Null), Reply::Answer), &[]);
     let (mut tasks, mut beat) = (JoinSet::new(), tokio::time::interval(limits.beat));
     let kills: Arc<Mutex<HashMap<u64, watch::Sender<bool>>>> = Arc::default();
     loop {

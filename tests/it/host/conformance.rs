@@ -1,0 +1,499 @@
+//! The cases of `docs/worker-protocol.md`, played against `mc worker` over a pipe with frames that are written here: whoever writes
+//! another engine or worker can go by the document.
+
+use super::remote::{program, settings};
+use crate::support::repo::{World, within_a_minute};
+use serde_json::{Value, json};
+use std::future::Future;
+use std::pin::Pin;
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+/// The document, whose list of cases is the list of what is played here.
+const DOCUMENT: &str = include_str!("../../../docs/worker-protocol.md");
+
+/// A case: its number and what is done.
+type Case = (u32, fn() -> Pin<Box<dyn Future<Output = ()>>>);
+
+macro_rules! cases {
+    ($($number:literal $name:ident)*) => { &[$(($number, || Box::pin($name()))),*] };
+}
+
+const CASES: &[Case] = cases! {
+    1 greets
+    2 ignores_what_it_does_not_know
+    3 refuses_another_protocol
+    4 wants_a_greeting_first
+    5 refuses_one_request_alone
+    6 answers_each_number
+    7 beats
+    8 ends_when_its_engine_is_silent
+    9 ends_with_its_stream
+    10 takes_objects_once
+    11 prepares_again
+    12 runs_once
+    13 ends_a_run_early
+    14 reads_from_a_place_on
+    15 collects_again
+    16 gives_back_again
+    17 refuses_an_older_engine
+    18 waits_for_an_earlier_worker
+    19 ends_given_up_runs_first
+    20 refuses_what_is_too_long
+    21 answers_to_renewals
+    22 pins_work_in_progress
+    23 refuses_names_that_lead_elsewhere
+};
+
+#[test]
+fn every_case_of_the_document_is_played() {
+    let line = |line: &'static str| line.strip_prefix("| ")?.split(' ').next()?.parse::<u32>().ok();
+    let listed: Vec<u32> = DOCUMENT.lines().filter_map(line).collect();
+    assert_eq!(listed, CASES.iter().map(|(number, _)| *number).collect::<Vec<_>>());
+}
+
+#[test]
+fn p12_a_worker_does_what_the_document_says() {
+    for (number, case) in CASES {
+        within_a_minute(async {
+            println!("case {number}");
+            case().await;
+        });
+    }
+}
+
+/// A worker at the other end of a pipe.
+struct Worker {
+    child: Child,
+    to: ChildStdin,
+    from: ChildStdout,
+    next: u64,
+}
+
+impl Worker {
+    fn start(world: &World) -> Self {
+        let root = world.state().join("worker");
+        std::fs::create_dir_all(&root).unwrap();
+        let mut command = Command::new(program());
+        command.arg("worker").arg("--root").arg(root).env_clear().kill_on_drop(true);
+        command.env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", world.home());
+        command.env("GIT_CONFIG_SYSTEM", "/dev/null").current_dir("/");
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let (to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        Self { child, to, from, next: 0 }
+    }
+
+    /// One that has taken this greeting.
+    async fn greeted(world: &World, hello: Value) -> Self {
+        let mut worker = Self::start(world);
+        worker.ask("Hello", hello).await;
+        worker
+    }
+
+    async fn send(&mut self, message: &Value, bytes: &[u8]) {
+        let text = serde_json::to_vec(message).unwrap();
+        let lengths = [text.len(), bytes.len()].map(|length| u32::try_from(length).unwrap().to_be_bytes());
+        self.to.write_all(&[lengths.as_flattened(), &text, bytes].concat()).await.unwrap();
+        self.to.flush().await.unwrap();
+    }
+
+    /// Sends a request; its number.
+    async fn request(&mut self, name: &str, content: Value, bytes: &[u8]) -> u64 {
+        self.next += 1;
+        let body = if content.is_null() { json!(name) } else { json!({ name: content }) };
+        self.send(&json!({ "id": self.next, "body": body }), bytes).await;
+        self.next
+    }
+
+    /// The next message, whatever it is; nothing at the end of the stream.
+    async fn receive(&mut self) -> Option<(Value, Vec<u8>)> {
+        let mut lengths = [0; 8];
+        self.from.read_exact(&mut lengths).await.ok()?;
+        let number = |at: usize| u32::from_be_bytes(lengths[at..at + 4].try_into().unwrap()) as usize;
+        let (mut text, mut bytes) = (vec![0; number(0)], vec![0; number(4)]);
+        self.from.read_exact(&mut text).await.unwrap();
+        self.from.read_exact(&mut bytes).await.unwrap();
+        Some((serde_json::from_slice(&text).unwrap(), bytes))
+    }
+
+    /// The next reply to this number.
+    async fn reply(&mut self, id: u64) -> (Value, Vec<u8>) {
+        loop {
+            let (message, bytes) = self.receive().await.expect("a reply");
+            if message["id"] == id {
+                return (message["body"].clone(), bytes);
+            }
+        }
+    }
+
+    /// The answer to a request without bytes.
+    async fn ask(&mut self, name: &str, content: Value) -> Value {
+        let id = self.request(name, content, &[]).await;
+        let (body, _) = self.reply(id).await;
+        body.get("Answer").unwrap_or_else(|| panic!("{name}: {body}")).clone()
+    }
+
+    /// The answer of an operation that went well.
+    async fn done(&mut self, name: &str, content: Value) -> Value {
+        let answer = self.ask(name, content).await;
+        answer.get("Ok").unwrap_or_else(|| panic!("{name}: {answer}")).clone()
+    }
+
+    /// Why a request is refused.
+    async fn refused(&mut self, name: &str, content: Value) -> String {
+        let id = self.request(name, content, &[]).await;
+        let (body, _) = self.reply(id).await;
+        body["Refused"]["why"].as_str().unwrap_or_else(|| panic!("{name}: {body}")).to_owned()
+    }
+
+    async fn end(mut self) {
+        drop(self.to);
+        assert!(self.child.wait().await.unwrap().success());
+    }
+}
+
+fn hello() -> Value {
+    let mut settings = serde_json::to_value(settings()).unwrap();
+    settings["setup"] = Value::Null;
+    settings["copy"] = json!([]);
+    json!({
+        "protocol": 3, "oldest": 3, "version": "0", "state": "s1", "epoch": 1, "settings": settings,
+        "place": { "toplevel": "/", "common_dir": "/", "state": "/", "boot": "", "identities": null },
+        "object_format": "sha1", "config": [], "shallow": [], "ignores": [[], []],
+        "limits": { "beat": { "secs": 15, "nanos": 0 }, "longest": 1 << 20 }, "abandoned": []
+    })
+}
+
+/// The same with one thing else.
+fn hello_with(key: &str, value: Value) -> Value {
+    let mut hello = hello();
+    hello[key] = value;
+    hello
+}
+
+async fn greets() {
+    let world = World::new().await;
+    let answer = Worker::start(&world).ask("Hello", hello()).await;
+    assert_eq!(answer["protocol"], 3);
+    assert!(answer["version"].is_string() && answer["oldest"].is_number(), "{answer}");
+}
+
+async fn ignores_what_it_does_not_know() {
+    let world = World::new().await;
+    let mut newer = hello_with("protocol", json!(7));
+    newer["surprise"] = json!({ "of": ["a", "later", "build"] });
+    newer["settings"]["surprise"] = json!(1);
+    newer["limits"]["surprise"] = json!(1);
+    let mut worker = Worker::greeted(&world, newer).await;
+    assert_eq!(worker.done("UsedSlots", Value::Null).await, json!([]));
+}
+
+async fn refuses_another_protocol() {
+    let world = World::new().await;
+    for (protocol, oldest, older) in [(9, 8, "worker"), (2, 1, "engine")] {
+        let mut hello = hello_with("protocol", json!(protocol));
+        hello["oldest"] = json!(oldest);
+        // Whatever else it says.
+        hello["settings"] = json!("of another form");
+        let mut worker = Worker::start(&world);
+        let why = worker.refused("Hello", hello).await;
+        for word in ["the worker speaks protocol", &format!("protocols {oldest} to {protocol}"), older, "older one"] {
+            assert!(why.contains(word), "{word}: {why}");
+        }
+        assert!(worker.receive().await.is_none());
+    }
+}
+
+async fn wants_a_greeting_first() {
+    let world = World::new().await;
+    let mut worker = Worker::start(&world);
+    assert!(worker.refused("UsedSlots", Value::Null).await.contains("does not greet"));
+    assert!(worker.receive().await.is_none());
+}
+
+async fn refuses_one_request_alone() {
+    let world = World::new().await;
+    let mut worker = Worker::greeted(&world, hello()).await;
+    for (name, content) in [("Juggle", json!([1])), ("Hold", json!("of another form"))] {
+        assert!(worker.refused(name, content).await.contains("does not know what it is asked"));
+    }
+    assert_eq!(worker.done("UsedSlots", Value::Null).await, json!([]));
+}
+
+async fn answers_each_number() {
+    let world = World::new().await;
+    let mut worker = Worker::greeted(&world, hello()).await;
+    let mut open = std::collections::BTreeSet::new();
+    for _ in 0..20 {
+        open.insert(worker.request("UsedSlots", Value::Null, &[]).await);
+    }
+    while !open.is_empty() {
+        let (message, _) = worker.receive().await.unwrap();
+        let id = message["id"].as_u64().unwrap();
+        assert!(id == 0 || open.remove(&id), "{message}");
+    }
+}
+
+fn quick(millis: u32) -> Value {
+    json!({ "beat": { "secs": 0, "nanos": millis * 1_000_000 }, "longest": 1 << 20 })
+}
+
+async fn beats() {
+    let world = World::new().await;
+    let mut worker = Worker::greeted(&world, hello_with("limits", quick(100))).await;
+    for _ in 0..3 {
+        let (message, _) = worker.receive().await.unwrap();
+        assert_eq!(message, json!({ "id": 0, "body": { "Answer": null } }));
+    }
+}
+
+async fn ends_when_its_engine_is_silent() {
+    let world = World::new().await;
+    let mut worker = Worker::greeted(&world, hello_with("limits", quick(100))).await;
+    while worker.receive().await.is_some() {}
+    assert!(!worker.child.wait().await.unwrap().success());
+}
+
+async fn ends_with_its_stream() {
+    let world = World::new().await;
+    Worker::greeted(&world, hello()).await.end().await;
+}
+
+/// A worker whose mirror has the branch; the commit.
+async fn furnished(world: &World, hello: Value) -> (Worker, String) {
+    let mut worker = Worker::greeted(world, hello).await;
+    let base = world.id("main").await.to_string();
+    let compared = worker.done("Compare", json!([base])).await;
+    if compared["missing"] == json!([]) {
+        return (worker, base);
+    }
+    assert_eq!(compared["missing"], json!([base]));
+    world.sh("printf 'main\\n' | git pack-objects -q --revs --stdout > ../pack").await;
+    let pack = std::fs::read(world.home().join("pack")).unwrap();
+    for _ in 0..2 {
+        let id = worker.request("Write", json!(["t-1", 0]), &pack).await;
+        assert_eq!(worker.reply(id).await.0, json!({ "Answer": { "Ok": null } }));
+    }
+    let import = json!({ "file": "t-1", "commits": [base], "tags": [], "before": false });
+    assert_eq!(worker.done("Import", import).await, json!(true));
+    (worker, base)
+}
+
+async fn takes_objects_once() {
+    let world = World::new().await;
+    let (mut worker, base) = furnished(&world, hello()).await;
+    // The reply was lost: the file is gone by now, and what was in it is there.
+    let import = json!({ "file": "t-1", "commits": [base], "tags": [], "before": true });
+    assert_eq!(worker.done("Import", import).await, json!(true));
+    let compared = worker.done("Compare", json!([base])).await;
+    assert_eq!(compared["missing"], json!([]));
+    let absent = json!({ "file": "t-2", "commits": ["1".repeat(40)], "tags": [], "before": false });
+    assert_eq!(worker.done("Import", absent).await, json!(false));
+}
+
+fn prepare(base: &str) -> Value {
+    json!([{
+        "slot": 1, "label": "m1/u/1", "base": base, "without": null, "beside": "Ignored", "copies": [["local", []]],
+        "environment": "", "setup": "m1/u/1/setup", "session": "m1/u/1"
+    }, [2]])
+}
+
+/// The same with a workspace.
+async fn prepared(world: &World, hello: Value) -> (Worker, String, String) {
+    let (mut worker, base) = furnished(world, hello).await;
+    let mut ready = Value::Null;
+    for _ in 0..2 {
+        let id = worker.request("Prepare", prepare(&base), b"hi").await;
+        let (body, _) = worker.reply(id).await;
+        assert!(ready.is_null() || ready == body, "{ready} {body}");
+        ready = body;
+    }
+    let workspace = ready["Answer"]["Ok"]["workspace"].as_str().unwrap_or_else(|| panic!("{ready}")).to_owned();
+    (worker, base, workspace)
+}
+
+async fn prepares_again() {
+    let world = World::new().await;
+    let (mut worker, ..) = prepared(&world, hello()).await;
+    assert_eq!(worker.done("UsedSlots", Value::Null).await, json!([{ "slot": 1, "label": "m1/u/1" }]));
+}
+
+fn run(line: &str, start: &str) -> Value {
+    json!([{
+        "key": "m1/u/1/run", "slot": 1, "program": { "Shell": line }, "inherited": [], "variables": [],
+        "session": { "key": "m1/u/1", "brief": "" }, "timeout": { "secs": 30, "nanos": 0 }, "idle": null, "start": null,
+        "grace_after_result": null, "home": "Users", "reports": null
+    }, start])
+}
+
+async fn runs_once() {
+    let world = World::new().await;
+    let (mut worker, ..) = prepared(&world, hello()).await;
+    let mut ends = Vec::new();
+    for start in ["IfNew", "IfNew", "Never"] {
+        let id = worker.request("Run", run("echo once >> ~/ran; exit 3", start), &[]).await;
+        let (mut body, _) = worker.reply(id).await;
+        if start == "IfNew" && ends.is_empty() {
+            assert_eq!(body, json!("Began"));
+        }
+        if body == json!("Began") {
+            body = worker.reply(id).await.0;
+        }
+        ends.push(body["Answer"][0]["end"].clone());
+    }
+    assert_eq!(ends, [(); 3].map(|()| json!({ "exited": 3 })));
+    assert_eq!(std::fs::read_to_string(world.home().join("ran")).unwrap(), "once\n");
+    assert_eq!(worker.done("LookUp", json!("m1/u/1/run")).await, json!("Started"));
+}
+
+async fn ends_a_run_early() {
+    let world = World::new().await;
+    let (mut worker, ..) = prepared(&world, hello()).await;
+    let id = worker.request("Run", run("sleep 1000", "IfNew"), &[]).await;
+    assert_eq!(worker.reply(id).await.0, json!("Began"));
+    worker.send(&json!({ "id": 0, "body": { "Cancel": id } }), &[]).await;
+    let (body, _) = worker.reply(id).await;
+    assert_eq!(body["Answer"][0]["end"], json!("stopped"));
+    assert_eq!(worker.done("LookUp", json!("m1/u/1/run")).await, json!("Killed"));
+}
+
+async fn reads_from_a_place_on() {
+    let world = World::new().await;
+    let (mut worker, ..) =
+        prepared(&world, hello_with("limits", json!({ "beat": { "secs": 15, "nanos": 0 }, "longest": 4 << 20 }))).await;
+    let id = worker.request("Run", run("head -c 1500000 /dev/zero; echo end", "IfNew"), &[]).await;
+    while worker.reply(id).await.0 == json!("Began") {}
+    for (offset, length) in
+        [(0, 1 << 20), (1 << 20, 1_500_004 - (1 << 20)), (1_500_000, 4), (1_500_004, 0), (9_000_000, 0)]
+    {
+        let id = worker.request("Read", json!([{ "Output": "m1/u/1/run" }, offset]), &[]).await;
+        let (body, bytes) = worker.reply(id).await;
+        assert_eq!((body, bytes.len()), (json!({ "Answer": { "Ok": null } }), length), "{offset}");
+    }
+}
+
+/// The same with a run that has left a file.
+async fn worked(world: &World) -> (Worker, String) {
+    let (mut worker, base, _) = prepared(world, hello()).await;
+    let id = worker.request("Run", run("echo x > work", "IfNew"), &[]).await;
+    while worker.reply(id).await.0 == json!("Began") {}
+    (worker, base)
+}
+
+fn collect(base: &str) -> Value {
+    json!({ "slot": 1, "mission": "m1", "unit": "u", "number": 1, "base": base, "green": base, "take_elsewhere": true })
+}
+
+async fn collects_again() {
+    let world = World::new().await;
+    let (mut worker, base) = worked(&world).await;
+    let first = worker.done("Collect", collect(&base)).await;
+    let head = first["Pinned"]["head"]["commit"].clone();
+    assert!(head.is_string(), "{first}");
+    assert_eq!(worker.done("Collect", collect(&base)).await["Pinned"]["head"]["commit"], head);
+    let pins = worker.done("Pins", json!(["refs/mc/attempts/"])).await;
+    assert_eq!(pins, json!([["refs/mc/attempts/m1/u/1", head]]));
+    assert!(worker.done("Export", json!(["t-3", [head], [base]])).await.as_u64().unwrap() > 0);
+    let id = worker.request("Read", json!([{ "Transfer": "t-3" }, 0]), &[]).await;
+    assert!(worker.reply(id).await.1.starts_with(b"PACK"));
+    worker.done("Forget", json!("t-3")).await;
+    worker.done("Forget", json!("t-3")).await;
+    worker.done("Brought", pins).await;
+}
+
+async fn gives_back_again() {
+    let world = World::new().await;
+    let (mut worker, base) = worked(&world).await;
+    worker.done("Collect", collect(&base)).await;
+    let release = json!([{ "slot": 1, "label": "m1/u/1" }, { "Collected": { "base": base, "stuck": null } }]);
+    worker.done("Release", release.clone()).await;
+    worker.done("Release", release).await;
+    assert_eq!(worker.done("UsedSlots", Value::Null).await, json!([]));
+}
+
+async fn refuses_an_older_engine() {
+    let world = World::new().await;
+    Worker::greeted(&world, hello_with("epoch", json!(5))).await.end().await;
+    let why = Worker::start(&world).refused("Hello", hello_with("epoch", json!(4))).await;
+    assert!(why.contains("a newer engine (number 5)"), "{why}");
+}
+
+async fn waits_for_an_earlier_worker() {
+    let world = World::new().await;
+    let first = Worker::greeted(&world, hello()).await;
+    let mut second = Worker::start(&world);
+    let id = second.request("Hello", hello(), &[]).await;
+    let early = tokio::time::timeout(Duration::from_millis(300), second.reply(id)).await;
+    assert!(early.is_err(), "{early:?}");
+    first.end().await;
+    assert!(second.reply(id).await.0.get("Answer").is_some());
+    // Another engine's state directory is nobody's business here.
+    Worker::greeted(&world, hello_with("state", json!("s2"))).await.end().await;
+}
+
+async fn ends_given_up_runs_first() {
+    let world = World::new().await;
+    let (mut worker, ..) = prepared(&world, hello()).await;
+    let line = "exec 9> ~/running; flock 9; sleep 1000";
+    let id = worker.request("Run", run(line, "IfNew"), &[]).await;
+    assert_eq!(worker.reply(id).await.0, json!("Began"));
+    let lives = || std::fs::File::open(world.home().join("running")).is_ok_and(|lock| lock.try_lock().is_err());
+    while !lives() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    worker.end().await;
+    assert!(lives(), "it outlives its worker");
+    Worker::greeted(&world, hello_with("abandoned", json!(["m1/u/1/run"]))).await.end().await;
+    assert!(!lives());
+}
+
+async fn refuses_what_is_too_long() {
+    let world = World::new().await;
+    let limits = json!({ "beat": { "secs": 15, "nanos": 0 }, "longest": 10_000 });
+    let (mut worker, ..) = prepared(&world, hello_with("limits", limits)).await;
+    let id = worker.request("Run", run("head -c 30000 /dev/zero", "IfNew"), &[]).await;
+    while worker.reply(id).await.0 == json!("Began") {}
+    let why = worker.refused("Read", json!([{ "Output": "m1/u/1/run" }, 0])).await;
+    assert!(why.contains("too long") && why.contains("10000"), "{why}");
+    assert_eq!(worker.done("LookUp", json!("m1/u/1/run")).await, json!("Started"));
+}
+
+async fn answers_to_renewals() {
+    let world = World::new().await;
+    let mut worker = Worker::greeted(&world, hello()).await;
+    worker.send(&json!({ "id": 0, "body": "Renew" }), &[]).await;
+    assert_eq!(worker.receive().await.unwrap().0, json!({ "id": 0, "body": { "Answer": null } }));
+}
+
+async fn pins_work_in_progress() {
+    let world = World::new().await;
+    let (mut worker, base, workspace) = prepared(&world, hello()).await;
+    let request = json!([{ "slot": 1, "label": "m1/u/1" }, base]);
+    let before = worker.done("PinProgress", request.clone()).await;
+    std::fs::write(std::path::Path::new(&workspace).join("work"), "x").unwrap();
+    let pinned = worker.done("PinProgress", request.clone()).await;
+    assert!(pinned.is_string() && pinned != before, "{pinned}");
+    assert_eq!(worker.done("PinProgress", request).await, pinned);
+    let pins = worker.done("Pins", json!(["refs/mc/progress/"])).await;
+    assert_eq!(pins, json!([["refs/mc/progress/m1/u/1", pinned]]));
+    worker.done("Collect", collect(&base)).await;
+    assert_eq!(worker.done("Pins", json!(["refs/mc/progress/"])).await, json!([]));
+}
+
+async fn refuses_names_that_lead_elsewhere() {
+    let world = World::new().await;
+    let mut worker = Worker::greeted(&world, hello()).await;
+    for key in ["../x", "a//b", "/etc", "a/../../b", ""] {
+        let why = worker.refused("LookUp", json!(key)).await;
+        assert!(why.contains("names no run"), "{why}");
+    }
+    for file in [json!({ "Transfer": "../epoch" }), json!({ "Content": "../../x" }), json!({ "Transfer": "" })] {
+        let answer = worker.ask("Read", json!([file, 0])).await;
+        assert!(answer["Err"]["why"].as_str().unwrap().contains("names no"), "{answer}");
+    }
+    for commit in ["--output=x", "main", ""] {
+        assert!(worker.refused("Compare", json!([commit])).await.contains("commit id"));
+    }
+}
