@@ -3,6 +3,7 @@
 use crate::domain::fence::{Sandbox, WantedIsolation};
 use crate::domain::verify::model::key::StageSpec;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The variable that names the home of a user; among the variables of verifications it asks for the user's own.
@@ -60,6 +61,9 @@ pub struct HostSettings {
     pub max_disk: u64,
     /// What runs may reach.
     pub sandbox: Sandbox,
+    /// Variables of the host's own, which every run there gets.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
 impl HostSettings {

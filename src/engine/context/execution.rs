@@ -8,7 +8,7 @@ use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::protocol::OURSELVES;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::remote::client::{EngineCard, RemoteHost};
-use crate::adapters::host::remote::protocol::Limits;
+use crate::adapters::host::remote::protocol::{Limits, Variables};
 use crate::adapters::host::remote::transport::{Cuts, PATIENCE, Transport};
 use crate::adapters::host::{Copied, Host, HostSettings, PoolKind};
 use crate::adapters::os::files;
@@ -25,7 +25,7 @@ use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::model::snapshot::Snapshot;
 use crate::engine::context::{NamedHost, Project, Redactor};
 use crate::engine::error::EngineError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -73,6 +73,7 @@ pub fn host_settings(settings: &Settings, kind: PoolKind) -> HostSettings {
         lease: settings.scheduler.lease,
         max_disk: settings.parallel.max_disk,
         pin_every: settings.backend.pin_every,
+        env: BTreeMap::new(),
         sandbox: settings.sandbox.clone(),
     }
 }
@@ -83,6 +84,13 @@ const TEST_HOST: &str = "MC_TEST_HOST";
 
 /// Of so many requests of such a line one is cut off.
 const CUT_ONE_IN: u32 = 12;
+
+/// The variables that the settings pass on to runs, as they are here. What every run has is that of its own machine.
+fn passed_on(project: &Project, told: &HostSettings) -> Variables {
+    let names: BTreeSet<&String> = told.agent_env.iter().chain(&told.verification_env).collect();
+    let here = |name: &String| Some((name.clone(), project.env.var(name)?.to_owned()));
+    Variables(names.into_iter().filter(|name| !is_allowed(name, &[])).filter_map(here).collect())
+}
 
 /// The line to a worker that tests want; nothing where they want none.
 fn test_line(project: &Project) -> Option<Transport> {
@@ -142,6 +150,8 @@ impl ExecutionContext {
                     epoch,
                     root: project.state.root().to_owned(),
                     runs: project.state.runs(),
+                    sessions: Some(project.state.sessions()),
+                    variables: passed_on(project, &told),
                 };
                 Host::Remote(Box::new(RemoteHost::new(line, told, engine, source.clone(), facts.clone(), tags.clone())))
             }

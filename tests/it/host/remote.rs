@@ -9,7 +9,7 @@ use mission_control::adapters::host::order::{
     RunState, SessionFolder, Start, Untracked,
 };
 use mission_control::adapters::host::remote::client::{EngineCard, RemoteHost};
-use mission_control::adapters::host::remote::protocol::Limits;
+use mission_control::adapters::host::remote::protocol::{Limits, Variables};
 use mission_control::adapters::host::remote::transport::{Cuts, Moment, PATIENCE, Transport};
 use mission_control::adapters::host::settings::{HostSettings, PoolKind};
 use mission_control::domain::ending::ProcessEnd;
@@ -17,6 +17,7 @@ use mission_control::domain::fence::{Sandbox, WantedIsolation};
 use mission_control::domain::handoff::PromptMode;
 use mission_control::domain::trouble::{Cause, Trouble};
 use mission_control::domain::values::{CommitId, MissionId, UnitId};
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub fn settings() -> HostSettings {
         max_disk: 0,
         pin_every: Duration::from_secs(300),
         sandbox: Sandbox::default(),
+        env: BTreeMap::new(),
     }
 }
 
@@ -79,13 +81,16 @@ pub struct Line {
     pub patience: Duration,
     pub cuts: Cuts,
     pub limits: Limits,
+    pub sessions: Option<PathBuf>,
+    pub variables: Variables,
 }
 
 impl Line {
     /// That of the first engine to a program.
     pub fn to(program: PathBuf) -> Self {
         let (cuts, limits) = (Cuts::default(), Limits::default());
-        Self { state: "s1", epoch: 1, program, patience: PATIENCE, cuts, limits }
+        let (sessions, variables) = (None, Variables::default());
+        Self { state: "s1", epoch: 1, program, patience: PATIENCE, cuts, limits, sessions, variables }
     }
 }
 
@@ -101,8 +106,14 @@ pub async fn host_of(world: &World, line: Line, settings: HostSettings) -> Host 
         limits: line.limits,
         cuts: line.cuts,
     };
-    let engine =
-        EngineCard { state: line.state.to_owned(), epoch: line.epoch, root: root.clone(), runs: root.join("runs") };
+    let engine = EngineCard {
+        state: line.state.to_owned(),
+        epoch: line.epoch,
+        root: root.clone(),
+        runs: root.join("runs"),
+        sessions: line.sessions,
+        variables: line.variables,
+    };
     let source = world.source();
     let facts = inspect(&source).await.unwrap();
     Host::Remote(Box::new(RemoteHost::new(transport, settings, engine, source, facts, Tags::default())))

@@ -3,7 +3,7 @@
 
 use super::line::{Line, Patience};
 use super::objects::{BROUGHT, name_brought};
-use super::protocol::{Hello, PROTOCOL, Request, SourcePlace, put_contents, take_contents};
+use super::protocol::{Hello, Request, SourcePlace, Variables, Versions, put_contents, take_contents};
 use super::transport::Transport;
 use crate::adapters::git::{Git, GitError, SourceFacts};
 use crate::adapters::host::local::operations::facts::incomplete_error;
@@ -48,6 +48,10 @@ pub struct EngineCard {
     pub root: PathBuf,
     /// Where output of runs is kept here.
     pub runs: PathBuf,
+    /// The folder with one for each attempt that was begun; absent: any attempt may have been.
+    pub sessions: Option<PathBuf>,
+    /// Variables that runs get with the values which the engine has.
+    pub variables: Variables,
 }
 
 /// A host behind a worker.
@@ -111,8 +115,7 @@ impl RemoteHost {
                 let users = users.map(|path| String::from_utf8_lossy(&path).trim_end_matches('\n').to_owned());
                 let users = users.filter(|path| !path.is_empty()).map(|path| read(self.facts.toplevel.join(path)));
                 Ok(Hello {
-                    protocol: PROTOCOL,
-                    version: env!("CARGO_PKG_VERSION").to_owned(),
+                    versions: Versions::own(),
                     state: self.engine.state.clone(),
                     epoch: self.engine.epoch,
                     settings: self.settings.clone(),
@@ -123,6 +126,7 @@ impl RemoteHost {
                     ignores: [read(self.facts.common_dir.join("info/exclude")), users.unwrap_or_default()],
                     limits: self.transport.limits,
                     abandoned: Vec::new(),
+                    variables: self.engine.variables.clone(),
                 })
             })
             .await
@@ -276,11 +280,11 @@ impl RemoteHost {
         if let CollectOutcome::Pinned(found) = &kept {
             let known = [order.base.clone(), order.green.clone()];
             self.fetch_pins(&order.mission, &order.unit, order.number, &known, false).await?;
+            self.check_pinned(order, &found.head).await?;
             self.unpin_progress(&order.mission, &order.unit, order.number).await;
         }
         Ok(kept)
     }
-            self.check_pinned(order, &found.head).await?;
 
     /// That what a host tells of an attempt is what it has pinned.
     async fn check_pinned(&self, order: &CollectOrder, told: &Tip) -> Result<(), Trouble> {
@@ -307,15 +311,15 @@ impl RemoteHost {
         if self.settings.max_disk == 0 { u64::MAX } else { self.settings.max_disk }
     }
 
-        self.send(std::slice::from_ref(base)).await?;
-        let request = Request::Recover(UsedSlot { slot, label: label.to_owned() }, base.clone());
-        self.query::<Result<(), Trouble>>(request).await??;
-        if let Some((mission, unit, number)) = attempt_of(label).filter(|(m, u, n)| self.is_known(m, u, *n)) {
     /// What was left in a slot, pinned there and here.
     ///
     /// # Errors
     /// What around it failed.
     pub async fn recover(&self, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
+        self.send(std::slice::from_ref(base)).await?;
+        let request = Request::Recover(UsedSlot { slot, label: label.to_owned() }, base.clone());
+        self.query::<Result<(), Trouble>>(request).await??;
+        if let Some((mission, unit, number)) = attempt_of(label).filter(|(m, u, n)| self.is_known(m, u, *n)) {
             self.fetch_pins(&mission, &unit, number, std::slice::from_ref(base), true).await?;
             self.unpin_progress(&mission, &unit, number).await;
         }

@@ -16,8 +16,75 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The form of the messages; both sides have the same one.
-pub const PROTOCOL: u32 = 2;
+/// The form of the messages, as `docs/worker-protocol.md` has it. It is apart from the version of `mc`: what only adds (a request, a
+/// field that may be missing) leaves it as it is, and two builds of one protocol work together.
+pub const PROTOCOL: u32 = 3;
+
+/// The oldest form that this `mc` still understands.
+pub const OLDEST: u32 = 3;
+
+/// Which forms of messages an `mc` understands, and which one it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Versions {
+    /// The newest form.
+    pub protocol: u32,
+    /// The oldest one; where nothing is said, there is but one.
+    #[serde(default)]
+    pub oldest: Option<u32>,
+    /// The version of `mc`, for people.
+    #[serde(default)]
+    pub version: String,
+}
+
+impl Versions {
+    /// Those of this `mc`.
+    pub fn own() -> Self {
+        Self { protocol: PROTOCOL, oldest: Some(OLDEST), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+
+    /// The newest form that both sides understand.
+    ///
+    /// # Errors
+    /// There is none: what each side speaks, which is the older one, and what to do.
+    pub fn agree(engine: &Self, worker: &Self) -> Result<u32, Trouble> {
+        let common = engine.protocol.min(worker.protocol);
+        if common >= engine.first() && common >= worker.first() {
+            return Ok(common);
+        }
+        let (older, advice) = match worker.protocol < engine.protocol {
+            true => ("worker", "put the mc of the engine there, or let it send itself (no `program` for this host)"),
+            false => ("engine", "use an mc here that is as new as the one there, or another `root` for this host"),
+        };
+        Err(Trouble::from(format!(
+            "the worker speaks {}, the engine {}: the {older} is the older one; {advice}",
+            worker.words(),
+            engine.words()
+        )))
+    }
+
+    fn first(&self) -> u32 {
+        self.oldest.unwrap_or(self.protocol)
+    }
+
+    fn words(&self) -> String {
+        let mc = if self.version.is_empty() { "unknown" } else { &self.version };
+        match self.first() {
+            first if first == self.protocol => format!("protocol {first} (mc {mc})"),
+            first => format!("protocols {first} to {} (mc {mc})", self.protocol),
+        }
+    }
+}
+
+/// Variables whose values nobody prints.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Variables(pub Vec<(String, OsString)>);
+
+impl fmt::Debug for Variables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 /// What both sides keep to; tests want less.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -26,6 +93,20 @@ pub struct Limits {
     pub beat: Duration,
     /// Longest message, and most bytes that follow one.
     pub longest: u32,
+    /// Most bytes of each output of a run that are kept by the engine.
+    #[serde(default = "longest_output")]
+    pub output: u64,
+    /// A worker that lives has answered after so long, beside what the operation itself may take.
+    #[serde(default = "longest_answer")]
+    pub answer: Duration,
+}
+
+const fn longest_output() -> u64 {
+    4 << 30
+}
+
+const fn longest_answer() -> Duration {
+    Duration::from_secs(3_600)
 }
 
 impl Default for Limits {
@@ -73,6 +154,9 @@ pub struct Hello {
     pub limits: Limits,
     /// Runs of whose end the engine was not told: they end before anything else is done.
     pub abandoned: Vec<RunKey>,
+    /// Variables that the settings pass on to runs, as the engine has them: only here they go from one machine to the other.
+    #[serde(default)]
+    pub variables: Variables,
 }
 
 /// Where a repository is on the engine's machine. A worker on that machine gives workspaces what they have there: the addresses
@@ -92,20 +176,6 @@ pub struct SourcePlace {
 }
 
 /// What tells the folders of a place from others of the same names.
-    /// Most bytes of each output of a run that are kept by the engine.
-    #[serde(default = "longest_output")]
-    pub output: u64,
-    /// A worker that lives has answered after so long, beside what the operation itself may take.
-    #[serde(default = "longest_answer")]
-    pub answer: Duration,
-}
-
-const fn longest_output() -> u64 {
-    4 << 30
-}
-
-const fn longest_answer() -> Duration {
-    Duration::from_secs(3_600)
 fn read_identities(folders: [&Path; 3]) -> Option<[FileIdentity; 3]> {
     let [one, two, three] = folders.map(|path| FileIdentity::of_path(path).ok());
     Some([one?, two?, three?])

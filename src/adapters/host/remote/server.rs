@@ -48,15 +48,9 @@ pub async fn serve(
     let silence = Limits::default().silence();
     let Some((greeting, _)) = receive::<Value>(&mut from, silence, &AtMost(LONGEST)).await? else { return Ok(()) };
     let id = greeting.get("id").and_then(Value::as_u64).unwrap_or_default();
-    let greeted = match serde_json::from_value(greeting) {
-        Ok(Numbered { body: Request::Hello(hello), .. }) => {
-            Worker::begin(root, env, &hello).await.map(|worker| (Arc::new(worker), hello.limits))
-        }
-        Ok(_) => Err(Trouble::from("the engine does not greet".to_owned())),
-        Err(e) => Err(Trouble::from(format!(
-            "mc {} there cannot read this engine's greeting ({e}): use the same mc on both sides",
-            env!("CARGO_PKG_VERSION")
-        ))),
+    let greeted = match read_greeting(greeting) {
+        Ok(hello) => Worker::begin(root, env, &hello).await.map(|worker| (Arc::new(worker), hello.limits)),
+        Err(trouble) => Err(trouble),
     };
     let (worker, limits) = match greeted {
         Ok(greeted) => greeted,
@@ -88,6 +82,15 @@ pub async fn serve(
             }
         };
         let Some((Numbered { id, body }, bytes)) = received else { return Ok(()) };
+        let body = match serde_json::from_value(body) {
+            Ok(body) => body,
+            Err(e) => {
+                let mc = env!("CARGO_PKG_VERSION");
+                let why = format!("mc {mc} there does not know what it is asked ({e}): put the mc of the engine there");
+                tell(id, Reply::Refused(Trouble::from(why)), &[]);
+                continue;
+            }
+        };
         match body {
             Request::Renew => {
                 worker.host.renew();
@@ -110,6 +113,26 @@ pub async fn serve(
                 });
             }
         }
+    }
+}
+
+/// What an engine tells of itself, where this worker understands it. The versions are read first, whatever the rest is like.
+fn read_greeting(mut greeting: Value) -> Result<Box<Hello>, Trouble> {
+    let body = greeting.get_mut("body").map(Value::take).unwrap_or_default();
+    let Some(hello) = body.get("Hello") else {
+        return Err(Trouble::from("the engine does not greet".to_owned()));
+    };
+    let unreadable = |e: serde_json::Error| {
+        Trouble::from(format!(
+            "mc {} there cannot read this engine's greeting ({e}): use the same mc on both sides",
+            env!("CARGO_PKG_VERSION")
+        ))
+    };
+    let engine = Versions::deserialize(hello).map_err(unreadable)?;
+    Versions::agree(&engine, &Versions::own())?;
+    match serde_json::from_value(body).map_err(unreadable)? {
+        Request::Hello(hello) => Ok(hello),
+        _ => Err(Trouble::from("the engine does not greet".to_owned())),
     }
 }
 
@@ -140,14 +163,6 @@ struct Worker {
 
 impl Worker {
     async fn begin(root: &Path, env: Environment, hello: &Hello) -> Result<Self, Trouble> {
-        if hello.protocol != PROTOCOL {
-            return Err(Trouble::from(format!(
-                "the worker speaks protocol {PROTOCOL} (mc {}), the engine {} (mc {}): use the same mc on both sides",
-                env!("CARGO_PKG_VERSION"),
-                hello.protocol,
-                hello.version
-            )));
-        }
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
         if hello.state.is_empty() || !hello.state.bytes().all(plain) {
             return Err(Trouble::from(format!("{:?} is no id of a state directory", hello.state)));
@@ -176,6 +191,8 @@ impl Worker {
             toplevel.clone_into(&mut facts.toplevel);
         }
         let places = HostPlaces { root: base.clone(), runs: base.join("runs"), pool: base.join("pool") };
+        // Where the machine has one of the same name, the engine's is the one that the person has set for this.
+        let env = hello.variables.0.iter().fold(env, |env, (name, value)| env.with_var(name, value));
         let (git, settings) = (mirror.git.clone(), hello.settings.clone());
         let host = LocalHost::new(git, facts, env, settings, places, guard, Tags::default());
         let host = host.of_mirror(place.map(|[.., state]| state.to_owned()));

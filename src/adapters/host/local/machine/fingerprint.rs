@@ -53,6 +53,10 @@ async fn make(host: &LocalHost) -> Result<String, HostError> {
         field(name.as_bytes());
         field(host.env.var(name).map(OsStrExt::as_bytes).unwrap_or_default());
     }
+    for (name, value) in &settings.env {
+        field(name.as_bytes());
+        field(value.as_bytes());
+    }
     for text in &settings.fingerprint {
         let said = ask_machine(host, text, host.allowed_env(&settings.verification_env)).await;
         field(&said.map_err(|why| {

@@ -91,6 +91,7 @@ impl LocalHost {
         guard: ChildGuard,
         tags: Tags,
     ) -> Self {
+        let env = settings.env.iter().fold(env, |env, (name, value)| env.with_var(name, value));
         Self {
             source,
             facts,
@@ -219,12 +220,12 @@ impl LocalHost {
         self.shortened.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
     }
 
-    /// The allow-listed environment plus `names`.
+    /// The allow-listed environment plus `names` and what the host itself is given.
     pub fn allowed_env(&self, names: &[String]) -> Vec<(OsString, OsString)> {
         let mut env: Vec<(OsString, OsString)> = self
             .env
             .vars()
-            .filter(|(k, _)| k.to_str().is_some_and(|k| is_allowed(k, names)))
+            .filter(|(k, _)| k.to_str().is_some_and(|k| is_allowed(k, names) || self.settings.env.contains_key(k)))
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .collect();
         if self.env.var("PATH").is_none() {
