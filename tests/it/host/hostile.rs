@@ -75,7 +75,8 @@ impl Fake {
             }
         });
         let patience = Duration::from_millis(300);
-        let host = host_of(world, Line { patience, limits, ..Line::to(way) }, settings()).await;
+        let sessions = Some(world.state().join("sessions"));
+        let host = host_of(world, Line { patience, limits, sessions, ..Line::to(way) }, settings()).await;
         Self { host, asked }
     }
 
@@ -354,10 +355,12 @@ fn p12_only_the_refs_of_the_attempt_are_made_and_only_of_commits() {
         assert_eq!(after, PIN);
         drop(fake);
         // What is pinned there late is taken of attempts that this engine has begun.
-        let (fake, _) =
-            collected(&world, base.clone(), json!([["refs/mc/attempts/m9/u/1", base.as_str()]]), Vec::new()).await;
+        std::fs::create_dir_all(world.state().join("sessions/m1/u/3")).unwrap();
+        let late = ["refs/mc/attempts/m9/u/1", "refs/mc/attempts/m1/u/3"].map(|name| json!([name, base.as_str()]));
+        let (fake, _) = collected(&world, base.clone(), json!(late), Vec::new()).await;
         fake.host.retry_quarantine().await.unwrap();
-        assert_eq!(world.sh("git for-each-ref --format='%(refname)' refs/mc/").await, PIN);
+        let after = world.sh("git for-each-ref --format='%(refname)' refs/mc/").await;
+        assert_eq!(after, format!("{PIN}\nrefs/mc/attempts/m1/u/3"));
     });
 }
 
