@@ -4,6 +4,7 @@
 //! as a lease lasts; what it came to arrives all the same when the host is back, under a session that is closed by then.
 
 use super::World;
+use super::outages::tells_unreachable;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{AttemptOrder, Event, SessionReport};
 use crate::domain::trouble::{Cause, Spot, Trouble};
@@ -115,11 +116,10 @@ impl World {
     }
 
     fn pass_session(&mut self, session: SessionId, report: Box<SessionReport>) -> Option<Event> {
-        let gone = |report: &SessionReport| matches!(&report.run.end, ProcessEnd::Infrastructure(trouble) if trouble.cause == Cause::Unreachable);
         let told = Event::SessionEnded { session, report };
         let Event::SessionEnded { report, .. } = &told else { return Some(told) };
         let open = self.agents.get(&session).filter(|agent| !agent.collected && !agent.slot.host.is_local());
-        let Some(agent) = open.filter(|_| !gone(report)) else { return Some(told) };
+        let Some(agent) = open.filter(|_| !tells_unreachable(report)) else { return Some(told) };
         let lost = self.hosts.lost(&agent.slot.host, agent.began, agent.ends);
         let Some(outage) = self.hosts.cut(&agent.slot.host, self.now).cloned() else {
             self.hosts.late[1] += u64::from(self.hosts.is_abandoned(session));

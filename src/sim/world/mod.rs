@@ -5,7 +5,7 @@ mod hosts;
 mod outages;
 mod queue;
 
-use self::outages::HostWorld;
+use self::outages::{HostWorld, tells_unreachable};
 use super::bookkeeping::RecordedFiles;
 use super::lines::Lines;
 use super::scenario::{Behaviour, Faults, Scenario, files};
@@ -176,7 +176,7 @@ impl World {
         let Event::SessionEnded { session, report } = &event else { return Some(event) };
         // What an attempt made can be kept only while nothing stands in the way.
         let outage = self.current_outage().filter(|_| report.work.head.is_some());
-        let agent = self.agents.get_mut(session).filter(|agent| !agent.collected);
+        let agent = self.agents.get_mut(session).filter(|agent| !agent.collected && !tells_unreachable(report));
         match (outage, agent) {
             (Some(trouble), Some(_)) => Some(Event::NotCollected { session: *session, trouble }),
             (_, agent) => {

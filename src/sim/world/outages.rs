@@ -1,5 +1,8 @@
 //! Which hosts of the virtual world fail, when and how.
 
+use crate::domain::ending::ProcessEnd;
+use crate::domain::mission::SessionReport;
+use crate::domain::trouble::Cause;
 use crate::domain::values::{HostId, Millis, RunId, SessionId};
 use crate::sim::scenario::{HostFault, HostOutage, Scenario};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,4 +51,9 @@ impl HostWorld {
         let dead = |outage: &&HostOutage| outage.host == *host && outage.kind == HostFault::Dead;
         self.outages.iter().filter(dead).any(|outage| (began..ends).contains(&outage.from))
     }
+}
+
+/// Whether a report says nothing but that the host of the attempt was out of reach.
+pub(super) fn tells_unreachable(report: &SessionReport) -> bool {
+    matches!(&report.run.end, ProcessEnd::Infrastructure(trouble) if trouble.cause == Cause::Unreachable)
 }

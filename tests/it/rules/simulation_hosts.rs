@@ -165,7 +165,7 @@ fn p10_a_host_that_never_answers_delays_nobody_and_is_asked_with_growing_pauses(
     let asked = |r: &Record| if let Record::HostProbed { at, .. } = r { Some(*at) } else { None };
     let asked: Vec<u64> = outcome.journal.iter().filter_map(asked).collect();
     let pauses: Vec<u64> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(asked.len() > 4 && pauses.windows(2).take(3).all(|pair| pair[1] > pair[0]), "{pauses:?}");
+    assert!(asked.len() > 4 && pauses[4] > 4 * pauses[1] && pauses.iter().all(|pause| *pause < 70_000), "{pauses:?}");
 }
 
 #[test]
@@ -204,18 +204,26 @@ fn what_ended_on_a_host_out_of_reach_is_collected_when_it_is_back_or_begun_elsew
 #[test]
 fn p4_without_any_usable_host_the_circuit_opens_and_a_host_that_answers_closes_it() {
     for (until, suspends) in [(120_000, false), (2_500_000, true)] {
-        let mut scenario = on_hosts(12, vec![host("a", 2, &[]), host("b", 1, &[])]);
-        for name in ["a", "b"] {
-            scenario.host_outages.push(outage(name, 40_000, until, HostFault::Dead));
+        let mut met = [0; 3];
+        for seed in 0..6 {
+            let mut scenario = on_hosts(12, vec![host("a", 2, &[]), host("b", 1, &[])]);
+            scenario.seed = seed;
+            for name in ["a", "b"] {
+                scenario.host_outages.push(outage(name, 40_000, until, HostFault::Cut));
+            }
+            let journal = run(&scenario);
+            assert_eq!((journal.state.count(UnitState::Landed), charged(&journal)), (12, 0));
+            assert!(verifiers(&journal.journal).iter().all(|host| *host != "local"));
+            let what: [fn(&Record) -> bool; 3] = [
+                |r| matches!(r, Record::CircuitOpened { cause: Cause::Unreachable, .. }),
+                |r| matches!(r, Record::CircuitClosed { .. }),
+                |r| matches!(r, Record::Suspended { code: 6, cause: Some(Cause::Unreachable), .. }),
+            ];
+            met.iter_mut().zip(what).for_each(|(sum, what)| *sum += count(&journal.journal, what));
         }
-        let outcome = run(&scenario);
-        let opened = |r: &Record| matches!(r, Record::CircuitOpened { cause: Cause::Unreachable, .. });
-        let closed = |r: &Record| matches!(r, Record::CircuitClosed { .. });
-        let suspended = |r: &Record| matches!(r, Record::Suspended { code: 6, cause: Some(Cause::Unreachable), .. });
-        assert!(count(&outcome.journal, opened) > 0 && (suspends || count(&outcome.journal, closed) > 0));
-        assert_eq!(count(&outcome.journal, suspended) > 0, suspends);
-        assert_eq!(outcome.state.count(UnitState::Landed), 12);
-        assert!(verifiers(&outcome.journal).iter().all(|host| *host != "local"));
+        let [opened, closed, suspended] = met;
+        assert!(opened > 2 && (suspends || closed > 2), "{met:?}");
+        assert_eq!(suspended > 0, suspends, "{met:?}");
     }
 }
 
@@ -224,7 +232,7 @@ fn a_host_that_can_start_nothing_is_left_out_and_trouble_of_two_hosts_is_common(
     let mut scenario = on_hosts(24, three());
     scenario.host_outages.push(outage("a", 0, 200_001, HostFault::Broken));
     let one = run(&scenario);
-    assert_eq!(one.state.count(UnitState::Landed), 24);
+    assert_eq!((one.state.count(UnitState::Landed), charged(&one)), (24, 0));
     let benched = |r: &Record| matches!(r, Record::HostBenched { host, .. } if host.as_str() == "a");
     let opened = |r: &Record| matches!(r, Record::CircuitOpened { cause: Cause::DiskFull(_), .. });
     assert!(count(&one.journal, benched) > 1);

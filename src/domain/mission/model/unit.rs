@@ -220,7 +220,7 @@ pub struct Unit {
     pub used: u32,
     /// Infrastructure failures of its own so far.
     pub infra: u32,
-    /// Circuits that closed again although it had failed in them.
+    /// Circuits that closed again although it had failed in them, and failures that were forgiven because their host was left out.
     pub spared: u32,
     /// Conflicts at landing so far.
     pub conflicts: u32,

@@ -12,6 +12,8 @@
 //! - What a host that does not answer had is begun elsewhere at once: an attempt under a new session, so that what the old one
 //!   brings later changes nothing; a verification as another run. What has ended there and could not be collected is waited for
 //!   as long as a circuit may stay open.
+//! - What a unit was charged for a host on which nothing succeeded is given back when that is left out. A unit that was forgiven more
+//!   often than it may meet infrastructure pays for itself, and says nothing of hosts any more.
 //! - Pauses grow with each time that a host is benched until something succeeds there; an answer alone proves little.
 //! - Trouble that two hosts meet is common, as is any of the engine's own machine: see [`super::circuit`].
 //! - When nothing can go on because of hosts, the circuit opens for that, and closes as soon as something can.

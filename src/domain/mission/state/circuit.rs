@@ -60,6 +60,20 @@ impl State {
         self.circuit = Some(Circuit { causes, opened: at, progress: at, again_at, tries: 1, hit, probe: None });
     }
 
+    /// Folds that a host is left out: what was charged for trouble there is given back, as long as it can be the host's.
+    pub(super) fn apply_bench(&mut self, host: &HostId) {
+        let (seen, rest): (Vec<Sighting>, Vec<Sighting>) =
+            std::mem::take(&mut self.sightings).into_iter().partition(|s| s.by.host == *host);
+        self.sightings = rest;
+        for Sighting { by, charged, .. } in seen {
+            let Some(unit) = by.unit.filter(|unit| !self.is_own_fault(unit)) else { continue };
+            self.unit_to(&unit, |u| {
+                u.infra = u.infra.saturating_sub(u32::from(charged));
+                u.spared += 1;
+            });
+        }
+    }
+
     /// Folds that the circuit stays open.
     pub(super) fn apply_circuit_extended(&mut self, cause: &Cause, operation: Operation, again_at: Millis, tries: u32) {
         let Some(circuit) = &mut self.circuit else { return };
@@ -101,7 +115,9 @@ impl State {
             circuit.hit.extend(by.unit);
             return false;
         }
-        self.hosts.count_failure(&by.host);
+        if !by.unit.as_ref().is_some_and(|unit| self.is_own_fault(unit)) {
+            self.hosts.count_failure(&by.host);
+        }
         self.sightings.push(Sighting { cause: cause.clone(), operation, by, at, charged: charges });
         charges
     }

@@ -78,6 +78,7 @@ impl State {
             Record::HostReady { host, environment, .. } => self.hosts.make_ready(host, environment),
             Record::HostBenched { host, at, again_at, tries, trouble } => {
                 self.hosts.bench(host, (*at, *again_at), *tries, &trouble.cause);
+                self.apply_bench(host);
             }
             Record::HostProbed { host, .. } => self.hosts.begin_probe(host),
             Record::HostDrained { host, .. } => self.hosts.set_drained(host, true),

@@ -20,7 +20,7 @@ struct Entry {
     probing: bool,
     /// Times it was benched since something succeeded there.
     tries: u32,
-    /// Failures of what needs it, in a row.
+    /// Failures of what needs it, with no success between.
     failures: u32,
 }
 
@@ -108,7 +108,7 @@ impl Hosts {
         self.entry(host).map_or(0, |entry| entry.tries)
     }
 
-    /// Failures in a row of what needs it.
+    /// Failures of what needs it, with no success between.
     pub(in crate::domain::mission) fn failures(&self, host: &HostId) -> u32 {
         self.entry(host).map_or(0, |entry| entry.failures)
     }
@@ -155,7 +155,6 @@ impl Hosts {
     pub(in crate::domain::mission) fn make_ready(&mut self, host: &HostId, environment: &str) {
         self.update_entry(host, |entry| {
             entry.health = Health::Ready { environment: environment.to_owned() };
-            entry.failures = 0;
             entry.probing = false;
         });
     }
@@ -175,7 +174,6 @@ impl Hosts {
             };
             entry.health = Health::Benched { since, again_at, tries, cause: cause.clone() };
             entry.tries = tries;
-            entry.failures = 0;
             entry.probing = false;
         });
     }
