@@ -1,5 +1,6 @@
 //! A host of either kind: this machine, or another one behind a worker. Whoever uses one does not see which.
 
+use super::description::Description;
 use super::local::machine::host::LocalHost;
 use super::local::process::kill::KillProof;
 use super::order::{
@@ -54,6 +55,17 @@ impl Host {
     /// [`HostError`] with what is missing and what helps.
     pub async fn probe(&self) -> Result<HostFacts, HostError> {
         on!(self, host.probe().await)
+    }
+
+    /// The machine at this moment.
+    ///
+    /// # Errors
+    /// [`Cause::Unreachable`](crate::domain::trouble::Cause).
+    pub async fn describe(&self) -> Result<Description, Trouble> {
+        match self {
+            Self::Local(host) => Ok(host.describe().await),
+            Self::Remote(host) => host.query(Request::Describe).await,
+        }
     }
 
     /// A hash of what results of runs there depend on beside tree, stages, copied files and tags.

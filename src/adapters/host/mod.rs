@@ -2,6 +2,7 @@
 //! others are behind a worker ([`remote`]). What is asked and answered are values ([`order`], [`settings`]).
 
 pub mod any;
+pub mod description;
 pub mod error;
 pub mod local;
 pub mod order;

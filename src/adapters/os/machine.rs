@@ -13,6 +13,20 @@ pub fn name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// Kernel, its release and the architecture of this machine: `Linux 6.1.0 x86_64`.
+pub fn describe_system() -> String {
+    let system = rustix::system::uname();
+    let words = [system.sysname(), system.release(), system.machine()].map(|word| word.to_string_lossy());
+    words.join(" ")
+}
+
+/// Processes that ran or wanted to in the last minute, on average, in hundredths (proc_loadavg(5)).
+pub fn read_load() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let (whole, hundredths) = text.split_whitespace().next()?.split_once('.')?;
+    Some(whole.parse::<u64>().ok()?.saturating_mul(100).saturating_add(hundredths.parse().ok()?))
+}
+
 /// Bytes that may still be written where `path`, or the nearest folder above it that exists, is.
 pub fn free_bytes(path: &Path) -> Option<u64> {
     let there = path.ancestors().find(|dir| dir.exists())?;

@@ -219,6 +219,7 @@ pub enum Request {
     /// The engine lives and wants everything that runs. The reply says that the worker lives; nobody waits for it.
     Renew,
     Probe,
+    Describe,
     Fingerprint,
     /// What is copied is sent as [`take_contents`] gives it.
     Prepare(Box<PrepareOrder>, Vec<usize>),

@@ -216,6 +216,7 @@ impl Worker {
         let reply = match request {
             Request::Hello(_) | Request::Cancel(_) | Request::Renew => Ok(Value::Null),
             Request::Probe => json(host.probe().await),
+            Request::Describe => json(host.describe().await),
             Request::Fingerprint => json(host.fingerprint().await),
             Request::Prepare(mut order, lengths) => {
                 put_contents(order.contents(), lengths, &bytes);
