@@ -209,7 +209,7 @@ fn p4_without_any_usable_host_the_circuit_opens_and_a_host_that_answers_closes_i
             let mut scenario = on_hosts(12, vec![host("a", 2, &[]), host("b", 1, &[])]);
             scenario.seed = seed;
             for name in ["a", "b"] {
-                scenario.host_outages.push(outage(name, 40_000, until, HostFault::Cut));
+                scenario.host_outages.push(outage(name, 600, until, HostFault::Cut));
             }
             let journal = run(&scenario);
             assert_eq!((journal.state.count(UnitState::Landed), charged(&journal)), (12, 0));

@@ -54,6 +54,8 @@ pub(in crate::domain::mission) struct Sighting {
     pub(in crate::domain::mission) at: Millis,
     /// Whether the unit's infrastructure budget was charged.
     pub(in crate::domain::mission) charged: bool,
+    /// Whether something of its kind succeeded on another host since: it is not common any more, and may still be its host's.
+    pub(in crate::domain::mission) past: bool,
 }
 
 /// A common cause that nothing has disproved yet.

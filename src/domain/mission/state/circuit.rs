@@ -25,7 +25,7 @@ impl State {
         if by.unit.as_ref().is_some_and(|unit| self.is_own_fault(unit)) {
             return false;
         }
-        let fair = |s: &&Sighting| !s.by.unit.as_ref().is_some_and(|unit| self.is_own_fault(unit));
+        let fair = |s: &&Sighting| !s.past && !s.by.unit.as_ref().is_some_and(|unit| self.is_own_fault(unit));
         // What a unit can bring about all by itself needs another unit, or the queue, that meets it too.
         let other = |s: &Sighting| s.by.unit != by.unit || s.by.slot.is_some() != by.slot.is_some();
         // What is met on one host only is that host's, which is left out when it happens again and again.
@@ -38,7 +38,7 @@ impl State {
     /// Folds that trouble is common: what was charged for it is given back.
     pub(super) fn apply_circuit_opened(&mut self, cause: &Cause, operation: Operation, at: Millis, again_at: Millis) {
         let (seen, rest): (Vec<Sighting>, Vec<Sighting>) =
-            std::mem::take(&mut self.sightings).into_iter().partition(|s| s.cause == *cause);
+            std::mem::take(&mut self.sightings).into_iter().partition(|s| s.cause == *cause && !s.past);
         self.sightings = rest;
         let mut operations = BTreeSet::from([operation]);
         let mut hit = BTreeSet::new();
@@ -118,7 +118,7 @@ impl State {
         if !by.unit.as_ref().is_some_and(|unit| self.is_own_fault(unit)) {
             self.hosts.count_failure(&by.host);
         }
-        self.sightings.push(Sighting { cause: cause.clone(), operation, by, at, charged: charges });
+        self.sightings.push(Sighting { cause: cause.clone(), operation, by, at, charged: charges, past: false });
         charges
     }
 
@@ -139,7 +139,7 @@ impl State {
             self.apply_success(Operation::Collect, at);
             self.apply_success(Operation::Prepare, started);
             self.apply_progress(at);
-            self.hosts.count_success(&self.attempt_witness(i).host);
+            self.apply_host_success(&self.attempt_witness(i).host);
             self.update_unit(i, |u| u.spared = 0);
         }
         false
@@ -170,7 +170,20 @@ impl State {
 
     /// Folds a success of operations of this kind that began at `since`: what was seen before is past.
     pub(super) fn apply_success(&mut self, operation: Operation, since: Millis) {
-        self.sightings.retain(|s| s.operation != operation || s.at > since);
+        let hosts = &self.hosts;
+        self.sightings.retain_mut(|s| {
+            let over = s.operation == operation && s.at <= since;
+            s.past |= over;
+            !over || hosts.health(&s.by.host).is_some()
+        });
+    }
+
+    /// Folds that something succeeded on a host: what failed there before says nothing of it any more.
+    pub(super) fn apply_host_success(&mut self, host: &HostId) {
+        if self.can_bench(host) {
+            self.hosts.count_success(host);
+            self.sightings.retain(|s| s.by.host != *host);
+        }
     }
 
     /// Folds that something landed or was collected, or that a pause ended.

@@ -159,7 +159,7 @@ impl State {
                 if !self.queue.finish_run(*run, found) {
                     return;
                 }
-                host.iter().for_each(|host| self.hosts.count_success(host));
+                host.iter().for_each(|host| self.apply_host_success(host));
                 if *reused {
                     self.verifications_reused += 1;
                 } else {
