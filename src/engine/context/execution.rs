@@ -79,7 +79,8 @@ pub fn host_settings(settings: &Settings, kind: PoolKind) -> HostSettings {
 }
 
 /// The variable by which tests of `mc` itself have everything done behind a worker on this machine: `pipe`, `cut:SEED` for a
-/// line that is cut at moments which follow from a number, or `beat:MS` for one whose sides say something so often.
+/// line that is cut at moments which follow from a number, `beat:MS` for one whose sides say something so often, or `patience:MS`
+/// for questions that are asked again for so long.
 const TEST_HOST: &str = "MC_TEST_HOST";
 
 /// Of so many requests of such a line one is cut off.
@@ -95,10 +96,11 @@ fn passed_on(project: &Project, told: &HostSettings) -> Variables {
 /// The line to a worker that tests want; nothing where they want none.
 fn test_line(project: &Project) -> Option<Transport> {
     let wanted = project.env.var(TEST_HOST)?.to_str()?;
-    let (mut cuts, mut limits) = (Cuts::default(), Limits::default());
+    let (mut cuts, mut limits, mut patience) = (Cuts::default(), Limits::default(), PATIENCE);
     match wanted.split_once(':') {
         Some(("cut", seed)) => cuts = Cuts::random(seed.parse().ok()?, CUT_ONE_IN),
         Some(("beat", millis)) => limits.beat = Duration::from_millis(millis.parse().ok()?),
+        Some(("patience", millis)) => patience = Duration::from_millis(millis.parse().ok()?),
         _ if wanted == "pipe" => {}
         _ => return None,
     }
@@ -106,7 +108,7 @@ fn test_line(project: &Project) -> Option<Transport> {
         program: OURSELVES.into(),
         args: vec!["worker".into(), "--root".into(), project.state.root().join("worker").into()],
         env: project.env.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        patience: PATIENCE,
+        patience,
         limits,
         cuts,
     })

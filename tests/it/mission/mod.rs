@@ -27,3 +27,4 @@ pub mod said;
 pub mod submodules;
 pub mod tags;
 pub mod trouble;
+pub mod unreachable;

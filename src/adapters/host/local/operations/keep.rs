@@ -153,8 +153,12 @@ impl LocalHost {
             // Done before, and the answer was lost.
             return Ok(());
         }
+        let mut alive = Vec::new();
         for run in runs_below(&self.runs().join(label)) {
-            run.end(GRACE).await;
+            alive.extend(run.end(GRACE).await.survivors);
+        }
+        if !alive.is_empty() {
+            return Err(Trouble::from(format!("processes of {label} cannot be ended: {alive:?}")));
         }
         // `.verify` and `.check` are no unit ids: their runs leave nobody's work behind.
         if let Some((mission, unit, number)) = attempt_of(label) {
