@@ -31,7 +31,12 @@ pub struct Backend {
 /// This machine alone.
 impl Default for Backend {
     fn default() -> Self {
-        Self { local_workers: None, lease: Duration::from_secs(600), pin_every: Duration::from_secs(300), hosts: Vec::new() }
+        Self {
+            local_workers: None,
+            lease: Duration::from_secs(600),
+            pin_every: Duration::from_secs(300),
+            hosts: Vec::new(),
+        }
     }
 }
 

@@ -57,6 +57,11 @@ impl RunKey {
         Self(format!("{mission}/{unit}/{n}"))
     }
 
+    /// The key of a verification of a mission, the folder of its runs.
+    pub fn of_verification(mission: &MissionId, run: &str) -> Self {
+        Self(format!("{mission}/.verify/{run}"))
+    }
+
     /// A key one level below; `name` is a name of `mc`'s own, without a slash.
     pub fn join(&self, name: impl fmt::Display) -> Self {
         Self(format!("{}/{name}", self.0))

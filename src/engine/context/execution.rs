@@ -23,6 +23,7 @@ use crate::domain::trouble::{Trouble, chain};
 use crate::domain::values::{HostId, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::model::snapshot::Snapshot;
+use crate::engine::context::hosts::{Asked, Reference, find_first};
 use crate::engine::context::{NamedHost, Project, Redactor};
 use crate::engine::error::EngineError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,7 +51,7 @@ pub struct ExecutionContext {
     settings: Settings,
     store: Arc<Mutex<Store>>,
     /// The host by whose environment everything is verified; until it is known, this machine.
-    reference: OnceLock<HostId>,
+    reference: OnceLock<Reference>,
     tags: Tags,
     copies: OnceLock<Vec<Copied>>,
 }
@@ -262,9 +263,78 @@ impl ExecutionContext {
         std::iter::once(&self.local).chain(self.others.values())
     }
 
-    /// The host by whose environment everything is verified.
-    pub fn reference(&self) -> &NamedHost {
-        self.reference.get().and_then(|id| self.others.get(id)).unwrap_or(&self.local)
+    /// Whether units run on this machine; where they do, everything is verified by its environment.
+    pub fn uses_local(&self) -> bool {
+        self.others.is_empty() || self.local.workers > 0
+    }
+
+    /// The environment by which everything is verified: where units run on this machine its own, else that of the first other host
+    /// that answers, which it is until this engine ends. One that is `wanted` goes first.
+    ///
+    /// # Errors
+    /// [`EngineError`]: it cannot be made, or no host answers.
+    pub async fn environment(&self, wanted: impl Fn(&str) -> bool + Sync) -> Result<&Reference, EngineError> {
+        if let Some(reference) = self.reference.get() {
+            return Ok(reference);
+        }
+        let found = match self.uses_local() {
+            true => {
+                let environment = self.fingerprint(&self.local).await?;
+                Reference { host: self.local.id.clone(), environment }
+            }
+            false => self.find_environment(wanted).await?,
+        };
+        Ok(self.reference.get_or_init(|| found))
+    }
+
+    async fn find_environment(&self, wanted: impl Fn(&str) -> bool + Sync) -> Result<Reference, EngineError> {
+        let ask = |on| self.ask_environment(on, &wanted);
+        let answers = match find_first(self.others.values().map(ask).collect()).await {
+            Ok(found) => return Ok(found),
+            Err(answers) => answers,
+        };
+        let mut refusals = Vec::new();
+        for (host, answer) in answers {
+            match answer {
+                Ok(environment) => return Ok(Reference { host, environment }),
+                Err(e) => refusals.push(format!("{host}: {}", chain(&e))),
+            }
+        }
+        let why = format!("no host of the settings can be used: {}", refusals.join("; "));
+        Err(EngineError::broken(why, "`mc hosts check` tries each of them and says what helps"))
+    }
+
+    /// Asks a host for its environment, which is a good answer where it is wanted.
+    fn ask_environment<'a>(
+        &'a self,
+        on: &'a NamedHost,
+        wanted: &'a (impl Fn(&str) -> bool + Sync),
+    ) -> Asked<'a, Reference, (HostId, Result<String, EngineError>)> {
+        Box::pin(async move {
+            match self.fingerprint(on).await {
+                Ok(environment) if wanted(&environment) => Ok(Reference { host: on.id.clone(), environment }),
+                answer => Err((on.id.clone(), answer)),
+            }
+        })
+    }
+
+    /// A host that answers and has the environment by which everything is verified.
+    ///
+    /// # Errors
+    /// [`EngineError`]: there is none now.
+    pub async fn find_verifier(&self) -> Result<&NamedHost, EngineError> {
+        if self.uses_local() {
+            return Ok(&self.local);
+        }
+        let wanted = &self.environment(|_| true).await?.environment;
+        let same = |environment: &str| environment == wanted;
+        let asked = self.others.values().map(|on| self.ask_environment(on, &same)).collect();
+        let lost = |_| {
+            let why = "no host in whose environment this mission verifies can be used now";
+            EngineError::broken(why, "`mc hosts check` tries each of them and says what helps")
+        };
+        let found = find_first(asked).await.map_err(lost)?;
+        Ok(self.find_host(&found.host).unwrap_or(&self.local))
     }
 
     /// What a snapshot's validity depends on beside tree and stages (design, section 10): what the host says, the files that

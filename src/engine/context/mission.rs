@@ -163,6 +163,6 @@ impl MissionContext {
 
     /// The runs of one verification on its host; also who uses its slot.
     pub fn verify_key(&self, run: &str) -> RunKey {
-        RunKey::of_mission(&self.mission).join(".verify").join(run)
+        RunKey::of_verification(&self.mission, run)
     }
 }

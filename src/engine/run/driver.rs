@@ -10,9 +10,10 @@ use crate::adapters::os::clock::EngineClock;
 use crate::adapters::store::{Entry, Signal, Wake};
 use crate::adapters::trouble::limit_of;
 use crate::domain::mission::{Command, Event, Mission, Step, StopLevel, decide};
-use crate::domain::values::UnitId;
+use crate::domain::values::{HostId, UnitId};
 use crate::engine::context::mission::MissionContext;
 use crate::engine::error::EngineError;
+use crate::engine::tasks::hosts::Open;
 use std::sync::Arc;
 
 /// How an engine begins.
@@ -132,6 +133,7 @@ impl Driver {
         for command in step.commands {
             match command {
                 Command::Exit { code } => exit = Some(code),
+                Command::ProbeHost(host) => self.executor.probe_host(host, Open::of(&self.state)),
                 command => self.executor.start(command),
             }
         }
@@ -172,6 +174,8 @@ pub fn request(kind: &str, body: &str) -> Option<Event> {
             let (id, answer) = body.split_once('\n').unwrap_or((body, ""));
             UnitId::new(id).ok().map(|unit| Event::RetryUnit { unit, answer: answer.to_owned() })
         }
+        "drain-host" => HostId::new(body).ok().map(Event::DrainHost),
+        "resume-host" => HostId::new(body).ok().map(Event::ResumeHost),
         "cancel-unit" => UnitId::new(body).ok().map(Event::CancelUnit),
         _ => None,
     }

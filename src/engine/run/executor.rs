@@ -3,9 +3,10 @@
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{Command, Event, JobId, NoOffer, Refusal, SessionReport};
 use crate::domain::trouble::Trouble;
-use crate::domain::values::SessionId;
+use crate::domain::values::{HostId, SessionId};
 use crate::engine::context::mission::MissionContext;
 use crate::engine::error::PRINTED;
+use crate::engine::tasks::hosts::Open;
 use crate::engine::tasks::{bookkeeping, establish, hosts, landing, pins, preflight, queue_verification, session};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -163,15 +164,20 @@ impl Executor {
                     Event::ObjectiveChecked { round, met, pins, moved }
                 });
             }
-            Command::ProbeHost(host) => {
-                let failed = Event::HostSeen { host: host.clone(), result: Err(defect()) };
-                self.spawn(failed, async move {
-                    let result = hosts::probe(&context, &host).await;
-                    Event::HostSeen { host, result }
-                });
-            }
+            // Whoever drives the mission says what is open there.
+            Command::ProbeHost(host) => self.probe_host(host, Open::default()),
             Command::Exit { .. } => {}
         }
+    }
+
+    /// Asks a host whether it answers, while this is open of the mission.
+    pub fn probe_host(&mut self, host: HostId, open: Open) {
+        let context = Arc::clone(&self.context);
+        let failed = Event::HostSeen { host: host.clone(), result: Err(Trouble::from(DEFECT.to_owned())) };
+        self.spawn(failed, async move {
+            let result = hosts::probe(&context, &host, &open).await;
+            Event::HostSeen { host, result }
+        });
     }
 
     fn spawn_session<F>(&mut self, session: SessionId, run: impl FnOnce(watch::Receiver<bool>) -> F)

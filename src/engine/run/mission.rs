@@ -3,6 +3,7 @@
 use super::driver::{Driver, Opening, entry};
 use super::log::LogFile;
 use super::observer::Observer;
+use crate::adapters::host::RunKey;
 use crate::adapters::os::clock::{self, EngineClock, new_mission_id};
 use crate::config::Settings;
 use crate::domain::mission::{
@@ -317,7 +318,8 @@ async fn run_driver(
     }
     if opening.first == Event::Resumed {
         // One that cannot be found out is another one.
-        let environment = context.fingerprint(context.reference()).await.unwrap_or_default();
+        let same = |environment: &str| state.is_environment(environment);
+        let environment = context.environment(same).await.map(|found| found.environment.clone()).unwrap_or_default();
         // What is ended here is pinned now; what goes on collects it itself.
         let ends = opening.early.contains(&Event::Stop(StopLevel::Now));
         pin_leftovers(&context, &state, ends, state.is_environment(&environment)).await;
@@ -333,7 +335,7 @@ async fn pin_leftovers(context: &MissionContext, state: &State, ends: bool, here
     let open: BTreeSet<String> = state
         .running_attempts()
         .chain(state.uncollected_attempts().filter(|_| !ends))
-        .map(|(unit, attempt)| format!("{}/{}/{}", context.mission, unit.spec.id, attempt.n))
+        .map(|(unit, attempt)| RunKey::of_attempt(&context.mission, &unit.spec.id, attempt.n).to_string())
         .collect();
     // Nobody takes over what asks an `accept` line.
     let taken_over = |label: &str| here && label.contains("/.") && !label.contains("/.accept/");

@@ -5,7 +5,7 @@
 //! that is no UTF-8 text, no regular file or no backlog is left as it is, and that is said; the text of a person wins.
 
 use super::candidate::{NOT_FROM_AGENTS, message, pin};
-use super::verification::{self, gate_stages};
+use super::verification;
 use crate::adapters::git::{Git, GitError, MergeRepo, Merged};
 use crate::domain::mission::{Bookkeeping, BookkeepingMode, Integration, MergeSource};
 use crate::domain::trouble::Trouble;
@@ -111,7 +111,7 @@ pub async fn write(
     let merge = context.merge().await.map_err(said)?;
     let contents: Vec<_> = files.iter().map(|(path, mode, text)| (*path, mode.as_str(), text.as_bytes())).collect();
     let tree = merge.replace_files(&onto.tree, &contents).await.map_err(said)?;
-    let (key, _) = verification::key(context, context.reference(), &tree, &gate_stages(context)).await?;
+    let key = verification::gate_key(context, &tree).await?;
     let message = message(context, &MergeSource::Bookkeeping { round: bookkeeping.round }, "", &tree, &key);
     let commit = merge.commit(&tree, &[&onto.commit], &message, None).await.map_err(said)?;
     pin(context, id, &commit).await?;

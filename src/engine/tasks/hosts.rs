@@ -1,14 +1,63 @@
 //! Whether a host of the mission answers, and in which environment things run there.
 
-use crate::domain::trouble::{Cause, Trouble};
-use crate::domain::values::HostId;
-use crate::engine::context::mission::MissionContext;
+use super::collect;
+use crate::adapters::host::RunKey;
+use crate::adapters::host::order::{HostError, attempt_of};
+use crate::domain::mission::State;
+use crate::domain::trouble::Trouble;
+use crate::domain::values::{CommitId, HostId};
+use crate::engine::context::{MissionContext, NamedHost};
+use std::collections::BTreeSet;
 
-/// Asks a host whether it answers: what results of its runs depend on beside tree and stages.
+/// What the mission has on a host.
+#[derive(Debug, Clone, Default)]
+pub struct Open {
+    /// Who uses slots: sessions and verifications that go on, or were not collected yet.
+    pub labels: BTreeSet<String>,
+    /// Green, from which what nobody waits for any more is told.
+    pub green: Option<CommitId>,
+}
+
+impl Open {
+    /// What a mission in this state has on any host.
+    pub fn of(state: &State) -> Self {
+        let attempts = state.running_attempts().chain(state.uncollected_attempts());
+        let attempts = attempts.map(|(unit, attempt)| RunKey::of_attempt(&state.mission, &unit.spec.id, attempt.n));
+        let runs = state.current_verification().into_iter().map(|run| RunKey::of_verification(&state.mission, &run.run.to_string()));
+        let labels = attempts.chain(runs).map(|key| key.to_string()).collect();
+        Self { labels, green: state.green().map(|green| green.tip.commit.clone()) }
+    }
+}
+
+/// Asks a host whether it answers and whether things can run there. What nobody waits for any more ends there, and is kept as a ref,
+/// before it is used again. What results of its runs depend on beside tree and stages.
 ///
 /// # Errors
-/// [`Trouble`] when there is no such host: a mission has none but the engine's own machine, which is not asked.
-pub async fn probe(context: &MissionContext, host: &HostId) -> Result<String, Trouble> {
-    let mission = &context.mission;
-    Err(Trouble::new(Cause::Unreachable, format!("there is no such host of mission {mission}: {host}")))
+/// [`Trouble`] with what stands in the way.
+pub async fn probe(context: &MissionContext, host: &HostId, open: &Open) -> Result<String, Trouble> {
+    let on = context.find_host(host)?;
+    on.probe().await.map_err(describe_refusal)?;
+    recover_leftovers(on, open).await;
+    context.fingerprint(on).await.map_err(|e| context.to_trouble(&e))
+}
+
+/// What cannot be kept now stays where it is, and its slot is not given to anybody else.
+async fn recover_leftovers(on: &NamedHost, open: &Open) {
+    if let Err(why) = on.retry_quarantine().await {
+        tracing::warn!("collect what is in quarantine on {}: {why}", on.id);
+    }
+    if let Some(green) = &open.green {
+        // Where the objective or an `accept` line is asked is nobody's work, and freed by its next use.
+        let works = |label: &str| attempt_of(label).is_some() || label.contains("/.verify/");
+        collect::sweep(on, green, |label| works(label) && !open.labels.contains(label)).await;
+    }
+}
+
+fn describe_refusal(error: HostError) -> Trouble {
+    match error {
+        HostError::Trouble(trouble) => trouble,
+        HostError::Usage { ref hint, .. } | HostError::Broken { ref hint, .. } => {
+            Trouble::from(format!("{error} ({hint})"))
+        }
+    }
 }

@@ -1,6 +1,5 @@
 //! Merging onto green and moving green: git's side of a landing. What follows from each answer is decided elsewhere.
 
-use super::verification::gate_stages;
 use super::{unit_checks, verification};
 use crate::adapters::git::{GreenMove, Merged, move_green};
 use crate::domain::base::text::first_chars;
@@ -42,7 +41,7 @@ pub async fn integrate(
             return Ok(Integration::Conflict { files, detail: first_chars(&detail, 4_000).to_owned() });
         }
     };
-    let (key, _) = verification::key(context, context.reference(), &tree, &gate_stages(context)).await?;
+    let key = verification::gate_key(context, &tree).await?;
     let message = message(context, source, title, &tree, &key);
     let commit = merge.commit(&tree, &[&onto.commit, head], &message, None).await.map_err(|e| said(&e))?;
     let tip = Tip { commit, tree };

@@ -10,9 +10,8 @@ use crate::config::Settings;
 use crate::domain::mission::{Baseline, Refusal, Usd};
 use crate::domain::trouble::chain;
 use crate::domain::values::{CommitId, Tip, UnitId};
-use crate::engine::context::mission::MissionContext;
-use crate::engine::context::owner;
 use crate::engine::context::refusal::{environment, error_refusal, git_refusal, usage};
+use crate::engine::context::{MissionContext, NamedHost, owner};
 
 /// What helps where nothing was committed yet.
 const COMMIT_FIRST: &str = "commit something first (`git add -A && git commit`): missions start from a commit";
@@ -36,7 +35,7 @@ pub async fn preflight(context: &MissionContext) -> Result<Baseline, Refusal> {
     let on = PreflightInput { source: &context.source, facts: &context.facts, settings: context.settings() };
     let mut notes = Vec::new();
     on.check_git().await?;
-    let host = context.reference().probe().await.map_err(host_refusal)?;
+    let host = find_reference(context).await?.probe().await.map_err(host_refusal)?;
     on.check_green_name().await?;
     on.check_green_unused().await?;
     let target = on.target().await?;
@@ -62,9 +61,19 @@ pub async fn preflight(context: &MissionContext) -> Result<Baseline, Refusal> {
         let landed = list_landings(&context.store())?;
         on.check_landings(&landed, green.as_ref()).await?;
     }
-    let environment = context.fingerprint(context.reference()).await.unwrap_or_default();
     let create = green.is_none();
+    let environment = context.environment(|_| true).await.map(|found| found.environment.clone()).unwrap_or_default();
     Ok(Baseline { tip: green.unwrap_or(target), create, environment, notes })
+}
+
+/// The host by which everything is verified: this machine where units run on it, else the first other one that answers.
+async fn find_reference(context: &MissionContext) -> Result<&NamedHost, Refusal> {
+    if context.uses_local() {
+        return Ok(&context.local);
+    }
+    let hint = "`mc hosts check` tries each host of the settings and says what helps";
+    let reference = context.environment(|_| true).await.map_err(|e| error_refusal(&e, hint))?;
+    context.find_host(&reference.host).map_err(|trouble| environment(trouble.why, hint))
 }
 
 fn short_ref(refname: &str) -> &str {

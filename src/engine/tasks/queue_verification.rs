@@ -9,8 +9,8 @@ use crate::adapters::git::filter::Filtered;
 use crate::adapters::host::order::{Home, Ready, Release, RunKey, RunOrder, RunState, Start as Begin, Untracked};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{Noticed, Unverified, Verification, VerifyOrder, VerifyRole};
-use crate::domain::trouble::Trouble;
-use crate::domain::values::{CommitId, RunId, Tip};
+use crate::domain::trouble::{Cause, Trouble};
+use crate::domain::values::{CommitId, HostId, RunId, Tip};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::judge::delta::compare_snapshots;
 use crate::domain::verify::model::key::StageSpec;
@@ -27,7 +27,8 @@ pub async fn verify(
     order: VerifyOrder,
     kill: watch::Receiver<bool>,
 ) -> Result<Verification, Unverified> {
-    let on = context.reference();
+    let on = context.find_host(&order.host)?;
+    check_environment(context, on).await?;
     let (stages, extent) = unit_checks::stages(context, &order);
     let before = match &order.against {
         None => None,
@@ -69,6 +70,18 @@ pub async fn verify(
         warm: snapshot.start == Start::Warm,
         noticed,
     })
+}
+
+/// That results of this host's runs depend on what those of the mission do: another host may be changed at any time.
+async fn check_environment(context: &MissionContext, on: &NamedHost) -> Result<(), Trouble> {
+    let failed = |e| context.to_trouble(&e);
+    let reference = context.environment(|_| true).await.map_err(failed)?;
+    if on.id == reference.host || context.fingerprint(on).await.map_err(failed)? == reference.environment {
+        return Ok(());
+    }
+    // It is asked for its environment before it is used again.
+    let why = format!("{} has another environment than {}, by which this mission verifies", on.id, reference.host);
+    Err(Trouble::new(Cause::Unreachable, why))
 }
 
 /// How a verification of a mission is made.
@@ -116,8 +129,8 @@ async fn verify_in_mission(
 ///
 /// # Errors
 /// Which processes live on, or why the slot cannot be freed.
-pub async fn end_abandoned(context: &MissionContext, run: RunId) -> Result<(), String> {
-    let on = context.reference();
+pub async fn end_abandoned(context: &MissionContext, host: &HostId, run: RunId) -> Result<(), String> {
+    let on = context.find_host(host)?;
     let user = context.verify_key(&run.to_string());
     let alive: Vec<String> = on.end_runs(&user).await?.iter().map(u32::to_string).collect();
     if !alive.is_empty() {
@@ -164,7 +177,7 @@ pub async fn check_objective(
     round: u32,
     kill: watch::Receiver<bool>,
 ) -> Result<bool, Trouble> {
-    let on = context.reference();
+    let on = context.find_verifier().await.map_err(|e| context.to_trouble(&e))?;
     let environment = context.fingerprint(on).await.map_err(|e| context.to_trouble(&e))?;
     // What an engine in another environment began is not taken over.
     let user = RunKey::of_mission(&context.mission).join(".check").join(format!("{round}-{environment:.12}"));

@@ -4,7 +4,7 @@
 //! second time), so that a new engine adopts them. The work is collected, pinned and written down before the first one
 //! starts: nothing they leave in the workspace becomes part of it.
 
-use super::verification::{Extent, NoResult, StageInput, gate_stages, key, run_stage};
+use super::verification::{Extent, NoResult, StageInput, gate_key, gate_stages, run_stage};
 use crate::adapters::git::GitError;
 use crate::adapters::host::order::{Home, RunKey};
 use crate::config::{FILE_NAME, Settings};
@@ -114,7 +114,7 @@ pub async fn find_edited_tests(context: &MissionContext, onto: &Tip, candidate: 
         context.source.list_edited_paths(&onto.commit, &candidate.commit).await.map_err(|e| context.to_trouble(&e))?;
     let (mut tests, others): (Vec<String>, Vec<String>) = edited.into_iter().partition(|path| is_test(path));
     if !others.is_empty() {
-        let (key, _) = key(context, context.reference(), &onto.tree, &gate_stages(context)).await?;
+        let key = gate_key(context, &onto.tree).await?;
         let green = context
             .snapshot(&key)
             .and_then(|cold| cold.map_or_else(|| context.snapshot(&key.to_warm()), |s| Ok(Some(s))));

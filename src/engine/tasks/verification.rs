@@ -80,6 +80,16 @@ pub struct SlotLease {
     pub warm: bool,
 }
 
+/// The key of a tree's snapshot by the gate's stages in the environment by which everything is verified.
+///
+/// # Errors
+/// What stands in the way of knowing it.
+pub async fn gate_key(execution: &ExecutionContext, tree: &TreeId) -> Result<SnapshotKey, Trouble> {
+    let filtered = execution.filter_tree(tree).await.map_err(|e| execution.to_trouble(&e))?;
+    let reference = execution.environment(|_| true).await.map_err(|e| execution.to_trouble(&e))?;
+    Ok(SnapshotKey::of(&filtered.tree, &gate_stages(execution), &reference.environment))
+}
+
 /// The key of a tree's snapshot made on a host, and the tree that is verified in its place.
 ///
 /// # Errors

@@ -4,7 +4,7 @@
 use crate::adapters::os::clock::EngineClock;
 use crate::domain::base::nearest::{find_nearest, format_hint};
 use crate::domain::mission::{Command, Event, JobId, Mission, State, UnitState, decide};
-use crate::domain::values::{Millis, UnitId};
+use crate::domain::values::{HostId, Millis, UnitId};
 use crate::engine::context::{Act, MissionContext, Project, tenure};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::history::{self, load_unfinished};
@@ -55,7 +55,8 @@ pub async fn cancel(project: &Project, unit: &str) -> Result<Asked, EngineError>
                 }
                 Command::Cancel(JobId::Run(run)) => {
                     let hint = "the unit is cancelled; `mc mission resume` or `mc mission stop --now` tries again";
-                    let ended = queue_verification::end_abandoned(&context, run).await;
+                    let host = state.run_by(run).map_or_else(HostId::local, |run| run.host.clone());
+                    let ended = queue_verification::end_abandoned(&context, &host, run).await;
                     ended.map_err(|what| EngineError::broken(what, hint))?;
                     events.push_back(Event::Verified { run, result: Err("killed".to_owned().into()) });
                 }
