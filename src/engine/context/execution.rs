@@ -9,7 +9,7 @@ use crate::adapters::host::local::protocol::OURSELVES;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::remote::client::{EngineCard, RemoteHost};
 use crate::adapters::host::remote::protocol::{Limits, Variables};
-use crate::adapters::host::remote::transport::{Cuts, PATIENCE, Transport};
+use crate::adapters::host::remote::transport::{Cuts, PATIENCE, Transport, Way};
 use crate::adapters::host::{Copied, Host, HostSettings, PoolKind};
 use crate::adapters::os::files;
 use crate::adapters::os::{EngineClock, Environment};
@@ -105,14 +105,12 @@ fn test_line(project: &Project) -> Option<Transport> {
         _ if wanted == "pipe" => {}
         _ => return None,
     }
-    Some(Transport {
+    let way = Way::Child {
         program: OURSELVES.into(),
         args: vec!["worker".into(), "--root".into(), project.state.root().join("worker").into()],
         env: project.env.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        patience,
-        limits,
-        cuts,
-    })
+    };
+    Some(Transport { way, patience, limits, cuts })
 }
 
 impl ExecutionContext {

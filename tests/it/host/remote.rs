@@ -10,7 +10,7 @@ use mission_control::adapters::host::order::{
 };
 use mission_control::adapters::host::remote::client::{EngineCard, RemoteHost};
 use mission_control::adapters::host::remote::protocol::{Limits, Variables};
-use mission_control::adapters::host::remote::transport::{Cuts, Moment, PATIENCE, Transport};
+use mission_control::adapters::host::remote::transport::{Cuts, Moment, PATIENCE, Transport, Way};
 use mission_control::adapters::host::settings::{HostSettings, PoolKind};
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::fence::{Sandbox, WantedIsolation};
@@ -98,14 +98,10 @@ pub async fn host_of(world: &World, line: Line, settings: HostSettings) -> Host 
     let root = world.state();
     std::fs::create_dir_all(&root).unwrap();
     let var = |name: &str| (name.into(), std::env::var_os(name).unwrap_or_default());
-    let transport = Transport {
-        program: line.program,
-        args: vec!["worker".into(), "--root".into(), root.join("worker").into()],
-        env: vec![var("PATH"), ("HOME".into(), world.home().into()), ("GIT_CONFIG_SYSTEM".into(), "/dev/null".into())],
-        patience: line.patience,
-        limits: line.limits,
-        cuts: line.cuts,
-    };
+    let args = vec!["worker".into(), "--root".into(), root.join("worker").into()];
+    let env = vec![var("PATH"), ("HOME".into(), world.home().into()), ("GIT_CONFIG_SYSTEM".into(), "/dev/null".into())];
+    let way = Way::Child { program: line.program, args, env };
+    let transport = Transport { way, patience: line.patience, limits: line.limits, cuts: line.cuts };
     let engine = EngineCard {
         state: line.state.to_owned(),
         epoch: line.epoch,

@@ -3,7 +3,7 @@
 use super::bounds::ReplyBounds;
 use super::frame::{Bounds, encode, receive, send};
 use super::protocol::{Hello, Numbered, Reply, Request, Versions};
-use super::transport::Transport;
+use super::transport::{Guard, Output, Reached, Transport};
 use crate::domain::trouble::{Cause, Trouble};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -11,8 +11,6 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -82,7 +80,7 @@ impl Heard {
 /// A connection. Dropped, it is cut and the worker ends.
 #[derive(Debug)]
 pub(super) struct Connection {
-    _child: Child,
+    _way: Guard,
     to: mpsc::UnboundedSender<Vec<u8>>,
     waiting: Arc<Mutex<Waiting>>,
     next: AtomicU64,
@@ -95,8 +93,7 @@ fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
 }
 
 /// Hands out replies until there are no more: why.
-async fn read(from: impl AsyncRead + Unpin, waiting: &Mutex<Waiting>, heard: &Heard, silence: Duration) -> Trouble {
-    let mut from = BufReader::new(from);
+async fn read(mut from: Output, waiting: &Mutex<Waiting>, heard: &Heard, silence: Duration) -> Trouble {
     let mut patience = GREETING;
     loop {
         let (Numbered { id, body }, bytes) =
@@ -136,9 +133,7 @@ impl Connection {
         renewal: Duration,
         heard: Heard,
     ) -> Result<Self, Trouble> {
-        let mut child = transport.start().map_err(|e| unreachable(format!("start it: {e}")))?;
-        let lost = || unreachable("the worker has no standard input and output");
-        let (mut stdin, stdout) = child.stdin.take().zip(child.stdout.take()).ok_or_else(lost)?;
+        let Reached { mut stdin, stdout, said, guard } = transport.start().await?;
         let (to, mut frames) = mpsc::unbounded_channel::<Vec<u8>>();
         let waiting = Arc::new(Mutex::new(Ok(HashMap::new())));
         let mut tasks = JoinSet::new();
@@ -155,16 +150,8 @@ impl Connection {
             // Whoever waits learns of the loss by the end of its channel.
             *lock(&told) = Err(why);
         });
-        if let Some(stderr) = child.stderr.take() {
-            tasks.spawn(async move {
-                let mut lines = BufReader::new(stderr).lines();
-                while let Ok(Some(line)) = lines.next_line().await {
-                    tracing::warn!("worker: {line}");
-                }
-            });
-        }
         let next = AtomicU64::new(1);
-        let mut connection = Self { _child: child, to, waiting, next, longest: limits.longest, _tasks: tasks };
+        let mut connection = Self { _way: guard, to, waiting, next, longest: limits.longest, _tasks: tasks };
         let (_, mut reply) = connection.request(&Request::Hello(Box::new(hello)), &[])?;
         match reply.recv().await {
             Some((Reply::Refused(why), _)) => return Err(why),
@@ -173,7 +160,7 @@ impl Connection {
                 Versions::agree(&Versions::own(), &worker)?;
             }
             Some((Reply::Began, _)) => return Err(Trouble::from("the worker does not greet".to_owned())),
-            None => return Err(connection.why_lost().while_trying("greet it")),
+            None => return Err(said.explain(connection.why_lost()).await.while_trying("greet it")),
         }
         let (to, longest) = (connection.to.clone(), limits.longest);
         connection._tasks.spawn(async move {

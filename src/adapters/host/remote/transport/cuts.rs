@@ -1,54 +1,7 @@
-//! How a worker is reached: a command whose standard input and output lead to it. For tests the line to it can be cut at chosen
-//! moments.
+//! Cutting the line to a worker at chosen moments: what tests of `mc` itself do to it.
 
-use super::protocol::Limits;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::fmt;
-use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
-use tokio::process::{Child, Command};
-
-/// A command that leads to a worker.
-#[derive(Debug, Clone)]
-pub struct Transport {
-    /// The program.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub args: Vec<OsString>,
-    /// Its whole environment.
-    pub env: Vec<(OsString, OsString)>,
-    /// So long a question is asked again before that is trouble.
-    pub patience: Duration,
-    /// What both sides keep to.
-    pub limits: Limits,
-    /// When the line is cut.
-    pub cuts: Cuts,
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}", self.program.display())?;
-        self.args.iter().try_for_each(|word| write!(f, " {}", word.display()))?;
-        write!(f, "`")
-    }
-}
-
-/// So long a question is asked again where nobody says otherwise.
-pub const PATIENCE: Duration = Duration::from_secs(60);
-
-impl Transport {
-    /// Starts the command. It ends when its standard input does, and at the latest with what is returned.
-    pub(super) fn start(&self) -> std::io::Result<Child> {
-        let mut command = Command::new(&self.program);
-        command.args(&self.args).env_clear().envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A signal for the engine's terminal is none for its workers.
-        command.process_group(0).kill_on_drop(true).spawn()
-    }
-}
 
 /// A moment at which the line is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,7 +43,7 @@ impl Cuts {
     }
 
     /// The moment for a request of this kind.
-    pub(super) fn next(&self, kind: &str) -> Option<Moment> {
+    pub(in crate::adapters::host::remote) fn next(&self, kind: &str) -> Option<Moment> {
         self.plan(|plan| {
             let drawn = plan.random.as_mut().and_then(|(rng, one_in)| {
                 let moments = [Moment::Before, Moment::During, Moment::After];

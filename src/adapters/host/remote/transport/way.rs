@@ -1,0 +1,65 @@
+//! The ways to a worker, and what else a line has.
+
+use super::command;
+use super::cuts::Cuts;
+use super::stream::Reached;
+use crate::adapters::host::remote::protocol::Limits;
+use crate::domain::trouble::Trouble;
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A line to a worker.
+#[derive(Debug, Clone)]
+pub struct Transport {
+    /// The way to it.
+    pub way: Way,
+    /// So long a question is asked again before that is trouble.
+    pub patience: Duration,
+    /// What both sides keep to.
+    pub limits: Limits,
+    /// When the line is cut.
+    pub cuts: Cuts,
+}
+
+/// So long a question is asked again where nobody says otherwise.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A way to a worker.
+#[derive(Debug, Clone)]
+pub enum Way {
+    /// The worker is a program of this machine.
+    Child {
+        /// The program.
+        program: PathBuf,
+        /// Its arguments.
+        args: Vec<OsString>,
+        /// Its whole environment.
+        env: Vec<(OsString, OsString)>,
+    },
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.way {
+            Way::Child { program, args, .. } => {
+                write!(f, "`{}", program.display())?;
+                args.iter().try_for_each(|word| write!(f, " {}", word.display()))?;
+                write!(f, "`")
+            }
+        }
+    }
+}
+
+impl Transport {
+    /// Reaches a worker: the next bytes there and back are messages.
+    ///
+    /// # Errors
+    /// [`Unreachable`](crate::domain::trouble::Cause::Unreachable) where trying again helps, else what is in the way.
+    pub(in crate::adapters::host::remote) async fn start(&self) -> Result<Reached, Trouble> {
+        match &self.way {
+            Way::Child { program, args, env } => command::start_child(program, args, env),
+        }
+    }
+}
