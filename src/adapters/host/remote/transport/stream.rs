@@ -2,7 +2,7 @@
 //! which the last ones tell why there is no worker.
 
 use crate::domain::base::text::{replace_control_chars, shorten};
-use crate::domain::trouble::Trouble;
+use crate::domain::trouble::{Cause, Trouble};
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,16 +52,13 @@ pub(in crate::adapters::host::remote) struct Reached {
 /// Keeps the way to a worker. Dropped, it ends.
 #[derive(Debug)]
 pub(in crate::adapters::host::remote) struct Guard {
-    _way: Box<dyn Release>,
+    _way: Option<Box<dyn Release>>,
     _tasks: JoinSet<()>,
 }
 
 impl Guard {
-    /// Keeps whatever ends the way, and reads standard error as long as it does.
-    pub(super) fn new(
-        way: impl Release + 'static,
-        stderr: Option<impl AsyncRead + Send + Unpin + 'static>,
-    ) -> (Self, Said) {
+    /// Reads standard error as long as it is kept.
+    pub(super) fn read(stderr: Option<impl AsyncRead + Send + Unpin + 'static>) -> (Self, Said) {
         let (last, mut tasks) = (Arc::default(), JoinSet::new());
         let (ended, end) = watch::channel(());
         if let Some(stderr) = stderr {
@@ -71,7 +68,12 @@ impl Guard {
                 read_lines(stderr, &last).await;
             });
         }
-        (Self { _way: Box::new(way), _tasks: tasks }, Said { last, end })
+        (Self { _way: None, _tasks: tasks }, Said { last, end })
+    }
+
+    /// Keeps what ends the way when it is dropped as well.
+    pub(super) fn keep(self, way: impl Release + 'static) -> Self {
+        Self { _way: Some(Box::new(way)), ..self }
     }
 }
 
@@ -99,7 +101,24 @@ impl Said {
             None => trouble,
         }
     }
+
+    /// The trouble of a command that ended before the worker could begin: with which exit code, and what it had printed. Whether what
+    /// it fails at stays, whatever the code.
+    pub(super) async fn explain_end(&self, code: Option<i32>, printed: Option<String>, stays: bool) -> Trouble {
+        let code_words = code.map(|code| format!(" (exit code {code})")).unwrap_or_default();
+        let printed = printed.map(|text| format!(", and printed: {text}")).unwrap_or_default();
+        let why = format!("the command that should become the worker ended{code_words}{printed}");
+        let trouble = match code {
+            Some(code) if NO_COMMAND.contains(&code) => Trouble::from(format!("{why}: it could not run `sh`")),
+            _ if stays => Trouble::from(why),
+            _ => Trouble::new(Cause::Unreachable, why),
+        };
+        self.explain(trouble).await
+    }
 }
+
+/// Exit codes of a shell whose command is not there, or cannot be run.
+const NO_COMMAND: [i32; 2] = [126, 127];
 
 /// Takes lines until the stream ends. However long a line or the whole is, little of it is kept.
 async fn read_lines(from: impl AsyncRead + Unpin, last: &Mutex<VecDeque<String>>) {

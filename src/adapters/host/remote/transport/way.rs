@@ -1,7 +1,9 @@
 //! The ways to a worker, and what else a line has.
 
+use super::bootstrap::Worker;
 use super::command;
 use super::cuts::Cuts;
+use super::ssh::Ssh;
 use super::stream::Reached;
 use crate::adapters::host::remote::protocol::Limits;
 use crate::domain::trouble::Trouble;
@@ -38,6 +40,17 @@ pub enum Way {
         /// Its whole environment.
         env: Vec<(OsString, OsString)>,
     },
+    /// A command of this machine runs a command line elsewhere, with its input and output passed through.
+    Command {
+        /// The command, to which `sh -c LINE` is added.
+        connect: Vec<String>,
+        /// Its whole environment.
+        env: Vec<(OsString, OsString)>,
+        /// The worker there.
+        worker: Worker,
+    },
+    /// Ssh.
+    Ssh(Ssh),
 }
 
 impl fmt::Display for Transport {
@@ -48,6 +61,8 @@ impl fmt::Display for Transport {
                 args.iter().try_for_each(|word| write!(f, " {}", word.display()))?;
                 write!(f, "`")
             }
+            Way::Command { connect, .. } => write!(f, "`{}`", connect.join(" ")),
+            Way::Ssh(ssh) => ssh.fmt(f),
         }
     }
 }
@@ -60,6 +75,10 @@ impl Transport {
     pub(in crate::adapters::host::remote) async fn start(&self) -> Result<Reached, Trouble> {
         match &self.way {
             Way::Child { program, args, env } => command::start_child(program, args, env),
+            Way::Command { connect, env, worker } => {
+                command::start_command(connect, env, worker, self.limits.silence()).await
+            }
+            Way::Ssh(ssh) => ssh.start(self.limits.silence()).await,
         }
     }
 }
