@@ -65,7 +65,13 @@ if [ "$state" = need ]; then
     # No file that is there already is written to.
     set -C
     case $how in
-    gzip) why=$({ head -c "$length" | gzip -dc >"$new"; } 2>&1) || fail write "$why" ;;
+    gzip)
+        why=$({ head -c "$length" | gzip -dc >"$new"; } 2>&1) || case $why in
+        # What it could not write, and else what it could not unpack.
+        *stdout* | *[Nn]o\ space* | *quota* | *denied*) fail write "$why" ;;
+        *) fail damaged "$why" ;;
+        esac
+        ;;
     raw) why=$({ head -c "$length" >"$new"; } 2>&1) || fail write "$why" ;;
     *) exit 0 ;;
     esac
