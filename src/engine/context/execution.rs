@@ -24,6 +24,7 @@ use crate::domain::values::{HostId, TreeId};
 use crate::domain::verify::SnapshotKey;
 use crate::domain::verify::model::snapshot::Snapshot;
 use crate::engine::context::hosts::{Asked, Reference, find_first};
+use crate::engine::context::reach::{Shared, build_hosts};
 use crate::engine::context::{NamedHost, Project, Redactor};
 use crate::engine::error::EngineError;
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,12 @@ pub fn host_settings(settings: &Settings, kind: PoolKind) -> HostSettings {
     }
 }
 
+/// Units that run on this machine at once: none beside hosts, unless the settings say so.
+pub fn local_workers(settings: &Settings) -> u32 {
+    let alone = if settings.backend.hosts.is_empty() { settings.parallel.num_workers } else { 0 };
+    settings.backend.local_workers.unwrap_or(alone)
+}
+
 /// The variable by which tests of `mc` itself have everything done behind a worker on this machine: `pipe`, `cut:SEED` for a
 /// line that is cut at moments which follow from a number, `beat:MS` for one whose sides say something so often, or `patience:MS`
 /// for questions that are asked again for so long.
@@ -132,6 +139,21 @@ impl ExecutionContext {
         let tags = Tags::default();
         let epoch = store.lock().unwrap_or_else(PoisonError::into_inner).epoch();
         let told = host_settings(&settings, kind);
+        let engine = EngineCard {
+            // Without one the worker says what is wrong.
+            state: project.state.state_id().unwrap_or_default(),
+            epoch,
+            root: project.state.root().to_owned(),
+            runs: project.state.runs(),
+            sessions: Some(project.state.sessions()),
+            variables: passed_on(project, &told),
+        };
+        let shared = Shared { env: &project.env, engine: &engine, source: &source, facts: &facts, tags: &tags };
+        let others = match (kind, &lasting) {
+            (PoolKind::Missions, None) => build_hosts(&settings, &told, &shared),
+            // What is tried out in a scratch place, or beside missions, is tried here.
+            (PoolKind::Missions, Some(_)) | (PoolKind::Verifications, _) => BTreeMap::new(),
+        };
         let host = match test_line(project) {
             None => {
                 let places = HostPlaces {
@@ -145,15 +167,6 @@ impl ExecutionContext {
                 Host::Local(Box::new(host))
             }
             Some(line) => {
-                let engine = EngineCard {
-                    // Without one the worker says what is wrong.
-                    state: project.state.state_id().unwrap_or_default(),
-                    epoch,
-                    root: project.state.root().to_owned(),
-                    runs: project.state.runs(),
-                    sessions: Some(project.state.sessions()),
-                    variables: passed_on(project, &told),
-                };
                 Host::Remote(Box::new(RemoteHost::new(line, told, engine, source.clone(), facts.clone(), tags.clone())))
             }
         };
@@ -163,8 +176,8 @@ impl ExecutionContext {
             env: project.env.clone(),
             source,
             clock: EngineClock::start(0),
-            local: NamedHost::new(HostId::local(), settings.parallel.num_workers, host),
-            others: BTreeMap::new(),
+            local: NamedHost::new(HostId::local(), local_workers(&settings), host),
+            others,
             settings,
             store,
             reference: OnceLock::new(),

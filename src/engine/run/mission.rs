@@ -6,12 +6,14 @@ use super::observer::Observer;
 use crate::adapters::host::RunKey;
 use crate::adapters::os::clock::{self, EngineClock, new_mission_id};
 use crate::config::Settings;
+use crate::config::backend::HostConfig;
 use crate::domain::mission::{
-    Budget, DecidedBy, Event, JOURNAL_FORMAT, Mission, MissionOutcome, Policy, Record, State, StopLevel, Usd,
+    Budget, DecidedBy, Event, HostPolicy, JOURNAL_FORMAT, Mission, MissionOutcome, Policy, Record, State, StopLevel,
+    Usd,
 };
-use crate::domain::values::{Millis, MissionId};
+use crate::domain::values::{HostId, Millis, MissionId};
 use crate::engine::context::tenure::{self};
-use crate::engine::context::{Act, Effective, MissionContext, Project, Redactor, Tenure};
+use crate::engine::context::{Act, Effective, MissionContext, Project, Redactor, Tenure, local_workers};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::history::{self, History, load_unfinished, load_unfinished_in};
 use crate::engine::inspect::plans;
@@ -342,11 +344,25 @@ async fn pin_leftovers(context: &MissionContext, state: &State, ends: bool, here
     collect::sweep(&context.local, &green.tip.commit, |label| !open.contains(label) && !taken_over(label)).await;
 }
 
+/// The hosts of a mission, this machine among them where units run on it; none where it is the only one.
+fn list_hosts(settings: &Settings) -> Vec<HostPolicy> {
+    let hosts = &settings.backend.hosts;
+    let here = Some(HostPolicy::new(HostId::local(), local_workers(settings)));
+    let here = here.filter(|here| here.workers > 0 && !hosts.is_empty());
+    let policy = |config: &HostConfig| {
+        let host = HostId::new(&config.name).ok()?;
+        let (workers, verifiers) = (config.max_workers, config.max_verifiers);
+        Some(HostPolicy { host, workers, verifiers, labels: config.labels.iter().cloned().collect() })
+    };
+    here.into_iter().chain(hosts.iter().filter_map(policy)).collect()
+}
+
 /// The limits a mission is bound by, from its settings.
 pub fn build_policy(settings: &Settings) -> Policy {
     let millis = |d: Duration| Millis::try_from(d.as_millis()).unwrap_or(Millis::MAX);
     Policy {
-        workers: settings.parallel.num_workers,
+        workers: local_workers(settings),
+        hosts: list_hosts(settings),
         max_attempts: settings.scheduler.max_attempts,
         max_infrastructure_retries: settings.scheduler.max_infrastructure_retries,
         max_starts: settings.scheduler.max_starts,

@@ -23,7 +23,10 @@ impl Open {
     pub fn of(state: &State) -> Self {
         let attempts = state.running_attempts().chain(state.uncollected_attempts());
         let attempts = attempts.map(|(unit, attempt)| RunKey::of_attempt(&state.mission, &unit.spec.id, attempt.n));
-        let runs = state.current_verification().into_iter().map(|run| RunKey::of_verification(&state.mission, &run.run.to_string()));
+        let runs = state
+            .current_verification()
+            .into_iter()
+            .map(|run| RunKey::of_verification(&state.mission, &run.run.to_string()));
         let labels = attempts.chain(runs).map(|key| key.to_string()).collect();
         Self { labels, green: state.green().map(|green| green.tip.commit.clone()) }
     }

@@ -1,0 +1,70 @@
+//! How the hosts that the settings name are reached.
+
+use super::hosts::NamedHost;
+use crate::adapters::git::{Git, SourceFacts};
+use crate::adapters::host::local::workspace::tags::Tags;
+use crate::adapters::host::remote::client::{EngineCard, RemoteHost};
+use crate::adapters::host::remote::protocol::Limits;
+use crate::adapters::host::remote::transport::{Cuts, Executable, PATIENCE, Ssh, Target, Transport, Way, Worker};
+use crate::adapters::host::{Host, HostSettings};
+use crate::adapters::os::Environment;
+use crate::config::Settings;
+use crate::config::backend::{HostConfig, Reach};
+use crate::domain::values::HostId;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+/// What all hosts of a mission share.
+pub(super) struct Shared<'a> {
+    pub(super) env: &'a Environment,
+    pub(super) engine: &'a EngineCard,
+    pub(super) source: &'a Git,
+    pub(super) facts: &'a SourceFacts,
+    pub(super) tags: &'a Tags,
+}
+
+/// The hosts that the settings name beside this machine; nothing is started. What this machine is told, they are told but for what
+/// the settings say of each.
+pub(super) fn build_hosts(
+    settings: &Settings,
+    told: &HostSettings,
+    shared: &Shared<'_>,
+) -> BTreeMap<HostId, NamedHost> {
+    let hosts = settings.backend.hosts.iter().filter_map(|config| {
+        let id = HostId::new(&config.name).ok()?;
+        let told = HostSettings {
+            lease: settings.backend.lease,
+            max_disk: config.max_disk.unwrap_or(0),
+            env: config.env.clone(),
+            ..told.clone()
+        };
+        let line = build_line(config, shared);
+        let (engine, source, facts) = (shared.engine.clone(), shared.source.clone(), shared.facts.clone());
+        let host = RemoteHost::new(line, told, engine, source, facts, shared.tags.clone());
+        Some((id.clone(), NamedHost::new(id, config.max_workers, Host::Remote(Box::new(host)))))
+    });
+    hosts.collect()
+}
+
+fn build_line(config: &HostConfig, shared: &Shared<'_>) -> Transport {
+    let env: Vec<(OsString, OsString)> =
+        shared.env.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let worker =
+        Worker { root: config.root.clone(), program: config.program.clone(), executable: Executable::of_process() };
+    let way = match &config.reach {
+        Reach::Command { connect } => Way::Command { connect: connect.clone(), env, worker },
+        Reach::Ssh { hostname, user, port, identity_file, known_hosts } => {
+            let target = Target {
+                name: config.name.clone(),
+                hostname: hostname.clone(),
+                user: user.clone(),
+                port: *port,
+                identity_file: identity_file.clone(),
+                known_hosts: known_hosts.clone(),
+                config_file: None,
+            };
+            Way::Ssh(Ssh::new(target, worker, shared.engine.state.clone(), env))
+        }
+    };
+    Transport { way, patience: PATIENCE, limits: Limits::default(), cuts: Cuts::default() }
+}
