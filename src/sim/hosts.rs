@@ -50,7 +50,10 @@ impl Guard {
     }
 
     /// Whether every benched host was asked when its time had come.
-    pub(super) fn check_asked(&self, now: Millis) -> Result<(), String> {
+    pub(super) fn check_asked(&self, now: Millis, state: &State) -> Result<(), String> {
+        if state.stop.is_some_and(|(level, _)| level > StopLevel::Drain) {
+            return Ok(());
+        }
         let late = |known: &&Known| known.asked_at.is_some_and(|at| at + ASKED_WITHIN < now);
         match self.hosts.values().find(late) {
             Some(known) => Err(format!("P10: {} was to be asked again and was not", known.policy.host)),
@@ -70,9 +73,6 @@ impl Guard {
                 self.hosts.values_mut().for_each(|known| (known.environment, known.asked_at) = (None, None));
             }
             Record::Suspended { .. } | Record::Waiting { .. } | Record::MissionEnded { .. } => self.engine_died(),
-            Record::StopRequested { level, .. } if *level > StopLevel::Drain => {
-                self.engine_died();
-            }
             Record::HostReady { host, environment, .. } => {
                 if let Some(known) = self.hosts.get_mut(host) {
                     (known.environment, known.asked_at) = (Some(environment.clone()), None);

@@ -171,7 +171,7 @@ impl<'s, W: FnMut(Millis, &Record)> Play<'s, W> {
         if let Some(unit) = self.state.ready_but_not_started(self.world.now.saturating_sub(1_000)) {
             return Err(self.broken_error(&format!("P10: {unit} was ready for more than a second")));
         }
-        self.hosts.check_asked(self.world.now).map_err(|what| self.broken_error(&what))?;
+        self.hosts.check_asked(self.world.now, &self.state).map_err(|what| self.broken_error(&what))?;
         let was_paused = self.state.paused;
         let cut = self.planned_cut();
         let before = self.journal.len();

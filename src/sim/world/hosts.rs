@@ -136,6 +136,11 @@ impl World {
             return None;
         }
         let trouble = unreachable("no answer");
+        if report.run.end == ProcessEnd::Stopped {
+            // It was cut off between the kill and its answer, which nobody waits for as long as for work.
+            self.give_up(session, 1_000, trouble);
+            return None;
+        }
         if session.0.is_multiple_of(SEEN_TO_END) && report.work.head.is_some() && !lost {
             return Some(Event::NotCollected { session, trouble });
         }
