@@ -7,13 +7,15 @@ mod support;
 
 use divan::{Bencher, black_box, counter::ItemsCount};
 use mission_control::domain::backlog;
-use mission_control::domain::mission::{Mission, Record};
+use mission_control::domain::mission::{Mission, Policy, Record};
 use mission_control::domain::plan::graph::Plan;
+use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::verify::formats::{Format, read};
 use mission_control::domain::verify::judge::delta::compare_snapshots;
 use mission_control::domain::verify::model::results::{TestResult, TestResults, TestStatus};
 use mission_control::domain::verify::model::snapshot::{Snapshot, StageResult};
 use mission_control::report::{GreenRef, View, status};
+use mission_control::sim::scenario::Scenario;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -29,10 +31,22 @@ fn decide_and_apply(bencher: Bencher, count: usize) {
     bencher.counter(ItemsCount::new(events)).bench(|| support::play(black_box(&first), drop).0);
 }
 
+/// The first record of a mission over these units on so many hosts besides this machine, with labels for some.
+fn on_hosts(mut units: Vec<UnitSpec>, hosts: u16) -> Record {
+    let mut policy = Policy { hosts: Scenario::name_hosts(hosts), ..Policy::default() };
+    for (nth, host) in policy.hosts.iter_mut().enumerate() {
+        host.labels = (0..4).filter(|label| nth % 4 == *label).map(|label| format!("label-{label}")).collect();
+    }
+    for (nth, unit) in units.iter_mut().enumerate().filter(|(nth, _)| nth % 3 == 0) {
+        unit.labels = vec![format!("label-{}", nth % 4)];
+    }
+    support::start(units, policy)
+}
+
 /// A whole mission of 100,000 units on so many hosts; read the items (events) per second, which are to be the same.
 #[divan::bench(args = [10, 100, 1_000], sample_count = 3)]
 fn decide_on_hosts(bencher: Bencher, hosts: u16) {
-    let first = support::on_hosts(support::units(100_000), hosts);
+    let first = on_hosts(support::units(100_000), hosts);
     let events = support::play(&first, drop).0;
     bencher.counter(ItemsCount::new(events)).bench(|| support::play(black_box(&first), drop).0);
 }

@@ -9,7 +9,6 @@ use mission_control::domain::mission::{
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::{CommitId, MissionId, Tip, TreeId, UnitId};
 use mission_control::domain::verify::{Delta, SnapshotKey, StageOutcome, Summary};
-use mission_control::sim::scenario::Scenario;
 use std::collections::VecDeque;
 
 /// `count` units in chains of ten.
@@ -47,19 +46,8 @@ pub fn first(units: Vec<UnitSpec>) -> Record {
     start(units, Policy { workers: 16, ..Policy::default() })
 }
 
-/// The first record of a mission over these units on so many hosts besides this machine, with labels for some.
-pub fn on_hosts(mut units: Vec<UnitSpec>, hosts: u16) -> Record {
-    let mut policy = Policy { hosts: Scenario::name_hosts(hosts), ..Policy::default() };
-    for (nth, host) in policy.hosts.iter_mut().enumerate() {
-        host.labels = (0..4).filter(|label| nth % 4 == *label).map(|label| format!("label-{label}")).collect();
-    }
-    for (nth, unit) in units.iter_mut().enumerate().filter(|(nth, _)| nth % 3 == 0) {
-        unit.labels = vec![format!("label-{}", nth % 4)];
-    }
-    start(units, policy)
-}
-
-fn start(units: Vec<UnitSpec>, policy: Policy) -> Record {
+/// The first record of a mission over these units under this policy.
+pub fn start(units: Vec<UnitSpec>, policy: Policy) -> Record {
     Record::MissionStarted {
         format: JOURNAL_FORMAT,
         decided_by: DecidedBy::current(),

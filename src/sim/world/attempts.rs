@@ -72,7 +72,8 @@ impl World {
             }
         }
         if let Some(trouble) = self.unreachable(&order.slot.host) {
-            return Ok(self.refuse_start(&order, 1 + takes % 5_000, trouble));
+            self.refuse_start(&order, 1 + takes % 5_000, trouble);
+            return Ok(());
         }
         if let Some(trouble) = self.current_outage().or_else(|| self.broken(&order.slot.host)) {
             let report = SessionReport::from_end(ProcessEnd::Infrastructure(trouble));

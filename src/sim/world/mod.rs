@@ -14,7 +14,7 @@ use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{Baseline, Command, Event, JobId, SessionReport, StopLevel};
 use crate::domain::trouble::{Cause, Spot, Trouble};
 use crate::domain::values::{CommitId, Millis, SessionId, SlotId, Tip, TreeId, UnitId};
-use crate::domain::verify::{SnapshotKey, Summary};
+use crate::domain::verify::{SnapshotKey, StageOutcome, Summary};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The world outside the engine.
@@ -247,12 +247,15 @@ impl World {
             if red || rng.f64() < faults.forward {
                 self.foreign += 1;
                 let mut content = self.commits.get(&green).cloned().unwrap_or_default();
+                // What failed by chance and was believed is no worse when it is broken.
+                let failing =
+                    self.verified.get(&hash_tree(&content)).is_some_and(|s| s.outcome != StageOutcome::Passed);
                 if let Ok(id) = UnitId::new(&format!("person-{}", self.foreign)) {
                     content.insert(id, if red { Behaviour::Breaks } else { Behaviour::Good });
                 }
                 let moved = self.commit(&format!("person {}", self.foreign), content, vec![green.clone()]);
                 self.kept.write_as_person(&moved.commit, rng);
-                if red && !self.scenario.red_base {
+                if red && !self.scenario.red_base && !failing {
                     self.red.insert(moved.commit.clone());
                 }
                 self.green = Some(moved.commit);
