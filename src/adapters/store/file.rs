@@ -19,7 +19,7 @@ const SCHEMA: &str = include_str!("sql/schema.sql");
 const APPLICATION_ID: i64 = 1_835_228_977;
 
 /// `PRAGMA user_version` of our files: the version of their schema.
-const VERSION: usize = 5;
+const VERSION: usize = 6;
 
 /// Opens a file that is there, of a version known here; changes nothing in it.
 pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {

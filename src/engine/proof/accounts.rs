@@ -50,6 +50,7 @@ fn recount_states(case: &Case<'_>) -> BTreeMap<UnitId, UnitState> {
             Record::SessionStarted { unit, .. } => (unit, UnitState::Running),
             Record::AttemptJudged { unit, next, .. } => (unit, follows(next)),
             Record::UnitBlocked { unit, .. } => (unit, UnitState::Blocked),
+            Record::UnitHeld { unit, .. } => (unit, UnitState::Held),
             Record::UnitUnblocked { unit } | Record::UnitRetried { unit, .. } => (unit, UnitState::Pending),
             Record::UnitCancelled { unit, .. } => (unit, UnitState::Cancelled),
             Record::Landed { source: MergeSource::Unit { unit, .. }, candidate, .. } => {

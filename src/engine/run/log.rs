@@ -77,6 +77,7 @@ impl LogFile {
             }
             Record::UnitBlocked { unit, .. }
             | Record::UnitUnblocked { unit }
+            | Record::UnitHeld { unit, .. }
             | Record::UnitCancelAsked { unit, .. }
             | Record::UnitCancelled { unit, .. }
             | Record::UnitRetried { unit, .. } => (Some(unit.to_string()), None),

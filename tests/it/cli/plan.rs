@@ -224,6 +224,10 @@ fn a_plan_is_simulated_without_a_repository() {
         let json: serde_json::Value = serde_json::from_str(&faulty.out).unwrap();
         assert_eq!((faulty.code, &json["units"]["landed"]), (0, &serde_json::json!(40)), "{json}");
         assert!(json["crashes"].as_u64() > Some(0), "the faults must happen: {json}");
+        let hosts = simulate(&["--hosts", "2", "--seeds", "10", "--faults", "crash,host,drain", "--json"]).await;
+        let json: serde_json::Value = serde_json::from_str(&hosts.out).unwrap();
+        assert_eq!((hosts.code, &json["missions"]), (0, &serde_json::json!(10)), "{json}");
+        assert!(json["hosts"]["benched"].as_u64() > Some(0), "{json}");
         let trace = simulate(&["--trace"]).await.out;
         assert!(trace.contains("one: landed at "), "{trace}");
         assert_eq!(trace, simulate(&["--trace"]).await.out, "P14");

@@ -13,6 +13,7 @@ pub mod experiments;
 pub mod generator;
 pub mod hostile;
 pub mod imports;
+pub mod labels;
 pub mod leftovers;
 pub mod lfs;
 pub mod links;

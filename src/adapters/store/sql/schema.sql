@@ -116,7 +116,7 @@ WITH next_moves AS (
               ELSE (SELECT key FROM json_each(body, '$.next') LIMIT 1) END AS next
   FROM journal
   WHERE kind IN ('session-started', 'attempt-judged', 'unit-blocked', 'unit-unblocked', 'unit-cancelled',
-                 'unit-retried', 'landed', 'merge-empty', 'rejected', 'collect-failed', 'collect-asked')
+                 'unit-retried', 'unit-held', 'landed', 'merge-empty', 'rejected', 'collect-failed', 'collect-asked')
   UNION ALL
   SELECT j.seq, j.mission, j.kind, l.unit, NULL
   FROM journal j, json_each(j.body, '$.landings') c
@@ -129,6 +129,7 @@ SELECT p.mission, p.unit, p.title, p.round, p.wave, p.priority,
        CASE WHEN r.kind IS NULL OR r.kind IN ('unit-unblocked', 'unit-retried', 'collect-failed') THEN 'pending'
             WHEN r.kind IN ('session-started', 'collect-asked') THEN 'running'
             WHEN r.kind = 'unit-blocked' THEN 'blocked'
+            WHEN r.kind = 'unit-held' THEN 'held'
             WHEN r.kind = 'unit-cancelled' THEN 'cancelled'
             WHEN r.kind = 'landed' THEN 'landed'
             WHEN r.kind = 'rolled-back' THEN 'rolled-back'
@@ -156,5 +157,5 @@ LEFT JOIN journal e
  AND json_extract(e.body, '$.session') = a.session;
 
 -- The version of this schema.
-PRAGMA user_version = 5;
+PRAGMA user_version = 6;
 COMMIT;

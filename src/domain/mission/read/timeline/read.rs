@@ -112,6 +112,9 @@ impl<'a> Reader<'a> {
             Record::UnitBlocked { unit, .. } | Record::UnitCancelled { unit, .. } => {
                 self.update_unit(unit, |reader, i| reader.enter_phase(i, None, at));
             }
+            Record::UnitHeld { unit, .. } => {
+                self.update_unit(unit, |reader, i| reader.enter_phase(i, Some(Phase::Parked), at));
+            }
             Record::UnitUnblocked { unit } | Record::UnitRetried { unit, .. } => {
                 self.update_unit(unit, |reader, i| reader.enter_waiting(i, at));
             }

@@ -67,6 +67,7 @@ pub fn starting_phase(record: &Record) -> Option<Phase> {
         Record::CandidateMade { .. } | Record::Verified { .. } | Record::LandIntended { .. } => Some(Phase::Land),
         Record::VerifyStarted(_) => Some(Phase::Verify),
         Record::Requeued { .. } => Some(Phase::Queue),
+        Record::UnitHeld { .. } => Some(Phase::Parked),
         Record::UnitRetried { .. } | Record::UnitUnblocked { .. } => Some(Phase::Waiting),
         Record::Suspended { .. } | Record::Waiting { .. } => Some(Phase::Away),
         _ => None,
