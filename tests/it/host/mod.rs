@@ -12,5 +12,7 @@ pub mod progress;
 pub mod protocol;
 pub mod remote;
 pub mod secrets;
+pub mod sshd;
 pub mod user;
+pub mod ways;
 pub mod world;

@@ -1,0 +1,184 @@
+//! A real sshd on loopback, with keys of its own in a folder of its own: as root, or as an ordinary user, whom alone it then serves. It is
+//! ended by its recorded number. That it does not start is a failed test.
+
+use crate::support::world::until;
+use mission_control::adapters::host::local::process::procfs;
+use mission_control::adapters::host::remote::transport::Target;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// It has to be started by its whole name.
+const PROGRAM: &str = "/usr/sbin/sshd";
+
+/// The number of the ordinary user, when the tests run as root.
+const OTHER: u32 = 65534;
+
+/// How often another port is tried: one that is free may be taken before sshd has it.
+const PORTS: u32 = 10;
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Who may log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum User {
+    /// Who runs the tests.
+    Own,
+    /// A user without rights.
+    Ordinary,
+}
+
+/// A server. Dropped, it ends with everything it started.
+#[derive(Debug)]
+pub struct Sshd {
+    dir: TempDir,
+    port: u16,
+    user: User,
+    server: Child,
+}
+
+/// Makes a pair of keys at this path.
+pub fn make_key(path: &Path) {
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path).status().unwrap();
+    assert!(made.success());
+}
+
+/// What a file of keys says of the second one's owner: type and key.
+fn public_key(path: &Path) -> String {
+    let text = std::fs::read_to_string(path.with_extension("pub")).unwrap();
+    text.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
+impl Sshd {
+    /// One whose users have `home` as their home, with further lines of its configuration.
+    pub fn start(home: &Path, user: User, lines: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        make_key(&at("hostkey"));
+        make_key(&at("identity"));
+        std::fs::copy(at("identity.pub"), at("authorized_keys")).unwrap();
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::set_permissions(at("authorized_keys"), PermissionsExt::from_mode(0o644)).unwrap();
+        let user = if is_root() { user } else { User::Own };
+        if user == User::Ordinary {
+            chown(at("hostkey"), Some(OTHER), None).unwrap();
+            chown(home, Some(OTHER), None).unwrap();
+            let known = std::fs::read_to_string("/etc/passwd").unwrap();
+            let others = known.lines().filter(|line| line.split(':').nth(2) != Some(&OTHER.to_string()));
+            let own = format!("worker:x:{OTHER}:{OTHER}::{}:/bin/sh", home.display());
+            let users = others.chain([own.as_str()]).collect::<Vec<_>>().join("\n");
+            std::fs::write(at("passwd"), users + "\n").unwrap();
+        }
+        if is_root() {
+            // Only there does the root's server give up its rights.
+            std::fs::create_dir_all("/run/sshd").unwrap();
+        }
+        let path = std::env::var("PATH").unwrap();
+        let environment = format!("SetEnv HOME={} GIT_CONFIG_SYSTEM=/dev/null PATH={path}", home.display());
+        for _ in 0..PORTS {
+            let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+            let mut text = vec![
+                format!("Port {port}"),
+                "ListenAddress 127.0.0.1".to_owned(),
+                format!("HostKey {}", at("hostkey").display()),
+                format!("AuthorizedKeysFile {}", at("authorized_keys").display()),
+                "PidFile none".to_owned(),
+                "PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no".to_owned(),
+                "PermitRootLogin prohibit-password".to_owned(),
+                environment.clone(),
+            ];
+            text.extend(lines.iter().map(|line| (*line).to_owned()));
+            std::fs::write(at("config"), text.join("\n") + "\n").unwrap();
+            let mut server = Self::spawn(dir.path(), user);
+            if Self::listens(&mut server, port) {
+                let server = Self { dir, port, user, server };
+                let host = format!("[127.0.0.1]:{port}");
+                std::fs::write(server.known_hosts(), format!("{host} {}\n", public_key(&server.path("hostkey"))))
+                    .unwrap();
+                return server;
+            }
+            let log = std::fs::read_to_string(at("log")).unwrap_or_default();
+            assert!(log.contains("in use"), "sshd does not start: {log}");
+        }
+        panic!("no port is free");
+    }
+
+    fn spawn(dir: &Path, user: User) -> Child {
+        let log = std::fs::File::create(dir.join("log")).unwrap();
+        let config = dir.join("config").display().to_string();
+        let words = [PROGRAM, "-D", "-e", "-f", &config];
+        let mut command = match user {
+            User::Own => Command::new(PROGRAM),
+            User::Ordinary => {
+                // In a view of its own of the machine's users this one has a shell.
+                let line = format!(
+                    "mount --bind {}/passwd /etc/passwd && exec setpriv --reuid={OTHER} --regid={OTHER} --clear-groups \"$@\"",
+                    dir.display()
+                );
+                let mut command = Command::new("unshare");
+                command.args(["--mount", "sh", "-c", &line, "sh", PROGRAM]);
+                command
+            }
+        };
+        command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).process_group(0);
+        command.spawn().unwrap()
+    }
+
+    /// Whether it takes connections; false when it ended.
+    fn listens(server: &mut Child, port: u16) -> bool {
+        until("sshd", || match server.try_wait().unwrap() {
+            Some(_) => Some(false),
+            None => TcpStream::connect(("127.0.0.1", port)).is_ok().then_some(true),
+        })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The file in which its key is known.
+    pub fn known_hosts(&self) -> PathBuf {
+        self.path("known_hosts")
+    }
+
+    /// How it is reached.
+    pub fn target(&self) -> Target {
+        Target {
+            name: "build1".to_owned(),
+            hostname: "127.0.0.1".to_owned(),
+            user: (self.user == User::Ordinary).then(|| "worker".to_owned()),
+            port: Some(self.port),
+            identity_file: Some(self.path("identity")),
+            known_hosts: Some(self.known_hosts()),
+            config_file: Some("/dev/null".into()),
+        }
+    }
+
+    /// Its processes for connections.
+    pub fn connections(&self) -> Vec<Pid> {
+        let own = self.server.id();
+        let children = procfs::list_processes().into_iter().filter(|(_, process)| process.parent == own);
+        children.filter_map(|(pid, _)| Pid::from_raw(pid.try_into().unwrap())).collect()
+    }
+
+    /// Kills them.
+    pub fn kill_connections(&self) {
+        self.connections().into_iter().for_each(|pid| drop(kill_process(pid, Signal::KILL)));
+    }
+}
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        self.kill_connections();
+        if let Some(leader) = Pid::from_raw(self.server.id().try_into().unwrap()) {
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+        let _ = self.server.wait();
+    }
+}
