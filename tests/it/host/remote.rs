@@ -78,6 +78,8 @@ pub struct Line {
     pub state: &'static str,
     pub epoch: u64,
     pub program: PathBuf,
+    /// Another way than that program of this machine.
+    pub way: Option<Way>,
     pub patience: Duration,
     pub cuts: Cuts,
     pub limits: Limits,
@@ -90,7 +92,7 @@ impl Line {
     pub fn to(program: PathBuf) -> Self {
         let (cuts, limits) = (Cuts::default(), Limits::default());
         let (sessions, variables) = (None, Variables::default());
-        Self { state: "s1", epoch: 1, program, patience: PATIENCE, cuts, limits, sessions, variables }
+        Self { state: "s1", epoch: 1, program, way: None, patience: PATIENCE, cuts, limits, sessions, variables }
     }
 }
 
@@ -100,7 +102,7 @@ pub async fn host_of(world: &World, line: Line, settings: HostSettings) -> Host 
     let var = |name: &str| (name.into(), std::env::var_os(name).unwrap_or_default());
     let args = vec!["worker".into(), "--root".into(), root.join("worker").into()];
     let env = vec![var("PATH"), ("HOME".into(), world.home().into()), ("GIT_CONFIG_SYSTEM".into(), "/dev/null".into())];
-    let way = Way::Child { program: line.program, args, env };
+    let way = line.way.unwrap_or(Way::Child { program: line.program, args, env });
     let transport = Transport { way, patience: line.patience, limits: line.limits, cuts: line.cuts };
     let engine = EngineCard {
         state: line.state.to_owned(),
@@ -167,7 +169,7 @@ pub fn run() -> RunOrder {
 }
 
 /// An attempt from its workspace to the slot that is free again; what a person could see of it.
-async fn attempt(world: &World, host: &Host) -> Vec<String> {
+pub async fn attempt(world: &World, host: &Host) -> Vec<String> {
     let base = world.id("main").await;
     let facts = host.probe().await.unwrap();
     let mut seen = vec![format!("{:?} {}", facts.isolation, host.fingerprint().await.unwrap().len())];

@@ -39,7 +39,12 @@ fn ssh_host(name: &str) -> HostConfig {
 #[test]
 fn without_hosts_everything_runs_here_and_settings_of_older_journals_load() {
     let settings = World::file(MINIMAL).settings();
-    let here = Backend { local_workers: None, lease: Duration::from_secs(600), hosts: Vec::new() };
+    let here = Backend {
+        local_workers: None,
+        lease: Duration::from_secs(600),
+        pin_every: Duration::from_secs(300),
+        hosts: Vec::new(),
+    };
     assert_eq!(settings.backend, here);
     let mut older = serde_json::to_value(&settings).unwrap();
     older.as_object_mut().unwrap().remove("backend").unwrap();
@@ -75,7 +80,10 @@ fn hosts_are_read_with_every_key_in_the_order_of_the_file() {
     let connect = ["docker", "exec", "-i", "box"].map(str::to_owned).to_vec();
     let container = HostConfig { reach: Reach::Command { connect }, idle: Duration::from_secs(300), ..ssh_host("box") };
     let hosts = vec![big, container, ssh_host("last")];
-    assert_eq!(settings.backend, Backend { local_workers: Some(2), lease: Duration::from_secs(300), hosts });
+    assert_eq!(
+        settings.backend,
+        Backend { local_workers: Some(2), lease: Duration::from_secs(300), pin_every: Duration::from_secs(300), hosts }
+    );
     assert_eq!(settings.warnings, [""; 0]);
     let read: Settings = serde_json::from_value(serde_json::to_value(&settings).unwrap()).unwrap();
     assert_eq!(read, settings);
