@@ -229,6 +229,13 @@ fn p12_what_is_no_message_or_none_of_that_shape_is_trouble_at_once() {
             let fake = alike(&world, says).await;
             refused(&fake.host.used_slots().await.unwrap_err(), word);
         }
+        // A reason is as long as people read.
+        let world = World::new().await;
+        let why = "no ".repeat(200_000);
+        let says = move |id: &Value| vec![answer(id, json!({ "Err": { "cause": "spawn", "why": why } }))];
+        let fake = alike(&world, says).await;
+        let trouble = fake.host.used_slots().await.unwrap_err();
+        assert!(trouble.why.starts_with("no no") && trouble.why.len() < 20_000, "{}", trouble.why.len());
         // An unknown kind of reply answers its request, and nothing else.
         let world = World::new().await;
         let fake = alike(&world, |id| vec![reply_with(id, json!({ "Later": 1 }), &[])]).await;
@@ -354,8 +361,8 @@ fn p12_only_the_refs_of_the_attempt_are_made_and_only_of_commits() {
         let after = world.sh("git for-each-ref --format='%(refname)' refs/mc/").await;
         assert_eq!(after, PIN);
         drop(fake);
-        // What is pinned there late is taken of attempts that this engine has begun.
-        std::fs::create_dir_all(world.state().join("sessions/m1/u/3")).unwrap();
+        // What is pinned there late is taken of missions that this engine has begun.
+        std::fs::create_dir_all(world.state().join("sessions/m1")).unwrap();
         let late = ["refs/mc/attempts/m9/u/1", "refs/mc/attempts/m1/u/3"].map(|name| json!([name, base.as_str()]));
         let (fake, _) = collected(&world, base.clone(), json!(late), Vec::new()).await;
         fake.host.retry_quarantine().await.unwrap();

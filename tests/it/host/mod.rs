@@ -10,6 +10,7 @@ pub mod line;
 pub mod lost;
 pub mod progress;
 pub mod protocol;
+pub mod raw_worker;
 pub mod remote;
 pub mod secrets;
 pub mod sshd;

@@ -30,7 +30,7 @@ impl RemoteHost {
     /// for the ticks of its supervisors and for what was on its way.
     pub(super) fn longest_silence(&self) -> Duration {
         let lease = self.settings.lease();
-        lease + lease / 10 + self.transport.patience
+        lease.saturating_add(lease / 10).saturating_add(self.transport.patience)
     }
 
     /// The connection that there is, or a new one.
@@ -112,7 +112,8 @@ impl RemoteHost {
         let mut stop = kill.clone();
         let silent = self.wait_for_silence(begun, patience, &mut stop);
         tokio::pin!(silent);
-        let longest = longest_work(&request, self.settings.session_timeout) + self.transport.limits.answer;
+        let work = longest_work(&request, self.settings.session_timeout);
+        let longest = work.saturating_add(self.transport.limits.answer);
         loop {
             let tried = tokio::select! {
                 tried = self.try_request(&request, bytes, &mut kill, progress) => tried,

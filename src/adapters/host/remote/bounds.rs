@@ -3,6 +3,7 @@
 
 use super::protocol::{PART, Request};
 use crate::adapters::host::local::workspace::reports;
+use serde_json::Value;
 use std::time::Duration;
 
 /// A message that says yes, no, or why not.
@@ -36,6 +37,29 @@ impl ReplyBounds {
             _ => (SHORT, 0),
         };
         Self { message: message.min(longest), bytes: bytes.min(longest) }
+    }
+}
+
+/// So much of a reason that a host gives is kept: it goes into the journal and onto terminals.
+const LONGEST_REASON: usize = 16 << 10;
+
+/// Cuts the reasons in an answer to a length that people read.
+pub(super) fn shorten_reasons(given: &mut Value) {
+    match given {
+        Value::Object(fields) => fields.iter_mut().for_each(|(name, value)| match value {
+            Value::String(text) if name == "why" => shorten(text),
+            value => shorten_reasons(value),
+        }),
+        Value::Array(values) => values.iter_mut().for_each(shorten_reasons),
+        _ => {}
+    }
+}
+
+fn shorten(text: &mut String) {
+    if text.len() > LONGEST_REASON {
+        let end = (0..=LONGEST_REASON).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
     }
 }
 

@@ -21,7 +21,7 @@ use crate::adapters::os::files::{self, if_there};
 use crate::adapters::trouble::{Places, cause_of};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble, chain};
-use crate::domain::values::{CommitId, MissionId, Tip, UnitId};
+use crate::domain::values::{CommitId, MissionId, Tip};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -48,7 +48,7 @@ pub struct EngineCard {
     pub root: PathBuf,
     /// Where output of runs is kept here.
     pub runs: PathBuf,
-    /// The folder with one for each attempt that was begun; absent: any attempt may have been.
+    /// The folder with one for each mission that has begun sessions; absent: any mission may have.
     pub sessions: Option<PathBuf>,
     /// Variables that runs get with the values which the engine has.
     pub variables: Variables,
@@ -300,9 +300,9 @@ impl RemoteHost {
         Ok(())
     }
 
-    /// Whether the engine has begun this attempt: what is pinned of others is not brought here.
-    fn is_known(&self, mission: &MissionId, unit: &UnitId, number: u32) -> bool {
-        let key = RunKey::of_attempt(mission, unit, number);
+    /// Whether the engine has begun sessions of this mission: what is pinned of others is not brought here.
+    fn is_known(&self, mission: &MissionId) -> bool {
+        let key = RunKey::of_mission(mission);
         self.engine.sessions.as_ref().is_none_or(|sessions| key.path_in(sessions).is_dir())
     }
 
@@ -319,7 +319,7 @@ impl RemoteHost {
         self.send(std::slice::from_ref(base)).await?;
         let request = Request::Recover(UsedSlot { slot, label: label.to_owned() }, base.clone());
         self.query::<Result<(), Trouble>>(request).await??;
-        if let Some((mission, unit, number)) = attempt_of(label).filter(|(m, u, n)| self.is_known(m, u, *n)) {
+        if let Some((mission, unit, number)) = attempt_of(label).filter(|(mission, ..)| self.is_known(mission)) {
             self.fetch_pins(&mission, &unit, number, std::slice::from_ref(base), true).await?;
             self.unpin_progress(&mission, &unit, number).await;
         }
@@ -340,7 +340,7 @@ impl RemoteHost {
         let late: BTreeSet<_> = late
             .filter_map(|(name, _)| attempt_of(PINS.iter().find_map(|prefix| name.strip_prefix(prefix))?))
             .collect();
-        for (mission, unit, number) in late.into_iter().filter(|(m, u, n)| self.is_known(m, u, *n)) {
+        for (mission, unit, number) in late.into_iter().filter(|(mission, ..)| self.is_known(mission)) {
             self.fetch_pins(&mission, &unit, number, &[], true).await?;
         }
         Ok(())

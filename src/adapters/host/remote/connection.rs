@@ -1,6 +1,6 @@
 //! One connection to a worker, from its greeting to its loss.
 
-use super::bounds::ReplyBounds;
+use super::bounds::{ReplyBounds, shorten_reasons};
 use super::frame::{Bounds, encode, receive, send};
 use super::protocol::{Hello, Numbered, Reply, Request, Versions};
 use super::transport::{Guard, Output, Reached, Transport};
@@ -96,7 +96,7 @@ fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
 async fn read(mut from: Output, waiting: &Mutex<Waiting>, heard: &Heard, silence: Duration) -> Trouble {
     let mut patience = GREETING;
     loop {
-        let (Numbered { id, body }, bytes) =
+        let (Numbered { id, mut body }, bytes) =
             match receive::<Numbered<Value>>(&mut from, patience, &Expected(waiting)).await {
                 Ok(Some(received)) => received,
                 Ok(None) => return unreachable("the worker ended"),
@@ -107,6 +107,7 @@ async fn read(mut from: Output, waiting: &Mutex<Waiting>, heard: &Heard, silence
                 Err(e) => return unreachable(format!("read what the worker says: {e}")),
             };
         patience = silence;
+        shorten_reasons(&mut body);
         let body = serde_json::from_value(body).unwrap_or_else(|e| Reply::Refused(unexpected_answer(&e)));
         if !matches!(body, Reply::Refused(_)) {
             heard.note();
