@@ -101,15 +101,12 @@ impl Layers {
                 "is 0, and no host is used, so that nothing could run; name a host, or leave it out".to_owned();
             problems.push(self.value_problem(LOCAL_WORKERS, message));
         }
-        let of_hosts: [(&str, &str, fn(&HostConfig) -> u32); 2] = [
-            ("max_workers", "no unit could start", |host| host.max_workers),
-            ("max_verifiers", "nothing could be verified", |host| host.max_verifiers),
-        ];
-        for (key, what, number) in of_hosts {
-            if here == 0
-                && hosts.iter().all(|host| number(host) == 0)
-                && let Some((path, place)) = self.first_host()
-            {
+        let idle = |number: fn(&HostConfig) -> u32| here == 0 && hosts.iter().all(|host| number(host) == 0);
+        for (key, nothing, what) in [
+            ("max_workers", idle(|host| host.max_workers), "no unit could start"),
+            ("max_verifiers", idle(|host| host.max_verifiers), "nothing could be verified"),
+        ] {
+            if nothing && let Some((path, place)) = self.first_host() {
                 let message =
                     format!("is 0 on every host, and nothing runs here: {what}; raise it, or set {LOCAL_WORKERS}");
                 problems.push(Problem::Value { place, key: format!("{path}.{key}"), message });
@@ -121,7 +118,7 @@ impl Layers {
 
     /// Whether there are hosts, and somebody said that everything runs here.
     fn hosts_are_unused(&self) -> bool {
-        self.text(TYPE) == "local" && self.source(TYPE) != Source::Default && !self.list_hosts().is_empty()
+        self.text(TYPE) == "local" && self.first_host().is_some()
     }
 
     /// What a person should know whose hosts are not used.

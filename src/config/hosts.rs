@@ -156,7 +156,7 @@ impl List<'_> {
 struct Entry<'p> {
     path: &'static str,
     place: Source,
-    /// Where its keys stand, also those whose value was refused.
+    /// Where its keys stand, also misspelt ones and those whose value was refused.
     said: BTreeMap<&'static str, Source>,
     env: BTreeMap<String, String>,
     problems: &'p mut Vec<Problem>,
@@ -184,6 +184,10 @@ impl Entry<'_> {
             }
             let Some((key, kind)) = KEYS.iter().find(|(key, _)| *key == name.get_ref().as_ref()) else {
                 let nearest = find_nearest(name.get_ref(), KEYS.iter().map(|(key, _)| *key).chain([ENV]));
+                if let Some(meant) = nearest.and_then(|name| KEYS.iter().find(|(key, _)| *key == name)) {
+                    // What is misspelt is not missing as well.
+                    self.said.entry(meant.0).or_insert_with(|| place.clone());
+                }
                 let nearest = nearest.map(|name| format!("{}.{name}", self.path));
                 self.problems.push(Problem::Unknown { place, key: path, nearest });
                 continue;

@@ -3,7 +3,7 @@
 //! Promises: default, then file, then environment, then flag; the last one said wins whole; every value remembers
 //! its source; all problems of all layers are reported together.
 
-use super::backend::HostConfig;
+use super::backend::{HostConfig, TYPE};
 use super::file::File;
 use super::hosts::{self, Folders, Host};
 use super::schema::{self, KEYS, Key, Support};
@@ -75,6 +75,7 @@ impl Layers {
                 None => reading.problems.push(unknown_key(place, (*path).to_owned())),
             }
         }
+        reading.layers.put_type_of_hosts();
         if reading.problems.is_empty() { Ok(reading.layers) } else { Err(ConfigError(reading.problems)) }
     }
 
@@ -142,6 +143,15 @@ impl Layers {
     pub(super) fn first_host(&self) -> Option<(&'static str, Source)> {
         let lists = self.hosts.iter().filter_map(|(path, (hosts, _))| Some((path, hosts.first()?)));
         lists.min_by_key(|(_, host)| host.offset()).map(|(path, host)| (*path, host.place().clone()))
+    }
+
+    /// Where nobody said what the backend is and hosts are named, it is they: what is shown is what runs.
+    fn put_type_of_hosts(&mut self) {
+        if self.first_host().is_some()
+            && let Some((value, Source::Default)) = self.values.get_mut(TYPE)
+        {
+            *value = Value::Text("ssh".to_owned());
+        }
     }
 
     fn read_defaults(&mut self) {

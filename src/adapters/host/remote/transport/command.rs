@@ -6,7 +6,7 @@ use crate::domain::trouble::{Cause, Trouble};
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::BufReader;
@@ -27,7 +27,7 @@ fn start(program: &Path, args: &[OsString], env: &[(OsString, OsString)]) -> std
 /// # Errors
 /// It cannot be started.
 pub(super) fn start_child(
-    program: &PathBuf,
+    program: &Path,
     args: &[OsString],
     env: &[(OsString, OsString)],
 ) -> Result<Reached, Trouble> {
