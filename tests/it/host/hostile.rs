@@ -216,7 +216,8 @@ fn p12_answers_to_nobody_are_dropped_and_repeated_ones_count_once() {
 #[test]
 fn p12_what_is_no_message_or_none_of_that_shape_is_trouble_at_once() {
     within_a_minute(async {
-        let cases: [(fn(&Value) -> Says, &str); 6] = [
+        type Case = (fn(&Value) -> Says, &'static str);
+        let cases: [Case; 6] = [
             (|_| vec![b"Last login: today\n and more".to_vec()], "no message of mc"),
             (|id| vec![b"\n\n".to_vec(), fine(id, json!([]))], "no message of mc"),
             (|_| vec![frame((4, 0), b"oops", b"")], "no message of mc"),

@@ -169,7 +169,9 @@ impl Sshd {
 
     /// Kills them.
     pub fn kill_connections(&self) {
-        self.connections().into_iter().for_each(|pid| drop(kill_process(pid, Signal::KILL)));
+        for pid in self.connections() {
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 }
 

@@ -160,7 +160,7 @@ fn p12_what_is_wrong_on_the_way_is_said_with_what_helps() {
         (endless, &["65536 bytes were printed", "(it begins: xxx"], false),
         (bad_uname, &["that machine is Plan9", "program = \"/path/to/mc\""], false),
         // The first part of what is sent is the script.
-        ("head -c 5200 | \"$@\"", &["came damaged", "bytes came of"], true),
+        ("dd bs=1 count=5200 2>/dev/null | PATH=~/tools \"$@\"", &["came damaged", "bytes came of"], true),
         ("sed -u s/MARK/mark/ | PATH=~/tools \"$@\"", &["came damaged", "git says of it"], true),
         ("PATH=~/tools; ulimit -f 1; exec \"$@\"", &["cannot be kept"], false),
     ];

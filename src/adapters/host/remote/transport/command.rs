@@ -26,11 +26,7 @@ fn start(program: &Path, args: &[OsString], env: &[(OsString, OsString)]) -> std
 ///
 /// # Errors
 /// It cannot be started.
-pub(super) fn start_child(
-    program: &Path,
-    args: &[OsString],
-    env: &[(OsString, OsString)],
-) -> Result<Reached, Trouble> {
+pub(super) fn start_child(program: &Path, args: &[OsString], env: &[(OsString, OsString)]) -> Result<Reached, Trouble> {
     let unreachable = |why: String| Trouble::new(Cause::Unreachable, why);
     let mut child = start(program, args, env).map_err(|e| unreachable(format!("start it: {e}")))?;
     let lost = || unreachable("the worker has no standard input and output".to_owned());
