@@ -92,7 +92,9 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
         Record::HostReady { host, .. } => format!("{host}: it answers and is used"),
         Record::HostBenched { host, at, again_at, trouble, .. } => {
             let wait = again_at.saturating_sub(*at).div_ceil(1000);
-            format!("{host}: not used, asked again in {wait} s: {}", to_one_line(&trouble.why, LIMIT))
+            // The command that helps stands at its end.
+            let why = to_one_line(&trouble.why, 8 * LIMIT);
+            format!("{host}: not used, asked again in {wait} s: {why}")
         }
         Record::HostDrained { host, .. } => {
             format!("{host}: drained; what runs there goes on, nothing new starts there")

@@ -135,7 +135,7 @@ async fn read_lines(from: impl AsyncRead + Unpin, last: &Mutex<VecDeque<String>>
             count += 1;
             let text = shorten(&text, LONGEST_LINE);
             if count <= LOGGED {
-                tracing::warn!("worker: {text}");
+                tracing::info!("worker: {text}");
             }
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
             if last.len() == LAST {

@@ -26,7 +26,12 @@ pub struct Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`", quote_words(&self.write_command(&[])))
+        f.write_str("ssh to ")?;
+        if let Some(user) = &self.user {
+            write!(f, "{user}@")?;
+        }
+        f.write_str(&self.hostname)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
 
