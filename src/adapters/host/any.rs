@@ -111,7 +111,7 @@ impl Host {
     /// # Errors
     /// Why it could not be given back; it keeps its marker.
     pub async fn release(&self, slot: u32, label: &str, release: &Release) -> Result<(), Trouble> {
-        ask!(self, release(slot, label, release), Request::Release(used_slot(slot, label), release.clone()))
+        on!(self, host.release(slot, label, release).await)
     }
 
     /// The slots that somebody uses or has not given back.

@@ -43,6 +43,8 @@ const CASES: &[Case] = cases! {
     21 answers_to_renewals
     22 pins_work_in_progress
     23 refuses_names_that_lead_elsewhere
+    24 takes_objects_with_their_message
+    25 gives_what_would_be_asked_for_next
 };
 
 #[test]
@@ -407,5 +409,40 @@ async fn refuses_names_that_lead_elsewhere() {
     }
     for commit in ["--output=x", "main", ""] {
         assert!(worker.refused("Compare", json!([commit])).await.contains("commit id"));
+    }
+}
+
+async fn takes_objects_with_their_message() {
+    let world = World::new().await;
+    let mut worker = Worker::greeted(&world, hello()).await;
+    let base = world.id("main").await.to_string();
+    world.sh("printf 'main\\n' | git pack-objects -q --revs --stdout > ../pack").await;
+    let pack = std::fs::read(world.home().join("pack")).unwrap();
+    let import = json!({ "file": "t-1", "commits": [base], "tags": [], "before": false });
+    for _ in 0..2 {
+        let id = worker.request("Import", import.clone(), &pack).await;
+        assert_eq!(worker.reply(id).await.0, json!({ "Answer": { "Ok": true } }));
+    }
+    assert_eq!(worker.done("Compare", json!([base])).await["missing"], json!([]));
+}
+
+async fn gives_what_would_be_asked_for_next() {
+    let world = World::new().await;
+    let (mut worker, base, _) = prepared(&world, hello_with("takes_more", json!(true))).await;
+    let line = "head -c 100000 /dev/zero; echo x > work; echo end; echo apart >&2";
+    let id = worker.request("Run", run(line, "IfNew"), &[]).await;
+    let (mut body, mut bytes) = worker.reply(id).await;
+    if body == json!("Began") {
+        (body, bytes) = worker.reply(id).await;
+    }
+    let ends = json!([{ "whole": 100_004, "sent": 65_536 }, { "whole": 6, "sent": 6 }]);
+    assert_eq!(body["Answer"][2], ends);
+    assert!(bytes.len() == 65_542 && bytes.ends_with(b"\0end\napart\n"));
+    for _ in 0..2 {
+        let id = worker.request("Collect", collect(&base), &[]).await;
+        let (body, bytes) = worker.reply(id).await;
+        let head = &body["Answer"]["Ok"]["Pinned"]["head"]["commit"];
+        assert_eq!(body["Answer"]["pins"], json!([["refs/mc/attempts/m1/u/1", head]]));
+        assert!(bytes.starts_with(b"PACK"));
     }
 }

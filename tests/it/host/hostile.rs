@@ -4,7 +4,7 @@
 use super::remote::{Line, alive, host_of, key, mission, prepare, run, settings};
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::host::any::Host;
-use mission_control::adapters::host::order::{CollectOrder, Start};
+use mission_control::adapters::host::order::{CollectOrder, RunOrder, Start};
 use mission_control::adapters::host::remote::protocol::{Limits, PART};
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::trouble::{Cause, Trouble};
@@ -172,6 +172,29 @@ fn p12_output_without_end_is_kept_up_to_a_bound() {
 }
 
 #[test]
+fn p12_an_end_of_an_output_that_is_not_its_end_is_asked_for() {
+    within_a_minute(async {
+        let cases = [(9, 3, true), (3, 3, false), (0, 3, false), (2, 9, false), (u64::MAX, 0, true)];
+        for (whole, sent, asks) in cases {
+            let world = World::new().await;
+            let fake = Fake::new(&world, Limits::default(), move |name, id, _| match name {
+                "Run" => {
+                    let mut ended = ended();
+                    ended.as_array_mut().unwrap().push(json!([{ "whole": whole, "sent": sent }]));
+                    vec![reply_with(id, json!({ "Answer": ended }), b"end")]
+                }
+                _ => vec![reply_with(id, json!({ "Answer": { "Ok": null } }), b"read")],
+            })
+            .await;
+            let order = RunOrder { session: None, ..run() };
+            let ended = fake.host.run(&order, Start::IfNew, alive(), || ()).await;
+            let log = std::fs::read_to_string(ended.log.unwrap()).unwrap();
+            assert_eq!(log, if asks { "read" } else { "end" }, "{whole} {sent}");
+        }
+    });
+}
+
+#[test]
 fn p12_a_part_of_a_file_that_is_longer_than_a_part_is_no_message() {
     within_a_minute(async {
         let world = World::new().await;
@@ -273,8 +296,8 @@ fn p12_commits_that_were_not_asked_for_are_not_sent() {
     });
 }
 
-/// A host that has collected `head`, and says that these refs pin something there.
-async fn collected(world: &World, head: CommitId, pins: Value, pack: Vec<u8>) -> (Fake, CollectOrder) {
+/// A host that has collected `head`, and says that these refs pin something there: at once, or when it is asked for that.
+async fn collected(world: &World, head: CommitId, pins: Value, pack: Vec<u8>, at_once: bool) -> (Fake, CollectOrder) {
     let base = world.id("main").await;
     let tree = world.sh("git rev-parse main^{tree}").await;
     let fake = Fake::new(world, Limits::default(), move |name, id, content| match name {
@@ -285,7 +308,13 @@ async fn collected(world: &World, head: CommitId, pins: Value, pack: Vec<u8>) ->
                 "made_commit": false, "half_merge": false, "no_repository": false, "kept": 0, "left_by_setup": [],
                 "taken_from": null, "elsewhere": [], "left_out": [], "holds": [], "notes": []
             });
-            vec![fine(id, json!({ "Pinned": found }))]
+            match at_once {
+                false => vec![fine(id, json!({ "Pinned": found }))],
+                true => {
+                    let given = json!({ "Ok": { "Pinned": found }, "pins": pins });
+                    vec![reply_with(id, json!({ "Answer": given }), &pack)]
+                }
+            }
         }
         "Pins" => vec![fine(id, pins.clone())],
         "Export" => vec![fine(id, json!(pack.len()))],
@@ -320,10 +349,11 @@ const PIN: &str = "refs/mc/attempts/m1/u/1";
 #[test]
 fn p12_objects_that_git_would_not_take_from_a_server_are_not_taken_from_a_host() {
     within_a_minute(async {
-        for (entry, sound) in [("100644 file", true), ("100644 .git", false), ("100644 ..", false)] {
+        let cases = [("100644 file", true), ("100644 .git", false), ("100644 ..", false)];
+        for ((entry, sound), at_once) in cases.into_iter().flat_map(|case| [(case, false), (case, true)]) {
             let world = World::new().await;
             let (head, pack) = pack_of(&world, entry).await;
-            let (fake, order) = collected(&world, head.clone(), json!([[PIN, head.as_str()]]), pack).await;
+            let (fake, order) = collected(&world, head.clone(), json!([[PIN, head.as_str()]]), pack, at_once).await;
             let done = fake.host.collect(&order).await;
             let refs = world.sh("git for-each-ref refs/mc/").await;
             if sound {
@@ -346,26 +376,29 @@ fn p12_only_the_refs_of_the_attempt_are_made_and_only_of_commits() {
         let tree = world.sh("git rev-parse main^{tree}").await;
         let before = world.sh("git for-each-ref").await;
         // Ids that are none never reach a command line.
-        for id in ["--output=/tmp/x", "main", "../../x", ""] {
-            let (fake, order) = collected(&world, base.clone(), json!([[PIN, id]]), Vec::new()).await;
-            refused(&fake.host.collect(&order).await.unwrap_err(), "answers something else");
+        for at_once in [false, true] {
+            for id in ["--output=/tmp/x", "main", "../../x", ""] {
+                let (fake, order) = collected(&world, base.clone(), json!([[PIN, id]]), Vec::new(), at_once).await;
+                refused(&fake.host.collect(&order).await.unwrap_err(), "answers something else");
+            }
+            let (fake, order) = collected(&world, base.clone(), json!([[PIN, tree]]), Vec::new(), at_once).await;
+            refused(&fake.host.collect(&order).await.unwrap_err(), "is no commit");
         }
-        let (fake, order) = collected(&world, base.clone(), json!([[PIN, tree]]), Vec::new()).await;
-        refused(&fake.host.collect(&order).await.unwrap_err(), "is no commit");
         assert_eq!(world.sh("git for-each-ref").await, before);
         let others =
             ["refs/heads/main", "refs/heads/mc/green", "refs/mc/owner", "refs/mc/attempts/m1/u/2", "refs/mc/x"];
         let mut pins: Vec<Value> = others.iter().map(|name| json!([name, base.as_str()])).collect();
         pins.push(json!([PIN, base.as_str()]));
-        let (fake, order) = collected(&world, base.clone(), json!(pins), Vec::new()).await;
-        fake.host.collect(&order).await.unwrap();
-        let after = world.sh("git for-each-ref --format='%(refname)' refs/mc/").await;
-        assert_eq!(after, PIN);
-        drop(fake);
+        for at_once in [false, true] {
+            let (fake, order) = collected(&world, base.clone(), json!(pins), Vec::new(), at_once).await;
+            fake.host.collect(&order).await.unwrap();
+            let after = world.sh("git for-each-ref --format='%(refname)' refs/mc/").await;
+            assert_eq!(after, PIN);
+        }
         // What is pinned there late is taken of missions that this engine has begun.
         std::fs::create_dir_all(world.state().join("sessions/m1")).unwrap();
         let late = ["refs/mc/attempts/m9/u/1", "refs/mc/attempts/m1/u/3"].map(|name| json!([name, base.as_str()]));
-        let (fake, _) = collected(&world, base.clone(), json!(late), Vec::new()).await;
+        let (fake, _) = collected(&world, base.clone(), json!(late), Vec::new(), false).await;
         fake.host.retry_quarantine().await.unwrap();
         let after = world.sh("git for-each-ref --format='%(refname)' refs/mc/").await;
         assert_eq!(after, format!("{PIN}\nrefs/mc/attempts/m1/u/3"));
@@ -380,8 +413,11 @@ fn p1_a_commit_that_a_host_tells_of_and_has_not_pinned_is_no_work_of_an_attempt(
         let head =
             world.sh("git commit -q --allow-empty -m other && git rev-parse HEAD && git reset -q --hard HEAD^").await;
         let head = CommitId::new(head.trim()).unwrap();
-        let (fake, order) = collected(&world, head, json!([[PIN, base.as_str()]]), Vec::new()).await;
-        refused(&fake.host.collect(&order).await.unwrap_err(), "is not what it has pinned");
+        for at_once in [false, true] {
+            let pins = json!([[PIN, base.as_str()]]);
+            let (fake, order) = collected(&world, head.clone(), pins, Vec::new(), at_once).await;
+            refused(&fake.host.collect(&order).await.unwrap_err(), "is not what it has pinned");
+        }
         assert_eq!(key().as_str(), "m1/u/1");
     });
 }

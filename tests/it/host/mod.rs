@@ -14,6 +14,7 @@ pub mod raw_worker;
 pub mod remote;
 pub mod secrets;
 pub mod sshd;
+pub mod trips;
 pub mod user;
 pub mod ways;
 pub mod world;

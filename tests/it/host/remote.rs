@@ -170,6 +170,12 @@ pub fn run() -> RunOrder {
 
 /// An attempt from its workspace to the slot that is free again; what a person could see of it.
 pub async fn attempt(world: &World, host: &Host) -> Vec<String> {
+    // What is short goes with the message that speaks of it; there and back something is longer.
+    world.sh("head -c 1100000 /dev/urandom > long && git add long && git commit -qm long").await;
+    let line = "sh -c 'cat > brief; cat brief; echo x >> work; echo told; cp long longer; echo >> longer; \
+                head -c 1100000 /dev/urandom >> longer; cp brief \"$MC_RESULT\"; exit 3'";
+    let program = Program::Agent { command: line.to_owned(), prompt: PromptMode::Stdin };
+    let run = || RunOrder { program: program.clone(), ..run() };
     let base = world.id("main").await;
     let facts = host.probe().await.unwrap();
     let mut seen = vec![format!("{:?} {}", facts.isolation, host.fingerprint().await.unwrap().len())];

@@ -1,7 +1,7 @@
 //! What a reply may be like: how long it and the bytes after it may be, and how long it may take. A host is not believed when it says
 //! more.
 
-use super::protocol::{PART, Request};
+use super::protocol::{END, PART, Request};
 use crate::adapters::host::local::workspace::reports;
 use serde_json::Value;
 use std::time::Duration;
@@ -25,15 +25,13 @@ impl ReplyBounds {
     /// Those of a reply to this request, where no message is longer than `longest`.
     pub(super) fn of(request: &Request, longest: u32) -> Self {
         let reports = u32::try_from(reports::TOGETHER).unwrap_or(u32::MAX);
+        let [part, ends] = [PART, 2 * END].map(|bytes| u32::try_from(bytes).unwrap_or(u32::MAX));
         let (message, bytes) = match request {
             // The result of an agent is part of the message; escaped, it is six times as long.
-            Request::Run(order, _) => (LIST, if order.reports.is_some() { reports } else { 0 }),
-            Request::Read(..) => (SHORT, u32::try_from(PART).unwrap_or(u32::MAX)),
-            Request::Collect(_)
-            | Request::Compare(_)
-            | Request::LackedContents(_)
-            | Request::ListStrays
-            | Request::Pins(_) => (LIST, 0),
+            Request::Run(order, _) => (LIST, if order.reports.is_some() { reports } else { 0 }.saturating_add(ends)),
+            Request::Read(..) => (SHORT, part),
+            Request::Collect(_) => (LIST, part),
+            Request::Compare(_) | Request::LackedContents(_) | Request::ListStrays | Request::Pins(_) => (LIST, 0),
             _ => (SHORT, 0),
         };
         Self { message: message.min(longest), bytes: bytes.min(longest) }

@@ -3,7 +3,11 @@
 
 use super::line::{Line, Patience};
 use super::objects::{BROUGHT, name_brought};
-use super::protocol::{Hello, Request, SourcePlace, Variables, Versions, put_contents, take_contents};
+use super::protocol::{
+    CollectAnswer, Compared, Hello, Request, RunAnswer, SourcePlace, Variables, Versions, put_contents, take_contents,
+};
+use super::sending::Sent;
+use super::transfer::{KeptEnd, Pinned};
 use super::transport::Transport;
 use crate::adapters::git::{Git, GitError, SourceFacts};
 use crate::adapters::host::local::operations::facts::incomplete_error;
@@ -13,8 +17,8 @@ use crate::adapters::host::local::workspace::lfs::LargeFiles;
 use crate::adapters::host::local::workspace::pool::refuse_incomplete;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::order::{
-    CollectOrder, CollectOutcome, Ended, HostError, HostFacts, NotFresh, NotReady, PrepareOrder, Ready, RunKey,
-    RunOrder, Start, Untracked, UsedSlot, attempt_of,
+    CollectOrder, CollectOutcome, Ended, HostError, HostFacts, NotFresh, NotReady, PrepareOrder, Ready, Release,
+    RunKey, RunOrder, Start, Untracked, UsedSlot, attempt_of,
 };
 use crate::adapters::host::settings::{HostSettings, PoolKind};
 use crate::adapters::os::files::{self, if_there};
@@ -66,8 +70,10 @@ pub struct RemoteHost {
     pub(super) large: OnceCell<LargeFiles>,
     pub(super) hello: OnceCell<Hello>,
     pub(super) line: Line,
-    /// Objects go there one transfer at a time.
-    pub(super) sending: Mutex<()>,
+    /// Objects go there one transfer at a time: what is known to be there.
+    pub(super) sending: Mutex<Option<Sent>>,
+    /// Pins that are here by now, and of which the host is told when it is spoken to of their slot.
+    brought: std::sync::Mutex<Vec<(String, CommitId)>>,
     /// Attempts that were told to end: nobody waits long for what they made.
     stopped: std::sync::Mutex<BTreeSet<RunKey>>,
 }
@@ -93,6 +99,7 @@ impl RemoteHost {
             hello: OnceCell::new(),
             line: Line::default(),
             sending: Mutex::default(),
+            brought: std::sync::Mutex::default(),
             stopped: std::sync::Mutex::default(),
         }
     }
@@ -127,6 +134,7 @@ impl RemoteHost {
                     limits: self.transport.limits,
                     abandoned: Vec::new(),
                     variables: self.engine.variables.clone(),
+                    takes_more: true,
                 })
             })
             .await
@@ -153,12 +161,20 @@ impl RemoteHost {
             Untracked::Ignored | Untracked::Nothing => None,
         };
         let commits: Vec<CommitId> = [&order.base].into_iter().chain(landed).cloned().collect();
-        self.send(&commits).await.map_err(failed)?;
-        self.send_contents(std::slice::from_ref(&order.base)).await.map_err(failed)?;
         let mut order = order.clone();
         let (lengths, bytes) = take_contents(order.contents());
+        let base = order.base.clone();
         let request = Request::Prepare(Box::new(order), lengths);
-        self.send_request(request, &bytes, self.short_patience(), kill, &mut || ()).await.map_err(failed)?.0
+        let ask = async || {
+            self.send(&commits).await?;
+            self.send_contents(std::slice::from_ref(&base)).await?;
+            let (patience, mut progress) = (self.short_patience(), || ());
+            let asked = self.send_request(request.clone(), &bytes, patience, kill.clone(), &mut progress);
+            asked.await.map(|(prepared, _)| prepared)
+        };
+        let prepared = ask().await.map_err(failed)?;
+        let has_failed = matches!(prepared, Err(NotFresh::NotReady(NotReady::Failed(_))));
+        if has_failed && self.lacks(&commits).await { ask().await.map_err(failed)? } else { prepared }
     }
 
     /// A run; its output is brought here while it goes on. It is given up where its host was out of reach for the lease and
@@ -179,12 +195,12 @@ impl RemoteHost {
         let request = Request::Run(Box::new(order.clone()), start);
         let answer = {
             let patience = Patience::Silence(self.longest_silence());
-            let asked = self.send_request::<(Ended, Vec<usize>)>(request, &[], patience, kill.clone(), &mut progress);
+            let asked = self.send_request::<RunAnswer>(request, &[], patience, kill.clone(), &mut progress);
             // The run is asked about while output is on its way: it may be told to end.
             let follow = async {
                 loop {
                     tokio::time::sleep(LOOK).await;
-                    if let Err(trouble) = self.bring_logs(&order.key, order.session.is_some()).await {
+                    if let Err(trouble) = self.bring_logs(&order.key, order.session.is_some(), &[]).await {
                         tracing::debug!("bring output of a run here: {trouble}");
                     }
                 }
@@ -198,10 +214,12 @@ impl RemoteHost {
         if let Some(session) = order.session.as_ref().filter(|_| *kill.borrow()) {
             self.stopped().insert(session.key.clone());
         }
-        let (mut ended, lengths, bytes) = match answer {
-            Ok(((ended, lengths), bytes)) => (ended, lengths, bytes),
+        let (RunAnswer(mut ended, lengths, ends), bytes) = match answer {
+            Ok(answer) => answer,
             Err(trouble) => return self.give_up(order, trouble),
         };
+        let reports = bytes.len().min(lengths.iter().sum());
+        let ends = KeptEnd::split(&ends, &bytes[reports..]);
         if ended.ran.is_some() {
             // What was told of its start may have been lost.
             progress();
@@ -210,7 +228,7 @@ impl RemoteHost {
         if ended.log.is_some() {
             // What is judged is all of it.
             let begun = Instant::now();
-            while let Err(trouble) = self.bring_logs(&order.key, order.session.is_some()).await {
+            while let Err(trouble) = self.bring_logs(&order.key, order.session.is_some(), &ends).await {
                 let bound = if *kill.borrow() { self.transport.patience } else { self.longest_silence() };
                 if trouble.cause != Cause::Unreachable || begun.elapsed() >= bound {
                     ended.end = ProcessEnd::Infrastructure(trouble.while_trying("bring its output here"));
@@ -275,11 +293,23 @@ impl RemoteHost {
     }
 
     async fn try_collect(&self, order: &CollectOrder) -> Result<CollectOutcome, Trouble> {
-        self.send(&[order.base.clone(), order.green.clone()]).await?;
-        let kept = self.query::<Result<CollectOutcome, Trouble>>(Request::Collect(order.clone())).await??;
+        let known = [order.base.clone(), order.green.clone()];
+        self.send(&known).await?;
+        let (answer, pack) = self.exchange::<CollectAnswer>(Request::Collect(order.clone()), &[]).await?;
+        let CollectAnswer { outcome, pins } = answer;
+        if outcome.is_err() {
+            self.forget_sent().await;
+        }
+        let kept = outcome?;
         if let CollectOutcome::Pinned(found) = &kept {
-            let known = [order.base.clone(), order.green.clone()];
-            self.fetch_pins(&order.mission, &order.unit, order.number, &known, false).await?;
+            let of = Pinned { mission: &order.mission, unit: &order.unit, number: order.number, late: false };
+            match pins {
+                Some(pins) => {
+                    let brought = self.bring_pins(of, pins, &known, &pack).await?;
+                    self.brought().extend(brought);
+                }
+                None => self.fetch_pins(of, &known).await?,
+            }
             self.check_pinned(order, &found.head).await?;
             self.unpin_progress(&order.mission, &order.unit, order.number).await;
         }
@@ -300,6 +330,38 @@ impl RemoteHost {
         Ok(())
     }
 
+    fn brought(&self) -> std::sync::MutexGuard<'_, Vec<(String, CommitId)>> {
+        self.brought.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// As [`super::super::any::Host::release`]. In the same breath the host learns which of its pins are here.
+    ///
+    /// # Errors
+    /// Why it could not be given back.
+    pub async fn release(&self, slot: u32, label: &str, release: &Release) -> Result<(), Trouble> {
+        let pins = std::mem::take(&mut *self.brought());
+        let request = Request::Release(UsedSlot { slot, label: label.to_owned() }, release.clone());
+        let told = async {
+            match pins.is_empty() {
+                true => Ok(Ok(())),
+                false => self.query::<Result<(), Trouble>>(Request::Brought(pins.clone())).await,
+            }
+        };
+        let (released, told) = tokio::join!(self.query::<Result<(), Trouble>>(request), told);
+        if let Err(trouble) | Ok(Err(trouble)) = told {
+            tracing::warn!("tell a host which pins are here: {trouble}");
+            self.brought().extend(pins);
+        }
+        released?
+    }
+
+    /// Whether the mirror lacks some of these commits, of which it was thought that it has them.
+    async fn lacks(&self, commits: &[CommitId]) -> bool {
+        self.forget_sent().await;
+        let compared = self.query::<Result<Compared, Trouble>>(Request::Compare(commits.to_vec())).await;
+        matches!(compared, Ok(Ok(compared)) if !compared.missing.is_empty())
+    }
+
     /// Whether the engine has begun sessions of this mission: what is pinned of others is not brought here.
     fn is_known(&self, mission: &MissionId) -> bool {
         let key = RunKey::of_mission(mission);
@@ -318,9 +380,14 @@ impl RemoteHost {
     pub async fn recover(&self, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
         self.send(std::slice::from_ref(base)).await?;
         let request = Request::Recover(UsedSlot { slot, label: label.to_owned() }, base.clone());
-        self.query::<Result<(), Trouble>>(request).await??;
+        let recovered = self.query::<Result<(), Trouble>>(request).await?;
+        if recovered.is_err() {
+            self.forget_sent().await;
+        }
+        recovered?;
         if let Some((mission, unit, number)) = attempt_of(label).filter(|(mission, ..)| self.is_known(mission)) {
-            self.fetch_pins(&mission, &unit, number, std::slice::from_ref(base), true).await?;
+            let of = Pinned { mission: &mission, unit: &unit, number, late: true };
+            self.fetch_pins(of, std::slice::from_ref(base)).await?;
             self.unpin_progress(&mission, &unit, number).await;
         }
         Ok(())
@@ -341,7 +408,7 @@ impl RemoteHost {
             .filter_map(|(name, _)| attempt_of(PINS.iter().find_map(|prefix| name.strip_prefix(prefix))?))
             .collect();
         for (mission, unit, number) in late.into_iter().filter(|(mission, ..)| self.is_known(mission)) {
-            self.fetch_pins(&mission, &unit, number, &[], true).await?;
+            self.fetch_pins(Pinned { mission: &mission, unit: &unit, number, late: true }, &[]).await?;
         }
         Ok(())
     }

@@ -19,6 +19,8 @@ pub(super) struct Line {
 #[derive(Debug, Default)]
 struct State {
     connection: Option<Arc<Connection>>,
+    /// How many there were.
+    count: u64,
     /// Runs of whose end nobody was told; the next worker ends them.
     abandoned: BTreeSet<RunKey>,
 }
@@ -31,6 +33,11 @@ impl Line {
     /// The connection, where there is one.
     pub(super) fn live(&self) -> Option<Arc<Connection>> {
         self.state().connection.as_ref().filter(|connection| !connection.is_lost()).map(Arc::clone)
+    }
+
+    /// The number of the last connection, from 1.
+    pub(super) fn number(&self) -> u64 {
+        self.state().count
     }
 
     /// Drops what is left of the connection, so that the old worker ends before the next one is started. Runs that the next one
@@ -49,6 +56,7 @@ impl Line {
             return None;
         }
         state.abandoned.clear();
+        state.count += 1;
         Some(Arc::clone(state.connection.insert(Arc::new(made))))
     }
 

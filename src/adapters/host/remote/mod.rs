@@ -11,6 +11,7 @@ mod line;
 pub mod objects;
 mod progress;
 pub mod protocol;
+mod sending;
 pub mod server;
 mod transfer;
 pub mod transport;

@@ -11,7 +11,7 @@ use crate::adapters::os::files::{self, At, FileError, if_there};
 use crate::domain::values::CommitId;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -195,6 +195,25 @@ impl Mirror {
             io::copy(&mut &*pack, &mut file)
         };
         Ok(copied().at(&self.transfer)?)
+    }
+
+    /// What `wanted` need beyond `known`, packed; nothing where that is longer than `most` bytes.
+    pub(super) async fn pack_short(
+        &self,
+        wanted: &[CommitId],
+        known: &[&CommitId],
+        most: u64,
+    ) -> Result<Vec<u8>, GitError> {
+        let (wanted, mut bytes): (Vec<&CommitId>, _) = (wanted.iter().collect(), Vec::new());
+        if !wanted.is_empty()
+            && let Some(pack) = pack(&self.git, &self.transfer, &wanted, known).await?
+        {
+            let short = pack.metadata().at(&self.transfer)?.len() <= most;
+            if short {
+                (&*pack).read_to_end(&mut bytes).at(&self.transfer)?;
+            }
+        }
+        Ok(bytes)
     }
 
     /// What is pinned of attempts, by the full names of the refs or what they begin with up to a slash.

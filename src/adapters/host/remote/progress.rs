@@ -36,7 +36,7 @@ impl RemoteHost {
         }
         let known: Vec<CommitId> = [base.clone()].into_iter().chain(old.clone()).collect();
         let what = format!("the work in progress of {}", used.label);
-        self.bring(std::slice::from_ref(&commit), &known, &what).await?;
+        self.bring(std::slice::from_ref(&commit), &known, &what, &[]).await?;
         let line =
             self.source.run_text(&["rev-list", "--parents", "-1", commit.as_str(), "--"]).await.map_err(failed)?;
         if line != format!("{commit} {base}") {

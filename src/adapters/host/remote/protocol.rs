@@ -5,6 +5,7 @@
 
 use super::frame::LONGEST;
 use crate::adapters::host::local::process::procfs;
+use crate::adapters::host::order::{CollectOutcome, Ended};
 use crate::adapters::host::{CollectOrder, HostSettings, PrepareOrder, Release, RunKey, RunOrder, Start, UsedSlot};
 use crate::adapters::os::files::FileIdentity;
 use crate::domain::trouble::Trouble;
@@ -157,6 +158,9 @@ pub struct Hello {
     /// Variables that the settings pass on to runs, as the engine has them: only here they go from one machine to the other.
     #[serde(default)]
     pub variables: Variables,
+    /// The engine takes with an answer what it would ask for next: see [`RunAnswer`] and [`CollectAnswer`].
+    #[serde(default)]
+    pub takes_more: bool,
 }
 
 /// Where a repository is on the engine's machine. A worker on that machine gives workspaces what they have there: the addresses
@@ -244,6 +248,7 @@ pub enum Request {
     /// Puts the bytes of the message at this place of a file for transfer.
     Write(String, u64),
     /// Takes the objects of a file over, keeps these commits and sets these tags; whether that was tried before, and not all of them came.
+    /// The bytes of the message are the file, where there are any.
     Import {
         file: String,
         commits: Vec<CommitId>,
@@ -288,6 +293,41 @@ pub struct Compared {
     pub tips: Vec<CommitId>,
     /// Its tags.
     pub tags: Vec<(String, CommitId)>,
+}
+
+/// What [`Request::Run`] gives back. The bytes are those of the reports, then those of the outputs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct RunAnswer(
+    pub(super) Ended,
+    /// Lengths of the reports.
+    pub(super) Vec<usize>,
+    /// The ends of standard output and of standard error, where the engine [takes more](Hello::takes_more).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) Vec<OutputEnd>,
+);
+
+/// The end of an output when its run has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OutputEnd {
+    /// How long the output is.
+    pub(super) whole: u64,
+    /// So many bytes of its end are with the answer.
+    pub(super) sent: usize,
+}
+
+/// Most bytes of one output that are with an answer.
+pub(super) const END: u64 = 64 << 10;
+
+/// What [`Request::Collect`] gives back.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct CollectAnswer {
+    /// What became of the workspace.
+    #[serde(flatten)]
+    pub(super) outcome: Result<CollectOutcome, Trouble>,
+    /// What is pinned of the attempt, where the engine [takes more](Hello::takes_more). Objects that this needs beyond what the order names
+    /// are the bytes, where they are no more than [`PART`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pins: Option<Vec<(String, CommitId)>>,
 }
 
 /// What the worker says.

@@ -4,19 +4,22 @@
 use super::frame::{AtMost, LONGEST, encode, receive, send};
 use super::objects::Mirror;
 use super::protocol::{
-    Hello, Limits, Numbered, PART, RemoteFile, Reply, Request, Versions, put_contents, take_contents,
+    CollectAnswer, END, Hello, Limits, Numbered, OutputEnd, PART, RemoteFile, Reply, Request, RunAnswer, Versions,
+    put_contents, take_contents,
 };
 use crate::adapters::git::source::inspect;
 use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
 use crate::adapters::host::local::process::{ChildGuard, LockError, RunLock};
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::tags::Tags;
-use crate::adapters::host::order::CollectOutcome;
+use crate::adapters::host::local::workspace::{head_ref, kept_ref};
+use crate::adapters::host::order::{CollectOrder, CollectOutcome, RunOrder};
 use crate::adapters::host::{PoolKind, RunKey, UsedSlot};
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
 use crate::adapters::trouble::{Places, cause_of};
 use crate::domain::trouble::{Cause, Trouble, chain};
+use crate::domain::values::CommitId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -158,6 +161,10 @@ struct Worker {
     mirror: Mirror,
     /// Work in progress is pinned in one workspace at a time.
     progress: tokio::sync::Mutex<()>,
+    /// Whether its engine takes more with an answer than it asked for.
+    gives_more: bool,
+    /// Most bytes that follow a message.
+    longest: u64,
     _lock: Option<RunLock>,
 }
 
@@ -202,7 +209,8 @@ impl Worker {
                 return Err(Trouble::from(format!("processes of the run {key} cannot be ended: {alive:?}")));
             }
         }
-        Ok(Self { host, mirror, progress: tokio::sync::Mutex::default(), _lock: lock })
+        let (gives_more, longest) = (hello.takes_more, hello.limits.longest.into());
+        Ok(Self { host, mirror, progress: tokio::sync::Mutex::default(), gives_more, longest, _lock: lock })
     }
 
     async fn answer(
@@ -224,17 +232,15 @@ impl Worker {
             }
             Request::Run(order, start) => {
                 let mut ended = host.run(&order, start, kill, began).await;
-                let (lengths, bytes) = take_contents(ended.contents());
-                return (json((ended, lengths)), bytes);
+                let (lengths, mut bytes) = take_contents(ended.contents());
+                let ends = if self.gives_more && ended.log.is_some() {
+                    self.read_ends(&order, &mut bytes)
+                } else {
+                    Vec::new()
+                };
+                return (json(RunAnswer(ended, lengths, ends)), bytes);
             }
-            Request::Collect(order) => {
-                let kept = host.collect(&order).await;
-                if matches!(kept, Ok(CollectOutcome::Pinned(_))) {
-                    let key = RunKey::of_attempt(&order.mission, &order.unit, order.number);
-                    self.unpin_progress(order.slot, key.as_str()).await;
-                }
-                json(kept)
-            }
+            Request::Collect(order) => return self.collect(&order).await,
             Request::PinProgress(UsedSlot { slot, label }, base) => {
                 let _one = self.progress.lock().await;
                 json(host.pin_progress(slot, &label, &base).await)
@@ -262,6 +268,11 @@ impl Worker {
             Request::Compare(commits) => self.encode_result(self.mirror.compare(&commits).await),
             Request::Write(file, offset) => self.encode_result(self.mirror.write(&file, offset, &bytes)),
             Request::Import { file, commits, tags, before } => {
+                if !bytes.is_empty()
+                    && let Err(e) = self.mirror.write(&file, 0, &bytes)
+                {
+                    return (self.encode_result(Err::<(), _>(e)), Vec::new());
+                }
                 let imported = self.mirror.import_objects(&file, &commits, &tags, before).await;
                 if imported.is_ok() {
                     host.invalidate_tags().await;
@@ -295,6 +306,40 @@ impl Worker {
         (reply, Vec::new())
     }
 
+    /// The ends of what a run has said, whose bytes are added to `bytes`. What cannot be read now is read when it is asked for.
+    fn read_ends(&self, order: &RunOrder, bytes: &mut Vec<u8>) -> Vec<OutputEnd> {
+        let names: &[&str] = if order.session.is_some() { &[OUTPUT, ERRORS] } else { &[OUTPUT] };
+        let mut ends = Vec::new();
+        for name in names {
+            let path = self.host.run_dir(&order.key).join(name);
+            let whole = std::fs::metadata(&path).map_or(0, |meta| meta.len());
+            let most = END.min(self.longest.saturating_sub(bytes.len() as u64));
+            let Ok(end) = files::read_from(&path, whole.saturating_sub(most), most) else { break };
+            ends.push(OutputEnd { whole, sent: end.len() });
+            bytes.extend(end);
+        }
+        ends
+    }
+
+    /// Collects an attempt; what is pinned of it, with the objects of that, is part of the answer for an engine that takes it.
+    async fn collect(&self, order: &CollectOrder) -> (serde_json::Result<Value>, Vec<u8>) {
+        let outcome = self.host.collect(order).await;
+        let (mut pins, mut bytes) = (None, Vec::new());
+        if matches!(outcome, Ok(CollectOutcome::Pinned(_))) {
+            let key = RunKey::of_attempt(&order.mission, &order.unit, order.number);
+            self.unpin_progress(order.slot, key.as_str()).await;
+            if self.gives_more {
+                // What cannot be had now is had when it is asked for.
+                pins = self.mirror.pins(&pins_of(order)).await.ok();
+                let wanted: Vec<CommitId> = pins.iter().flatten().map(|(_, id)| id.clone()).collect();
+                let most = PART.min(self.longest);
+                let known = [&order.base, &order.green];
+                bytes = self.mirror.pack_short(&wanted, &known, most).await.unwrap_or_default();
+            }
+        }
+        (json(CollectAnswer { outcome, pins }), bytes)
+    }
+
     /// Takes the pin of work in progress away that is pinned as a whole by now; one that stays does no harm.
     async fn unpin_progress(&self, slot: u32, label: &str) {
         let _one = self.progress.lock().await;
@@ -310,6 +355,11 @@ impl Worker {
     ) -> serde_json::Result<Value> {
         json(done.map_err(|e| self.host.classify_error(&e)))
     }
+}
+
+/// The pins of an attempt.
+fn pins_of(order: &CollectOrder) -> [String; 2] {
+    [head_ref, kept_ref].map(|name| name(&order.mission, &order.unit, order.number))
 }
 
 /// What an operation gives back, as it is sent.

@@ -1,24 +1,59 @@
-//! What goes between engine and host beside questions: commits that are sent before they are needed there, work that is pinned here,
-//! output of runs.
+//! What comes from a host beside answers: work that is pinned here, output of runs.
 
 use super::client::{RemoteHost, new_name};
-use super::objects::{TIPS, those_there};
-use super::protocol::{Compared, PART, RemoteFile, Request};
+use super::protocol::{OutputEnd, PART, RemoteFile, Request};
 use crate::adapters::git::GitError;
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::attempt::Attempt;
-use crate::adapters::host::local::workspace::pack::{Origin, pack, unpack};
+use crate::adapters::host::local::workspace::pack::{Origin, unpack};
 use crate::adapters::host::local::workspace::pin::record_pins;
 use crate::adapters::host::local::workspace::quarantine::odd_places::is_whole;
+use crate::adapters::host::local::workspace::{head_ref, kept_ref};
 use crate::adapters::host::order::RunKey;
 use crate::adapters::os::machine::no_room;
 use crate::adapters::os::{files, nofollow};
 use crate::domain::trouble::{Cause, Spot, Trouble};
 use crate::domain::values::{CommitId, MissionId, UnitId};
 use rustix::fs::{Mode, OFlags};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// An attempt whose pins come here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pinned<'a> {
+    pub(super) mission: &'a MissionId,
+    pub(super) unit: &'a UnitId,
+    pub(super) number: u32,
+    /// Whether it came after its attempt was over.
+    pub(super) late: bool,
+}
+
+/// The end of an output that came with the end of its run.
+#[derive(Debug)]
+pub(super) struct KeptEnd<'a> {
+    /// Where it begins.
+    at: u64,
+    bytes: &'a [u8],
+}
+
+impl<'a> KeptEnd<'a> {
+    /// Those of an answer, whose bytes stand one after the other.
+    pub(super) fn split(ends: &[OutputEnd], mut rest: &'a [u8]) -> Vec<Self> {
+        let mut split = Vec::new();
+        for end in ends {
+            let (bytes, others) = rest.split_at(end.sent.min(rest.len()));
+            rest = others;
+            split.push(Self { at: end.whole.saturating_sub(bytes.len() as u64), bytes });
+        }
+        split
+    }
+
+    /// What follows after so many bytes of the output; nothing where that begins before the end.
+    fn from(&self, offset: u64) -> Option<&'a [u8]> {
+        self.bytes.get(usize::try_from(offset.checked_sub(self.at)?).ok()?..)
+    }
+}
 
 impl RemoteHost {
     /// What is pinned there of attempts whose refs begin so.
@@ -27,14 +62,25 @@ impl RemoteHost {
     }
 
     /// Pins here what is pinned there of an attempt.
-    pub(super) async fn fetch_pins(
+    pub(super) async fn fetch_pins(&self, of: Pinned<'_>, known: &[CommitId]) -> Result<(), Trouble> {
+        let names = [head_ref, kept_ref].map(|name| name(of.mission, of.unit, of.number));
+        let pins = self.pins_there(names.to_vec()).await?;
+        let brought = self.bring_pins(of, pins, known, &[]).await?;
+        if brought.is_empty() {
+            return Ok(());
+        }
+        self.query::<Result<(), Trouble>>(Request::Brought(brought)).await?
+    }
+
+    /// Pins here what a host says that it has pinned of an attempt, whose objects may be in `pack`; the pins that are here by now.
+    pub(super) async fn bring_pins(
         &self,
-        mission: &MissionId,
-        unit: &UnitId,
-        number: u32,
+        of: Pinned<'_>,
+        pins: Vec<(String, CommitId)>,
         known: &[CommitId],
-        late: bool,
-    ) -> Result<(), Trouble> {
+        pack: &[u8],
+    ) -> Result<Vec<(String, CommitId)>, Trouble> {
+        let Pinned { mission, unit, number, late } = of;
         let zero = CommitId::new(&"0".repeat(40)).map_err(|e| self.classify_error(&e))?;
         let base = known.first().cloned().unwrap_or(zero);
         let attempt = Attempt {
@@ -47,16 +93,15 @@ impl RemoteHost {
             late,
             take_elsewhere: false,
         };
-        let names = vec![attempt.head_ref(), attempt.kept_ref()];
-        let pins = self.pins_there(names).await?;
-        let pinned = |name: String| pins.iter().find(|(there, _)| *there == name).map(|(_, id)| id.clone());
-        let (Some(head), kept) = (pinned(attempt.head_ref()), pinned(attempt.kept_ref())) else { return Ok(()) };
+        let pinned = |name: &str| pins.iter().find(|(there, _)| there == name).map(|(_, id)| id.clone());
+        let (head_ref, kept_ref) = (attempt.head_ref(), attempt.kept_ref());
+        let (Some(head), kept) = (pinned(&head_ref), pinned(&kept_ref)) else { return Ok(Vec::new()) };
         let wanted: Vec<CommitId> = [head.clone()].into_iter().chain(kept.clone()).collect();
         let failed = |e: GitError| self.classify_error(&e);
-        self.bring(&wanted, known, &format!("what was collected of {unit} {number}")).await?;
+        self.bring(&wanted, known, &format!("what was collected of {unit} {number}"), pack).await?;
         let identity = self.source.identity().await.map_err(failed)?;
-        let old = self.source.ref_value(&attempt.kept_ref()).await.map_err(failed)?;
-        let mut tips: Vec<CommitId> = kept.into_iter().filter(|kept| old.as_ref() != Some(kept)).collect();
+        let old = self.source.ref_value(&kept_ref).await.map_err(failed)?;
+        let mut tips: Vec<CommitId> = kept.clone().into_iter().filter(|kept| old.as_ref() != Some(kept)).collect();
         // What is pinned there names all that is pinned here: it is the same pin.
         if let [kept] = tips.as_slice() {
             let all = match &old {
@@ -64,17 +109,27 @@ impl RemoteHost {
                 None => true,
             };
             if all {
-                self.source.repin(&attempt.kept_ref(), kept, old.as_ref()).await.map_err(failed)?;
+                self.source.repin(&kept_ref, kept, old.as_ref()).await.map_err(failed)?;
                 tips.clear();
             }
         }
         record_pins(&self.source, &identity, &attempt, &head, tips).await.map_err(failed)?;
-        self.query::<Result<(), Trouble>>(Request::Brought(pins)).await?
+        Ok([(head_ref, head)].into_iter().chain(kept.map(|kept| (kept_ref, kept))).collect())
     }
 
     /// Brings commits here with all they need beyond `known`, and the contents that git-lfs keeps for them.
-    pub(super) async fn bring(&self, wanted: &[CommitId], known: &[CommitId], what: &str) -> Result<(), Trouble> {
+    /// What came of them already is `pack`.
+    pub(super) async fn bring(
+        &self,
+        wanted: &[CommitId],
+        known: &[CommitId],
+        what: &str,
+        pack: &[u8],
+    ) -> Result<(), Trouble> {
         let failed = |e: GitError| self.classify_error(&e);
+        if !pack.is_empty() {
+            self.take_pack(pack).await?;
+        }
         let (all, base) = (wanted.iter().collect::<Vec<_>>(), known.iter().collect::<Vec<_>>());
         let mut arrived = is_whole(&self.source, &all, &base).await.map_err(failed)?;
         // A worker that was started anew has no files of the one before it.
@@ -108,6 +163,17 @@ impl RemoteHost {
             }
         }
         self.fetch_contents(wanted, known).await
+    }
+
+    /// Takes objects over that are here; where git does not take them, they are asked for again.
+    async fn take_pack(&self, bytes: &[u8]) -> Result<(), Trouble> {
+        let failed = |e: io::Error| self.classify_error(&e);
+        let mut pack = tempfile::tempfile_in(&self.engine.root).map_err(failed)?;
+        pack.write_all(bytes).and_then(|()| pack.rewind()).map_err(failed)?;
+        unpack(&self.source, &Arc::new(pack), Origin::Foreign, false)
+            .await
+            .map(drop)
+            .map_err(|e| self.classify_error(&e))
     }
 
     /// Brings objects here, as far as the file with them is not lost on the way; false where git does not take what came.
@@ -162,87 +228,50 @@ impl RemoteHost {
         read.map(|()| bytes)
     }
 
-    /// Sends commits with all they need, and their tags, as far as they are not there.
-    pub(super) async fn send(&self, commits: &[CommitId]) -> Result<(), Trouble> {
-        let _one = self.sending.lock().await;
-        let failed = |e: GitError| self.classify_error(&e);
-        // Where a file was lost with its worker, or not all of it arrived, once more.
-        for before in [false, true, true] {
-            let mut compared = self.query::<Result<Compared, Trouble>>(Request::Compare(commits.to_vec())).await??;
-            // What else it wants is not its business.
-            compared.missing.retain(|id| commits.contains(id));
-            compared.tips.truncate(TIPS);
-            let mut there = compared.tags.clone();
-            there.sort();
-            let tags = self.tags.select_for_mirror(&self.source, &self.facts, commits, &there).await.map_err(failed)?;
-            if compared.missing.is_empty() && there == tags {
-                return Ok(());
-            }
-            let known = those_there(&self.source, &compared.tips).await.map_err(failed)?;
-            let known: Vec<&CommitId> = known.iter().collect();
-            let wanted: Vec<&CommitId> = compared.missing.iter().chain(tags.iter().map(|(_, id)| id)).collect();
-            let file = new_name();
-            if !wanted.is_empty() {
-                let packed = pack(&self.source, &self.engine.root, &wanted, &known).await.map_err(failed)?;
-                let pack = packed.ok_or_else(|| Trouble::from("git cannot pack what a host needs".to_owned()))?;
-                self.send_file(&file, &pack).await?;
-            }
-            let request = Request::Import { file, commits: compared.missing, tags, before };
-            self.query::<Result<bool, Trouble>>(request).await??;
-        }
-        Err(Trouble::new(Cause::Unreachable, "send commits to a host: they do not arrive whole"))
-    }
-
-    pub(super) async fn send_file(&self, name: &str, mut file: &std::fs::File) -> Result<(), Trouble> {
-        let failed = |e: io::Error| self.classify_error(&e);
-        let mut offset = 0;
-        loop {
-            let mut part = Vec::new();
-            file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-            file.take(PART).read_to_end(&mut part).map_err(failed)?;
-            if part.is_empty() {
-                return Ok(());
-            }
-            let request = Request::Write(name.to_owned(), offset);
-            self.exchange::<Result<(), Trouble>>(request, &part).await?.0?;
-            offset += part.len() as u64;
-        }
-    }
-
     pub(super) fn log_file(&self, key: &RunKey) -> PathBuf {
         key.path_in(&self.engine.runs).join(OUTPUT)
     }
 
-    /// Brings what is new of the output of a run here.
+    /// Brings what is new of the output of a run here, as far as it is not here with the ends of both.
     ///
     /// # Errors
     /// Not all of it could be had, or kept.
-    pub(super) async fn bring_logs(&self, key: &RunKey, apart: bool) -> Result<(), Trouble> {
-        self.bring_log(RemoteFile::Output(key.clone()), &self.log_file(key)).await?;
+    pub(super) async fn bring_logs(&self, key: &RunKey, apart: bool, ends: &[KeptEnd<'_>]) -> Result<(), Trouble> {
+        let output = self.log_file(key);
+        self.bring_log(RemoteFile::Output(key.clone()), &output, ends.first()).await?;
         if apart {
-            self.bring_log(RemoteFile::Errors(key.clone()), &self.log_file(key).with_file_name(ERRORS)).await?;
+            self.bring_log(RemoteFile::Errors(key.clone()), &output.with_file_name(ERRORS), ends.get(1)).await?;
         }
         Ok(())
     }
 
-    async fn bring_log(&self, file: RemoteFile, path: &Path) -> Result<(), Trouble> {
+    async fn bring_log(&self, file: RemoteFile, path: &Path, end: Option<&KeptEnd<'_>>) -> Result<(), Trouble> {
         loop {
             let offset = std::fs::metadata(path).map_or(0, |meta| meta.len());
-            let mut bytes = self.read_there(file.clone(), offset).await?;
-            let (length, longest) = (bytes.len() as u64, self.transport.limits.output);
-            let room = longest.saturating_sub(offset);
-            bytes.truncate(usize::try_from(room).unwrap_or(usize::MAX));
-            let folder = path.parent().unwrap_or(path);
-            let kept = files::make_own_dir(&self.engine.root, folder).and_then(|()| append(path, offset, &bytes));
-            kept.map_err(|e| self.classify_error(&e).while_trying(&format!("keep {}", path.display())))?;
-            if length > room {
-                let why = format!("the output of a run is longer than {longest} bytes: no more of it is kept");
-                return Err(Trouble::from(why));
+            if let Some(rest) = end.and_then(|end| end.from(offset)) {
+                return self.keep_output(path, offset, rest);
             }
+            let bytes = self.read_there(file.clone(), offset).await?;
+            self.keep_output(path, offset, &bytes)?;
             if (bytes.len() as u64) < PART {
                 return Ok(());
             }
         }
+    }
+
+    /// Adds what comes at this place of an output.
+    fn keep_output(&self, path: &Path, offset: u64, bytes: &[u8]) -> Result<(), Trouble> {
+        let longest = self.transport.limits.output;
+        let room = usize::try_from(longest.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let folder = path.parent().unwrap_or(path);
+        let own = &bytes[..bytes.len().min(room)];
+        let kept = files::make_own_dir(&self.engine.root, folder).and_then(|()| append(path, offset, own));
+        kept.map_err(|e| self.classify_error(&e).while_trying(&format!("keep {}", path.display())))?;
+        if bytes.len() > room {
+            let why = format!("the output of a run is longer than {longest} bytes: no more of it is kept");
+            return Err(Trouble::from(why));
+        }
+        Ok(())
     }
 }
 

@@ -139,11 +139,11 @@ fn quote(text: &str) -> String {
 }
 
 /// What a person can do where our own program does not run.
+const OWN_PROGRAM: &str = "put an mc there that was built for that machine, and name it in the settings of this host: \
+                           program = \"/path/to/mc\"";
+
 fn refuse_exec(why: &str) -> Trouble {
-    Trouble::from(format!(
-        "{why}: put an mc there that was built for that machine, and name it in the settings of this host: \
-         program = \"/path/to/mc\""
-    ))
+    Trouble::from(format!("{why}: {OWN_PROGRAM}"))
 }
 
 /// The trouble that a failure there is.
@@ -156,8 +156,9 @@ fn trouble_of(failure: Failure, why: &str, is_static: bool) -> Trouble {
         Failure::Write => Trouble::from(format!("the mc that was sent there cannot be kept: {why}")),
         Failure::Damaged => Trouble::new(Cause::Unreachable, format!("the mc that was sent there came damaged: {why}")),
         Failure::Exec if is_static => refuse_exec(&format!("the mc that was sent there cannot be run ({why})")),
-        Failure::Exec => refuse_exec(&format!(
-            "the mc that was sent there cannot be run ({why}); it needs the libraries of this machine, use a static one"
+        Failure::Exec => Trouble::from(format!(
+            "the mc that was sent there cannot be run ({why}): it needs the libraries of this machine. Use a static mc here, \
+             which `scripts/build-static` makes of its sources (docs/development.md), or {OWN_PROGRAM}"
         )),
     }
 }
