@@ -149,10 +149,12 @@ def mission(home: Path, source: Path, agent: Path, verify: str, job: Job, mc: Pa
     return [str(mc), "--config", str(settings), "mission", "start", "--plan", str(plan)]
 
 
-def timed(command: list[str], folder: Path, env: dict[str, str], said: Path) -> tuple[float, float, int, int]:
+def timed(
+    command: list[str], folder: Path, env: dict[str, str], said: Path, patience: float = 10
+) -> tuple[float, float, int, int]:
     """Wall time, processor time of the whole tree, peak memory of the program itself in kB, exit code.
 
-    Orphans become ours and are waited for, so that what a program leaves to others to reap is counted too.
+    Orphans become ours and are waited for up to `patience` seconds, so that what a program leaves to others to reap is counted too.
     """
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -170,7 +172,7 @@ def timed(command: list[str], folder: Path, env: dict[str, str], said: Path) -> 
     child.returncode = os.waitstatus_to_exitcode(status)
     ended.set()
     watcher.join()
-    late = time.monotonic() + 10
+    late = time.monotonic() + patience
     while time.monotonic() < late:
         try:
             if os.waitpid(-1, os.WNOHANG)[0] == 0:

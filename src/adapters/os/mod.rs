@@ -6,6 +6,7 @@ pub mod environment;
 pub mod files;
 pub mod machine;
 pub mod nofollow;
+pub mod open_files;
 pub mod python;
 pub mod terminal;
 pub use clock::EngineClock;

@@ -7,12 +7,15 @@ use crate::adapters::host::remote::client::{EngineCard, RemoteHost};
 use crate::adapters::host::remote::protocol::Limits;
 use crate::adapters::host::remote::transport::{Cuts, Executable, PATIENCE, Ssh, Target, Transport, Way, Worker};
 use crate::adapters::host::{Host, HostSettings};
-use crate::adapters::os::Environment;
+use crate::adapters::os::{Environment, open_files};
 use crate::config::Settings;
 use crate::config::backend::{HostConfig, Reach};
 use crate::domain::values::HostId;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+
+/// Open files that a mission has beside its hosts, and of each host: the streams of its worker and of ssh, twice while it is reached anew.
+const OPEN_FILES: (u64, u64) = (512, 16);
 
 /// What all hosts of a mission share.
 pub(super) struct Shared<'a> {
@@ -30,6 +33,13 @@ pub(super) fn build_hosts(
     told: &HostSettings,
     shared: &Shared<'_>,
 ) -> BTreeMap<HostId, NamedHost> {
+    let count = u64::try_from(settings.backend.hosts.len()).unwrap_or(u64::MAX);
+    let wanted = OPEN_FILES.1.saturating_mul(count).saturating_add(OPEN_FILES.0);
+    if count > 0
+        && let Some(fewer) = open_files::allow(wanted)
+    {
+        tracing::warn!("{count} hosts may need {wanted} open files and {fewer} are allowed: `ulimit -Hn {wanted}`");
+    }
     let hosts = settings.backend.hosts.iter().filter_map(|config| {
         let id = HostId::new(&config.name).ok()?;
         let told = HostSettings {

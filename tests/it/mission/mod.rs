@@ -17,6 +17,7 @@ pub mod labels;
 pub mod leftovers;
 pub mod lfs;
 pub mod links;
+pub mod many_hosts;
 pub mod odd_files;
 pub mod owner;
 pub mod power;

@@ -31,8 +31,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell, watch};
 
-/// How often the output of a run is brought here while it goes on.
-const LOOK: Duration = Duration::from_secs(2);
+/// How often the output of a run is brought here while it goes on: at first and as long as there is some, and when there was none for long.
+const LOOK: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
 /// Settings of a repository that workspaces follow, as git's regular expression.
 const FOLLOWED: &str =
@@ -198,11 +198,17 @@ impl RemoteHost {
             let asked = self.send_request::<RunAnswer>(request, &[], patience, kill.clone(), &mut progress);
             // The run is asked about while output is on its way: it may be told to end.
             let follow = async {
+                let mut pause = LOOK.0;
                 loop {
-                    tokio::time::sleep(LOOK).await;
-                    if let Err(trouble) = self.bring_logs(&order.key, order.session.is_some(), &[]).await {
-                        tracing::debug!("bring output of a run here: {trouble}");
-                    }
+                    tokio::time::sleep(pause).await;
+                    pause = match self.bring_logs(&order.key, order.session.is_some(), &[]).await {
+                        Ok(true) => LOOK.0,
+                        Ok(false) => (pause * 2).min(LOOK.1),
+                        Err(trouble) => {
+                            tracing::debug!("bring output of a run here: {trouble}");
+                            LOOK.1
+                        }
+                    };
                 }
             };
             tokio::select! {
@@ -339,20 +345,22 @@ impl RemoteHost {
     /// # Errors
     /// Why it could not be given back.
     pub async fn release(&self, slot: u32, label: &str, release: &Release) -> Result<(), Trouble> {
-        let pins = std::mem::take(&mut *self.brought());
         let request = Request::Release(UsedSlot { slot, label: label.to_owned() }, release.clone());
-        let told = async {
-            match pins.is_empty() {
-                true => Ok(Ok(())),
-                false => self.query::<Result<(), Trouble>>(Request::Brought(pins.clone())).await,
-            }
-        };
-        let (released, told) = tokio::join!(self.query::<Result<(), Trouble>>(request), told);
+        let ((), released) = tokio::join!(self.tell_brought(), self.query::<Result<(), Trouble>>(request));
+        released?
+    }
+
+    /// Tells the host which of its pins are here. What it does not hear now, it hears the next time.
+    async fn tell_brought(&self) {
+        let pins = std::mem::take(&mut *self.brought());
+        if pins.is_empty() {
+            return;
+        }
+        let told = self.query::<Result<(), Trouble>>(Request::Brought(pins.clone())).await;
         if let Err(trouble) | Ok(Err(trouble)) = told {
             tracing::warn!("tell a host which pins are here: {trouble}");
             self.brought().extend(pins);
         }
-        released?
     }
 
     /// Whether the mirror lacks some of these commits, of which it was thought that it has them.
@@ -398,6 +406,7 @@ impl RemoteHost {
     /// # Errors
     /// What around it failed.
     pub async fn retry_quarantine(&self) -> Result<(), Trouble> {
+        self.tell_brought().await;
         self.query::<Result<(), Trouble>>(Request::RetryQuarantine).await??;
         const PINS: [&str; 2] = ["refs/mc/attempts/", "refs/mc/kept/"];
         let pins = self.pins_there([PINS[0], PINS[1], BROUGHT].map(str::to_owned).to_vec()).await?;

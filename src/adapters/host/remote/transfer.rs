@@ -232,29 +232,32 @@ impl RemoteHost {
         key.path_in(&self.engine.runs).join(OUTPUT)
     }
 
-    /// Brings what is new of the output of a run here, as far as it is not here with the ends of both.
+    /// Brings what is new of the output of a run here, as far as it is not here with the ends of both; whether there was any.
     ///
     /// # Errors
     /// Not all of it could be had, or kept.
-    pub(super) async fn bring_logs(&self, key: &RunKey, apart: bool, ends: &[KeptEnd<'_>]) -> Result<(), Trouble> {
+    pub(super) async fn bring_logs(&self, key: &RunKey, apart: bool, ends: &[KeptEnd<'_>]) -> Result<bool, Trouble> {
         let output = self.log_file(key);
-        self.bring_log(RemoteFile::Output(key.clone()), &output, ends.first()).await?;
+        let mut any = self.bring_log(RemoteFile::Output(key.clone()), &output, ends.first()).await?;
         if apart {
-            self.bring_log(RemoteFile::Errors(key.clone()), &output.with_file_name(ERRORS), ends.get(1)).await?;
+            any |= self.bring_log(RemoteFile::Errors(key.clone()), &output.with_file_name(ERRORS), ends.get(1)).await?;
         }
-        Ok(())
+        Ok(any)
     }
 
-    async fn bring_log(&self, file: RemoteFile, path: &Path, end: Option<&KeptEnd<'_>>) -> Result<(), Trouble> {
+    async fn bring_log(&self, file: RemoteFile, path: &Path, end: Option<&KeptEnd<'_>>) -> Result<bool, Trouble> {
+        let mut any = false;
         loop {
             let offset = std::fs::metadata(path).map_or(0, |meta| meta.len());
             if let Some(rest) = end.and_then(|end| end.from(offset)) {
-                return self.keep_output(path, offset, rest);
+                self.keep_output(path, offset, rest)?;
+                return Ok(any || !rest.is_empty());
             }
             let bytes = self.read_there(file.clone(), offset).await?;
             self.keep_output(path, offset, &bytes)?;
+            any |= !bytes.is_empty();
             if (bytes.len() as u64) < PART {
-                return Ok(());
+                return Ok(any);
             }
         }
     }
