@@ -1,5 +1,6 @@
 //! What the command line says. The doc comments here are the help.
 
+use super::hosts::args::HostsCommand;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -106,6 +107,9 @@ pub enum Command {
     /// Look at the workspace pool or free its disk space
     #[command(subcommand)]
     Pool(PoolCommand),
+    /// Look at the hosts that work runs on, try them, take one out of use
+    #[command(subcommand)]
+    Hosts(HostsCommand),
     /// Play a plan in the virtual world, with faults, and check the promises after every step
     Simulate(Simulate),
     /// Take away what ended missions left: pins of landed work, runs, logs, unused snapshots and workspaces

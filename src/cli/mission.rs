@@ -171,7 +171,7 @@ fn print_answer(context: &Context, mission: Option<&str>, asked: &str, text: &st
 }
 
 /// Says what became of a wish: whether an engine was told, none works, or there is nothing it could be about.
-fn print_asked(context: &Context, asked: &Asked, text: &str) -> Result<u8, CliError> {
+pub(super) fn print_asked(context: &Context, asked: &Asked, text: &str) -> Result<u8, CliError> {
     let (mission, asked) = match asked {
         Asked::Told(id) => (Some(id.as_str()), "told"),
         Asked::NoEngine(id) => (Some(id.as_str()), "no-engine"),

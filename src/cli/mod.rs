@@ -15,6 +15,7 @@ mod demo;
 mod doctor;
 mod everywhere;
 mod green;
+mod hosts;
 mod init;
 mod mission;
 mod pages;
@@ -34,6 +35,7 @@ use args::{
 use clap::Parser;
 use context::Context;
 use error::CliError;
+use hosts::args::HostsCommand;
 use std::process::ExitCode;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -150,6 +152,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         }
         Command::Pool(PoolCommand::List) => place::pool(context).await,
         Command::Pool(PoolCommand::Prune { quarantined }) => place::prune(context, quarantined).await,
+        Command::Hosts(HostsCommand::List) => hosts::list::list(context).await,
+        Command::Hosts(HostsCommand::Drain { host }) => hosts::list::drain(context, &host).await,
+        Command::Hosts(HostsCommand::Resume { host }) => hosts::list::resume(context, &host).await,
         Command::Simulate(simulate) => simulate::simulate(context, &simulate),
         Command::Clean(clean) => clean::clean(context, &clean).await,
         Command::Worker { root } => Ok(detach::run_worker(&root).await.map(|()| 0)?),

@@ -9,6 +9,7 @@ pub mod init;
 pub mod plan;
 
 pub mod cost;
+pub mod hosts;
 pub mod lines;
 pub mod live;
 pub mod unit_checks;

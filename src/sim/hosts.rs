@@ -141,6 +141,9 @@ impl Guard {
 
     fn check_start(&mut self, session: SessionId, unit: &UnitId, slot: SlotId, state: &State) -> Result<(), String> {
         let known = self.usable(&slot.host)?;
+        if known.drained {
+            return Err(format!("{unit} starts on {}, which is drained", slot.host));
+        }
         let labels = state.unit(unit).map(|unit| unit.spec.labels.clone()).unwrap_or_default();
         if let Some(label) = labels.iter().find(|label| !known.policy.labels.contains(*label)) {
             return Err(format!("{unit} starts on {}, which has no label `{label}`", slot.host));
@@ -151,7 +154,7 @@ impl Guard {
         let there = |host: &HostId| self.open.values().filter(|(_, taken)| taken.host == *host).count();
         let fewer = self.hosts.values().find(|other| {
             let host = &other.policy.host;
-            let free = there(host) < other.policy.workers as usize && self.usable(host).is_ok();
+            let free = there(host) < other.policy.workers as usize && self.usable(host).is_ok() && !other.drained;
             let fits = labels.iter().all(|label| other.policy.labels.contains(label));
             free && fits && there(host) < there(&slot.host)
         });

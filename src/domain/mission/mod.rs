@@ -53,6 +53,7 @@ pub use model::unit_checks::{
 pub use protocol::command::{AttemptOrder, Command, JobId, Step, VerifyOrder};
 pub use protocol::event::Event;
 pub use protocol::record::{DecidedBy, Intake, JOURNAL_FORMAT, RULES, Record};
+pub use read::liveness::{Liveness, Witness};
 pub use read::rejudge;
 pub use read::timeline;
 pub use rules::decide::decide;

@@ -1,6 +1,7 @@
 //! Looking without changing anything: journals, views, plans.
 
 pub mod history;
+pub mod hosts;
 pub mod orphans;
 pub mod overview;
 pub mod plans;

@@ -170,7 +170,8 @@ impl World {
             self.hosts.outages.push(HostOutage { host, from: self.now, until: self.now + lasts, kind });
         }
         if rng.f64() < faults.drain {
-            let host = names[rng.usize(..names.len())].clone();
+            // This machine, too, where it is one of the hosts.
+            let host = names.get(rng.usize(..=names.len())).cloned().unwrap_or_else(HostId::local);
             self.answer(rng.u64(1_000..200_000), Event::ResumeHost(host.clone()));
             self.answer(0, Event::DrainHost(host));
         }

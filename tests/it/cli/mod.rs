@@ -9,6 +9,7 @@ pub mod daily;
 pub mod demo;
 pub mod doctor;
 pub mod findings;
+pub mod hosts;
 pub mod init;
 pub mod init_kinds;
 pub mod judge;

@@ -326,7 +326,6 @@ fn nothing_starts_on_a_drained_host_until_it_is_taken_back_also_after_a_resume()
     let drained = decide(&mut state, 100_000, Event::DrainHost(name("a")));
     assert!(matches!(drained.records[..], [Record::HostDrained { .. }]) && drained.commands.is_empty());
     assert!(decide(&mut state, 100_000, Event::DrainHost(name("a"))).records.is_empty(), "it is already");
-    assert!(decide(&mut state, 100_000, Event::DrainHost(HostId::local())).records.is_empty());
     let running = |state: &Mission| state.running_attempts().filter(|(_, a)| a.slot.host == name("a")).count();
     assert_eq!(running(&state), 2, "what runs there goes on");
     let resumed = decide(&mut state, 100_001, Event::Resumed);
@@ -349,6 +348,25 @@ fn nothing_starts_on_a_drained_host_until_it_is_taken_back_also_after_a_resume()
     let back = decide(&mut state, 100_004, Event::ResumeHost(name("a")));
     assert!(matches!(back.records[0], Record::HostResumed { .. }));
     assert_eq!(places(&back.records), ["a", "a"]);
+}
+
+#[test]
+fn nothing_starts_on_the_engines_own_machine_while_it_is_drained() {
+    let mut state = in_the_middle(&on_hosts(12, three()), 6);
+    let drained = decide(&mut state, 100_000, Event::DrainHost(HostId::local()));
+    assert!(matches!(drained.records[0], Record::HostDrained { .. }));
+    assert!(decide(&mut state, 100_000, Event::DrainHost(HostId::local())).records.is_empty(), "it is already");
+    let mine: Vec<_> =
+        state.running_attempts().filter(|(_, a)| a.slot.host.is_local()).map(|(_, a)| a.session).collect();
+    assert_eq!(mine.len(), 2, "what runs there goes on");
+    let mut records = Vec::new();
+    for session in mine {
+        let gone = SessionReport::from_end(ProcessEnd::Infrastructure(Trouble::new(Cause::LostRun, "gone")));
+        records.extend(decide(&mut state, 100_001, Event::SessionEnded { session, report: Box::new(gone) }).records);
+    }
+    assert!(places(&records).is_empty(), "{records:?}");
+    let back = decide(&mut state, 100_002, Event::ResumeHost(HostId::local()));
+    assert_eq!(places(&back.records), ["local", "local"]);
 }
 
 #[test]

@@ -193,8 +193,15 @@ impl Slots {
         });
     }
 
+    /// Folds whether something new may start on the machine the engine runs on; verifications can, after those of other hosts.
+    pub(in crate::domain::mission) fn set_local_open(&mut self, open: bool) {
+        if let Some(number) = self.local {
+            self.update_place(number, |place| place.open = open);
+        }
+    }
+
     /// Where the next verification in this environment runs, while others run on `busy` hosts: where the least runs for what it can,
-    /// the engine's own machine first among equals. That machine has the environment by definition.
+    /// the engine's own machine first among equals, and last where it is drained. That machine has the environment by definition.
     pub(in crate::domain::mission) fn next_verifier<'a>(
         &self,
         environment: &str,
@@ -208,7 +215,8 @@ impl Slots {
             let place = &self.places[at];
             let verifying = busy.iter().filter(|host| ***host == place.policy.host).count();
             let free = (verifying as u64) < u64::from(place.policy.verifiers);
-            free.then(|| (place.load(verifying as u64), Some(at) != local, at))
+            let drained = Some(at) == local && !place.open;
+            free.then(|| (drained, place.load(verifying as u64), Some(at) != local, at))
         });
         choices.min().map(|(.., at)| self.places[at].policy.host.clone())
     }

@@ -83,3 +83,20 @@ fn a_verification_runs_where_the_least_runs_in_the_environment_of_the_base() {
     slots.set_open(&name("b"), None);
     assert_eq!(next(&slots, &[]).as_deref(), Some("local"));
 }
+
+#[test]
+fn a_drained_machine_of_the_engine_verifies_what_no_other_host_can() {
+    let mut slots = hosts(&[("local", 2, ""), ("a", 1, ""), ("b", 1, "")]);
+    for (host, environment) in [("a", "base"), ("b", "other")] {
+        slots.set_open(&HostId::new(host).unwrap(), Some(environment));
+    }
+    let verifier = |slots: &Slots| slots.next_verifier("base", std::iter::empty()).unwrap();
+    assert_eq!(verifier(&slots), HostId::local());
+    slots.set_local_open(false);
+    slots.take(&id("a", 0), 1, true);
+    assert_eq!((verifier(&slots).as_str(), slots.next_free(ANY_HOST)), ("a", Some(id("b", 0))), "busy or not");
+    slots.set_open(&HostId::new("a").unwrap(), None);
+    assert_eq!(verifier(&slots), HostId::local());
+    slots.set_local_open(true);
+    assert_eq!(slots.next_free(ANY_HOST), Some(id("local", 0)));
+}

@@ -1,4 +1,5 @@
 //! Readers of a journal that decide nothing.
 
+pub mod liveness;
 pub mod rejudge;
 pub mod timeline;

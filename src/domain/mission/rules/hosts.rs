@@ -47,7 +47,7 @@ impl Decision<'_> {
 
     /// A person takes a host out of use, or back.
     pub(super) fn drain_host(&mut self, host: HostId, drained: bool) {
-        if self.state.hosts.health(&host).is_none() || self.state.hosts.is_drained(&host) == drained {
+        if !self.state.hosts.can_drain(&host) || self.state.hosts.is_drained(&host) == drained {
             return;
         }
         let at = self.now;

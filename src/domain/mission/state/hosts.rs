@@ -1,7 +1,7 @@
 //! The hosts of a mission, and their slots: which answer, which are left out for a while, and which a person took out of use.
 //!
 //! Only the methods that say "folds" change it. A host is used while it is ready and not drained; the engine's own machine, where it
-//! is one of the hosts, always is.
+//! is one of the hosts, always is ready. Drained, it verifies what no other host can: it has the environment that everything is compared in.
 
 use crate::domain::mission::model::hosts::{Health, HostPolicy};
 use crate::domain::mission::model::policy::Policy;
@@ -38,6 +38,8 @@ pub struct Hosts {
     unseen: usize,
     /// Whether the engine's own machine runs attempts.
     local: bool,
+    /// Whether a person took the engine's own machine out of use.
+    local_drained: bool,
 }
 
 impl Hosts {
@@ -63,6 +65,7 @@ impl Hosts {
             entries,
             slots: Slots::of_hosts(named),
             due: BTreeSet::new(),
+            local_drained: false,
         }
     }
 
@@ -82,7 +85,12 @@ impl Hosts {
 
     /// Whether a person took it out of use.
     pub fn is_drained(&self, host: &HostId) -> bool {
-        self.entry(host).is_some_and(|entry| entry.drained)
+        if host.is_local() { self.local_drained } else { self.entry(host).is_some_and(|entry| entry.drained) }
+    }
+
+    /// Whether a person can take it out of use: it is one of several, and units start there.
+    pub fn can_drain(&self, host: &HostId) -> bool {
+        if host.is_local() { self.local && !self.entries.is_empty() } else { self.index.contains_key(host) }
     }
 
     /// Whether it is left out for a while.
@@ -131,7 +139,7 @@ impl Hosts {
 
     /// Whether none may be used, and none that was just asked may turn out to be usable.
     pub(in crate::domain::mission) const fn none_usable(&self) -> bool {
-        !self.local && self.hopeful == 0
+        (!self.local || self.local_drained) && self.hopeful == 0
     }
 
     /// Whether some host was asked for the first time and has not answered yet.
@@ -185,6 +193,10 @@ impl Hosts {
 
     /// Folds that a person takes a host out of use, or back.
     pub(in crate::domain::mission) fn set_drained(&mut self, host: &HostId, drained: bool) {
+        if host.is_local() {
+            self.local_drained = drained;
+            self.slots.set_local_open(!drained);
+        }
         self.update_entry(host, |entry| entry.drained = drained);
     }
 

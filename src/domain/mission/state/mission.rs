@@ -151,6 +151,11 @@ impl State {
         self.queue.runs().next()
     }
 
+    /// Every open verification.
+    pub fn verifications(&self) -> impl Iterator<Item = &VerificationRun> {
+        self.queue.runs()
+    }
+
     /// Attempts that run now, with their unit.
     pub fn running_attempts(&self) -> impl Iterator<Item = (&Unit, &Attempt)> {
         let at_work = self.hosts.slots().occupants().map(|i| &self.units[i]).filter(|u| u.state == UnitState::Running);

@@ -1,0 +1,4 @@
+//! `mc hosts …`.
+
+pub mod args;
+pub mod list;
