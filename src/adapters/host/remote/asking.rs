@@ -34,7 +34,7 @@ impl RemoteHost {
     }
 
     /// The connection that there is, or a new one.
-    async fn connect(&self) -> Result<Arc<Connection>, Trouble> {
+    pub(super) async fn connect(&self) -> Result<Arc<Connection>, Trouble> {
         if let Some(connection) = self.line.live() {
             return Ok(connection);
         }

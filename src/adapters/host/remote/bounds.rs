@@ -31,7 +31,11 @@ impl ReplyBounds {
             Request::Run(order, _) => (LIST, if order.reports.is_some() { reports } else { 0 }.saturating_add(ends)),
             Request::Read(..) => (SHORT, part),
             Request::Collect(_) => (LIST, part),
-            Request::Compare(_) | Request::LackedContents(_) | Request::ListStrays | Request::Pins(_) => (LIST, 0),
+            Request::Clean(_)
+            | Request::Compare(_)
+            | Request::LackedContents(_)
+            | Request::ListStrays
+            | Request::Pins(_) => (LIST, 0),
             _ => (SHORT, 0),
         };
         Self { message: message.min(longest), bytes: bytes.min(longest) }

@@ -85,6 +85,10 @@ pub(super) struct Connection {
     waiting: Arc<Mutex<Waiting>>,
     next: AtomicU64,
     longest: u32,
+    /// What the worker understands.
+    pub(super) worker: Versions,
+    /// Whether its program had to be sent there first.
+    pub(super) sent: bool,
     _tasks: JoinSet<()>,
 }
 
@@ -134,7 +138,7 @@ impl Connection {
         renewal: Duration,
         heard: Heard,
     ) -> Result<Self, Trouble> {
-        let Reached { mut stdin, stdout, said, guard } = transport.start().await?;
+        let Reached { mut stdin, stdout, said, sent, guard } = transport.start().await?;
         let (to, mut frames) = mpsc::unbounded_channel::<Vec<u8>>();
         let waiting = Arc::new(Mutex::new(Ok(HashMap::new())));
         let mut tasks = JoinSet::new();
@@ -152,13 +156,14 @@ impl Connection {
             *lock(&told) = Err(why);
         });
         let next = AtomicU64::new(1);
-        let mut connection = Self { _way: guard, to, waiting, next, longest: limits.longest, _tasks: tasks };
+        let (worker, longest) = (Versions::own(), limits.longest);
+        let mut connection = Self { _way: guard, to, waiting, next, longest, worker, sent, _tasks: tasks };
         let (_, mut reply) = connection.request(&Request::Hello(Box::new(hello)), &[])?;
         match reply.recv().await {
             Some((Reply::Refused(why), _)) => return Err(why),
             Some((Reply::Answer(told), _)) => {
-                let worker = serde_json::from_value(told).map_err(|e| unexpected_answer(&e))?;
-                Versions::agree(&Versions::own(), &worker)?;
+                connection.worker = serde_json::from_value(told).map_err(|e| unexpected_answer(&e))?;
+                Versions::agree(&Versions::own(), &connection.worker)?;
             }
             Some((Reply::Began, _)) => return Err(Trouble::from("the worker does not greet".to_owned())),
             None => return Err(said.explain(connection.why_lost()).await.while_trying("greet it")),

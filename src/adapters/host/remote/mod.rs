@@ -3,6 +3,8 @@
 
 mod asking;
 mod bounds;
+pub mod check;
+pub mod clean;
 pub mod client;
 mod connection;
 mod contents;

@@ -8,7 +8,7 @@ use crate::adapters::host::local::workspace::pack::{Origin, pack, unpack};
 use crate::adapters::host::local::workspace::quarantine::odd_places::is_whole;
 use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::files::{self, At, FileError, if_there};
-use crate::domain::values::CommitId;
+use crate::domain::values::{CommitId, MissionId};
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -223,6 +223,31 @@ impl Mirror {
             pins.extend(self.git.list_refs(prefix).await?);
         }
         Ok(pins)
+    }
+
+    /// Forgets pins of other missions than this one that the engine has, with the notes of that, and all but the newest of what was
+    /// sent. Objects stay. How many refs went.
+    pub(super) async fn tidy(&self, mission: &MissionId) -> Result<usize, GitError> {
+        let mut gone = Vec::new();
+        for (note, id) in self.git.list_refs(BROUGHT).await? {
+            let pin = note.replacen(BROUGHT, "refs/mc/", 1);
+            let own = pin.split('/').nth(3) == Some(mission.as_str());
+            match self.git.ref_value(&pin).await? {
+                _ if own => {}
+                Some(now) if now != id => {}
+                // The note goes last: a pin without it is brought once more.
+                Some(now) => gone.extend([(pin, now), (note, id)]),
+                None => gone.push((note, id)),
+            }
+        }
+        let sent = ["for-each-ref", "--sort=-committerdate", "--format=%(refname) %(objectname)", SENT];
+        let sent = self.git.run_text(&sent).await?;
+        let sent = sent.lines().skip(2 * TIPS).filter_map(|line| line.split_once(' '));
+        gone.extend(sent.filter_map(|(name, id)| Some((name.to_owned(), CommitId::new(id).ok()?))));
+        for (name, id) in &gone {
+            let _ = self.git.unpin(name, id).await?;
+        }
+        Ok(gone.len())
     }
 
     /// Notes that the engine has these pins.

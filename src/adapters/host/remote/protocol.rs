@@ -9,7 +9,7 @@ use crate::adapters::host::order::{CollectOutcome, Ended};
 use crate::adapters::host::{CollectOrder, HostSettings, PrepareOrder, Release, RunKey, RunOrder, Start, UsedSlot};
 use crate::adapters::os::files::FileIdentity;
 use crate::domain::trouble::Trouble;
-use crate::domain::values::CommitId;
+use crate::domain::values::{CommitId, MissionId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::ffi::OsString;
@@ -269,6 +269,12 @@ pub enum Request {
     Pins(Vec<String>),
     /// These pins are in the repository itself, as they are: what becomes of them there is not the host's to mend.
     Brought(Vec<(String, CommitId)>),
+    /// No other mission than this one goes on: forgets what is noted of their pins that the engine has, with the pins, and what was
+    /// sent long ago. The reply says how many refs went.
+    Tidy(MissionId),
+    /// Takes away everything that is kept here for the state directory of the engine, unless something runs or is kept nowhere else;
+    /// programs that nobody runs, too. With `true` it only says what would go.
+    Clean(bool),
 }
 
 /// A file on a host.
@@ -328,6 +334,15 @@ pub(super) struct CollectAnswer {
     /// are the bytes, where they are no more than [`PART`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) pins: Option<Vec<(String, CommitId)>>,
+}
+
+/// What is taken away on a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cleaned {
+    /// What goes, by its name below the root of the host, with its bytes.
+    pub removed: Vec<(String, u64)>,
+    /// What stays, and why. Where there is any, nothing of the state directory goes.
+    pub kept: Vec<(String, String)>,
 }
 
 /// What the worker says.

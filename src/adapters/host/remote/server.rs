@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
@@ -156,9 +156,12 @@ fn encode_reply(id: u64, body: Reply, bytes: &[u8], longest: u32) -> Vec<u8> {
 }
 
 /// A worker that has greeted its engine.
-struct Worker {
-    host: LocalHost,
-    mirror: Mirror,
+pub(super) struct Worker {
+    pub(super) host: LocalHost,
+    pub(super) mirror: Mirror,
+    /// The folder of all state directories here, and that of its engine's.
+    pub(super) root: PathBuf,
+    pub(super) base: PathBuf,
     /// Work in progress is pinned in one workspace at a time.
     progress: tokio::sync::Mutex<()>,
     /// Whether its engine takes more with an answer than it asked for.
@@ -210,7 +213,9 @@ impl Worker {
             }
         }
         let (gives_more, longest) = (hello.takes_more, hello.limits.longest.into());
-        Ok(Self { host, mirror, progress: tokio::sync::Mutex::default(), gives_more, longest, _lock: lock })
+        let root = base.parent().unwrap_or(root).to_owned();
+        let progress = tokio::sync::Mutex::default();
+        Ok(Self { host, mirror, root, base, progress, gives_more, longest, _lock: lock })
     }
 
     async fn answer(
@@ -302,6 +307,8 @@ impl Worker {
             Request::Forget(file) => self.encode_result(self.mirror.delete_file(&file)),
             Request::Pins(prefixes) => self.encode_result(self.mirror.pins(&prefixes).await),
             Request::Brought(pins) => self.encode_result(self.mirror.note_brought(&pins).await),
+            Request::Tidy(mission) => self.encode_result(self.mirror.tidy(&mission).await),
+            Request::Clean(dry_run) => json(self.clean(dry_run).await),
         };
         (reply, Vec::new())
     }

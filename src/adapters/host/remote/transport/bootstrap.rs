@@ -177,7 +177,7 @@ fn can_run(system: &str, machine: &str) -> bool {
 }
 
 /// Brings the program where it is missing, and has it become the worker: what is sent and read next are messages. Where nothing is
-/// said or taken for as long as `silence`, that is the end of it.
+/// said or taken for as long as `silence`, that is the end of it. Whether it was missing.
 ///
 /// # Errors
 /// [`Unready`].
@@ -186,7 +186,7 @@ pub(super) async fn bring_worker(
     stdout: &mut Output,
     worker: &Worker,
     silence: Duration,
-) -> Result<(), Unready> {
+) -> Result<bool, Unready> {
     let own = match worker.program {
         Some(_) => Identity::default(),
         None => {
@@ -201,10 +201,10 @@ pub(super) async fn bring_worker(
     let facts = match answers.next_within(silence).await? {
         Answer::Facts(facts) => facts,
         Answer::Failed(failure, why) => return Err(trouble_of(failure, &why, own.is_static).into()),
-        Answer::Ready => return Ok(()),
+        Answer::Ready => return Ok(false),
     };
     if !facts.needs_program {
-        return Ok(());
+        return Ok(false);
     }
     let Facts { system, machine, .. } = &facts;
     if !can_run(system, machine) {
@@ -227,7 +227,7 @@ pub(super) async fn bring_worker(
     };
     match answer {
         Answer::Failed(failure, why) => Err(trouble_of(failure, &why, own.is_static).into()),
-        Answer::Facts(_) | Answer::Ready => Ok(()),
+        Answer::Facts(_) | Answer::Ready => Ok(true),
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn start_child(program: &Path, args: &[OsString], env: &[(OsString, O
     let (stdin, stdout) = child.stdin.take().zip(child.stdout.take()).ok_or_else(lost)?;
     let (guard, said) = Guard::read(child.stderr.take());
     let (stdin, stdout): (Input, Output) = (Box::new(stdin), BufReader::new(Box::new(stdout)));
-    Ok(Reached { stdin, stdout, said, guard: guard.keep(child) })
+    Ok(Reached { stdin, stdout, said, sent: false, guard: guard.keep(child) })
 }
 
 /// How long the end of a command may take to be told, when its output has ended.
@@ -78,7 +78,7 @@ pub(super) async fn start_command(
     let (guard, said) = Guard::read(group.0.stderr.take());
     let (mut stdin, mut stdout): (Input, Output) = (Box::new(stdin), BufReader::new(Box::new(stdout)));
     match bring_worker(&mut stdin, &mut stdout, worker, silence).await {
-        Ok(()) => Ok(Reached { stdin, stdout, said, guard: guard.keep(group) }),
+        Ok(sent) => Ok(Reached { stdin, stdout, said, sent, guard: guard.keep(group) }),
         Err(Unready::Trouble(trouble)) => Err(said.explain(trouble).await),
         Err(Unready::Ended(printed)) => {
             drop(stdin);

@@ -45,6 +45,8 @@ pub(in crate::adapters::host::remote) struct Reached {
     pub stdout: Output,
     /// What it says beside messages.
     pub said: Said,
+    /// Whether the program had to be sent there first.
+    pub sent: bool,
     /// Ends the way when it is dropped.
     pub guard: Guard,
 }

@@ -54,7 +54,7 @@ impl Ssh {
         let mut stdin: Input = Box::new(stdin);
         let mut stdout: Output = BufReader::new(Box::new(stdout));
         match bring_worker(&mut stdin, &mut stdout, &self.worker, silence).await {
-            Ok(()) => Ok(Reached { stdin, stdout, said, guard: guard.keep(child) }),
+            Ok(sent) => Ok(Reached { stdin, stdout, said, sent, guard: guard.keep(child) }),
             Err(Unready::Trouble(trouble)) => Err(said.explain(trouble).await),
             Err(Unready::Ended(printed)) => {
                 drop(stdin);
