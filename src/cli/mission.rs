@@ -4,8 +4,10 @@ use super::args::Start;
 use super::console::Console;
 use super::error::CliError;
 use super::{Context, output};
+use crate::config::Settings;
 use crate::domain::mission::{MissionOutcome, UnitState};
 use crate::domain::values::UnitId;
+use crate::engine::context::local_workers;
 use crate::engine::context::project::Project;
 use crate::engine::inspect::plans::{self, Offered};
 use crate::engine::inspect::views;
@@ -85,13 +87,20 @@ async fn dry_run(context: &Context, project: &Project, start: &Start) -> Result<
         let stages = settings.verification.stages.iter();
         let verifies: Vec<String> = stages.map(|stage| format!("{} (`{}`)", stage.name, stage.run)).collect();
         output::write_line(&format!("\nwould verify with {}", sanitize(&verifies.join(", "))));
-        let (workers, attempts) = (settings.parallel.num_workers, settings.scheduler.max_attempts);
+        let (workers, attempts) = (count_workers(&settings), settings.scheduler.max_attempts);
         let (rounds, green) = (settings.rounds.max_rounds, &settings.green_branch);
         let limits = format!("{rounds} rounds at most, {attempts} attempts per unit");
         output::write_line(&format!("would use {workers} workers, {limits}, green branch {green}"));
         output::write_line("nothing was changed")
     };
     context.show(|| plan::json(&shown, &skipped), tell)
+}
+
+/// Units that run at once at most, wherever they do.
+fn count_workers(settings: &Settings) -> u32 {
+    let hosts = settings.backend.hosts.iter().map(|host| host.max_workers);
+    let places = hosts.fold(local_workers(settings), u32::saturating_add);
+    if settings.parallel.said { places.min(settings.parallel.num_workers) } else { places }
 }
 
 /// What a person should know of the backlog before a mission; one that cannot be read is told of by the start itself.

@@ -172,11 +172,17 @@ pub struct Scheduler {
     pub circuit_after: Duration,
 }
 
+/// How many units run at once.
+const WORKERS: &str = "scheduler.parallel.num_workers";
+
 /// Workspaces and how many work at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parallel {
-    /// Units that run at once.
+    /// Units that run at once, on all hosts together.
     pub num_workers: u32,
+    /// Whether a person said how many; beside hosts it is no cap else.
+    #[serde(default)]
+    pub said: bool,
     /// Where workspaces are; `None` is below the state directory.
     pub pool_dir: Option<PathBuf>,
     /// Most bytes of the pool.
@@ -286,7 +292,8 @@ impl Layers {
                 circuit_after: self.time("scheduler.circuit_after"),
             },
             parallel: Parallel {
-                num_workers: self.count("scheduler.parallel.num_workers"),
+                num_workers: self.count(WORKERS),
+                said: self.source(WORKERS) != Source::Default,
                 pool_dir: self.path("scheduler.parallel.pool_dir"),
                 max_disk: self.number("scheduler.parallel.max_disk"),
             },

@@ -25,6 +25,8 @@ struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     hosts: BTreeMap<HostId, Known>,
+    /// Attempts at once over all hosts, where that is capped.
+    most: Option<u32>,
     open: BTreeMap<SessionId, (UnitId, SlotId)>,
     ended: BTreeSet<SessionId>,
     runs: BTreeMap<RunId, HostId>,
@@ -41,7 +43,7 @@ impl Guard {
             let known = Known { policy: policy.clone(), environment: None, drained: false, asked_at: None, tries: 0 };
             (policy.host.clone(), known)
         };
-        Self { hosts: policy.hosts.iter().map(known).collect(), ..Self::default() }
+        Self { hosts: policy.hosts.iter().map(known).collect(), most: policy.max_running, ..Self::default() }
     }
 
     /// The engine is gone: nobody asks hosts until another one begins.
@@ -150,6 +152,9 @@ impl Guard {
         }
         if slot.number >= known.policy.workers || self.open.values().any(|(_, taken)| *taken == slot) {
             return Err(format!("P11: {unit} starts in {slot:?}, which is none or is taken"));
+        }
+        if let Some(most) = self.most.filter(|most| self.open.len() >= *most as usize) {
+            return Err(format!("{unit} starts while {} attempts run, of {most} at most", self.open.len()));
         }
         let there = |host: &HostId| self.open.values().filter(|(_, taken)| taken.host == *host).count();
         let fewer = self.hosts.values().find(|other| {

@@ -201,4 +201,11 @@ impl Host {
     pub async fn archive_run(&self, key: &RunKey) -> Result<(), Trouble> {
         on!(self, host.archive_run(key).await)
     }
+
+    /// Ends what connects it with this process, and lets the other side end well; the next question connects anew.
+    pub async fn close(&self) {
+        if let Self::Remote(host) = self {
+            host.close().await;
+        }
+    }
 }

@@ -106,6 +106,12 @@ pub fn attempt_of(label: &str) -> Option<(MissionId, UnitId, u32)> {
     words.next().is_none().then_some(attempt)
 }
 
+/// Whether somebody's work or verification may be in a slot of this label. Where the objective or an `accept` line is asked is nobody's
+/// work, and freed by its next use.
+pub fn is_work(label: &str) -> bool {
+    attempt_of(label).is_some() || label.contains("/.verify/")
+}
+
 /// Whether an early end is wanted, as soon as it is; false when nobody can want it any more.
 pub(super) async fn is_killed(kill: &mut watch::Receiver<bool>) -> bool {
     kill.wait_for(|kill| *kill).await.is_ok()

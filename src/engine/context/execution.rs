@@ -117,7 +117,7 @@ fn test_line(project: &Project) -> Option<Transport> {
         args: vec!["worker".into(), "--root".into(), project.state.root().join("worker").into()],
         env: project.env.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
     };
-    Some(Transport { way, patience, limits, cuts })
+    Some(Transport { way, patience, limits, cuts, idle: Duration::ZERO })
 }
 
 impl ExecutionContext {

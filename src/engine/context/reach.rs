@@ -76,5 +76,5 @@ fn build_line(config: &HostConfig, shared: &Shared<'_>) -> Transport {
             Way::Ssh(Ssh::new(target, worker, shared.engine.state.clone(), env))
         }
     };
-    Transport { way, patience: PATIENCE, limits: Limits::default(), cuts: Cuts::default() }
+    Transport { way, patience: PATIENCE, limits: Limits::default(), cuts: Cuts::default(), idle: config.idle }
 }

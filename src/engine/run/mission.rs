@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// What `mc mission start` was told beyond settings.
 #[derive(Debug, Clone, Default)]
@@ -327,7 +328,24 @@ async fn run_driver(
         pin_leftovers(&context, &state, ends, state.is_environment(&environment)).await;
         opening.early.push(Event::EnvironmentSeen(environment));
     }
-    Driver::new(Arc::new(context), state, observers, clock).run(opening).await
+    let context = Arc::new(context);
+    let ended = Driver::new(Arc::clone(&context), state, observers, clock).run(opening).await;
+    close_hosts(&context).await;
+    ended
+}
+
+/// Ends the connections to all hosts at once, so that what they hold (the allocation of a cluster) is given back.
+async fn close_hosts(context: &Arc<MissionContext>) {
+    let mut closing = JoinSet::new();
+    for id in context.hosts().map(|host| host.id.clone()) {
+        let context = Arc::clone(context);
+        closing.spawn(async move {
+            if let Ok(host) = context.find_host(&id) {
+                host.close().await;
+            }
+        });
+    }
+    closing.join_all().await;
 }
 
 /// Pins what dirty slots hold of attempts that are not open any more, before anything else (design, section 9). Open
@@ -363,6 +381,9 @@ pub fn build_policy(settings: &Settings) -> Policy {
     Policy {
         workers: local_workers(settings),
         hosts: list_hosts(settings),
+        // Without hosts it is the number of slots.
+        max_running: (settings.parallel.said && !settings.backend.hosts.is_empty())
+            .then_some(settings.parallel.num_workers),
         max_attempts: settings.scheduler.max_attempts,
         max_infrastructure_retries: settings.scheduler.max_infrastructure_retries,
         max_starts: settings.scheduler.max_starts,

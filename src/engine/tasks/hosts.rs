@@ -2,7 +2,7 @@
 
 use super::collect;
 use crate::adapters::host::RunKey;
-use crate::adapters::host::order::{HostError, attempt_of};
+use crate::adapters::host::order::{HostError, is_work};
 use crate::domain::mission::State;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, HostId};
@@ -50,9 +50,7 @@ async fn recover_leftovers(on: &NamedHost, open: &Open) {
         tracing::warn!("collect what is in quarantine on {}: {why}", on.id);
     }
     if let Some(green) = &open.green {
-        // Where the objective or an `accept` line is asked is nobody's work, and freed by its next use.
-        let works = |label: &str| attempt_of(label).is_some() || label.contains("/.verify/");
-        collect::sweep(on, green, |label| works(label) && !open.labels.contains(label)).await;
+        collect::sweep(on, green, |label| is_work(label) && !open.labels.contains(label)).await;
     }
 }
 

@@ -53,7 +53,7 @@ fn runs(world: &World) -> bool {
     lock.is_ok_and(|lock| lock.try_lock().is_err())
 }
 
-async fn collect(host: &Host, base: &CommitId) {
+pub async fn collect(host: &Host, base: &CommitId) {
     let (unit, base, green) = (UnitId::new("u").unwrap(), base.clone(), base.clone());
     let order = CollectOrder { slot: 1, mission: mission(), unit, number: 1, base, green, take_elsewhere: true };
     assert!(matches!(host.collect(&order).await.unwrap(), CollectOutcome::Pinned(_)));

@@ -5,6 +5,7 @@ pub mod conformance;
 pub mod containment;
 pub mod fence;
 pub mod hostile;
+pub mod idle;
 pub mod limits;
 pub mod line;
 pub mod lost;

@@ -85,6 +85,8 @@ pub struct Line {
     pub limits: Limits,
     pub sessions: Option<PathBuf>,
     pub variables: Variables,
+    /// After so long without work it is closed; zero: never.
+    pub idle: Duration,
 }
 
 impl Line {
@@ -92,7 +94,8 @@ impl Line {
     pub fn to(program: PathBuf) -> Self {
         let (cuts, limits) = (Cuts::default(), Limits::default());
         let (sessions, variables) = (None, Variables::default());
-        Self { state: "s1", epoch: 1, program, way: None, patience: PATIENCE, cuts, limits, sessions, variables }
+        let (way, patience, idle) = (None, PATIENCE, Duration::ZERO);
+        Self { state: "s1", epoch: 1, program, way, patience, cuts, limits, sessions, variables, idle }
     }
 }
 
@@ -103,7 +106,8 @@ pub async fn host_of(world: &World, line: Line, settings: HostSettings) -> Host 
     let args = vec!["worker".into(), "--root".into(), root.join("worker").into()];
     let env = vec![var("PATH"), ("HOME".into(), world.home().into()), ("GIT_CONFIG_SYSTEM".into(), "/dev/null".into())];
     let way = line.way.unwrap_or(Way::Child { program: line.program, args, env });
-    let transport = Transport { way, patience: line.patience, limits: line.limits, cuts: line.cuts };
+    let Line { patience, limits, cuts, idle, .. } = line;
+    let transport = Transport { way, patience, limits, cuts, idle };
     let engine = EngineCard {
         state: line.state.to_owned(),
         epoch: line.epoch,

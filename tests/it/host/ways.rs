@@ -39,13 +39,13 @@ fn find_program(name: &str) -> PathBuf {
 }
 
 /// The other side of a command, and what is sent to it.
-struct Elsewhere {
-    world: World,
-    worker: Worker,
+pub struct Elsewhere {
+    pub world: World,
+    pub worker: Worker,
 }
 
 impl Elsewhere {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let world = World::new().await;
         // A short program in the place of the long one.
         let sent = world.home().join("mc");
@@ -66,7 +66,7 @@ impl Elsewhere {
     }
 
     /// The way through a script, which gets the command line as its arguments and stands for what reaches the other side.
-    fn way(&self, script: &str) -> Way {
+    pub fn way(&self, script: &str) -> Way {
         let through = self.world.home().join("through");
         write_script(&through, script);
         let connect = vec![through.display().to_string()];
@@ -242,14 +242,14 @@ fn builds_that_nobody_uses_go_away_after_a_week() {
 }
 
 /// Ssh to a real server, with a folder for its control sockets.
-struct Remote {
-    there: Elsewhere,
-    sshd: Sshd,
+pub struct Remote {
+    pub there: Elsewhere,
+    pub sshd: Sshd,
     control: TempDir,
 }
 
 impl Remote {
-    async fn new(lines: &[&str]) -> Self {
+    pub async fn new(lines: &[&str]) -> Self {
         let there = Elsewhere::new().await;
         let sshd = Sshd::start(&there.world.home(), User::Own, lines);
         // Names of sockets are short.
@@ -257,7 +257,7 @@ impl Remote {
         Self { there, sshd, control }
     }
 
-    fn way(&self, target: Target) -> Way {
+    pub fn way(&self, target: Target) -> Way {
         let mut env = environment(&self.there.world);
         env.push(("XDG_RUNTIME_DIR".into(), self.control.path().into()));
         Way::Ssh(Ssh::new(target, self.there.worker.clone(), "s1", env))
@@ -275,7 +275,7 @@ impl Remote {
     }
 
     /// Control sockets, and whatever else was left.
-    fn control_files(&self) -> Vec<PathBuf> {
+    pub fn control_files(&self) -> Vec<PathBuf> {
         let below = |folder: PathBuf| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let mut folders = vec![self.control.path().to_owned()];
         let mut found = Vec::new();
@@ -292,7 +292,7 @@ impl Remote {
 }
 
 /// Waits for what is about to happen; the test has a deadline.
-async fn until(holds: impl Fn() -> bool) {
+pub async fn until(holds: impl Fn() -> bool) {
     while !holds() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -5,6 +5,7 @@ pub mod aimed;
 pub mod books;
 pub mod clock;
 pub mod clone_oracle;
+pub mod connect;
 pub mod cost;
 pub mod crash;
 pub mod elsewhere;

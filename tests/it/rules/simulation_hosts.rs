@@ -62,6 +62,7 @@ fn random(seed: u64) -> Scenario {
         scenario.other_tools =
             hosts.iter().skip(1).map(|policy| policy.host.clone()).filter(|h| !h.is_local()).collect();
     }
+    scenario.policy.max_running = Some(rng.u32(1..6)).filter(|_| rng.u8(..) < 60);
     scenario.policy.hosts = hosts;
     scenario.faults.host = if rng.u8(..) < 200 { rng.f64() * 0.1 } else { 0.0 };
     scenario.faults.drain = if rng.u8(..) < 80 { rng.f64() * 0.03 } else { 0.0 };
@@ -137,6 +138,31 @@ fn verifiers(journal: &[Record]) -> Vec<&str> {
 
 fn three() -> Vec<HostPolicy> {
     vec![host("local", 2, &[]), host("a", 2, &[]), host("b", 2, &[])]
+}
+
+/// Most attempts that were open at once.
+fn most_open(journal: &[Record]) -> usize {
+    let (mut open, mut most) = (BTreeSet::new(), 0);
+    for record in journal {
+        match record {
+            Record::SessionStarted { session, .. } => drop(open.insert(*session)),
+            Record::AttemptJudged { session, .. } => drop(open.remove(session)),
+            _ => {}
+        }
+        most = most.max(open.len());
+    }
+    most
+}
+
+#[test]
+fn a_cap_counts_what_runs_on_all_hosts() {
+    for (cap, most) in [(None, 6), (Some(3), 3), (Some(1), 1), (Some(20), 6)] {
+        let mut scenario = on_hosts(24, three());
+        scenario.policy.max_running = cap;
+        let outcome = run(&scenario);
+        assert_eq!(outcome.state.count(UnitState::Landed), 24);
+        assert_eq!(most_open(&outcome.journal), most, "{cap:?}");
+    }
 }
 
 fn charged(outcome: &Outcome) -> u32 {

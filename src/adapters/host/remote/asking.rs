@@ -6,6 +6,7 @@
 use super::bounds::longest_work;
 use super::client::RemoteHost;
 use super::connection::{Connection, unexpected_answer, unreachable};
+use super::idle::close_when_idle;
 use super::line::Patience;
 use super::protocol::{Hello, Reply, Request};
 use super::transport::Moment;
@@ -47,11 +48,22 @@ impl RemoteHost {
             let abandoned = self.line.begin();
             let hello = Hello { abandoned: abandoned.iter().cloned().collect(), ..hello.clone() };
             let renewal = (self.settings.lease() / 4).max(Duration::from_millis(100));
-            let made = Connection::open(&self.transport, hello, renewal, self.line.heard.clone()).await?;
+            let mut made = Connection::open(&self.transport, hello, renewal, self.line.heard.clone()).await?;
+            if !self.transport.idle.is_zero() {
+                made.accompany(|shared| close_when_idle(shared, self.transport.clone()));
+            }
             if let Some(connection) = self.line.publish(made, &abandoned) {
                 return Ok(connection);
             }
         }
+    }
+
+    /// Ends the connection well, if there is one, and what is kept beside it. The next request opens another one.
+    pub async fn close(&self) {
+        if let Some(connection) = self.line.take() {
+            connection.close().await;
+        }
+        self.transport.close().await;
     }
 
     /// Gives the connection up.

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 /// How long a worker may take to greet: an earlier one for the same engine may have to end first.
 const GREETING: Duration = Duration::from_secs(90);
@@ -77,19 +77,36 @@ impl Heard {
     }
 }
 
+/// What the tasks of a connection share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    to: mpsc::UnboundedSender<Vec<u8>>,
+    waiting: Mutex<Waiting>,
+    next: AtomicU64,
+    longest: u32,
+    /// When somebody asked last, or had an answer.
+    used: Mutex<Instant>,
+    /// The way to the worker; gone when it is being closed.
+    way: Mutex<Option<Guard>>,
+    /// Says to the worker what is sent. Without it the worker's input ends.
+    writing: AbortHandle,
+}
+
 /// A connection. Dropped, it is cut and the worker ends.
 #[derive(Debug)]
 pub(super) struct Connection {
-    _way: Guard,
-    to: mpsc::UnboundedSender<Vec<u8>>,
-    waiting: Arc<Mutex<Waiting>>,
-    next: AtomicU64,
-    longest: u32,
+    shared: Arc<Shared>,
     /// What the worker understands.
     pub(super) worker: Versions,
     /// Whether its program had to be sent there first.
     pub(super) sent: bool,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        drop(self.shared.take_way());
+    }
 }
 
 fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
@@ -97,8 +114,8 @@ fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
 }
 
 /// Hands out replies until there are no more: why.
-async fn read(mut from: Output, waiting: &Mutex<Waiting>, heard: &Heard, silence: Duration) -> Trouble {
-    let mut patience = GREETING;
+async fn read(mut from: Output, shared: &Shared, heard: &Heard, silence: Duration) -> Trouble {
+    let (waiting, mut patience) = (&shared.waiting, GREETING);
     loop {
         let (Numbered { id, mut body }, bytes) =
             match receive::<Numbered<Value>>(&mut from, patience, &Expected(waiting)).await {
@@ -118,6 +135,9 @@ async fn read(mut from: Output, waiting: &Mutex<Waiting>, heard: &Heard, silence
         }
         let mut waiting = lock(waiting);
         let Ok(waiting) = waiting.as_mut() else { return unreachable("the connection was cut") };
+        if waiting.contains_key(&id) {
+            shared.note_use();
+        }
         let progress = matches!(body, Reply::Began);
         if let Some(who) = waiting.get_mut(&id)
             && !(progress && std::mem::replace(&mut who.began, progress))
@@ -140,24 +160,30 @@ impl Connection {
     ) -> Result<Self, Trouble> {
         let Reached { mut stdin, stdout, said, sent, guard } = transport.start().await?;
         let (to, mut frames) = mpsc::unbounded_channel::<Vec<u8>>();
-        let waiting = Arc::new(Mutex::new(Ok(HashMap::new())));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
+        let (mut tasks, limits) = (JoinSet::new(), transport.limits);
+        let writing = tasks.spawn(async move {
             while let Some(frame) = frames.recv().await {
                 if send(&mut stdin, &frame).await.is_err() {
                     break;
                 }
             }
         });
-        let (told, limits) = (Arc::clone(&waiting), transport.limits);
+        let shared = Arc::new(Shared {
+            to,
+            waiting: Mutex::new(Ok(HashMap::new())),
+            next: AtomicU64::new(1),
+            longest: limits.longest,
+            used: Mutex::new(Instant::now()),
+            way: Mutex::new(Some(guard)),
+            writing,
+        });
+        let told = Arc::clone(&shared);
         tasks.spawn(async move {
             let why = read(stdout, &told, &heard, limits.silence()).await;
             // Whoever waits learns of the loss by the end of its channel.
-            *lock(&told) = Err(why);
+            told.give_up(why);
         });
-        let next = AtomicU64::new(1);
-        let (worker, longest) = (Versions::own(), limits.longest);
-        let mut connection = Self { _way: guard, to, waiting, next, longest, worker, sent, _tasks: tasks };
+        let mut connection = Self { shared, worker: Versions::own(), sent, tasks };
         let (_, mut reply) = connection.request(&Request::Hello(Box::new(hello)), &[])?;
         match reply.recv().await {
             Some((Reply::Refused(why), _)) => return Err(why),
@@ -168,13 +194,12 @@ impl Connection {
             Some((Reply::Began, _)) => return Err(Trouble::from("the worker does not greet".to_owned())),
             None => return Err(said.explain(connection.why_lost()).await.while_trying("greet it")),
         }
-        let (to, longest) = (connection.to.clone(), limits.longest);
-        connection._tasks.spawn(async move {
+        let told = Arc::clone(&connection.shared);
+        connection.tasks.spawn(async move {
             let mut ticks = tokio::time::interval(renewal.min(limits.beat));
             loop {
                 ticks.tick().await;
-                let Ok(frame) = encode(&Numbered { id: 0, body: Request::Renew }, &[], longest) else { return };
-                if to.send(frame).is_err() {
+                if !told.say(Request::Renew) {
                     return;
                 }
             }
@@ -182,7 +207,48 @@ impl Connection {
         Ok(connection)
     }
 
+    /// Does something as long as the connection is kept.
+    pub(super) fn accompany<F: Future<Output = ()> + Send + 'static>(&mut self, work: impl FnOnce(Arc<Shared>) -> F) {
+        self.tasks.spawn(work(Arc::clone(&self.shared)));
+    }
+
     /// Sends a request; its number, and where its replies come.
+    pub(super) fn request(
+        &self,
+        body: &Request,
+        bytes: &[u8],
+    ) -> Result<(u64, mpsc::UnboundedReceiver<Answer>), Trouble> {
+        self.shared.request(body, bytes)
+    }
+
+    /// Asks that a request ends early.
+    pub(super) fn cancel(&self, id: u64) {
+        self.shared.say(Request::Cancel(id));
+    }
+
+    /// Gives it up, for everybody who waits.
+    pub(super) fn cut(&self) {
+        self.shared.give_up(unreachable("the connection was cut"));
+    }
+
+    /// Gives it up and lets worker and way end by themselves, as far as they do so in time.
+    pub(super) async fn close(&self) {
+        self.shared.close().await;
+    }
+
+    /// Whether it is lost.
+    pub(super) fn is_lost(&self) -> bool {
+        lock(&self.shared.waiting).is_err()
+    }
+
+    /// Why it is lost.
+    pub(super) fn why_lost(&self) -> Trouble {
+        self.shared.why_lost()
+    }
+}
+
+impl Shared {
+    /// As [`Connection::request`].
     pub(super) fn request(
         &self,
         body: &Request,
@@ -192,30 +258,58 @@ impl Connection {
         let frame = encode(&Numbered { id, body }, bytes, self.longest).map_err(|e| Trouble::from(e.to_string()))?;
         let (to, receive) = mpsc::unbounded_channel();
         let waiter = Waiter { to, bounds: ReplyBounds::of(body, self.longest), began: false };
+        self.note_use();
         lock(&self.waiting).as_mut().map_err(|why| why.clone())?.insert(id, waiter);
         self.to.send(frame).map_err(|_| self.why_lost())?;
         Ok((id, receive))
     }
 
-    /// Asks that a request ends early.
-    pub(super) fn cancel(&self, id: u64) {
-        if let Ok(frame) = encode(&Numbered { id: 0, body: Request::Cancel(id) }, &[], self.longest) {
-            let _ = self.to.send(frame);
+    /// Says what has no reply of its own; false where nobody hears it.
+    fn say(&self, body: Request) -> bool {
+        encode(&Numbered { id: 0, body }, &[], self.longest).is_ok_and(|frame| self.to.send(frame).is_ok())
+    }
+
+    fn note_use(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// For how long nobody has waited for anything; nothing where somebody does.
+    pub(super) fn unused_for(&self) -> Option<Duration> {
+        let nobody = lock(&self.waiting).as_ref().is_ok_and(HashMap::is_empty);
+        nobody.then(|| self.used.lock().unwrap_or_else(PoisonError::into_inner).elapsed())
+    }
+
+    /// Gives it up where nobody waits for anything and nobody has asked since the request of this number; whether that is so.
+    pub(super) fn give_up_after(&self, last: u64, why: Trouble) -> bool {
+        let mut waiting = lock(&self.waiting);
+        let unused = waiting.as_ref().is_ok_and(HashMap::is_empty) && self.next.load(Ordering::Relaxed) == last + 1;
+        if unused {
+            *waiting = Err(why);
+        }
+        unused
+    }
+
+    fn give_up(&self, why: Trouble) {
+        let mut waiting = lock(&self.waiting);
+        if waiting.is_ok() {
+            *waiting = Err(why);
         }
     }
 
-    /// Gives it up, for everybody who waits.
-    pub(super) fn cut(&self) {
-        *lock(&self.waiting) = Err(unreachable("the connection was cut"));
+    /// As [`Connection::close`]; a closing that is dropped ends the way at once.
+    pub(super) async fn close(&self) {
+        self.give_up(unreachable("the connection was closed"));
+        self.writing.abort();
+        if let Some(way) = self.take_way() {
+            way.close().await;
+        }
     }
 
-    /// Whether it is lost.
-    pub(super) fn is_lost(&self) -> bool {
-        lock(&self.waiting).is_err()
+    fn take_way(&self) -> Option<Guard> {
+        self.way.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Why it is lost.
-    pub(super) fn why_lost(&self) -> Trouble {
+    fn why_lost(&self) -> Trouble {
         lock(&self.waiting)
             .as_ref()
             .err()

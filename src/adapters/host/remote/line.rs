@@ -69,6 +69,11 @@ impl Line {
         }
     }
 
+    /// Takes the connection, if there is one, to close it.
+    pub(super) fn take(&self) -> Option<Arc<Connection>> {
+        self.state().connection.take()
+    }
+
     /// How long the host has said nothing, counted from `begun` at the earliest.
     pub(super) fn silence_since(&self, begun: Instant) -> Duration {
         self.heard.last().map_or(begun, |heard| heard.max(begun)).elapsed()

@@ -9,6 +9,7 @@ pub mod client;
 mod connection;
 mod contents;
 mod frame;
+mod idle;
 mod line;
 pub mod objects;
 mod progress;

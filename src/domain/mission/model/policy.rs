@@ -28,6 +28,9 @@ pub struct Policy {
     /// Where attempts and verifications run, in the order a person gave them; empty: on this machine alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<HostPolicy>,
+    /// Attempts running at once over all of these hosts, where a person said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_running: Option<u32>,
     /// Attempts of consuming classes per unit.
     pub max_attempts: u32,
     /// Infrastructure failures per unit.
@@ -102,6 +105,7 @@ impl Default for Policy {
         Self {
             workers: 4,
             hosts: Vec::new(),
+            max_running: None,
             max_attempts: 3,
             max_infrastructure_retries: 5,
             max_starts: default_starts(),

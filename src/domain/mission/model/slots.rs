@@ -65,6 +65,8 @@ pub(in crate::domain::mission) struct Slots {
     places: Vec<Place>,
     index: BTreeMap<HostId, usize>,
     taken: BTreeMap<SlotId, Occupant>,
+    /// So many slots may be taken at once, over all hosts.
+    most: usize,
     agents: u64,
     demands: Vec<Demand>,
     /// Hosts on which verifications can run, by their environment, the least busy first.
@@ -74,12 +76,13 @@ pub(in crate::domain::mission) struct Slots {
 }
 
 impl Slots {
-    /// Free slots of these hosts, of which only the machine the engine runs on may be used yet.
-    pub(in crate::domain::mission) fn of_hosts(hosts: &[HostPolicy]) -> Self {
+    /// Free slots of these hosts, of which only the machine the engine runs on may be used yet, and `most` at once, if that is given.
+    pub(in crate::domain::mission) fn of_hosts(hosts: &[HostPolicy], most: Option<u32>) -> Self {
         let mut slots = Self {
             places: Vec::new(),
             index: BTreeMap::new(),
             taken: BTreeMap::new(),
+            most: most.map_or(usize::MAX, |most| most as usize),
             agents: 0,
             demands: vec![Demand::default()],
             verifiers: BTreeMap::new(),
@@ -125,8 +128,13 @@ impl Slots {
         self.demands.push(Demand { labels: labels.clone(), free });
     }
 
-    /// Whether a slot is free on a host that meets this demand.
+    /// Whether a slot is free on a host that meets this demand, and may be taken.
     pub(in crate::domain::mission) fn has_free(&self, demand: usize) -> bool {
+        self.taken.len() < self.most && self.has_place(demand)
+    }
+
+    /// Whether a slot is free on a host that meets this demand, however many are taken.
+    pub(in crate::domain::mission) fn has_place(&self, demand: usize) -> bool {
         self.demands.get(demand).is_some_and(|demand| !demand.free.is_empty())
     }
 
@@ -138,6 +146,9 @@ impl Slots {
     /// The free slot to use next for this demand: on the host where the fewest attempts run; there, and among such hosts, one that
     /// met infrastructure lately comes last, so that a broken one stops nobody, and one that was used before goes first.
     pub(in crate::domain::mission) fn next_free(&self, demand: usize) -> Option<SlotId> {
+        if !self.has_free(demand) {
+            return None;
+        }
         let (.., place) = self.demands.get(demand)?.free.first()?;
         let place = self.places.get(*place)?;
         let (_, _, number) = *place.free.first()?;

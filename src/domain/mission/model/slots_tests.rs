@@ -11,7 +11,7 @@ fn hosts(workers: &[(&str, u32, &str)]) -> Slots {
         labels: labels.split_whitespace().map(str::to_owned).collect(),
         ..HostPolicy::new(HostId::new(name).unwrap(), *workers)
     };
-    Slots::of_hosts(&workers.iter().map(host).collect::<Vec<_>>())
+    Slots::of_hosts(&workers.iter().map(host).collect::<Vec<_>>(), None)
 }
 
 #[test]

@@ -63,7 +63,7 @@ impl Hosts {
             unseen: entries.len(),
             local: named.iter().any(|policy| policy.host.is_local() && policy.workers > 0),
             entries,
-            slots: Slots::of_hosts(named),
+            slots: Slots::of_hosts(named, policy.max_running),
             due: BTreeSet::new(),
             local_drained: false,
         }

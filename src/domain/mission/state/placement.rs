@@ -108,8 +108,10 @@ impl State {
         if starts || collects || self.next_verifier().is_some() && self.queue_waits() {
             return false;
         }
-        let no_slot = |(_, i): &(Millis, usize)| self.is_dispatchable(*i) && !self.has_slot_for(*i);
-        let no_place = self.ready.demands().any(|demand| !self.hosts.slots().has_free(demand));
+        let has_place = |demand| self.hosts.slots().has_place(demand);
+        let no_slot =
+            |(_, i): &(Millis, usize)| self.is_dispatchable(*i) && !self.units[*i].demand.is_some_and(has_place);
+        let no_place = self.ready.demands().any(|demand| !has_place(demand));
         (self.may_dispatch() && (no_place || self.turns.iter().any(no_slot)))
             || (self.next_verifier().is_none() && self.queue_waits())
     }
@@ -146,6 +148,9 @@ impl State {
         let open = self.units.iter().filter_map(|unit| unit.attempts.last()).filter(|attempt| attempt.ended.is_none());
         let mut running: BTreeMap<&HostId, u32> = BTreeMap::new();
         open.for_each(|attempt| *running.entry(&attempt.slot.host).or_default() += 1);
+        if self.policy.max_running.is_some_and(|most| running.values().sum::<u32>() >= most) {
+            return None;
+        }
         let answers = |host: &HostId| matches!(self.hosts.health(host), Some(Health::Ready { .. }) | None);
         let usable = |policy: &&HostPolicy| {
             let host = &policy.host;

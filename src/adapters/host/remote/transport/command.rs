@@ -1,12 +1,13 @@
 //! A worker behind a program of this machine: one that is the worker itself, or one that runs a command line elsewhere.
 
 use super::bootstrap::{LINE, Unready, Worker, bring_worker};
-use super::stream::{Guard, Input, Output, Reached};
+use super::stream::{Guard, Input, Output, Reached, Release};
 use crate::domain::trouble::{Cause, Trouble};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::pin::Pin;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::BufReader;
@@ -36,20 +37,76 @@ pub(super) fn start_child(program: &Path, args: &[OsString], env: &[(OsString, O
     Ok(Reached { stdin, stdout, said, sent: false, guard: guard.keep(child) })
 }
 
-/// How long the end of a command may take to be told, when its output has ended.
+/// How long the end of a command may take to be told, when its output has ended, and how long one may take that is told to end.
 const TOLD: Duration = Duration::from_secs(2);
+
+/// How often is looked whether a command has ended that nobody may take the exit code of yet.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A command with its whole process group. Dropped, it is told to end, so that it gives back what it holds (the allocation of a
+/// cluster), and is killed when it does not.
+#[derive(Debug)]
+struct Group(Option<Killed>);
 
 /// A command whose whole process group is killed when it is dropped.
 #[derive(Debug)]
-struct Group(Child);
+struct Killed(Child);
+
+impl Killed {
+    /// Signals all of it. As long as nobody took its exit code the number is nobody else's.
+    fn signal(&self, signal: Signal) {
+        let number = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        if let Some(leader) = number {
+            let _ = kill_process_group(leader, signal);
+        }
+    }
+
+    /// Waits for its end without taking its exit code.
+    async fn wait_end(&self) {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        let number = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+        let Some(leader) = number else { return };
+        while let Ok(None) = waitid(WaitId::Pid(leader), options) {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // As long as nobody took its exit code the number is nobody else's.
-        let number = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(leader) = number {
-            let _ = kill_process_group(leader, Signal::KILL);
+        let Some(command) = self.0.take() else { return };
+        command.signal(Signal::TERM);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                let _ = timeout(TOLD, command.wait_end()).await;
+            });
         }
+    }
+}
+
+impl Release for Group {
+    fn wait_end(mut self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            if let Some(command) = &self.0 {
+                command.wait_end().await;
+            }
+            // What it left in its group is nobody's.
+            drop(self.0.take());
+        })
+    }
+}
+
+impl Release for Child {
+    fn wait_end(mut self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            let _ = self.wait().await;
+        })
     }
 }
 
@@ -72,17 +129,21 @@ pub(super) async fn start_command(
         }
         _ => Trouble::new(Cause::Unreachable, format!("start `{program}`: {e}")),
     };
-    let mut group = Group(start(Path::new(program), &args, env).map_err(failed)?);
+    let mut command = Killed(start(Path::new(program), &args, env).map_err(failed)?);
     let lost = || Trouble::new(Cause::Unreachable, "the command has no standard input and output");
-    let (stdin, stdout) = group.0.stdin.take().zip(group.0.stdout.take()).ok_or_else(lost)?;
-    let (guard, said) = Guard::read(group.0.stderr.take());
+    let (stdin, stdout) = command.0.stdin.take().zip(command.0.stdout.take()).ok_or_else(lost)?;
+    let (guard, said) = Guard::read(command.0.stderr.take());
+    let mut group = Group(Some(command));
     let (mut stdin, mut stdout): (Input, Output) = (Box::new(stdin), BufReader::new(Box::new(stdout)));
     match bring_worker(&mut stdin, &mut stdout, worker, silence).await {
         Ok(sent) => Ok(Reached { stdin, stdout, said, sent, guard: guard.keep(group) }),
         Err(Unready::Trouble(trouble)) => Err(said.explain(trouble).await),
         Err(Unready::Ended(printed)) => {
             drop(stdin);
-            let status = timeout(TOLD, group.0.wait()).await.ok().and_then(Result::ok);
+            let status = match &mut group.0 {
+                Some(command) => timeout(TOLD, command.0.wait()).await.ok().and_then(Result::ok),
+                None => None,
+            };
             Err(said.explain_end(status.and_then(|status| status.code()), printed, false).await)
         }
     }

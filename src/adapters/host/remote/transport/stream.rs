@@ -5,6 +5,7 @@ use crate::domain::base::text::{replace_control_chars, shorten};
 use crate::domain::trouble::{Cause, Trouble};
 use std::collections::VecDeque;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, BufReader};
@@ -32,10 +33,14 @@ const LAST: usize = 3;
 /// How long what was said last may take to come here, when its stream should have ended.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// What ends the way to a worker when it is dropped.
-pub(super) trait Release: fmt::Debug + Send + Sync {}
+/// How long a way may take to end by itself, when nothing more is said to its worker.
+const END: Duration = Duration::from_secs(10);
 
-impl<T: fmt::Debug + Send + Sync> Release for T {}
+/// What ends the way to a worker when it is dropped.
+pub(super) trait Release: fmt::Debug + Send + Sync {
+    /// Waits until it has ended by itself.
+    fn wait_end(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
 
 /// A worker that was reached.
 pub(in crate::adapters::host::remote) struct Reached {
@@ -54,7 +59,7 @@ pub(in crate::adapters::host::remote) struct Reached {
 /// Keeps the way to a worker. Dropped, it ends.
 #[derive(Debug)]
 pub(in crate::adapters::host::remote) struct Guard {
-    _way: Option<Box<dyn Release>>,
+    way: Option<Box<dyn Release>>,
     _tasks: JoinSet<()>,
 }
 
@@ -70,12 +75,19 @@ impl Guard {
                 read_lines(stderr, &last).await;
             });
         }
-        (Self { _way: None, _tasks: tasks }, Said { last, end })
+        (Self { way: None, _tasks: tasks }, Said { last, end })
     }
 
     /// Keeps what ends the way when it is dropped as well.
     pub(super) fn keep(self, way: impl Release + 'static) -> Self {
-        Self { _way: Some(Box::new(way)), ..self }
+        Self { way: Some(Box::new(way)), ..self }
+    }
+
+    /// Lets the way end by itself, whose worker has ended or is about to; what takes longer than 10 s is ended.
+    pub(in crate::adapters::host::remote) async fn close(mut self) {
+        if let Some(way) = self.way.take() {
+            let _ = tokio::time::timeout(END, way.wait_end()).await;
+        }
     }
 }
 

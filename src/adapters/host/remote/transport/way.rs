@@ -23,6 +23,8 @@ pub struct Transport {
     pub limits: Limits,
     /// When the line is cut.
     pub cuts: Cuts,
+    /// After so long without work the connection is closed; zero: never.
+    pub idle: Duration,
 }
 
 /// So long a question is asked again where nobody says otherwise.
@@ -79,6 +81,12 @@ impl Transport {
                 command::start_command(connect, env, worker, self.limits.silence()).await
             }
             Way::Ssh(ssh) => ssh.start(self.limits.silence()).await,
+        }
+    }
+    /// Closes what is kept between two connections to a worker.
+    pub(in crate::adapters::host::remote) async fn close(&self) {
+        if let Way::Ssh(ssh) = &self.way {
+            ssh.close().await;
         }
     }
 }

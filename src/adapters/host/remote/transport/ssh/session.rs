@@ -3,12 +3,13 @@
 use super::master::Master;
 use super::target::Target;
 use crate::adapters::host::remote::transport::bootstrap::{LINE, Unready, Worker, bring_worker};
-use crate::adapters::host::remote::transport::stream::{Guard, Input, Output, Reached};
+use crate::adapters::host::remote::transport::stream::{Guard, Input, Output, Reached, Release};
 use crate::domain::trouble::{Cause, Trouble};
 use openssh::{Child, Session};
 use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::BufReader;
@@ -72,6 +73,14 @@ impl Ssh {
         }
     }
 
+    /// Closes the connection, if there is one; a new one is not made before it is closed.
+    pub(in crate::adapters::host::remote::transport) async fn close(&self) {
+        let mut held = self.master.lock().await;
+        if let Some(master) = held.take() {
+            let _ = tokio::task::spawn_blocking(move || drop(master)).await;
+        }
+    }
+
     /// A session of the connection there is, else of a new one.
     async fn open_session(&self, silence: Duration) -> Result<Child<Arc<Session>>, Trouble> {
         let line = format!("sh -c '{LINE}'");
@@ -105,5 +114,13 @@ impl Ssh {
 
     async fn open_master(&self, silence: Duration) -> Result<Master, Trouble> {
         Master::open(&self.target, &self.state, &self.env, silence).await
+    }
+}
+
+impl Release for Child<Arc<Session>> {
+    fn wait_end(self: Box<Self>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            let _ = self.wait().await;
+        })
     }
 }

@@ -1,0 +1,63 @@
+//! Missions on hosts that a command reaches: what holds a connection (the allocation of a cluster) is given back while nothing is to be
+//! done there, and a cap on units that run at once counts those of all hosts.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+
+use crate::support::night::{Night, unit};
+use std::os::unix::fs::PermissionsExt;
+
+/// A mission that waits for nothing but its units, with these hosts.
+fn night(hosts: &str) -> Night {
+    let night = Night::new();
+    night.settings("sh run.sh", &format!("[scheduler]\nretry_pause = 0\n{hosts}"));
+    night
+}
+
+/// A host that a script reaches, which gets the command line as its arguments.
+fn host(night: &Night, name: &str, script: &str, more: &str) -> String {
+    let path = night.home().join(format!("to-{name}"));
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (path, root, program) = (path.display(), night.home().join(name), night.program());
+    format!(
+        "[[backend.hosts]]\nname = \"{name}\"\nconnect = [\"{path}\"]\nroot = \"{}\"\nprogram = \"{}\"\n{more}\n",
+        root.display(),
+        program.display()
+    )
+}
+
+#[test]
+fn p12_what_holds_a_connection_is_given_back_while_others_work() {
+    let night = Night::new();
+    let lines = "echo begun >> ~/lines; \"$@\"; echo ended >> ~/lines";
+    let far = host(&night, "far", lines, "idle = \"300ms\"\nmax_verifiers = 0\nlabels = [\"far\"]");
+    night.settings("sh run.sh", &format!("[scheduler]\nretry_pause = 0\n[backend]\nlocal_workers = 1\n{far}"));
+    let there = |id: &str, after: &str| {
+        format!("{}labels = [\"far\"]\ndepends = [{after}]\n", unit(id, &format!("echo {id} > {id}.txt")))
+    };
+    // It goes on here until the other side was let go.
+    let wait = unit("wait", "until grep -q ended ~/lines; do sleep 0.05; done; echo wait > wait.txt");
+    let plan = format!("{}{wait}depends = [\"first\"]\n{}", there("first", ""), there("last", "\"wait\""));
+    night.mission(&plan).exits(0);
+    for id in ["first", "wait", "last"] {
+        assert_eq!(night.unit(id), "landed", "{id}");
+    }
+    assert_eq!(night.sh("sort ~/lines | uniq -c | tr -s ' '"), " 2 begun\n 2 ended");
+    night.audit();
+}
+
+#[test]
+fn a_number_of_workers_that_a_person_set_counts_those_of_all_hosts() {
+    let night = night("");
+    let hosts: String =
+        ["a", "b"].iter().map(|name| host(&night, name, "exec \"$@\"", "max_workers = 2\nmax_verifiers = 0")).collect();
+    night.settings("sh run.sh", &format!("[scheduler]\nretry_pause = 0\n[backend]\nlocal_workers = 1\n{hosts}"));
+    // Whoever is not alone says so.
+    let alone = "mkdir ~/busy || touch ~/both; sleep 0.3; rmdir ~/busy; echo x > $MC_UNIT.txt";
+    let plan: String = ["u1", "u2", "u3", "u4"].iter().map(|id| unit(id, alone)).collect();
+    night.mission_with(&plan, &["--dry-run"]).exits(0).says(&["would use 5 workers"]);
+    night.mission_with(&plan, &["--dry-run", "--workers", "3"]).exits(0).says(&["would use 3 workers"]);
+    night.mission_with(&plan, &["--dry-run", "--workers", "9"]).exits(0).says(&["would use 5 workers"]);
+    night.mission_with(&plan, &["--workers", "1"]).exits(0);
+    assert_eq!(night.sh("ls ~ | grep -c -x -e both -e busy || true"), "0", "two ran at once");
+    night.audit();
+}
