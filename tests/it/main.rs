@@ -7,6 +7,7 @@ mod host;
 mod mission;
 mod queue;
 mod rules;
+mod slurm;
 mod store;
 mod support;
 mod verify;

@@ -360,12 +360,16 @@ pub struct Ended {
     pub result: Option<String>,
     /// The reports it left.
     pub reports: Vec<Found>,
+    /// That nobody saw its end: it was gone when it was looked for.
+    #[serde(default)]
+    pub unseen: bool,
 }
 
 impl Ended {
     /// Of what has left nothing.
     pub fn from_end(end: ProcessEnd) -> Self {
-        Self { end, overstayed: false, log: None, proof: None, ran: None, result: None, reports: Vec::new() }
+        let (overstayed, unseen) = (false, false);
+        Self { end, overstayed, log: None, proof: None, ran: None, result: None, reports: Vec::new(), unseen }
     }
 
     /// What is in the reports that could be read.
@@ -449,6 +453,9 @@ pub struct HostFacts {
     pub shared_home: Option<String>,
     /// What Python imports from copies of the repository.
     pub imports: Imports,
+    /// Whether what runs there goes on when the connection to it is lost; absent where nobody has found out, and on this machine.
+    #[serde(default)]
+    pub outlives: Option<bool>,
 }
 
 /// What is in workspaces and is no part of their commits.

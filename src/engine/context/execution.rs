@@ -28,6 +28,7 @@ use crate::engine::context::reach::{Shared, build_hosts};
 use crate::engine::context::{NamedHost, Project, Redactor};
 use crate::engine::error::EngineError;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -101,14 +102,20 @@ fn passed_on(project: &Project, told: &HostSettings) -> Variables {
     Variables(names.into_iter().filter(|name| !is_allowed(name, &[])).filter_map(here).collect())
 }
 
+/// For how long questions are asked again, of other hosts too.
+fn read_patience(env: &Environment) -> Duration {
+    let wanted = env.var(TEST_HOST).and_then(OsStr::to_str).and_then(|text| text.strip_prefix("patience:"));
+    wanted.and_then(|millis| millis.parse().ok()).map_or(PATIENCE, Duration::from_millis)
+}
+
 /// The line to a worker that tests want; nothing where they want none.
 fn test_line(project: &Project) -> Option<Transport> {
     let wanted = project.env.var(TEST_HOST)?.to_str()?;
-    let (mut cuts, mut limits, mut patience) = (Cuts::default(), Limits::default(), PATIENCE);
+    let (mut cuts, mut limits, patience) = (Cuts::default(), Limits::default(), read_patience(&project.env));
     match wanted.split_once(':') {
         Some(("cut", seed)) => cuts = Cuts::random(seed.parse().ok()?, CUT_ONE_IN),
         Some(("beat", millis)) => limits.beat = Duration::from_millis(millis.parse().ok()?),
-        Some(("patience", millis)) => patience = Duration::from_millis(millis.parse().ok()?),
+        Some(("patience", _)) => {}
         _ if wanted == "pipe" => {}
         _ => return None,
     }
@@ -148,7 +155,9 @@ impl ExecutionContext {
             sessions: Some(project.state.sessions()),
             variables: passed_on(project, &told),
         };
-        let shared = Shared { env: &project.env, engine: &engine, source: &source, facts: &facts, tags: &tags };
+        let patience = read_patience(&project.env);
+        let shared =
+            Shared { env: &project.env, patience, engine: &engine, source: &source, facts: &facts, tags: &tags };
         let others = match (kind, &lasting) {
             (PoolKind::Missions, None) => build_hosts(&settings, &told, &shared),
             // What is tried out in a scratch place, or beside missions, is tried here.

@@ -20,13 +20,13 @@ async fn host(there: &Elsewhere, way: Way, idle: Duration) -> Host {
     host_of(&there.world, Line { way: Some(way), idle, ..Line::to(PathBuf::new()) }, settings()).await
 }
 
-fn count(there: &Elsewhere, word: &str) -> usize {
+pub fn count(there: &Elsewhere, word: &str) -> usize {
     let lines = std::fs::read_to_string(there.world.home().join("lines")).unwrap_or_default();
     lines.lines().filter(|line| *line == word).count()
 }
 
 /// A run that goes on until somebody says so.
-fn waiting() -> RunOrder {
+pub fn waiting() -> RunOrder {
     let script = "touch ~/runs; until test -e ~/go; do sleep 0.02; done; echo more > work.txt";
     RunOrder::shell(key().join("run"), 1, script, &[], Duration::from_secs(30), Home::Users)
 }

@@ -9,6 +9,7 @@ pub mod idle;
 pub mod limits;
 pub mod line;
 pub mod lost;
+pub mod outlive;
 pub mod progress;
 pub mod protocol;
 pub mod raw_worker;

@@ -2,6 +2,7 @@
 //! done there, and a cap on units that run at once counts those of all hosts.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
+use crate::host::outlive::{KILLS, can_kill};
 use crate::support::night::{Night, unit};
 use std::os::unix::fs::PermissionsExt;
 
@@ -29,7 +30,7 @@ fn host(night: &Night, name: &str, script: &str, more: &str) -> String {
 fn p12_what_holds_a_connection_is_given_back_while_others_work() {
     let night = Night::new();
     let lines = "echo begun >> ~/lines; \"$@\"; echo ended >> ~/lines";
-    let far = host(&night, "far", lines, "idle = \"300ms\"\nmax_verifiers = 0\nlabels = [\"far\"]");
+    let far = host(&night, "far", lines, "idle = \"1s\"\nmax_verifiers = 0\nlabels = [\"far\"]");
     night.settings("sh run.sh", &format!("[scheduler]\nretry_pause = 0\n[backend]\nlocal_workers = 1\n{far}"));
     let there = |id: &str, after: &str| {
         format!("{}labels = [\"far\"]\ndepends = [{after}]\n", unit(id, &format!("echo {id} > {id}.txt")))
@@ -42,6 +43,32 @@ fn p12_what_holds_a_connection_is_given_back_while_others_work() {
         assert_eq!(night.unit(id), "landed", "{id}");
     }
     assert_eq!(night.sh("sort ~/lines | uniq -c | tr -s ' '"), " 2 begun\n 2 ended");
+    night.audit();
+}
+
+#[test]
+fn p2_an_attempt_that_went_with_its_connection_is_charged_to_nobody() {
+    if !can_kill() {
+        return;
+    }
+    let night = night("");
+    // What cuts the connection is on this side of it.
+    let cuts = format!(
+        "exec 3<&0; echo begun >> ~/lines; sh -c '{}' sh \"$@\" <&3 & p=$!
+        {{ until test -e ~/cut -o ! -e /proc/$p; do sleep 0.05; done; rm -f ~/cut; kill -s KILL $p; }} 2>/dev/null &
+        wait $p",
+        KILLS
+    );
+    let far = host(&night, "far", &cuts, "max_workers = 1\nlabels = [\"far\"]");
+    let scheduler = "[scheduler]\nretry_pause = 1\nmax_infrastructure_retries = 1";
+    night.settings("sh run.sh", &format!("{scheduler}\n[backend]\nlocal_workers = 1\n{far}"));
+    let script = "echo $MC_ATTEMPT > by-$MC_ATTEMPT.txt; if [ $MC_ATTEMPT -lt 4 ]; then touch ~/cut; sleep 1000; fi";
+    night.mission(&format!("{}labels = [\"far\"]\n", unit("one", script))).exits(0);
+    assert_eq!(night.unit("one"), "landed");
+    let first = night.sh("git for-each-ref --format='%(refname)' 'refs/mc/attempts/*/one/1'");
+    assert_eq!(night.sh(&format!("git show {first}:by-1.txt")), "1", "what it made is kept");
+    // One to find out how that way is, one for each attempt.
+    assert_eq!(night.sh("grep -c begun ~/lines"), "5");
     night.audit();
 }
 

@@ -30,6 +30,10 @@ impl RemoteHost {
     /// A host that said nothing for so long has ended its runs by their lease: a tenth of it and the patience of a question are
     /// for the ticks of its supervisors and for what was on its way.
     pub(super) fn longest_silence(&self) -> Duration {
+        if self.ends_with_connection() {
+            // They are ended by now; only an answer may be late.
+            return self.transport.patience;
+        }
         let lease = self.settings.lease();
         lease.saturating_add(lease / 10).saturating_add(self.transport.patience)
     }
@@ -60,6 +64,7 @@ impl RemoteHost {
 
     /// Ends the connection well, if there is one, and what is kept beside it. The next request opens another one.
     pub async fn close(&self) {
+        let _one = self.line.connecting.lock().await;
         if let Some(connection) = self.line.take() {
             connection.close().await;
         }

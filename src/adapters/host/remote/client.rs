@@ -74,6 +74,8 @@ pub struct RemoteHost {
     pub(super) sending: Mutex<Option<Sent>>,
     /// Pins that are here by now, and of which the host is told when it is spoken to of their slot.
     brought: std::sync::Mutex<Vec<(String, CommitId)>>,
+    /// Whether runs there outlive the connection, once that is known.
+    pub(super) outlives: std::sync::Mutex<Option<bool>>,
     /// Attempts that were told to end: nobody waits long for what they made.
     stopped: std::sync::Mutex<BTreeSet<RunKey>>,
 }
@@ -100,6 +102,7 @@ impl RemoteHost {
             line: Line::default(),
             sending: Mutex::default(),
             brought: std::sync::Mutex::default(),
+            outlives: std::sync::Mutex::default(),
             stopped: std::sync::Mutex::default(),
         }
     }
@@ -147,7 +150,8 @@ impl RemoteHost {
     pub async fn probe(&self) -> Result<HostFacts, HostError> {
         let cut = self.settings.kind == PoolKind::Verifications;
         refuse_incomplete(&self.facts, cut).map_err(|e| incomplete_error(&e))?;
-        self.query(Request::Probe).await?
+        let facts: HostFacts = self.query::<Result<HostFacts, HostError>>(Request::Probe).await??;
+        Ok(HostFacts { outlives: self.find_out_outliving().await, ..facts })
     }
 
     /// A workspace; the commits it needs are sent first.
@@ -231,6 +235,7 @@ impl RemoteHost {
             progress();
         }
         put_contents(ended.contents(), lengths, &bytes);
+        self.explain_loss(&mut ended).await;
         if ended.log.is_some() {
             // What is judged is all of it.
             let begun = Instant::now();

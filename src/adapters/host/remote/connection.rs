@@ -207,6 +207,11 @@ impl Connection {
         Ok(connection)
     }
 
+    /// What is told of it to whoever accompanies it.
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     /// Does something as long as the connection is kept.
     pub(super) fn accompany<F: Future<Output = ()> + Send + 'static>(&mut self, work: impl FnOnce(Arc<Shared>) -> F) {
         self.tasks.spawn(work(Arc::clone(&self.shared)));

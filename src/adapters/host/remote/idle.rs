@@ -19,7 +19,7 @@ pub(super) async fn close_when_idle(shared: Arc<Shared>, transport: Transport) {
         tokio::time::sleep(pause).await;
         pause = match shared.unused_for() {
             Some(unused) if unused < transport.idle => transport.idle - unused,
-            Some(_) if try_give_up(&shared).await => break,
+            Some(_) if give_up_quiet(&shared).await == Quiet::GivenUp => break,
             _ => transport.idle,
         };
         pause = pause.max(Duration::from_millis(1));
@@ -29,12 +29,25 @@ pub(super) async fn close_when_idle(shared: Arc<Shared>, transport: Transport) {
     transport.close().await;
 }
 
+/// Whether a connection was given up that nobody needs.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Quiet {
+    /// It was.
+    GivenUp,
+    /// Somebody waits for an answer, or it is lost.
+    Busy,
+    /// Something runs there, or was not collected.
+    HasWork,
+}
+
 /// Gives the connection up where no slot there is used for work, and nobody asks for anything meanwhile.
-async fn try_give_up(shared: &Shared) -> bool {
-    let Ok((id, mut replies)) = shared.request(&Request::UsedSlots, &[]) else { return false };
-    let Some((Reply::Answer(told), _)) = replies.recv().await else { return false };
-    let used: Result<Result<Vec<UsedSlot>, Trouble>, _> = serde_json::from_value(told);
-    let Ok(Ok(used)) = used else { return false };
-    let has_work = used.iter().any(|slot| is_work(&slot.label));
-    !has_work && shared.give_up_after(id, unreachable("the connection was closed, for nothing was to be done there"))
+pub(super) async fn give_up_quiet(shared: &Shared) -> Quiet {
+    let Ok((id, mut replies)) = shared.request(&Request::UsedSlots, &[]) else { return Quiet::Busy };
+    let Some((Reply::Answer(told), _)) = replies.recv().await else { return Quiet::Busy };
+    let Ok(Ok(used)) = serde_json::from_value::<Result<Vec<UsedSlot>, Trouble>>(told) else { return Quiet::HasWork };
+    if used.iter().any(|slot| is_work(&slot.label)) {
+        return Quiet::HasWork;
+    }
+    let why = unreachable("the connection was closed, for nothing was to be done there");
+    if shared.give_up_after(id, why) { Quiet::GivenUp } else { Quiet::Busy }
 }

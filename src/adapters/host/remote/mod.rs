@@ -12,6 +12,7 @@ mod frame;
 mod idle;
 mod line;
 pub mod objects;
+mod outlive;
 mod progress;
 pub mod protocol;
 mod sending;

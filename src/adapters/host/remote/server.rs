@@ -9,12 +9,14 @@ use super::protocol::{
 };
 use crate::adapters::git::source::inspect;
 use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
+use crate::adapters::host::local::machine::outlive::find_out;
 use crate::adapters::host::local::process::{ChildGuard, LockError, RunLock};
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::local::workspace::{head_ref, kept_ref};
 use crate::adapters::host::order::{CollectOrder, CollectOutcome, RunOrder};
 use crate::adapters::host::{PoolKind, RunKey, UsedSlot};
+use crate::adapters::os::clock::new_cookie;
 use crate::adapters::os::environment::Environment;
 use crate::adapters::os::files;
 use crate::adapters::trouble::{Places, cause_of};
@@ -162,6 +164,8 @@ pub(super) struct Worker {
     /// The folder of all state directories here, and that of its engine's.
     pub(super) root: PathBuf,
     pub(super) base: PathBuf,
+    /// Tells it from workers before and after it.
+    name: String,
     /// Work in progress is pinned in one workspace at a time.
     progress: tokio::sync::Mutex<()>,
     /// Whether its engine takes more with an answer than it asked for.
@@ -215,7 +219,7 @@ impl Worker {
         let (gives_more, longest) = (hello.takes_more, hello.limits.longest.into());
         let root = base.parent().unwrap_or(root).to_owned();
         let progress = tokio::sync::Mutex::default();
-        Ok(Self { host, mirror, root, base, progress, gives_more, longest, _lock: lock })
+        Ok(Self { host, mirror, root, base, name: new_cookie(), progress, gives_more, longest, _lock: lock })
     }
 
     async fn answer(
@@ -231,6 +235,7 @@ impl Worker {
             Request::Probe => json(host.probe().await),
             Request::Describe => json(host.describe().await),
             Request::Fingerprint => json(host.fingerprint().await),
+            Request::Outlive(way) => self.encode_result(self.find_out_outliving(&way)),
             Request::Prepare(mut order, lengths) => {
                 put_contents(order.contents(), lengths, &bytes);
                 json(host.prepare(&order, kill).await)
@@ -345,6 +350,13 @@ impl Worker {
             }
         }
         (json(CollectAnswer { outcome, pins }), bytes)
+    }
+
+    fn find_out_outliving(&self, way: &str) -> io::Result<Option<bool>> {
+        if way.is_empty() || !way.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            return Err(io::Error::other(format!("{way:?} is no name of a way")));
+        }
+        find_out(&self.host.root().join("ways"), way, &self.name)
     }
 
     /// Takes the pin of work in progress away that is pinned as a whole by now; one that stays does no harm.

@@ -7,3 +7,4 @@ pub mod fingerprint;
 pub mod homes;
 pub mod host;
 pub mod imports;
+pub mod outlive;

@@ -20,7 +20,7 @@ impl LocalHost {
         let odd = |trouble: Trouble| HostError::broken(trouble.why, "`mc doctor` looks at this machine");
         let shared_home = self.homes().await.map_err(odd)?.and_then(describe_shared);
         let fenced = self.detect_fence().await.map_err(odd)?.clone();
-        Ok(HostFacts { isolation, shared_home, fenced, imports: self.imports().clone() })
+        Ok(HostFacts { isolation, shared_home, fenced, imports: self.imports().clone(), outlives: None })
     }
 }
 

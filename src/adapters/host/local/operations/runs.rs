@@ -85,9 +85,11 @@ async fn until_the_end(
             Found::Ended(exit) => return finish_run(job, exit, None).await,
             Found::HalfDead(run) => {
                 let proof = run.end(GRACE).await;
-                return build_ended(lost_run("its supervisor died"), job, Some(proof));
+                return Ended { unseen: true, ..build_ended(lost_run("its supervisor died"), job, Some(proof)) };
             }
-            Found::Gone => return build_ended(lost_run("it vanished without a record"), job, None),
+            Found::Gone => {
+                return Ended { unseen: true, ..build_ended(lost_run("it vanished without a record"), job, None) };
+            }
             Found::NeverStarted if adopt_only || *kill.borrow() => match claim_ourselves(&job.dir) {
                 Ok(true) if adopt_only => return build_ended(ProcessEnd::NeverStarted, job, None),
                 Ok(true) => return build_ended(ProcessEnd::Stopped, job, None),
@@ -107,7 +109,7 @@ async fn until_the_end(
                 }
             }
             Found::NeverStarted if is_replaced(host, job).await => {
-                return build_ended(lost_run("its workspace is gone"), job, None);
+                return Ended { unseen: true, ..build_ended(lost_run("its workspace is gone"), job, None) };
             }
             Found::NeverStarted => match begin(host, job).await {
                 Ok(run) => break run,

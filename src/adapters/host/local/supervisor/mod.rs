@@ -9,6 +9,7 @@ mod confine;
 mod error;
 mod fence;
 mod limits;
+mod marker;
 mod mounts;
 mod namespace;
 mod program;
@@ -39,6 +40,7 @@ pub fn main(args: &[OsString]) -> Option<u8> {
         [dir, stage] if *stage == "program" => search::become_program(Path::new(dir)),
         [word, stage] if *stage == "probe" => namespace::probe(word),
         [_, stage] if *stage == "probed" => namespace::run_probe(),
+        [_, stage] if *stage == "stay" => marker::stay(),
         [file, stage] if *stage == "try" => trial::try_out(Path::new(file)),
         [file, stage] if *stage == "tried" => trial::run_trial(Path::new(file)),
         _ => Err("a stage of a supervisor, started by mc alone; see mc --help".into()),

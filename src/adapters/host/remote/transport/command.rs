@@ -37,8 +37,11 @@ pub(super) fn start_child(program: &Path, args: &[OsString], env: &[(OsString, O
     Ok(Reached { stdin, stdout, said, sent: false, guard: guard.keep(child) })
 }
 
-/// How long the end of a command may take to be told, when its output has ended, and how long one may take that is told to end.
+/// How long the end of a command may take to be told, when its output has ended.
 const TOLD: Duration = Duration::from_secs(2);
+
+/// How long a command that is told to end may take to give back what it holds.
+const GIVING_BACK: Duration = Duration::from_secs(5);
 
 /// How often is looked whether a command has ended that nobody may take the exit code of yet.
 const LOOK: Duration = Duration::from_millis(10);
@@ -84,7 +87,7 @@ impl Drop for Group {
         command.signal(Signal::TERM);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let _ = timeout(TOLD, command.wait_end()).await;
+                let _ = timeout(GIVING_BACK, command.wait_end()).await;
             });
         }
     }

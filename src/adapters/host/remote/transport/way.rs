@@ -6,6 +6,7 @@ use super::cuts::Cuts;
 use super::ssh::Ssh;
 use super::stream::Reached;
 use crate::adapters::host::remote::protocol::Limits;
+use crate::domain::base::FieldHash;
 use crate::domain::trouble::Trouble;
 use std::ffi::OsString;
 use std::fmt;
@@ -88,5 +89,15 @@ impl Transport {
         if let Way::Ssh(ssh) = &self.way {
             ssh.close().await;
         }
+    }
+
+    /// A name for the way, of letters and digits: another one for another way.
+    pub(in crate::adapters::host::remote) fn name_way(&self) -> String {
+        let mut hash = FieldHash::default();
+        hash.add(self.to_string());
+        if let Way::Command { connect, .. } = &self.way {
+            connect.iter().for_each(|word| hash.add(word));
+        }
+        hash.finish()[..32].to_owned()
     }
 }

@@ -1,0 +1,123 @@
+//! Ways whose runs do not outlive the connection: that is found out while nothing runs, and a run that went with its connection is no
+//! fault of its unit.
+
+use super::idle::{count, waiting};
+use super::line::collect;
+use super::remote::{Line, alive, host_of, key, prepare, settings};
+use super::ways::{Elsewhere, Remote, until};
+use crate::support::repo::within_a_minute;
+use crate::support::tools::cannot_run;
+use mission_control::adapters::host::any::Host;
+use mission_control::adapters::host::order::{Release, Start};
+use mission_control::adapters::host::remote::transport::{PATIENCE, Way};
+use mission_control::domain::ending::ProcessEnd;
+use mission_control::domain::trouble::Cause;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Everything that was started through it ends with it.
+pub const KILLS: &str = "exec unshare --map-root-user --user --pid --fork --kill-child --mount-proc \"$@\"";
+
+/// Whether namespaces can be made here.
+pub fn can_kill() -> bool {
+    let made = Command::new("unshare")
+        .args(["--map-root-user", "--user", "--pid", "--fork", "--kill-child", "--mount-proc", "true"])
+        .status();
+    let made = made.is_ok_and(|status| status.success());
+    if !made {
+        cannot_run("no pid namespace here that a user may make");
+    }
+    made
+}
+
+async fn host(there: &Elsewhere, way: Way) -> Host {
+    host_of(&there.world, Line { way: Some(way), patience: PATIENCE, ..Line::to(PathBuf::new()) }, settings()).await
+}
+
+#[test]
+fn p12_whether_runs_outlive_a_way_is_found_out_once() {
+    if !can_kill() {
+        return;
+    }
+    for (script, outlives) in [("exec \"$@\"", true), (KILLS, false)] {
+        within_a_minute(async {
+            let there = Elsewhere::new().await;
+            let way = there.way(&format!("echo begun >> ~/lines\n{script}"));
+            let first = host(&there, way.clone()).await;
+            assert_eq!(first.probe().await.unwrap().outlives, Some(outlives), "{script}");
+            assert_eq!(count(&there, "begun"), 2);
+            assert_eq!(first.probe().await.unwrap().outlives, Some(outlives));
+            first.close().await;
+            // It is noted there.
+            let later = host(&there, way).await;
+            assert_eq!(later.probe().await.unwrap().outlives, Some(outlives));
+            assert_eq!(count(&there, "begun"), 3);
+        });
+    }
+}
+
+#[test]
+fn p12_runs_outlive_a_session_of_ssh() {
+    within_a_minute(async {
+        let remote = Remote::new(&[]).await;
+        let host = host(&remote.there, remote.way(remote.sshd.target())).await;
+        assert_eq!(host.probe().await.unwrap().outlives, Some(true));
+    });
+}
+
+#[test]
+fn p12_a_place_that_keeps_nothing_keeps_no_runs() {
+    within_a_minute(async {
+        let there = Elsewhere::new().await;
+        let script = format!("rm -rf {}/s1\nexec \"$@\"", there.worker.root);
+        let host = host(&there, there.way(&script)).await;
+        assert_eq!(host.probe().await.unwrap().outlives, Some(false));
+    });
+}
+
+#[test]
+fn p12_it_is_not_tried_while_something_is_there() {
+    within_a_minute(async {
+        let there = Elsewhere::new().await;
+        let base = there.world.id("main").await;
+        let host = host(&there, there.way("echo begun >> ~/lines\nexec \"$@\"")).await;
+        host.prepare(&prepare(&base), alive()).await.unwrap();
+        assert_eq!(host.probe().await.unwrap().outlives, None);
+        assert_eq!(count(&there, "begun"), 1);
+    });
+}
+
+#[test]
+fn p12_a_run_that_went_with_its_connection_is_a_host_out_of_reach_and_its_work_is_kept() {
+    if !can_kill() {
+        return;
+    }
+    for known in [true, false] {
+        within_a_minute(async {
+            let there = Elsewhere::new().await;
+            let base = there.world.id("main").await;
+            let host = host(&there, there.way(&format!("echo $$ > ~/pid; echo begun >> ~/lines\n{KILLS}"))).await;
+            if known {
+                assert_eq!(host.probe().await.unwrap().outlives, Some(false));
+            }
+            host.prepare(&prepare(&base), alive()).await.unwrap();
+            let before = count(&there, "begun");
+            let order = waiting();
+            let cut = async {
+                until(|| there.world.home().join("runs").exists()).await;
+                there.world.sh("echo half > ~/state/worker/s1/pool/1/work/half.txt; kill -s KILL $(cat ~/pid)").await;
+            };
+            let (ended, ()) = tokio::join!(host.run(&order, Start::IfNew, alive(), || ()), cut);
+            let ProcessEnd::Infrastructure(trouble) = ended.end else { panic!("{:?}", ended.end) };
+            let cause = if known { Cause::Unreachable } else { Cause::LostRun };
+            assert_eq!(trouble.cause, cause, "{trouble}");
+            assert!(!known || trouble.why.contains("what ran there went with it"), "{trouble}");
+            assert_eq!(count(&there, "begun"), before + 1);
+            collect(&host, &base).await;
+            assert_eq!(there.world.sh("git show refs/mc/attempts/m1/u/1:half.txt").await, "half");
+            let release = Release::Collected { base: base.clone(), stuck: None };
+            host.release(1, key().as_str(), &release).await.unwrap();
+            assert!(host.used_slots().await.unwrap().is_empty());
+        });
+    }
+}
