@@ -45,6 +45,7 @@ const CASES: &[Case] = cases! {
     23 refuses_names_that_lead_elsewhere
     24 takes_objects_with_their_message
     25 gives_what_would_be_asked_for_next
+    26 tells_what_outlives_a_way
 };
 
 #[test]
@@ -445,4 +446,28 @@ async fn gives_what_would_be_asked_for_next() {
         assert_eq!(body["Answer"]["pins"], json!([["refs/mc/attempts/m1/u/1", head]]));
         assert!(bytes.starts_with(b"PACK"));
     }
+}
+
+async fn tells_what_outlives_a_way() {
+    let world = World::new().await;
+    let mut first = Worker::greeted(&world, hello()).await;
+    for _ in 0..2 {
+        assert_eq!(first.done("Outlive", json!("way1")).await, Value::Null);
+    }
+    first.end().await;
+    let mut second = Worker::greeted(&world, hello()).await;
+    for _ in 0..2 {
+        assert_eq!(second.done("Outlive", json!("way1")).await, json!(true));
+    }
+    assert_eq!(second.done("Outlive", json!("way2")).await, Value::Null);
+    assert!(second.ask("Outlive", json!("../way1")).await["Err"]["why"].as_str().unwrap().contains("no name of a way"));
+    // That machine has none of its processes any more.
+    let note = world.state().join("worker/s1/ways/way2");
+    let text = std::fs::read_to_string(&note).unwrap();
+    let mut noted: Value = serde_json::from_str(&text).unwrap();
+    noted["Tried"]["boot"] = json!("another");
+    std::fs::write(&note, noted.to_string()).unwrap();
+    second.end().await;
+    let mut third = Worker::greeted(&world, hello()).await;
+    assert_eq!(third.done("Outlive", json!("way2")).await, json!(false));
 }

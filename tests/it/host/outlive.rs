@@ -14,6 +14,7 @@ use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::trouble::Cause;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 /// Everything that was started through it ends with it.
 pub const KILLS: &str = "exec unshare --map-root-user --user --pid --fork --kill-child --mount-proc \"$@\"";
@@ -100,12 +101,13 @@ fn p12_a_run_that_went_with_its_connection_is_a_host_out_of_reach_and_its_work_i
             if known {
                 assert_eq!(host.probe().await.unwrap().outlives, Some(false));
             }
-            host.prepare(&prepare(&base), alive()).await.unwrap();
+            let workspace = host.prepare(&prepare(&base), alive()).await.unwrap().workspace;
             let before = count(&there, "begun");
             let order = waiting();
             let cut = async {
                 until(|| there.world.home().join("runs").exists()).await;
-                there.world.sh("echo half > ~/state/worker/s1/pool/1/work/half.txt; kill -s KILL $(cat ~/pid)").await;
+                std::fs::write(workspace.join("half.txt"), "half\n").unwrap();
+                there.world.sh("kill -s KILL $(cat ~/pid)").await;
             };
             let (ended, ()) = tokio::join!(host.run(&order, Start::IfNew, alive(), || ()), cut);
             let ProcessEnd::Infrastructure(trouble) = ended.end else { panic!("{:?}", ended.end) };
@@ -120,4 +122,35 @@ fn p12_a_run_that_went_with_its_connection_is_a_host_out_of_reach_and_its_work_i
             assert!(host.used_slots().await.unwrap().is_empty());
         });
     }
+}
+
+#[test]
+fn p1_a_folder_that_another_machine_works_in_is_left_alone_until_its_runs_are_over() {
+    within_a_minute(async {
+        let there = Elsewhere::new().await;
+        let base = there.world.id("main").await;
+        let state = PathBuf::from(&there.worker.root).join("s1");
+        let script = "echo $$ > ~/pid; exec \"$@\"";
+        let first = host(&there, there.way(script)).await;
+        first.prepare(&prepare(&base), alive()).await.unwrap();
+        let order = waiting();
+        let run = first.run(&order, Start::IfNew, alive(), || ());
+        tokio::select! {
+            _ = run => panic!("it waits"),
+            () = until(|| there.world.home().join("runs").exists()) => {}
+        }
+        first.close().await;
+        std::fs::write(state.join("machine"), "node7\n").unwrap();
+        let line =
+            || Line { way: Some(there.way(script)), patience: Duration::from_millis(1), ..Line::to(PathBuf::new()) };
+        let second = host_of(&there.world, line(), settings()).await;
+        let trouble = second.used_slots().await.unwrap_err();
+        assert_eq!(trouble.cause, Cause::Unreachable);
+        assert!(trouble.why.contains("machine node7") && trouble.why.contains("m1/u/1/run may live"), "{trouble}");
+        let lease = state.join("runs/m1/u/1/run/lease");
+        there.world.sh(&format!("touch -d '23 seconds ago' {}", lease.display())).await;
+        assert_eq!(second.used_slots().await.unwrap().len(), 1);
+        assert_ne!(std::fs::read_to_string(state.join("machine")).unwrap(), "node7\n");
+        second.end_runs(&key()).await.unwrap();
+    });
 }

@@ -9,6 +9,7 @@ use super::protocol::{
 };
 use crate::adapters::git::source::inspect;
 use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
+use crate::adapters::host::local::machine::neighbour::occupy;
 use crate::adapters::host::local::machine::outlive::find_out;
 use crate::adapters::host::local::process::{ChildGuard, LockError, RunLock};
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
@@ -196,6 +197,7 @@ impl Worker {
         };
         if lock.is_some() {
             check_epoch(&base, hello.epoch)?;
+            occupy(&base, &base.join("runs"), hello.settings.lease())?;
         }
         let guard = lock.as_ref().map_or_else(ChildGuard::none, RunLock::guard);
         let mirror = Mirror::open(&base, hello, guard.clone()).await.map_err(|e| failed(root, &base, &e))?;

@@ -7,4 +7,5 @@ pub mod fingerprint;
 pub mod homes;
 pub mod host;
 pub mod imports;
+pub mod neighbour;
 pub mod outlive;
