@@ -153,6 +153,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<u8, CliError> {
         Command::Pool(PoolCommand::List) => place::pool(context).await,
         Command::Pool(PoolCommand::Prune { quarantined }) => place::prune(context, quarantined).await,
         Command::Hosts(HostsCommand::List) => hosts::list::list(context).await,
+        Command::Hosts(HostsCommand::Check(check)) => hosts::check::check(context, &check).await,
+        Command::Hosts(HostsCommand::Clean(clean)) => hosts::check::clean(context, &clean).await,
         Command::Hosts(HostsCommand::Drain { host }) => hosts::list::drain(context, &host).await,
         Command::Hosts(HostsCommand::Resume { host }) => hosts::list::resume(context, &host).await,
         Command::Simulate(simulate) => simulate::simulate(context, &simulate),

@@ -10,6 +10,7 @@ pub mod plan;
 
 pub mod cost;
 pub mod hosts;
+pub mod hosts_check;
 pub mod lines;
 pub mod live;
 pub mod unit_checks;

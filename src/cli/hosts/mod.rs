@@ -1,4 +1,5 @@
 //! `mc hosts …`.
 
 pub mod args;
+pub mod check;
 pub mod list;

@@ -40,6 +40,16 @@ pub fn name_first<T: fmt::Display>(names: impl IntoIterator<Item = T>, limit: us
     }
 }
 
+/// Bytes for people: `12 kB`, `53.6 GB`.
+pub fn format_size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
+    }
+}
+
 /// Invisible characters that turn the direction of a text, so that a reader sees other text than there is (Unicode UAX #9, 2).
 pub fn turns_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -56,6 +66,12 @@ mod tests {
             [told(&[]), told(&["a"]), told(&["a", "b"]), told(&["a", "b", "c"])],
             ["", "a", "a, b", "a, b and 1 more"]
         );
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        let sizes = [0, 1_999, 999_999_999, 1_000_000_000, 53_650_000_000].map(format_size);
+        assert_eq!(sizes, ["0 B", "1 kB", "999 MB", "1.0 GB", "53.6 GB"]);
     }
 
     #[test]

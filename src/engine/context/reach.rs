@@ -45,13 +45,7 @@ pub(super) fn build_hosts(
     }
     let hosts = settings.backend.hosts.iter().filter_map(|config| {
         let id = HostId::new(&config.name).ok()?;
-        let told = HostSettings {
-            lease: settings.backend.lease,
-            max_disk: config.max_disk.unwrap_or(0),
-            env: config.env.clone(),
-            ..told.clone()
-        };
-        let line = build_line(config, shared);
+        let (told, line) = (tell_host(settings, config, told), build_line(config, shared));
         let (engine, source, facts) = (shared.engine.clone(), shared.source.clone(), shared.facts.clone());
         let host = RemoteHost::new(line, told, engine, source, facts, shared.tags.clone());
         Some((id.clone(), NamedHost::new(id, config.max_workers, Host::Remote(Box::new(host)))))
@@ -59,7 +53,17 @@ pub(super) fn build_hosts(
     hosts.collect()
 }
 
-fn build_line(config: &HostConfig, shared: &Shared<'_>) -> Transport {
+/// What a host is told: what this machine is, but for what the settings say of it.
+pub(super) fn tell_host(settings: &Settings, config: &HostConfig, told: &HostSettings) -> HostSettings {
+    HostSettings {
+        lease: settings.backend.lease,
+        max_disk: config.max_disk.unwrap_or(0),
+        env: config.env.clone(),
+        ..told.clone()
+    }
+}
+
+pub(super) fn build_line(config: &HostConfig, shared: &Shared<'_>) -> Transport {
     let env: Vec<(OsString, OsString)> =
         shared.env.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let worker =

@@ -1,8 +1,8 @@
 //! Whether a host of the mission answers, and in which environment things run there.
 
 use super::collect;
-use crate::adapters::host::RunKey;
 use crate::adapters::host::order::{HostError, is_work};
+use crate::adapters::host::{Host, RunKey};
 use crate::domain::mission::State;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, HostId};
@@ -41,6 +41,11 @@ pub async fn probe(context: &MissionContext, host: &HostId, open: &Open) -> Resu
     let on = context.find_host(host)?;
     on.probe().await.map_err(describe_refusal)?;
     recover_leftovers(on, open).await;
+    if let Host::Remote(host) = &**on
+        && let Err(why) = host.tidy(&context.mission).await
+    {
+        tracing::debug!("have notes of other missions forgotten on {host}: {why}", host = on.id);
+    }
     context.fingerprint(on).await.map_err(|e| context.to_trouble(&e))
 }
 

@@ -3,4 +3,5 @@
 pub mod cancel;
 pub mod clean;
 pub mod detach;
+pub mod hosts;
 pub mod rollback;

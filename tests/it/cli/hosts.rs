@@ -69,9 +69,121 @@ fn hosts_of_a_mission_are_listed_drained_and_taken_back() {
         "slot 0: live",
         "next: `mc hosts resume local`",
     ]);
+    let said = night.mc(&["status"]).exits(0);
+    said.says(&[
+        "hosts: 1 of 3 hosts ready\n",
+        "  box1  answers, drained: nothing new starts there\n",
+        " on box1, slot 0: The unit ",
+    ]);
+    let status = night.status();
+    let names: Vec<_> = status["hosts"].as_array().unwrap().iter().map(|host| host["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["local", "box1", "box2"]);
+    assert_eq!(night.unit_json("b")["liveness"], "live");
+    let metrics = night.mc(&["status", "--prometheus"]).exits(0);
+    metrics.says(&["host=\"box1\"} 0\n", "mc_host_attempts_running{repository=\"repo\",host=\"box2\"} 1\n"]);
+    night.mc(&["hosts", "check", "box1"]).exits(0).says(&["box1  can be used (env)", "1 of 1 host can be used"]);
+    night.mc(&["hosts", "clean"]).exits(2).says(&["is unfinished, and may have work on its hosts"]);
     night.mc(&["hosts", "resume", "box1"]).exits(0).says(&["told to use box1 again"]);
     night.sh("touch ~/go");
     engine.wait().exits(0);
+    for id in ["a", "b", "c"] {
+        assert_eq!((night.unit(id).as_str(), night.classes(id).len()), ("landed", 1), "{id}");
+    }
+    night.mc(&["units"]).exits(0).says(&["attempts  host  commit", "  box1  ", "  box2  ", "  local  "]);
+    night.mc(&["report"]).exits(0).says(&["\nhosts\n  local: 1 attempt (", "\n  box2: 1 attempt ("]);
+    let report: Value = serde_json::from_str(&night.mc(&["report", "--json"]).exits(0).out).unwrap();
+    assert_eq!(report["hosts"][1]["attempts"].as_array().unwrap().len(), 1, "{report}");
     night.mc(&["hosts", "resume", "box1"]).exits(0).says(&["nothing to take back into use"]);
+    night.mc(&["report", "--verify"]).exits(0).says(&["hosts: each of 3 was given what it had answered for"]);
+    night.audit();
+}
+
+#[test]
+fn hosts_are_checked_at_once_and_a_dead_one_delays_nobody() {
+    let night = Night::new();
+    let dead = "[[backend.hosts]]\nname = \"dead\"\nconnect = [\"sh\", \"-c\", \"exec sleep 1000\", \"x\"]\n";
+    let gone = "[[backend.hosts]]\nname = \"gone\"\nconnect = [\"no-such-program\"]\nprogram = \"/bin/mc\"\n";
+    let odd =
+        "[[backend.hosts]]\nname = \"odd\"\nconnect = [\"env\"]\nroot = \"~/odd\"\nprogram = \"/nonexistent/mc\"\n";
+    night.settings("sh run.sh", &(hosts(&night, 0, &["box1", "box2"]) + dead + gone + odd));
+    let begun = std::time::Instant::now();
+    let said = night.mc(&["hosts", "check", "--timeout", "8", "--json"]).exits(6);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+    let found: Value = serde_json::from_str(&said.out).unwrap();
+    let hosts = found["hosts"].as_array().unwrap();
+    assert_eq!(
+        hosts.iter().map(|host| host["usable"].as_bool().unwrap()).collect::<Vec<_>>(),
+        [true, true, false, false, false]
+    );
+    let box1 = &hosts[0];
+    assert_eq!(box1["version"], env!("CARGO_PKG_VERSION"));
+    assert!(box1["clock_offset_ms"].as_i64().unwrap().abs() < 5_000, "{box1}");
+    for number in ["connect_ms", "request_ms", "free_disk", "processors", "protocol"] {
+        assert!(box1[number].as_f64().unwrap() > 0.0, "{number}: {box1}");
+    }
+    assert!(box1["bytes_per_second"]["there"].as_u64().unwrap() > 1 << 20, "{box1}");
+    let errors = [2, 3, 4].map(|nth| hosts[nth]["error"].as_str().unwrap().to_owned());
+    assert!(errors[0].contains("within 8 s: to reach it"), "{errors:?}");
+    assert!(errors[1].contains("`no-such-program` (`connect` of this host) cannot be started"), "{errors:?}");
+    assert!(errors[2].contains("/nonexistent/mc"), "{errors:?}");
+    assert!(!night.holds("test -e ~/hosts/box1 || test -e ~/hosts/box2"), "something of the check is left");
+    night.mc(&["hosts", "check", "local"]).exits(2).says(&["`mc doctor` looks at this machine"]);
+    let alone = Night::new();
+    alone.mc(&["hosts", "check"]).exits(2).says(&["the settings name no host", "docs/hosts.md"]);
+    alone.mc(&["hosts", "list"]).exits(0).says(&["local  no unfinished mission", "next: name hosts in the settings"]);
+}
+
+#[test]
+fn what_hosts_keep_goes_when_nothing_needs_it() {
+    let night = night(0, &["box1", "box2"]);
+    night.mission(&[unit("a", "echo a > a.txt"), unit("b", "echo b > b.txt")].concat()).exits(0);
+    let mirror = "$(echo ~/hosts/box1/*/mirror.git)";
+    let refs = |of: &str| night.sh(&format!("git --git-dir={mirror} for-each-ref --format='%(refname)' {of}"));
+    let first = night.status()["mission"]["id"].as_str().unwrap().to_owned();
+    assert!(refs("refs/mc/brought").contains(&first), "no note of what was brought");
+    night.mission(&unit("c", "echo c > c.txt")).exits(0);
+    assert!(!refs("refs/mc").contains(&first), "notes of a mission that is over are left");
+    let would = night.mc(&["hosts", "clean", "--dry-run"]).exits(0).says(&["box1  would remove ", "/mirror.git  "]);
+    assert!(would.out.contains("box2  would remove "), "{}", would.out);
+    let planted = format!("git --git-dir={mirror} update-ref refs/mc/attempts/m-other/u/1 $(git rev-parse main)");
+    night.sh(&planted);
+    let said = night.mc(&["hosts", "clean"]).exits(6);
+    said.says(&["refs/mc/attempts/m-other/u/1 stays: it is work that was not brought to the engine", "box2  removed "]);
+    assert!(night.holds(&format!("test -d {mirror} && ! test -e ~/hosts/box2")));
+    night.sh(&format!("git --git-dir={mirror} update-ref -d refs/mc/attempts/m-other/u/1"));
+    night.sh("mkdir -p ~/hosts/box1/bin; cp /bin/true ~/hosts/box1/bin/mc-0123");
+    night.mc(&["hosts", "clean", "box1"]).exits(0).says(&["bin/mc-0123"]);
+    assert!(!night.holds("test -e ~/hosts/box1"), "something is left");
+    night.mc(&["hosts", "clean"]).exits(0).says(&["box1  nothing to remove", "box2  nothing to remove"]);
+    night.audit();
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_told_with_why_and_when_it_is_asked_again() {
+    let night = Night::new();
+    let gone = "[[backend.hosts]]\nname = \"gone\"\nconnect = [\"env\", \"false\"]\nmax_workers = 1\n";
+    night.settings("sh run.sh", &(hosts(&night, 1, &[]) + gone + "[scheduler]\nretry_pause = \"100s\"\n"));
+    let plan = night.plan(&waits("a"));
+    let mut engine = night.begin(&["mission", "start", "--plan", &plan]);
+    assert!(engine.until(|| host(&night, "gone")["state"] == "left-out"));
+    night.until("test -e ~/begun-a");
+    let gone = host(&night, "gone");
+    assert_eq!(
+        (&gone["liveness"], &gone["left_out"]["tries"]),
+        (&Value::from("unreachable"), &Value::from(1)),
+        "{gone}"
+    );
+    let words = ["hosts: 1 of 2 hosts ready\n  gone  left out for ", ", asked again in ", "ended (exit code 1)"];
+    night.mc(&["status"]).exits(0).says(&words);
+    engine.signal("KILL");
+    let said = engine.wait();
+    assert_ne!(said.code, 0);
+    night.mc(&["hosts", "drain", "gone"]).exits(0).says(&["gone is drained by `mc mission resume`"]);
+    let listed = night.mc(&["hosts", "list"]).exits(0);
+    listed.says(&["gone  not asked: no engine works on the mission; the next engine drains it\n"]);
+    assert_eq!(host(&night, "gone")["liveness"], "unknown");
+    night.sh("touch ~/go");
+    night.mc(&["mission", "resume"]).exits(0);
+    assert!(night.events().iter().any(|row| row["record"]["kind"] == "host-drained"));
     night.audit();
 }

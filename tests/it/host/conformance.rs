@@ -46,6 +46,8 @@ const CASES: &[Case] = cases! {
     24 takes_objects_with_their_message
     25 gives_what_would_be_asked_for_next
     26 tells_what_outlives_a_way
+    27 forgets_what_is_over
+    28 is_cleaned
 };
 
 #[test]
@@ -470,4 +472,39 @@ async fn tells_what_outlives_a_way() {
     second.end().await;
     let mut third = Worker::greeted(&world, hello()).await;
     assert_eq!(third.done("Outlive", json!("way2")).await, json!(false));
+}
+
+async fn forgets_what_is_over() {
+    let world = World::new().await;
+    let (mut worker, base) = worked(&world).await;
+    worker.done("Collect", collect(&base)).await;
+    let pins = worker.done("Pins", json!(["refs/mc/attempts/"])).await;
+    assert_eq!(worker.done("Tidy", json!("m2")).await, json!(0), "the engine has it not");
+    worker.done("Brought", pins.clone()).await;
+    assert_eq!(worker.done("Tidy", json!("m1")).await, json!(0), "its mission goes on");
+    assert_eq!(worker.done("Pins", json!(["refs/mc/attempts/"])).await, pins);
+    assert_eq!(worker.done("Tidy", json!("m2")).await, json!(2));
+    assert_eq!(worker.done("Pins", json!(["refs/mc/attempts/", "refs/mc/brought/"])).await, json!([]));
+    assert_eq!(worker.done("Tidy", json!("m2")).await, json!(0));
+}
+
+async fn is_cleaned() {
+    let world = World::new().await;
+    let (mut worker, base) = worked(&world).await;
+    let stays = |answer: &Value| -> Vec<String> {
+        answer["kept"].as_array().unwrap().iter().map(|kept| kept[0].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(stays(&worker.done("Clean", json!({})).await), ["pool/slot-1"]);
+    worker.done("Collect", collect(&base)).await;
+    let release = json!([{ "slot": 1, "label": "m1/u/1" }, { "Collected": { "base": base, "stuck": null } }]);
+    worker.done("Release", release).await;
+    assert_eq!(stays(&worker.done("Clean", json!({})).await), ["refs/mc/attempts/m1/u/1"]);
+    let pins = worker.done("Pins", json!(["refs/mc/attempts/"])).await;
+    worker.done("Brought", pins).await;
+    let folder = world.state().join("worker/s1");
+    let would = worker.done("Clean", json!({ "dry_run": true })).await;
+    assert!(stays(&would).is_empty() && folder.join("mirror.git").exists(), "{would}");
+    let gone = worker.done("Clean", json!({ "programs": true })).await;
+    assert_eq!(gone["removed"].as_array().unwrap().len(), would["removed"].as_array().unwrap().len());
+    assert!(!folder.exists());
 }

@@ -2,7 +2,8 @@
 //! away what is there. Each question is asked once.
 
 use super::client::{RemoteHost, new_name};
-use super::protocol::{Cleaned, PART, RemoteFile, Request, Versions};
+use super::protocol::{CleanOrder, Cleaned, PART, RemoteFile, Request, Versions};
+use crate::adapters::host::description::Description;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::MissionId;
 use std::time::{Duration, Instant};
@@ -44,6 +45,14 @@ impl RemoteHost {
         let begun = Instant::now();
         let connection = self.connect().await?;
         Ok(Greeted { versions: connection.worker.clone(), took: begun.elapsed(), sent: connection.sent })
+    }
+
+    /// The machine at this moment.
+    ///
+    /// # Errors
+    /// The host does not answer.
+    pub async fn ask_description(&self) -> Result<Description, Trouble> {
+        self.query(Request::Describe).await
     }
 
     /// Times requests, and a transfer each way of bytes that cannot be packed. Nothing of it stays there.
@@ -93,8 +102,8 @@ impl RemoteHost {
     ///
     /// # Errors
     /// The host does not answer, or something cannot be removed.
-    pub async fn clean(&self, dry_run: bool) -> Result<Cleaned, Trouble> {
-        self.query::<Result<Cleaned, Trouble>>(Request::Clean(dry_run)).await?
+    pub async fn clean(&self, order: CleanOrder) -> Result<Cleaned, Trouble> {
+        self.query::<Result<Cleaned, Trouble>>(Request::Clean(order)).await?
     }
 
     /// Has what is noted there of other missions than this one forgotten; how many refs.

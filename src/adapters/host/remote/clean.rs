@@ -2,7 +2,7 @@
 //! nowhere else, and what nobody can want any more: programs that nobody runs, and folders of checks that were cut off.
 
 use super::objects::{BROUGHT, name_brought};
-use super::protocol::Cleaned;
+use super::protocol::{CleanOrder, Cleaned};
 use super::server::Worker;
 use crate::adapters::host::local::process::RunLock;
 use crate::adapters::host::local::process::procfs;
@@ -23,7 +23,7 @@ const PINS: [&str; 2] = ["refs/mc/attempts/", "refs/mc/kept/"];
 
 impl Worker {
     /// Takes away, or only says, what is kept here for the engine's state directory, and what nobody can want any more.
-    pub(super) async fn clean(&self, dry_run: bool) -> Result<Cleaned, Trouble> {
+    pub(super) async fn clean(&self, order: CleanOrder) -> Result<Cleaned, Trouble> {
         let mut cleaned = Cleaned { kept: self.find_needed().await?, ..Cleaned::default() };
         let mut going = Vec::new();
         if cleaned.kept.is_empty() {
@@ -45,16 +45,22 @@ impl Worker {
         let bin = self.root.join("bin");
         let last = cleaned.kept.is_empty()
             && others.into_iter().all(|folder| folder == self.base || folder == bin || going.contains(&folder));
-        going.extend(list_unused_programs(&bin, last));
+        if order.programs {
+            going.extend(list_unused_programs(&bin, last));
+        }
         for path in &going {
             let bytes = files::size(path).unwrap_or(0);
-            if !dry_run {
+            if !order.dry_run {
                 remove_any(path).map_err(|e| self.host.classify_error(&e))?;
+            }
+            if self.is_first && path.starts_with(&self.base) {
+                // What this worker has made itself.
+                continue;
             }
             let name = path.strip_prefix(&self.root).unwrap_or(path).display().to_string();
             cleaned.removed.push((name, bytes));
         }
-        if !dry_run && cleaned.kept.is_empty() {
+        if !order.dry_run && cleaned.kept.is_empty() {
             for folder in [&self.base, &bin, &self.root] {
                 // Others may be there.
                 let _ = std::fs::remove_dir(folder);

@@ -275,9 +275,8 @@ pub enum Request {
     /// No other mission than this one goes on: forgets what is noted of their pins that the engine has, with the pins, and what was
     /// sent long ago. The reply says how many refs went.
     Tidy(MissionId),
-    /// Takes away everything that is kept here for the state directory of the engine, unless something runs or is kept nowhere else;
-    /// programs that nobody runs, too. With `true` it only says what would go.
-    Clean(bool),
+    /// Takes away everything that is kept here for the state directory of the engine, unless something runs or is kept nowhere else.
+    Clean(CleanOrder),
 }
 
 /// A file on a host.
@@ -337,6 +336,16 @@ pub(super) struct CollectAnswer {
     /// are the bytes, where they are no more than [`PART`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) pins: Option<Vec<(String, CommitId)>>,
+}
+
+/// How a host is cleaned.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CleanOrder {
+    /// Only what would go is told.
+    pub dry_run: bool,
+    /// Programs that nobody runs go, too.
+    pub programs: bool,
 }
 
 /// What is taken away on a host.

@@ -167,6 +167,8 @@ pub(super) struct Worker {
     pub(super) base: PathBuf,
     /// Tells it from workers before and after it.
     name: String,
+    /// Whether there was nothing before it came.
+    pub(super) is_first: bool,
     /// Work in progress is pinned in one workspace at a time.
     progress: tokio::sync::Mutex<()>,
     /// Whether its engine takes more with an answer than it asked for.
@@ -188,6 +190,7 @@ impl Worker {
             PoolKind::Verifications => format!("{}-verify", hello.state),
         };
         let base = root.join(name);
+        let is_first = !base.join("epoch").exists();
         files::make_private_dir(&base).map_err(|e| failed(root, &base, &e))?;
         let base = base.canonicalize().map_err(|e| failed(root, &base, &e))?;
         // Verifications beside missions share what they have with others of the kind; each slot has a lock.
@@ -221,7 +224,7 @@ impl Worker {
         let (gives_more, longest) = (hello.takes_more, hello.limits.longest.into());
         let root = base.parent().unwrap_or(root).to_owned();
         let progress = tokio::sync::Mutex::default();
-        Ok(Self { host, mirror, root, base, name: new_cookie(), progress, gives_more, longest, _lock: lock })
+        Ok(Self { host, mirror, root, base, name: new_cookie(), is_first, progress, gives_more, longest, _lock: lock })
     }
 
     async fn answer(
@@ -315,7 +318,7 @@ impl Worker {
             Request::Pins(prefixes) => self.encode_result(self.mirror.pins(&prefixes).await),
             Request::Brought(pins) => self.encode_result(self.mirror.note_brought(&pins).await),
             Request::Tidy(mission) => self.encode_result(self.mirror.tidy(&mission).await),
-            Request::Clean(dry_run) => json(self.clean(dry_run).await),
+            Request::Clean(order) => json(self.clean(order).await),
         };
         (reply, Vec::new())
     }

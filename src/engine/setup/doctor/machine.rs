@@ -7,6 +7,7 @@ use crate::adapters::host::local::process::probe::probe;
 use crate::adapters::host::local::protocol::{Isolation, OURSELVES};
 use crate::adapters::os::{Environment, clock, machine};
 use crate::config::Settings;
+use crate::domain::base::text::format_size;
 use crate::domain::detect::checks::Check;
 use crate::domain::fence::WantedIsolation;
 use crate::domain::values::Tip;
@@ -76,7 +77,12 @@ pub fn check_resources(project: &Project, settings: &Settings, checks: &mut Vec<
     let pool = project.state.pool_in(settings.parallel.pool_dir.as_deref());
     let cap = settings.parallel.max_disk;
     if let Some(free) = machine::free_bytes(&pool) {
-        let found = format!("{} free for workspaces in {}, which may use {}", size(free), pool.display(), size(cap));
+        let found = format!(
+            "{} free for workspaces in {}, which may use {}",
+            format_size(free),
+            pool.display(),
+            format_size(cap)
+        );
         let help =
             "free some space, or set scheduler.parallel.pool_dir to a larger disk and max_disk to what it may use";
         checks.push(if free < LEAST_DISK {
@@ -91,7 +97,7 @@ pub fn check_resources(project: &Project, settings: &Settings, checks: &mut Vec<
     let (workers, processors) = (settings.parallel.num_workers, machine::count_processors());
     let memory = machine::free_memory();
     let tight = memory.is_some_and(|memory| memory / u64::from(workers.max(1)) < MEMORY_OF_A_WORKER);
-    let free = memory.map_or_else(String::new, |memory| format!(" and {} of free memory", size(memory)));
+    let free = memory.map_or_else(String::new, |memory| format!(" and {} of free memory", format_size(memory)));
     let found = format!("{workers} workers on {processors} processors{free}");
     checks.push(if tight || workers as usize > processors.saturating_mul(4) {
         let help = format!("set scheduler.parallel.num_workers to {} or so", processors.max(1));
@@ -119,23 +125,5 @@ pub async fn check_clock(source: &Git, target: &Tip, checks: &mut Vec<Check>) {
     if clock::now().saturating_add(CLOCK_SLACK) < commit.saturating_mul(1_000) {
         let found = "this machine's clock is more than a day behind the newest commit; times in reports will be wrong";
         checks.push(Check::warning("clock", found, "set the clock (`timedatectl set-ntp true`)"));
-    }
-}
-
-/// Bytes for people.
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1_000_000_000 => format!("{} MB", bytes / 1_000_000),
-        _ => format!("{}.{} GB", bytes / 1_000_000_000, bytes / 100_000_000 % 10),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_short() {
-        assert_eq!([0, 999_999_999, 1_000_000_000, 53_650_000_000].map(size), ["0 MB", "999 MB", "1.0 GB", "53.6 GB"]);
     }
 }
