@@ -2,10 +2,14 @@
 
 use super::words::{count, span, stamp, to_one_line};
 use super::{View, sanitize};
-use crate::domain::mission::{Attempt, Event, Health, Liveness, Record, State, Unit, VerificationRun, Witness};
+use crate::domain::base::text::name_first;
+use crate::domain::mission::{
+    Attempt, Event, Health, HostPolicy, Liveness, Record, State, Unit, VerificationRun, Witness,
+};
 use crate::domain::trouble::Cause;
-use crate::domain::values::{HostId, Millis};
+use crate::domain::values::{HostId, Millis, RunId, UnitId};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// A host of the settings or of the mission.
@@ -22,6 +26,22 @@ pub struct HostRow {
     /// What units can ask of it.
     pub labels: Vec<String>,
 }
+
+impl HostRow {
+    /// A host as a mission has it.
+    pub fn of_policy(policy: &HostPolicy) -> Self {
+        Self {
+            host: policy.host.clone(),
+            way: None,
+            workers: policy.workers,
+            verifiers: policy.verifiers,
+            labels: policy.labels.iter().cloned().collect(),
+        }
+    }
+}
+
+/// Hosts, or attempts of one, that are named before a list is cut.
+const SHOWN: usize = 20;
 
 /// How a host stands in a mission.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,6 +209,114 @@ impl LeftOut<'_> {
             "cause": self.cause.words(),
             "why": self.why,
         })
+    }
+}
+
+/// Hosts of an unfinished mission in the status: how many are used, and why the others are not. Empty for a mission without hosts.
+pub fn status_lines(view: &View<'_>) -> Vec<String> {
+    if !has_hosts(view.state) || view.state.is_over() {
+        return Vec::new();
+    }
+    let rows: Vec<HostRow> = view.state.policy.hosts.iter().map(HostRow::of_policy).collect();
+    let plain = |row: &&HostRow| {
+        stands(Some(view), &row.host) == Standing::Ready
+            && !view.state.hosts().is_drained(&row.host)
+            && pending_drain(view, &row.host).is_none()
+    };
+    let ready = rows.iter().filter(plain).count();
+    let first = format!("{ready} of {} ready", count(rows.len() as u64, "host"));
+    let others = rows.iter().filter(|row| !plain(row)).take(SHOWN);
+    let others = others.map(|row| format!("{}  {}", row.host, describe_standing(row, Some(view))));
+    std::iter::once(first).chain(others).collect()
+}
+
+/// The same as JSON, each host with what runs there; absent for a mission without hosts.
+pub fn status_json(view: &View<'_>) -> Option<Value> {
+    let rows = view.state.policy.hosts.iter().map(HostRow::of_policy);
+    let body = |row: HostRow| merge(json!({"name": row.host}), row_json(&row, Some(view)));
+    has_hosts(view.state).then(|| rows.map(body).collect())
+}
+
+/// What a mission had on one host.
+#[derive(Debug, Default)]
+pub struct HostShare {
+    /// Attempts: unit and number.
+    pub attempts: Vec<(UnitId, u32)>,
+    /// Verifications.
+    pub verifications: Vec<RunId>,
+}
+
+/// A host at one moment.
+#[derive(Debug)]
+pub struct HostLoad {
+    /// Its name.
+    pub host: HostId,
+    /// Whether something may start there.
+    pub used: bool,
+    /// Attempts that run there.
+    pub running: usize,
+}
+
+/// How the hosts of a mission are used now.
+pub fn loads(view: &View<'_>) -> Vec<HostLoad> {
+    let load = |policy: &HostPolicy| HostLoad {
+        host: policy.host.clone(),
+        used: view.engine.is_some()
+            && stands(Some(view), &policy.host) == Standing::Ready
+            && !view.state.hosts().is_drained(&policy.host),
+        running: view.state.running_attempts().filter(|(_, attempt)| attempt.slot.host == policy.host).count(),
+    };
+    view.state.policy.hosts.iter().map(load).collect()
+}
+
+/// What each host of a mission was given, by the journal; empty for a mission without hosts.
+pub fn shares(view: &View<'_>) -> Vec<(HostId, HostShare)> {
+    if !has_hosts(view.state) {
+        return Vec::new();
+    }
+    let mut shares: BTreeMap<&HostId, HostShare> = BTreeMap::new();
+    for (_, _, record) in view.records {
+        match record {
+            Record::SessionStarted { host, unit, n, .. } => {
+                shares.entry(host).or_default().attempts.push((unit.clone(), *n));
+            }
+            Record::VerifyStarted(run) => shares.entry(&run.host).or_default().verifications.push(run.run),
+            _ => {}
+        }
+    }
+    let mut hosts: Vec<&HostId> = view.state.policy.hosts.iter().map(|policy| &policy.host).collect();
+    // A mission without units on this machine may verify on it.
+    hosts.extend(shares.keys().filter(|host| view.state.policy.hosts.iter().all(|policy| policy.host != ***host)));
+    hosts.into_iter().map(|host| (host.clone(), shares.remove(host).unwrap_or_default())).collect()
+}
+
+/// What each host was given, one line each: `box1: 2 attempts (a 1, b 1), 1 verification`.
+pub fn share_lines(view: &View<'_>) -> Vec<String> {
+    let line = |(host, share): &(HostId, HostShare)| {
+        let [attempts, runs] = [share.attempts.len(), share.verifications.len()].map(|n| n as u64);
+        let names = share.attempts.iter().map(|(unit, n)| format!("{unit} {n}"));
+        let names = if attempts > 0 { format!(" ({})", name_first(names, SHOWN)) } else { String::new() };
+        format!("{host}: {}{names}, {}", count(attempts, "attempt"), count(runs, "verification"))
+    };
+    shares(view).iter().map(line).collect()
+}
+
+/// The same as JSON; absent for a mission without hosts.
+pub fn share_json(view: &View<'_>) -> Option<Value> {
+    let body = |(host, share): (HostId, HostShare)| {
+        let attempts = share.attempts.iter().map(|(unit, n)| json!({"unit": unit, "n": n}));
+        json!({"name": host, "attempts": attempts.collect::<Vec<_>>(), "verifications": share.verifications})
+    };
+    has_hosts(view.state).then(|| shares(view).into_iter().map(body).collect())
+}
+
+/// Where an attempt that is open is, as the end of its host's name: ` (unreachable)`; empty for one that goes on.
+pub fn describe_liveness(view: &View<'_>, unit: &Unit, attempt: &Attempt) -> String {
+    let open = attempt.ended.is_none() && has_hosts(view.state) && !view.state.is_over();
+    match liveness(view, unit, attempt) {
+        Liveness::Live => String::new(),
+        word if open => format!(" ({})", word.word()),
+        _ => String::new(),
     }
 }
 

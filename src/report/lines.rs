@@ -106,10 +106,11 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
         Record::UnitCancelAsked { unit, .. } => format!("{unit}: to be cancelled"),
         Record::UnitCancelled { unit, reason } => format!("{unit}: cancelled, {}", to_one_line(reason, LIMIT)),
         Record::UnitRetried { unit, .. } => format!("{unit}: given a fresh start"),
-        Record::VerifyStarted(VerificationRun { role, tip, confirms, landing, .. }) => {
+        Record::VerifyStarted(VerificationRun { role, tip, confirms, landing, host, .. }) => {
             let again = if confirms.is_some() { ", a second time to be sure" } else { "" };
             let what = describe_verified(*role, landing.and_then(|id| state.landing_by(id)));
-            format!("verifying {what} at {}{again}", tip.commit.short_id())
+            let on = if host.is_local() { String::new() } else { format!(" on {host}") };
+            format!("verifying {what} at {}{on}{again}", tip.commit.short_id())
         }
         Record::Verified { run, summary, reused, warm, .. } => {
             let reused = if *reused { " (known result, not run again)" } else { "" };

@@ -6,7 +6,7 @@
 
 use super::account::{Account, Fact};
 use super::words::{count, findings, format_shown_sum, span, stamp, tests, to_one_line, word};
-use super::{GreenRef, View, cost, skipped};
+use super::{GreenRef, View, cost, hosts, skipped};
 use crate::domain::base::text::name_first;
 use crate::domain::mission::timeline::Phase;
 use crate::domain::mission::{MergeSource, tests_note};
@@ -44,6 +44,7 @@ pub fn text(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
     unlanded_text(&mut out, &account);
     verification_text(&mut out, &account);
     times_text(&mut out, &account);
+    section(&mut out, "hosts", hosts::share_lines(view).iter().map(String::as_str));
     processes_text(&mut out, &account);
     let _ = writeln!(out, "cost: {}", cost::text(state));
     section(&mut out, "skipped", skipped::lines(&state.skipped).iter().map(String::as_str));

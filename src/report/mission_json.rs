@@ -3,12 +3,12 @@
 //! Keys: `mission`, `exit_code`, `summary`, `over`, `accounts` (by unit state, and `total`), `landed[]`, `not_landed[]` (both as
 //! in `mc status --json`, with `tests`, `verdict`, `ref`; landed ones with `evidence`, the others with `helps`),
 //! `missing_on_green[]`, `green`, `rounds[]`, `verifications`, `cost`, `run_time_ms`, `times`, `pre_existing_failures[]`,
-//! `flaky[]`, `processes`, `skipped[]`, `left_out[]`, `problems[]`, `next`.
+//! `flaky[]`, `processes`, `skipped[]`, `left_out[]`, `problems[]`, `next`; of a mission with hosts `hosts[]` (what each was given).
 
 use super::account::{Account, Fact};
 use super::status::{mission_json, phases_json, unit_json};
 use super::words::{attempt_ref, find_pinned, stamp};
-use super::{GreenRef, View, cost, skipped};
+use super::{GreenRef, View, cost, hosts, skipped};
 use crate::domain::mission::timeline::Timeline;
 use crate::domain::mission::{Unit, UnitState};
 use crate::domain::values::{Millis, UnitId};
@@ -30,7 +30,7 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         body
     });
     let [base, of_green, candidates, confirmations, broken_off, own, bookkeeping, cold] = account.timeline.run_counts();
-    json!({
+    let mut body = json!({
         "schema": 1,
         "mission": mission_json(view),
         "exit_code": state.outcome.as_ref().map(|(_, _, code)| code),
@@ -73,7 +73,11 @@ pub fn json(view: &View<'_>, green: &GreenRef, landed_on_green: &BTreeSet<UnitId
         "left_out": account.list_left_out(),
         "problems": account.problems(),
         "next": account.next_command(),
-    })
+    });
+    if let Some(hosts) = hosts::share_json(view) {
+        body["hosts"] = hosts;
+    }
+    body
 }
 
 fn unit_body(account: &Account<'_>, unit: &Unit, fact: Option<Fact<'_, '_>>) -> Value {

@@ -79,6 +79,15 @@ pub fn list_needs(view: &View<'_>) -> Vec<String> {
             "attempt {n} of {unit} still runs without an engine: `mc mission resume` adopts it, `mc mission stop --now` ends it"
         ));
     }
+    if view.engine.is_none() && !state.is_over() {
+        for (unit, attempt) in state.running_attempts().filter(|(_, attempt)| !attempt.slot.host.is_local()) {
+            let (n, id, host) = (attempt.n, &unit.spec.id, &attempt.slot.host);
+            lines.push(format!(
+                "attempt {n} of {id} was on {host}, which nobody has asked since: `mc mission resume` adopts what runs there, \
+                 `mc mission stop --now` ends it"
+            ));
+        }
+    }
     lines
 }
 

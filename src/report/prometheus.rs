@@ -5,7 +5,7 @@
 //! repositories can stand side by side.
 
 use super::needs::list_needs;
-use super::{View, cost, word};
+use super::{View, cost, hosts, word};
 use crate::domain::mission::timeline::Phase;
 use crate::domain::mission::{AttemptClass, UnitState};
 use crate::domain::values::Millis;
@@ -27,6 +27,7 @@ pub fn text(view: Option<&View<'_>>, repository: &str) -> String {
         write_mission(&mut page, view);
         write_units(&mut page, view);
         write_work(&mut page, view);
+        write_hosts(&mut page, view);
     }
     page.out
 }
@@ -99,6 +100,32 @@ fn write_work(page: &mut Page<'_>, view: &View<'_>) {
     }
     page.write_family("mc_suspended_seconds_total", "counter", "Time during which the mission was suspended.");
     page.write_sample("mc_suspended_seconds_total", &[], seconds(times.away));
+}
+
+/// Only of a mission with hosts.
+fn write_hosts(page: &mut Page<'_>, view: &View<'_>) {
+    if !hosts::has_hosts(view.state) {
+        return;
+    }
+    let loads = hosts::loads(view);
+    page.write_family("mc_host_up", "gauge", "Whether a host of the mission is used: it answers and is not drained.");
+    for load in &loads {
+        page.write_sample("mc_host_up", &[("host", load.host.as_str())], f64::from(u8::from(load.used)));
+    }
+    page.write_family("mc_host_attempts_running", "gauge", "Attempts that run, by host.");
+    for load in &loads {
+        page.write_sample("mc_host_attempts_running", &[("host", load.host.as_str())], number(load.running as u64));
+    }
+    let shares = hosts::shares(view);
+    page.write_family("mc_host_attempts_total", "counter", "Attempts that were started, by host.");
+    for (host, share) in &shares {
+        page.write_sample("mc_host_attempts_total", &[("host", host.as_str())], number(share.attempts.len() as u64));
+    }
+    page.write_family("mc_host_verifications_total", "counter", "Verifications that were started, by host.");
+    for (host, share) in &shares {
+        let runs = number(share.verifications.len() as u64);
+        page.write_sample("mc_host_verifications_total", &[("host", host.as_str())], runs);
+    }
 }
 
 impl Page<'_> {

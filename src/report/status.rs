@@ -6,7 +6,7 @@
 
 use super::needs::{OF_A_WAITING_STOP, common_cause, list_needs};
 use super::words::{count, format_shown_sum, is_objective_unmet, span, stamp, tests, to_one_line, word};
-use super::{GreenRef, View, cost, skipped, source_name};
+use super::{GreenRef, View, cost, hosts, skipped, source_name};
 use crate::domain::mission::timeline::Phases;
 use crate::domain::mission::{
     Landing, MergeSource, MissionOutcome, MissionState, Phase, Record, Round, Stage, State, Unit, UnitState,
@@ -42,11 +42,14 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
     let times = view.timeline();
     let units = state.units.iter().zip(&times.units).map(|(unit, times)| {
         let mut body = unit_json(unit);
+        if let Some(open) = unit.attempts.last().filter(|_| hosts::has_hosts(state)) {
+            body["liveness"] = json!(hosts::liveness(view, unit, open));
+        }
         body["times"] = json!({"wall_ms": times.span.length(until), "phases": phases_json(&times.phases)});
         body
     });
     let lengths = |index| times.rounds.iter().find(|round| round.index == index).map(|round| round.span.length(until));
-    json!({
+    let mut body = json!({
         "schema": 1,
         "mission": mission_json(view),
         "rounds": state.rounds.iter().map(|round| json!({
@@ -75,7 +78,11 @@ pub fn json(view: Option<&View<'_>>, green: &GreenRef) -> Value {
         "ends_on_resume": view.ends_on_resume(),
         "answers_wait": view.pending_retries().collect::<Vec<_>>(),
         "left_running": view.left.agents.iter().map(|(unit, n)| json!({"unit": unit, "attempt": n})).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(hosts) = hosts::status_json(view) {
+        body["hosts"] = hosts;
+    }
+    body
 }
 
 /// `{id, state, standing, outcome, objective, started_at, ended_at}` of a mission.
@@ -190,6 +197,9 @@ pub fn text(view: Option<&View<'_>>, green: &GreenRef) -> String {
         }
     }
     write_working(&mut out, view);
+    for (nth, line) in hosts::status_lines(view).iter().enumerate() {
+        let _ = writeln!(out, "{}{line}", if nth == 0 { "\nhosts: " } else { "  " });
+    }
     let waiting = queue(state);
     if !waiting.is_empty() {
         out.push_str("\nmerge queue\n");
@@ -224,13 +234,15 @@ fn write_working(out: &mut String, view: &View<'_>) {
         let (id, n, host, slot) = (&unit.spec.id, attempt.n, &attempt.slot.host, attempt.slot.number);
         let _ = writeln!(
             out,
-            "  {id}  attempt {n} for {age} on {host}, slot {slot}: {}",
+            "  {id}  attempt {n} for {age} on {host}, slot {slot}{}: {}",
+            hosts::describe_liveness(view, unit, attempt),
             to_one_line(&unit.spec.title, 60)
         );
     }
     if let Some(verifying) = view.state.current_verification() {
         let age = span(view.now.saturating_sub(verifying.at));
-        let _ = writeln!(out, "  verification {} of {} for {age}", verifying.run, verifying.tip.commit.short_id());
+        let on = if hosts::has_hosts(view.state) { format!(" on {}", verifying.host) } else { String::new() };
+        let _ = writeln!(out, "  verification {} of {} for {age}{on}", verifying.run, verifying.tip.commit.short_id());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::status::unit_json;
 use super::words::{attempt_ref, display_state, find_own_work, format_shown_sum, span, stamp, to_one_line, word};
-use super::{View, sanitize, unit_checks};
+use super::{View, hosts, sanitize, unit_checks};
 use crate::domain::mission::{Attempt, MergeSource, Record, RejectClass, State, Unit};
 use crate::domain::values::RunId;
 use crate::domain::verify::formats::telling;
@@ -16,13 +16,29 @@ pub fn table(view: &View<'_>) -> String {
         return "no units yet\n".to_owned();
     }
     let width = state.units.iter().map(|unit| unit.spec.id.as_str().len()).max().unwrap_or(4).clamp(4, 40);
-    let mut out = format!("{:width$}  {:11}  round  wave  attempts  commit      title\n", "unit", "state");
+    let place = |unit: &Unit| {
+        let last = unit
+            .attempts
+            .last()
+            .map(|last| format!("{}{}", last.slot.host, hosts::describe_liveness(view, unit, last)));
+        last.unwrap_or_else(|| "-".to_owned())
+    };
+    // A mission on this machine alone has no column for hosts.
+    let wide = match hosts::has_hosts(state) {
+        true => state.units.iter().map(|unit| place(unit).len()).max().unwrap_or(4).clamp(4, 40),
+        false => 0,
+    };
+    let column = |text: &str| if wide > 0 { format!("{text:wide$}  ") } else { String::new() };
+    let head = column("host");
+    let mut out = format!("{:width$}  {:11}  round  wave  attempts  {head}commit      title\n", "unit", "state");
     for unit in &state.units {
         let commit = unit.landed.as_ref().map_or("-", |tip| tip.commit.short_id());
         let (id, state) = (unit.spec.id.as_str(), display_state(view, unit.state));
         let (round, wave, attempts) = (unit.round, unit.wave + 1, unit.attempts.len());
         let title = to_one_line(&unit.spec.title, 60);
-        let _ = writeln!(out, "{id:width$}  {state:11}  {round:>5}  {wave:>4}  {attempts:>8}  {commit:10}  {title}");
+        let host = column(&place(unit));
+        let _ =
+            writeln!(out, "{id:width$}  {state:11}  {round:>5}  {wave:>4}  {attempts:>8}  {host}{commit:10}  {title}");
         if !unit.reason.is_empty() && unit.state.terminal() {
             let _ = writeln!(out, "{:width$}  {}", "", to_one_line(&unit.reason, 100));
         }

@@ -40,7 +40,7 @@ pub struct View<'a> {
 pub struct Left {
     /// Requests that wait for the next engine, oldest first.
     pub requests: Vec<Event>,
-    /// Attempts whose processes still run: unit and number.
+    /// Attempts whose processes still run on this machine: unit and number. No other host was asked.
     pub agents: Vec<(UnitId, u32)>,
 }
 

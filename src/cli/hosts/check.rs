@@ -3,7 +3,7 @@
 use super::args::{Check, Clean};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::output;
+use crate::cli::output::write_text;
 use crate::engine::setup::hosts as setup;
 use crate::engine::upkeep::hosts as upkeep;
 use crate::report::hosts_check as report;
@@ -16,7 +16,7 @@ pub(in crate::cli) async fn check(context: &Context, wanted: &Check) -> Result<u
     let project = context.project().await?;
     let hosts = setup::choose_hosts(&project, &wanted.hosts)?;
     let checks = setup::check_hosts(&project, hosts, Duration::from_secs(wanted.timeout)).await?;
-    context.show(|| report::check_json(&checks), || output::write_text(&report::check_text(&checks)))?;
+    context.show(|| report::check_json(&checks), || write_text(&report::check_text(&checks)))?;
     Ok(if checks.iter().all(report::HostCheck::is_usable) { 0 } else { NOT_USABLE })
 }
 
@@ -24,7 +24,7 @@ pub(in crate::cli) async fn clean(context: &Context, wanted: &Clean) -> Result<u
     let project = context.project().await?;
     let hosts = setup::choose_hosts(&project, &wanted.hosts)?;
     let cleaned = upkeep::clean_hosts(&project, hosts, wanted.dry_run).await?;
-    let text = || output::write_text(&report::clean_text(&cleaned, wanted.dry_run));
+    let text = || write_text(&report::clean_text(&cleaned, wanted.dry_run));
     context.show(|| report::clean_json(&cleaned, wanted.dry_run), text)?;
     Ok(if cleaned.iter().all(report::HostCleaning::is_clean) { 0 } else { NOT_USABLE })
 }

@@ -3,7 +3,7 @@
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::mission::print_asked;
-use crate::cli::output;
+use crate::cli::output::write_text;
 use crate::engine::inspect::{hosts, views};
 use crate::engine::run::mission::Asked;
 use crate::report::hosts as rows;
@@ -14,7 +14,7 @@ pub(in crate::cli) async fn list(context: &Context) -> Result<u8, CliError> {
     let look = views::read_status(&project, None).await?;
     let view = look.view();
     let all = hosts::list_hosts(&project.settings()?, view.as_ref().map(|view| view.state));
-    let text = || output::write_text(&rows::list(&all, view.as_ref()));
+    let text = || write_text(&rows::list(&all, view.as_ref()));
     context.show(|| rows::list_json(&all, view.as_ref()), text)
 }
 

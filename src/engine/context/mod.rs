@@ -1,8 +1,8 @@
 //! What commands and tasks stand on: where a command stands ([`project`]), what it takes to run something on a tree
 //! ([`execution`], which needs no mission), and what a mission adds to that ([`mission`]).
 
-pub(super) mod aside;
 pub(super) mod asking;
+pub(super) mod contact;
 pub(super) mod execution;
 pub(super) mod hosts;
 pub(super) mod mission;

@@ -46,13 +46,7 @@ pub fn list_hosts(settings: &Settings, mission: Option<&State>) -> Vec<HostRow> 
     let hosts = mission.filter(|state| !state.is_over()).map(|state| state.policy.hosts.as_slice());
     for policy in hosts.unwrap_or_default() {
         if rows.iter().all(|row| row.host != policy.host) {
-            rows.push(HostRow {
-                host: policy.host.clone(),
-                way: None,
-                workers: policy.workers,
-                verifiers: policy.verifiers,
-                labels: policy.labels.iter().cloned().collect(),
-            });
+            rows.push(HostRow::of_policy(policy));
         }
     }
     rows

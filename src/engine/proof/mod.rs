@@ -9,6 +9,7 @@
 //! | verifications | `snapshots` |
 //! | what a mission wrote about itself | `bookkeeping` |
 //! | everything that is counted | `accounts` |
+//! | where things began, of a mission with hosts | `hosts` |
 //! | landed trees verified once more (`--rerun`) | `rerun` |
 //! | landings no journal knows*, positions of green nobody verified* | `audit`, `positions` |
 //!
@@ -23,6 +24,7 @@ pub mod audit;
 mod bookkeeping;
 mod case;
 mod first_parent;
+mod hosts;
 mod journal;
 mod landings;
 mod positions;

@@ -53,6 +53,7 @@ pub async fn prove_report(
     super::journal::check(&mut case)?;
     case.walk_journal().await?;
     super::accounts::check(&mut case, look.now)?;
+    super::hosts::check(&mut case);
     if rerun {
         super::rerun::check(&mut case).await?;
     }

@@ -16,7 +16,7 @@ use crate::config::backend::HostConfig;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::HostId;
 use crate::engine::context::Project;
-use crate::engine::context::aside::build_aside;
+use crate::engine::context::contact::build_contact;
 use crate::engine::error::EngineError;
 use crate::engine::inspect::hosts::{describe_way, find_host};
 use crate::report::hosts_check::{Checked, HostCheck, Program, Refused};
@@ -75,7 +75,7 @@ pub async fn check_hosts(
     let mut tasks = JoinSet::new();
     for (nth, config) in hosts.iter().enumerate() {
         let state = format!("{CHECK}{:016x}", fastrand::u64(..));
-        let host = build_aside(project, &settings, config, (state, 0));
+        let host = build_contact(project, &settings, config, (state, 0));
         tasks.spawn(async move {
             let step = Step::default();
             let answer = tokio::time::timeout(patience, look(&host, &step)).await;

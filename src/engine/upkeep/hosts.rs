@@ -6,7 +6,7 @@ use crate::adapters::host::remote::client::RemoteHost;
 use crate::adapters::host::remote::protocol::{CleanOrder, Cleaned};
 use crate::config::backend::HostConfig;
 use crate::domain::trouble::Trouble;
-use crate::engine::context::aside::build_aside;
+use crate::engine::context::contact::build_contact;
 use crate::engine::context::{Act, Project, tenure};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::history::load_unfinished;
@@ -43,7 +43,7 @@ pub async fn clean_hosts(
     };
     let (mut tasks, order) = (JoinSet::new(), CleanOrder { dry_run, programs: true });
     for (nth, config) in hosts.iter().enumerate() {
-        let host = build_aside(project, &settings, config, (state.clone(), epoch));
+        let host = build_contact(project, &settings, config, (state.clone(), epoch));
         tasks.spawn(async move { (nth, clean_host(&host, order).await) });
     }
     let lost = || Trouble::from("the cleaning broke off".to_owned());

@@ -4,7 +4,8 @@ use super::simulation::{calm, count, run, unit};
 use crate::support::scenario::random as random_scenario;
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::mission::{
-    Command, Event, Health, HostPolicy, Mission, Record, SessionReport, UnitState, VerificationRun, decide,
+    Command, Event, Health, HostPolicy, Liveness, Mission, Record, SessionReport, UnitState, VerificationRun, Witness,
+    decide,
 };
 use mission_control::domain::trouble::{Cause, Trouble};
 use mission_control::domain::values::{HostId, UnitId};
@@ -393,6 +394,40 @@ fn nothing_starts_on_the_engines_own_machine_while_it_is_drained() {
     assert!(places(&records).is_empty(), "{records:?}");
     let back = decide(&mut state, 100_002, Event::ResumeHost(HostId::local()));
     assert_eq!(places(&back.records), ["local", "local"]);
+}
+
+#[test]
+fn what_goes_on_is_told_in_four_words() {
+    let mut state = in_the_middle(&on_hosts(12, three()), 6);
+    let nobody = |found_here| Witness::Nobody { found_here };
+    let words = |state: &Mission, witness| {
+        let of_host = |host: &str| Liveness::of_host(state, &name(host), witness).word();
+        let of_attempt = |host: &str| {
+            let (unit, attempt) = state.running_attempts().find(|(_, a)| a.slot.host == name(host)).unwrap();
+            Liveness::of_attempt(state, unit, attempt, witness).word()
+        };
+        [of_host("local"), of_host("a"), of_attempt("local"), of_attempt("a")]
+    };
+    assert_eq!(words(&state, Witness::Engine), ["live"; 4]);
+    assert_eq!(words(&state, nobody(true)), ["live", "unknown", "live", "unknown"]);
+    assert_eq!(words(&state, nobody(false)), ["live", "unknown", "ended", "unknown"]);
+    let (at, host) = (100_000, name("a"));
+    let benched = |cause| Record::HostBenched {
+        host: host.clone(),
+        at,
+        again_at: at + 1,
+        tries: 1,
+        trouble: Trouble::new(cause, "x"),
+    };
+    state.apply(&benched(Cause::Spawn));
+    assert_eq!(words(&state, Witness::Engine), ["live", "unknown", "live", "live"]);
+    state.apply(&benched(Cause::Unreachable));
+    assert_eq!(words(&state, Witness::Engine), ["live", "unreachable", "live", "unreachable"]);
+    let over = run(&on_hosts(3, three())).state;
+    let attempt = |unit: &mission_control::domain::mission::Unit| {
+        Liveness::of_attempt(&over, unit, unit.attempts.last().unwrap(), Witness::Engine)
+    };
+    assert!(over.units.iter().all(|unit| attempt(unit) == Liveness::Ended));
 }
 
 #[test]

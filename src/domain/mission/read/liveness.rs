@@ -5,7 +5,7 @@
 //! | `live` | its host answers and has not told its end; without an engine: its processes are there, on this machine | it answers |
 //! | `unreachable` | its host does not answer: it goes on until its lease is over, or has ended unseen | it does not answer |
 //! | `ended` | its end is known | – |
-//! | `unknown` | nobody has asked its host: no engine works, or the host has not answered this one yet | the same |
+//! | `unknown` | nobody has asked its host: no engine works, or the host has not answered this one yet | the same, or it is left out for another reason |
 
 use crate::domain::mission::model::hosts::Health;
 use crate::domain::mission::model::{Attempt, Unit};
@@ -41,7 +41,7 @@ pub enum Witness {
 }
 
 impl Liveness {
-    /// That of a host; one that is left out for another reason than that it does not answer is live.
+    /// That of a host.
     pub fn of_host(state: &State, host: &HostId, witness: Witness) -> Self {
         if host.is_local() {
             return Self::Live;
@@ -51,8 +51,8 @@ impl Liveness {
         }
         match state.hosts().health(host) {
             Some(Health::Benched { cause: Cause::Unreachable, .. }) => Self::Unreachable,
-            Some(Health::Ready { .. } | Health::Benched { .. }) => Self::Live,
-            Some(Health::Unseen) | None => Self::Unknown,
+            Some(Health::Ready { .. }) => Self::Live,
+            Some(Health::Benched { .. } | Health::Unseen) | None => Self::Unknown,
         }
     }
 
@@ -73,6 +73,10 @@ impl Liveness {
                 } else {
                     Self::Ended
                 }
+            }
+            // What was begun there is heard of until its host cannot be reached.
+            Witness::Engine if matches!(state.hosts().health(host), Some(Health::Benched { .. })) => {
+                if Self::of_host(state, host, witness) == Self::Unreachable { Self::Unreachable } else { Self::Live }
             }
             _ => Self::of_host(state, host, witness),
         }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 /// A host as somebody reaches it who has nothing run there: what it has for this state directory. Each question is asked once, and
 /// no variable is told.
-pub(in crate::engine) fn build_aside(
+pub(in crate::engine) fn build_contact(
     project: &Project,
     settings: &Settings,
     config: &HostConfig,
