@@ -58,10 +58,11 @@ class Sshd:
         kind, key = (self.folder / "hostkey.pub").read_text().split()[:2]
         (self.folder / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {kind} {key}\n")
 
-    def settings(self, workers: int) -> str:
-        """The lines of a mission's settings."""
+    def settings(self, workers: int, program: Path | None = None) -> str:
+        """The lines of a mission's settings; `program` is used there, or what runs the mission is sent."""
+        there = f"program = '{program.resolve()}'\n" if program else ""
         return (
-            f"[[backend.ssh.hosts]]\nname = '{self.name}'\nhostname = '127.0.0.1'\nport = {self.port}\n"
+            f"[[backend.ssh.hosts]]\nname = '{self.name}'\nhostname = '127.0.0.1'\nport = {self.port}\n{there}"
             f"identity_file = '{self.folder}/identity'\nknown_hosts = '{self.folder}/known_hosts'\nmax_workers = {workers}\n"
         )
 
@@ -251,14 +252,16 @@ def idle(mc: Path, runs: int | None, say) -> list[str]:
     for name, servers, count in (("64 sessions on 2 hosts over ssh", 2, 64), ("a session on each of 64 hosts behind a command", 0, 64)):
         place = Place(servers)
         try:
-            backend = "".join(server.settings(count // servers) for server in place.servers) if servers else ""
+            backend = "".join(server.settings(count // servers, mc) for server in place.servers) if servers else ""
             backend = backend or behind_commands(mc, count, place.folder)
-            command, source, env = place.start(mc, Job(count, work_s=90, verify="true"), backend)
+            command, source, env = place.start(mc, Job(count, work_s=150, verify="true"), backend)
             with (source.parent / "said").open("wb") as out:
                 engine = subprocess.Popen(
                     command, cwd=source, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
                 )
             wait_for_agents(source.parent, count)
+            # Their output is looked at less and less often.
+            time.sleep(40)
             before, began = ticks(engine.pid), time.monotonic()
             time.sleep(30)
             used, took = ticks(engine.pid) - before, time.monotonic() - began
@@ -266,10 +269,8 @@ def idle(mc: Path, runs: int | None, say) -> list[str]:
             files = len(list((state / "fd").iterdir()))
             facts = dict(line.split(":", 1) for line in (state / "status").read_text().splitlines())
             memory, threads = int(facts["VmRSS"].split()[0]) / 1024, int(facts["Threads"])
-            rows.append(
-                row("ssh-idle", f"{name}, for {took:.0f} s", "itself", "", f"{used} clock ticks")
-                + f" {memory:.0f} MB, {files} open files, {threads} threads"
-            )
+            what = f"{name}, for {took:.0f} s: {memory:.0f} MB, {files} open files, {threads} threads"
+            rows.append(row("ssh-idle", what, "itself", "", f"{used} clock ticks"))
             say(f"ssh-idle: {name}: {used} ticks in {took:.0f} s, {memory:.0f} MB, {files} open files, {threads} threads")
             stop = [str(mc), "-C", str(source), "mission", "stop", "--now"]
             subprocess.run(stop, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)

@@ -1,13 +1,13 @@
 //! A host behind a worker, as the engine sees it. Where the worker cannot be reached, what was asked is asked again ([`super::asking`]); a
 //! question that gets no answer for long is trouble and decides nothing, and a run is given up when it has ended by its lease.
 
+use super::known::Sent;
 use super::line::{Line, Patience};
-use super::objects::{BROUGHT, name_brought};
+use super::objects::{BROUGHT, Pinned, name_brought};
 use super::protocol::{
-    CollectAnswer, Compared, Hello, Request, RunAnswer, SourcePlace, Variables, Versions, put_contents, take_contents,
+    CollectAnswer, Compared, Hello, KeptEnd, Request, RunAnswer, SourcePlace, Variables, Versions, put_contents,
+    take_contents,
 };
-use super::sending::Sent;
-use super::transfer::{KeptEnd, Pinned};
 use super::transport::Transport;
 use crate::adapters::git::{Git, GitError, SourceFacts};
 use crate::adapters::host::local::operations::facts::incomplete_error;

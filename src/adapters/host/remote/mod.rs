@@ -10,6 +10,7 @@ mod connection;
 mod contents;
 mod frame;
 mod idle;
+mod known;
 mod line;
 pub mod objects;
 mod outlive;

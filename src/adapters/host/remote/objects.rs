@@ -8,13 +8,13 @@ use crate::adapters::host::local::workspace::pack::{Origin, pack, unpack};
 use crate::adapters::host::local::workspace::quarantine::odd_places::is_whole;
 use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::files::{self, At, FileError, if_there};
-use crate::domain::values::{CommitId, MissionId};
-use std::collections::BTreeSet;
+use crate::domain::values::{CommitId, MissionId, UnitId};
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Refs of the mirror that keep what was sent to it.
 const SENT: &str = "refs/mc/sent/";
@@ -27,6 +27,16 @@ pub(super) fn name_brought(pin: &str) -> String {
     pin.replacen("refs/mc/", BROUGHT, 1)
 }
 
+/// An attempt whose pins come here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pinned<'a> {
+    pub(super) mission: &'a MissionId,
+    pub(super) unit: &'a UnitId,
+    pub(super) number: u32,
+    /// Whether it came after its attempt was over.
+    pub(super) late: bool,
+}
+
 /// So many tips are named when objects are asked for.
 pub(super) const TIPS: usize = 50;
 
@@ -36,6 +46,8 @@ pub(super) struct Mirror {
     pub(super) git: Git,
     pub(super) dir: PathBuf,
     transfer: PathBuf,
+    /// Commits that came lately, with all they need.
+    recent: Mutex<VecDeque<CommitId>>,
 }
 
 /// What is no name of a file for transfer.
@@ -81,7 +93,7 @@ impl Mirror {
             let link = || theirs.as_ref().map_or(Ok(()), |theirs| std::os::unix::fs::symlink(theirs, &modules));
             remove_any(&modules).and_then(|()| link()).at(&modules)?;
         }
-        let mirror = Self { git, dir, transfer };
+        let mirror = Self { git, dir, transfer, recent: Mutex::default() };
         mirror.cut_off(&hello.shallow).await?;
         Ok(mirror)
     }
@@ -156,8 +168,9 @@ impl Mirror {
         {
             return Ok(false);
         }
-        let known = self.git.list_refs(SENT).await?;
-        let known: Vec<&CommitId> = known.iter().rev().take(TIPS).map(|(_, id)| id).collect();
+        // Where something was missing, nothing is taken for whole.
+        let known = if before { Vec::new() } else { self.list_recent().await? };
+        let known: Vec<&CommitId> = known.iter().collect();
         let wanted: Vec<&CommitId> = commits.iter().chain(tags.iter().map(|(_, id)| id)).collect();
         if !is_whole(&self.git, &wanted, &known).await? {
             return Ok(false);
@@ -175,7 +188,25 @@ impl Mirror {
             self.git.run_text(&["update-ref", name, id.as_str()]).await?;
         }
         self.delete_file(name).at(&self.transfer)?;
+        let mut recent = self.recent();
+        recent.extend(commits.iter().cloned());
+        let more = recent.len().saturating_sub(TIPS);
+        recent.drain(..more);
         Ok(true)
+    }
+
+    fn recent(&self) -> MutexGuard<'_, VecDeque<CommitId>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Some commits that are there as a whole. All refs are read by the first question alone: there may be many.
+    async fn list_recent(&self) -> Result<Vec<CommitId>, GitError> {
+        let recent: Vec<CommitId> = self.recent().iter().cloned().collect();
+        if !recent.is_empty() {
+            return Ok(recent);
+        }
+        let sent = self.git.list_refs(SENT).await?;
+        Ok(sent.into_iter().rev().take(TIPS).map(|(_, id)| id).collect())
     }
 
     /// Makes a file with what `wanted` need beyond `known`; its length in bytes.

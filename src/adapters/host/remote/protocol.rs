@@ -323,6 +323,32 @@ pub(super) struct OutputEnd {
     pub(super) sent: usize,
 }
 
+/// The end of an output that came with the end of its run.
+#[derive(Debug)]
+pub(super) struct KeptEnd<'a> {
+    /// Where it begins.
+    at: u64,
+    bytes: &'a [u8],
+}
+
+impl<'a> KeptEnd<'a> {
+    /// Those of an answer, whose bytes stand one after the other.
+    pub(super) fn split(ends: &[OutputEnd], mut rest: &'a [u8]) -> Vec<Self> {
+        let mut split = Vec::new();
+        for end in ends {
+            let (bytes, others) = rest.split_at(end.sent.min(rest.len()));
+            rest = others;
+            split.push(Self { at: end.whole.saturating_sub(bytes.len() as u64), bytes });
+        }
+        split
+    }
+
+    /// What follows after so many bytes of the output; nothing where that begins before the end.
+    pub(super) fn from(&self, offset: u64) -> Option<&'a [u8]> {
+        self.bytes.get(usize::try_from(offset.checked_sub(self.at)?).ok()?..)
+    }
+}
+
 /// Most bytes of one output that are with an answer.
 pub(super) const END: u64 = 64 << 10;
 

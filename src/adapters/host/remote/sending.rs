@@ -4,6 +4,7 @@
 //! mirror. So a commit that is new costs one request, and one that is known none. Whatever fails there ends that knowledge.
 
 use super::client::{RemoteHost, new_name};
+use super::known::Sent;
 use super::objects::{TIPS, those_there};
 use super::protocol::{Compared, PART, Request};
 use crate::adapters::git::GitError;
@@ -11,38 +12,7 @@ use crate::adapters::host::local::workspace::pack::pack;
 use crate::adapters::host::settings::PoolKind;
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::CommitId;
-use std::collections::VecDeque;
 use std::io::{self, Read, Seek, SeekFrom};
-
-/// So many commits are remembered.
-const REMEMBERED: usize = 1_000;
-
-/// What is known to be in a mirror.
-#[derive(Debug)]
-pub(super) struct Sent {
-    /// The connection over which that was learned.
-    connection: u64,
-    /// The newest last.
-    commits: VecDeque<CommitId>,
-    tags: Vec<(String, CommitId)>,
-}
-
-impl Sent {
-    fn compare(&self, commits: &[CommitId]) -> Compared {
-        Compared {
-            missing: commits.iter().filter(|id| !self.commits.contains(id)).cloned().collect(),
-            tips: self.commits.iter().rev().take(TIPS).cloned().collect(),
-            tags: self.tags.clone(),
-        }
-    }
-
-    fn add(&mut self, commits: &[CommitId]) {
-        self.commits.retain(|id| !commits.contains(id));
-        self.commits.extend(commits.iter().cloned());
-        let more = self.commits.len().saturating_sub(REMEMBERED);
-        self.commits.drain(..more);
-    }
-}
 
 impl RemoteHost {
     /// Sends commits with all they need, and their tags, as far as they are not there.

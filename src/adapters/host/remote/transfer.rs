@@ -1,7 +1,8 @@
 //! What comes from a host beside answers: work that is pinned here, output of runs.
 
 use super::client::{RemoteHost, new_name};
-use super::protocol::{OutputEnd, PART, RemoteFile, Request};
+use super::objects::Pinned;
+use super::protocol::{KeptEnd, PART, RemoteFile, Request};
 use crate::adapters::git::GitError;
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::attempt::Attempt;
@@ -13,47 +14,11 @@ use crate::adapters::host::order::RunKey;
 use crate::adapters::os::machine::no_room;
 use crate::adapters::os::{files, nofollow};
 use crate::domain::trouble::{Cause, Spot, Trouble};
-use crate::domain::values::{CommitId, MissionId, UnitId};
+use crate::domain::values::CommitId;
 use rustix::fs::{Mode, OFlags};
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// An attempt whose pins come here.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pinned<'a> {
-    pub(super) mission: &'a MissionId,
-    pub(super) unit: &'a UnitId,
-    pub(super) number: u32,
-    /// Whether it came after its attempt was over.
-    pub(super) late: bool,
-}
-
-/// The end of an output that came with the end of its run.
-#[derive(Debug)]
-pub(super) struct KeptEnd<'a> {
-    /// Where it begins.
-    at: u64,
-    bytes: &'a [u8],
-}
-
-impl<'a> KeptEnd<'a> {
-    /// Those of an answer, whose bytes stand one after the other.
-    pub(super) fn split(ends: &[OutputEnd], mut rest: &'a [u8]) -> Vec<Self> {
-        let mut split = Vec::new();
-        for end in ends {
-            let (bytes, others) = rest.split_at(end.sent.min(rest.len()));
-            rest = others;
-            split.push(Self { at: end.whole.saturating_sub(bytes.len() as u64), bytes });
-        }
-        split
-    }
-
-    /// What follows after so many bytes of the output; nothing where that begins before the end.
-    fn from(&self, offset: u64) -> Option<&'a [u8]> {
-        self.bytes.get(usize::try_from(offset.checked_sub(self.at)?).ok()?..)
-    }
-}
 
 impl RemoteHost {
     /// What is pinned there of attempts whose refs begin so.
