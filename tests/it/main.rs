@@ -4,6 +4,7 @@
 mod cli;
 mod git;
 mod host;
+mod hosts;
 mod mission;
 mod queue;
 mod rules;

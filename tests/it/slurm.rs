@@ -89,7 +89,7 @@ fn p9_p10_a_mission_on_two_nodes_of_slurm_lands_all_though_one_is_drained() {
     let mut night = Night::new();
     night.var("SLURM_CONF", &cluster.config());
     // Whatever gets no answer for so long is out of reach.
-    night.var("MC_TEST_HOST", "patience:2000");
+    night.var("MC_TEST_LINES", "patience:2000");
     let hosts = format!("{}{}", host(&night, "n1"), host(&night, "n2"));
     night.settings("sh run.sh", &format!("[scheduler]\nretry_pause = 1\nmax_infrastructure_retries = 1\n{hosts}"));
     let first: Vec<String> = (1..=4).map(|n| format!("u{n}")).collect();

@@ -7,6 +7,7 @@ use crate::adapters::host::local::process::ChildGuard;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::remote::client::{EngineCard, RemoteHost};
 use crate::adapters::host::remote::protocol::Variables;
+use crate::adapters::host::remote::transport::Transport;
 use crate::config::Settings;
 use crate::config::backend::HostConfig;
 use crate::engine::context::project::Project;
@@ -29,8 +30,9 @@ pub(in crate::engine) fn build_contact(
         variables: Variables::default(),
     };
     let (source, tags) = (project.source(ChildGuard::none()), Tags::default());
-    let (env, facts, patience) = (&project.env, &project.facts, Duration::ZERO);
-    let line = build_line(config, &Shared { env, patience, engine: &engine, source: &source, facts, tags: &tags });
+    let (env, facts) = (&project.env, &project.facts);
+    let line = build_line(config, &Shared { env, engine: &engine, source: &source, facts, tags: &tags });
+    let line = Transport { patience: Duration::ZERO, ..line };
     let told = tell_host(settings, config, &host_settings(settings, PoolKind::Missions));
     RemoteHost::new(line, told, engine, source, facts.clone(), tags)
 }

@@ -8,8 +8,8 @@ use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::protocol::OURSELVES;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::remote::client::{EngineCard, RemoteHost};
-use crate::adapters::host::remote::protocol::{Limits, Variables};
-use crate::adapters::host::remote::transport::{Cuts, PATIENCE, Transport, Way};
+use crate::adapters::host::remote::protocol::Variables;
+use crate::adapters::host::remote::transport::{Transport, Way};
 use crate::adapters::host::{Copied, Host, HostSettings, PoolKind};
 use crate::adapters::os::files;
 use crate::adapters::os::{EngineClock, Environment};
@@ -28,10 +28,8 @@ use crate::engine::context::reach::{Shared, build_hosts};
 use crate::engine::context::{NamedHost, Project, Redactor};
 use crate::engine::error::EngineError;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 /// Shared by everything that runs.
 #[derive(Debug)]
@@ -87,13 +85,9 @@ pub fn local_workers(settings: &Settings) -> u32 {
     settings.backend.local_workers.unwrap_or(alone)
 }
 
-/// The variable by which tests of `mc` itself have everything done behind a worker on this machine: `pipe`, `cut:SEED` for a
-/// line that is cut at moments which follow from a number, `beat:MS` for one whose sides say something so often, or `patience:MS`
-/// for questions that are asked again for so long.
+/// The variable by which tests of `mc` itself have everything done behind a worker on this machine: `pipe`, or words of
+/// [`Transport::tune`].
 const TEST_HOST: &str = "MC_TEST_HOST";
-
-/// Of so many requests of such a line one is cut off.
-const CUT_ONE_IN: u32 = 12;
 
 /// The variables that the settings pass on to runs, as they are here. What every run has is that of its own machine.
 fn passed_on(project: &Project, told: &HostSettings) -> Variables {
@@ -102,29 +96,16 @@ fn passed_on(project: &Project, told: &HostSettings) -> Variables {
     Variables(names.into_iter().filter(|name| !is_allowed(name, &[])).filter_map(here).collect())
 }
 
-/// For how long questions are asked again, of other hosts too.
-fn read_patience(env: &Environment) -> Duration {
-    let wanted = env.var(TEST_HOST).and_then(OsStr::to_str).and_then(|text| text.strip_prefix("patience:"));
-    wanted.and_then(|millis| millis.parse().ok()).map_or(PATIENCE, Duration::from_millis)
-}
-
 /// The line to a worker that tests want; nothing where they want none.
 fn test_line(project: &Project) -> Option<Transport> {
     let wanted = project.env.var(TEST_HOST)?.to_str()?;
-    let (mut cuts, mut limits, patience) = (Cuts::default(), Limits::default(), read_patience(&project.env));
-    match wanted.split_once(':') {
-        Some(("cut", seed)) => cuts = Cuts::random(seed.parse().ok()?, CUT_ONE_IN),
-        Some(("beat", millis)) => limits.beat = Duration::from_millis(millis.parse().ok()?),
-        Some(("patience", _)) => {}
-        _ if wanted == "pipe" => {}
-        _ => return None,
-    }
     let way = Way::Child {
         program: OURSELVES.into(),
         args: vec!["worker".into(), "--root".into(), project.state.root().join("worker").into()],
         env: project.env.vars().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
     };
-    Some(Transport { way, patience, limits, cuts, idle: Duration::ZERO })
+    let line = Transport::to(way);
+    if wanted == "pipe" { Some(line) } else { line.tune(wanted) }
 }
 
 impl ExecutionContext {
@@ -155,9 +136,7 @@ impl ExecutionContext {
             sessions: Some(project.state.sessions()),
             variables: passed_on(project, &told),
         };
-        let patience = read_patience(&project.env);
-        let shared =
-            Shared { env: &project.env, patience, engine: &engine, source: &source, facts: &facts, tags: &tags };
+        let shared = Shared { env: &project.env, engine: &engine, source: &source, facts: &facts, tags: &tags };
         let others = match (kind, &lasting) {
             (PoolKind::Missions, None) => build_hosts(&settings, &told, &shared),
             // What is tried out in a scratch place, or beside missions, is tried here.

@@ -4,8 +4,7 @@ use super::hosts::NamedHost;
 use crate::adapters::git::{Git, SourceFacts};
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::remote::client::{EngineCard, RemoteHost};
-use crate::adapters::host::remote::protocol::Limits;
-use crate::adapters::host::remote::transport::{Cuts, Executable, Ssh, Target, Transport, Way, Worker};
+use crate::adapters::host::remote::transport::{Executable, Ssh, Target, Transport, Way, Worker};
 use crate::adapters::host::{Host, HostSettings};
 use crate::adapters::os::{Environment, open_files};
 use crate::config::Settings;
@@ -13,16 +12,16 @@ use crate::config::backend::{HostConfig, Reach};
 use crate::domain::values::HostId;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::time::Duration;
 
 /// Open files that a mission has beside its hosts, and of each host: the streams of its worker and of ssh, twice while it is reached anew.
 const OPEN_FILES: (u64, u64) = (512, 16);
 
+/// The variable by which tests of `mc` itself have other lines to the hosts that the settings name: words of [`Transport::tune`].
+const TEST_LINES: &str = "MC_TEST_LINES";
+
 /// What all hosts of a mission share.
 pub(super) struct Shared<'a> {
     pub(super) env: &'a Environment,
-    /// For how long a question is asked again.
-    pub(super) patience: Duration,
     pub(super) engine: &'a EngineCard,
     pub(super) source: &'a Git,
     pub(super) facts: &'a SourceFacts,
@@ -83,5 +82,7 @@ pub(super) fn build_line(config: &HostConfig, shared: &Shared<'_>) -> Transport 
             Way::Ssh(Ssh::new(target, worker, shared.engine.state.clone(), env))
         }
     };
-    Transport { way, patience: shared.patience, limits: Limits::default(), cuts: Cuts::default(), idle: config.idle }
+    let line = Transport { idle: config.idle, ..Transport::to(way) };
+    let tuned = shared.env.var(TEST_LINES).and_then(|words| line.clone().tune(words.to_str()?));
+    tuned.unwrap_or(line)
 }

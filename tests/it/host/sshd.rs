@@ -5,7 +5,7 @@ use crate::support::world::until;
 use mission_control::adapters::host::local::process::procfs;
 use mission_control::adapters::host::remote::transport::Target;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -34,12 +34,29 @@ pub enum User {
     Ordinary,
 }
 
+/// Where it listens.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its address.
+    pub address: String,
+    /// The command by which it is started there.
+    pub enter: Vec<String>,
+}
+
+impl Place {
+    /// The loopback of this machine.
+    pub fn loopback() -> Self {
+        Self { address: "127.0.0.1".to_owned(), enter: Vec::new() }
+    }
+}
+
 /// A server. Dropped, it ends with everything it started.
 #[derive(Debug)]
 pub struct Sshd {
     dir: TempDir,
     port: u16,
     user: User,
+    place: Place,
     server: Child,
 }
 
@@ -58,6 +75,11 @@ fn public_key(path: &Path) -> String {
 impl Sshd {
     /// One whose users have `home` as their home, with further lines of its configuration.
     pub fn start(home: &Path, user: User, lines: &[&str]) -> Self {
+        Self::start_at(Place::loopback(), home, user, lines)
+    }
+
+    /// The same somewhere else.
+    pub fn start_at(place: Place, home: &Path, user: User, lines: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         make_key(&at("hostkey"));
@@ -85,7 +107,7 @@ impl Sshd {
             let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
             let mut text = vec![
                 format!("Port {port}"),
-                "ListenAddress 127.0.0.1".to_owned(),
+                format!("ListenAddress {}", place.address),
                 format!("HostKey {}", at("hostkey").display()),
                 format!("AuthorizedKeysFile {}", at("authorized_keys").display()),
                 "PidFile none".to_owned(),
@@ -95,10 +117,10 @@ impl Sshd {
             ];
             text.extend(lines.iter().map(|line| (*line).to_owned()));
             std::fs::write(at("config"), text.join("\n") + "\n").unwrap();
-            let mut server = Self::spawn(dir.path(), user);
-            if Self::listens(&mut server, port) {
-                let server = Self { dir, port, user, server };
-                let host = format!("[127.0.0.1]:{port}");
+            let mut server = Self::spawn(&place, dir.path(), user);
+            if Self::listens(&mut server, dir.path()) {
+                let host = format!("[{}]:{port}", place.address);
+                let server = Self { dir, port, user, place, server };
                 std::fs::write(server.known_hosts(), format!("{host} {}\n", public_key(&server.path("hostkey"))))
                     .unwrap();
                 return server;
@@ -109,12 +131,13 @@ impl Sshd {
         panic!("no port is free");
     }
 
-    fn spawn(dir: &Path, user: User) -> Child {
+    fn spawn(place: &Place, dir: &Path, user: User) -> Child {
         let log = std::fs::File::create(dir.join("log")).unwrap();
         let config = dir.join("config").display().to_string();
-        let words = [PROGRAM, "-D", "-e", "-f", &config];
+        let mut words: Vec<&str> = place.enter.iter().map(String::as_str).collect();
+        words.extend([PROGRAM, "-D", "-e", "-f", &config]);
         let mut command = match user {
-            User::Own => Command::new(PROGRAM),
+            User::Own => Command::new(words[0]),
             User::Ordinary => {
                 // In a view of its own of the machine's users this one has a shell.
                 let line = format!(
@@ -122,7 +145,7 @@ impl Sshd {
                     dir.display()
                 );
                 let mut command = Command::new("unshare");
-                command.args(["--mount", "sh", "-c", &line, "sh", PROGRAM]);
+                command.args(["--mount", "sh", "-c", &line, "sh", words[0]]);
                 command
             }
         };
@@ -131,10 +154,10 @@ impl Sshd {
     }
 
     /// Whether it takes connections; false when it ended.
-    fn listens(server: &mut Child, port: u16) -> bool {
+    fn listens(server: &mut Child, dir: &Path) -> bool {
         until("sshd", || match server.try_wait().unwrap() {
             Some(_) => Some(false),
-            None => TcpStream::connect(("127.0.0.1", port)).is_ok().then_some(true),
+            None => std::fs::read_to_string(dir.join("log")).unwrap().contains("Server listening").then_some(true),
         })
     }
 
@@ -151,7 +174,7 @@ impl Sshd {
     pub fn target(&self) -> Target {
         Target {
             name: "build1".to_owned(),
-            hostname: "127.0.0.1".to_owned(),
+            hostname: self.place.address.clone(),
             user: (self.user == User::Ordinary).then(|| "worker".to_owned()),
             port: Some(self.port),
             identity_file: Some(self.path("identity")),
@@ -165,6 +188,31 @@ impl Sshd {
         let own = self.server.id();
         let children = procfs::list_processes().into_iter().filter(|(_, process)| process.parent == own);
         children.filter_map(|(pid, _)| Pid::from_raw(pid.try_into().unwrap())).collect()
+    }
+
+    /// Ends it and its connections; what they started goes on.
+    pub fn stop(&mut self) {
+        // First the one that would take new ones.
+        let _ = self.server.kill();
+        let connections = self.connections();
+        let _ = self.server.wait();
+        for pid in connections {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+
+    /// Starts it again where it was.
+    pub fn start_again(&mut self) {
+        self.server = Self::spawn(&self.place, self.dir.path(), self.user);
+        assert!(Self::listens(&mut self.server, self.dir.path()), "it does not start again");
+    }
+
+    /// Sends a signal to it and its connections.
+    pub fn signal(&self, signal: Signal) {
+        let server = Pid::from_raw(self.server.id().try_into().unwrap()).unwrap();
+        for pid in std::iter::once(server).chain(self.connections()) {
+            let _ = kill_process(pid, signal);
+        }
     }
 
     /// Kills them.

@@ -120,6 +120,12 @@ impl World {
         self
     }
 
+    /// The same machine with a variable.
+    pub fn with_var(mut self, name: &str, value: &str) -> Self {
+        self.sandbox.var(name, value);
+        self
+    }
+
     /// The same machine with this fence.
     pub fn within(mut self, fence: Fence) -> Self {
         self.sandbox.fence = fence;
@@ -345,7 +351,11 @@ impl World {
     /// Everything that lives and has to do with this world: processes that name its folder in their arguments,
     /// environment, working folder, program or open files. Zombies are dead.
     pub fn survivors(&self) -> Vec<(u32, String)> {
-        let mark = self.home().to_string_lossy().into_owned();
+        self.survivors_of(&self.home().to_string_lossy())
+    }
+
+    /// The same of those that name a folder of it.
+    pub fn survivors_of(&self, mark: &str) -> Vec<(u32, String)> {
         let own = std::fs::read_link("/proc/self/exe").unwrap();
         let mut found = Vec::new();
         for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -365,9 +375,8 @@ impl World {
             let files = std::fs::read_dir(dir.join("fd")).into_iter().flatten().flatten();
             let mut open = files.filter_map(|f| std::fs::read_link(f.path()).ok());
             let arguments = text("cmdline").replace('\0', " ");
-            let named =
-                [arguments.clone(), text("environ"), link("cwd"), link("exe")].iter().any(|t| t.contains(&mark));
-            if named || open.any(|p| p.to_string_lossy().contains(&mark)) {
+            let named = [arguments.clone(), text("environ"), link("cwd"), link("exe")].iter().any(|t| t.contains(mark));
+            if named || open.any(|p| p.to_string_lossy().contains(mark)) {
                 found.push((pid, arguments));
             }
         }

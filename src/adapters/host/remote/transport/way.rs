@@ -70,7 +70,33 @@ impl fmt::Display for Transport {
     }
 }
 
+/// Of so many requests of a line that is cut now and then one is cut off.
+const CUT_ONE_IN: u32 = 12;
+
 impl Transport {
+    /// A line like every other.
+    pub fn to(way: Way) -> Self {
+        Self { way, patience: PATIENCE, limits: Limits::default(), cuts: Cuts::default(), idle: Duration::ZERO }
+    }
+
+    /// The same line as tests of `mc` itself want it, in words between commas: `cut:SEED` is cut at moments which follow from a number,
+    /// of `beat:MS` the sides say something so often, and with `patience:MS` questions are asked again for so long. Nothing
+    /// where a word is none of these.
+    #[must_use]
+    pub fn tune(mut self, words: &str) -> Option<Self> {
+        for word in words.split(',') {
+            let (name, number) = word.split_once(':')?;
+            let number: u64 = number.parse().ok()?;
+            match name {
+                "cut" => self.cuts = Cuts::random(number, CUT_ONE_IN),
+                "beat" => self.limits.beat = Duration::from_millis(number),
+                "patience" => self.patience = Duration::from_millis(number),
+                _ => return None,
+            }
+        }
+        Some(self)
+    }
+
     /// Reaches a worker: the next bytes there and back are messages.
     ///
     /// # Errors

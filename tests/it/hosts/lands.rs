@@ -1,0 +1,60 @@
+//! Missions without faults: what lands is what lands on one machine.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+
+use super::fleet::{Fleet, held, quick};
+use crate::support::tools::is_root;
+use crate::support::world::{Unit, World, within};
+use std::os::unix::fs::MetadataExt;
+
+#[test]
+fn p1_p3_forty_units_on_this_machine_and_two_hosts_make_the_tree_that_they_make_here() {
+    within(120, || {
+        let units: Vec<Unit> = (0..40).map(|n| quick(&format!("u{n}"))).collect();
+        let alone = World::new();
+        let alone_ends = alone.spawn_mission(&alone.plan(&units));
+        let fleet = Fleet::of_servers(&["one", "two"]).with(|fleet| fleet.local = 2);
+        fleet.start(&fleet.world.plan(&units)).end().exits(0);
+        alone_ends.end().exits(0);
+        assert_eq!(fleet.world.green_tree(), alone.green_tree());
+        let [sessions, verifications] = fleet.used();
+        for name in ["local", "one", "two"] {
+            assert!(sessions.get(name).is_some_and(|count| *count > 2), "{sessions:?}");
+            assert!(verifications.contains_key(name), "{verifications:?}");
+        }
+        let status = fleet.world.status();
+        assert!(status.to_string().contains("\"host\":\"two\"") || status.to_string().contains("two"), "{status}");
+        fleet.is_whole(&units);
+    });
+}
+
+#[test]
+fn p1_an_ordinary_user_is_enough_on_a_host() {
+    within(90, || {
+        let fleet = Fleet::of_an_ordinary_user("plain");
+        let units: Vec<Unit> = (0..6).map(|n| quick(&format!("u{n}"))).collect();
+        fleet.start(&fleet.world.plan(&units)).end().exits(0);
+        let [sessions, verifications] = fleet.used();
+        assert_eq!((sessions["plain"], verifications.len()), (6, 1), "{verifications:?}");
+        if is_root() {
+            assert_eq!(std::fs::metadata(fleet.host("plain").base()).unwrap().uid(), 65534);
+        }
+        fleet.is_whole(&units);
+    });
+}
+
+#[test]
+fn p10_each_unit_of_a_full_fleet_is_told_with_its_host() {
+    within(90, || {
+        let fleet = Fleet::of_commands(&["one", "two"]);
+        let units: Vec<Unit> = (0..4).map(|n| held(&format!("u{n}"))).collect();
+        let engine = fleet.start(&fleet.world.plan(&units));
+        units.iter().for_each(|unit| drop(fleet.await_work(&unit.id)));
+        let status = fleet.world.status();
+        for unit in status["units"].as_array().unwrap() {
+            assert!(["one", "two"].contains(&unit["host"].as_str().unwrap_or_default()), "{unit}");
+        }
+        fleet.go();
+        engine.end().exits(0);
+        fleet.is_whole(&units);
+    });
+}

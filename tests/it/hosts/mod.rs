@@ -1,0 +1,12 @@
+//! Whole missions on several hosts, with the faults that hosts and networks have. Each ends with the clone oracle, and with nothing
+//! left that lives.
+//!
+//! How soon a fault was seen and how soon work went on is printed:
+//! `cargo test --test it hosts:: -- --nocapture 2>&1 | grep '^fault:'`.
+
+pub mod connections;
+pub mod engines;
+pub mod fleet;
+pub mod lands;
+pub mod machines;
+pub mod network;
