@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests touch the world and may panic")]
 
 mod cli;
+mod fleet;
 mod git;
 mod host;
-mod hosts;
 mod mission;
 mod queue;
 mod rules;

@@ -1,7 +1,7 @@
 //! What happens to connections: what runs on a host goes on without one, as long as its lease allows.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::fleet::{Fault, Fleet, SHORT, held, quick, stuck};
+use super::kit::{Fault, Fleet, SHORT, held, quick, stuck};
 use crate::support::world::{Unit, until, within};
 
 /// Waits until a worker has greeted the engine over another connection than the old one.

@@ -371,14 +371,16 @@ impl Fleet {
         }
     }
 
-    /// The settings, beside the repository, so that its trees do not depend on hosts.
+    /// The settings, in a file that is in no tree, so that these do not depend on hosts.
     pub fn write_settings(&self) -> PathBuf {
         let mut text = std::fs::read_to_string(self.world.repo().join("mission-control.toml")).unwrap();
         let (more, local, lease) = (&self.more, self.local, self.lease);
         let _ = write!(text, "{more}\n[backend]\nlocal_workers = {local}\nlease = \"{lease}\"\n{}\n", self.backend);
         self.machines.iter().for_each(|machine| text.push_str(&machine.setting()));
-        let path = self.world.home().join("hosts.toml");
-        std::fs::write(&path, text).unwrap();
+        let path = self.world.repo().join("hosts.toml");
+        if std::fs::read_to_string(&path).ok().as_ref() != Some(&text) {
+            self.world.person(|| std::fs::write(&path, text).unwrap());
+        }
         path
     }
 
@@ -398,22 +400,6 @@ impl Fleet {
     /// Begins a mission.
     pub fn start(&self, plan: &Path) -> Engine {
         self.spawn(&["mission", "start", "--plan", plan.to_str().unwrap()])
-    }
-
-    /// Units that are at work now, with their hosts.
-    pub fn at_work(&self) -> BTreeMap<String, String> {
-        let mut open = BTreeMap::new();
-        for row in self.world.journal() {
-            let text = |key: &str| row.body[key].as_str().unwrap_or_default().to_owned();
-            match row.kind.as_str() {
-                "session-started" => {
-                    open.insert(text("unit"), host_of(&row.body));
-                }
-                "attempt-judged" => drop(open.remove(&text("unit"))),
-                _ => {}
-            }
-        }
-        open
     }
 
     /// The host of the newest attempt of a unit.
@@ -457,6 +443,22 @@ impl Fleet {
         self.mc(&["audit"]).exits(0);
         self.mc(&["report", "--verify"]).exits(0);
         self.world.nothing_lives();
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for file in std::fs::read_dir(self.world.home().join("said")).into_iter().flatten().flatten() {
+            let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+            eprintln!("-- {}\n{}", file.path().display(), text);
+        }
+        for row in self.world.journal() {
+            let body = row.body.to_string();
+            eprintln!("{} {} {}", row.at, row.kind, body.chars().take(300).collect::<String>());
+        }
     }
 }
 

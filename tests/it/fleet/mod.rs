@@ -2,11 +2,11 @@
 //! left that lives.
 //!
 //! How soon a fault was seen and how soon work went on is printed:
-//! `cargo test --test it hosts:: -- --nocapture 2>&1 | grep '^fault:'`.
+//! `cargo test --test it fleet:: -- --nocapture 2>&1 | grep '^fault:'`.
 
 pub mod connections;
 pub mod engines;
-pub mod fleet;
+pub mod kit;
 pub mod lands;
 pub mod machines;
 pub mod network;

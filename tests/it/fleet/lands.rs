@@ -1,7 +1,7 @@
 //! Missions without faults: what lands is what lands on one machine.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::fleet::{Fleet, held, quick};
+use super::kit::{Fleet, held, quick};
 use crate::support::tools::is_root;
 use crate::support::world::{Unit, World, within};
 use std::os::unix::fs::MetadataExt;

@@ -1,7 +1,7 @@
 //! What happens to engines while something runs on hosts, and what people ask of them.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::fleet::{Fault, Fleet, SHORT, held, quick, stuck};
+use super::kit::{Fault, Fleet, SHORT, held, quick, stuck};
 use crate::support::world::{Unit, World, until, within};
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,7 @@
 //! What happens to machines: they die, fill up, lack something, lose what they had, or answer what nobody understands.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::fleet::{Fault, Fleet, SHORT, held, quick, stuck};
+use super::kit::{Fault, Fleet, SHORT, held, quick, stuck};
 use crate::support::tools::{is_root, only_on_this_machine};
 use crate::support::world::{Unit, own_file, unit, until, within};
 use std::path::Path;
