@@ -194,6 +194,18 @@ impl Host {
         ask!(self, look_up(key), Request::LookUp(key.clone()))
     }
 
+    /// What is known of a run that an earlier engine began. A host that is out of reach is waited for as long as for the run itself, which
+    /// is given up then.
+    ///
+    /// # Errors
+    /// [`Cause::Unreachable`](crate::domain::trouble::Cause).
+    pub async fn find_run(&self, key: &RunKey, kill: watch::Receiver<bool>) -> Result<RunState, Trouble> {
+        match self {
+            Self::Local(host) => host.look_up(key).await,
+            Self::Remote(host) => host.find_run(key, kill).await,
+        }
+    }
+
     /// Ends an earlier run of this key and keeps its directory beside, so that the key can be used for a new one.
     ///
     /// # Errors

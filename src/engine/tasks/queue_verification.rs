@@ -72,15 +72,19 @@ pub async fn verify(
     })
 }
 
-/// That results of this host's runs depend on what those of the mission do: another host may be changed at any time.
+/// That results of this host's runs depend on what those of the mission do: another host may be changed at any time, also the one by
+/// whose environment everything is verified.
 async fn check_environment(context: &MissionContext, on: &NamedHost) -> Result<(), Trouble> {
     let failed = |e| context.to_trouble(&e);
     let reference = context.environment(|_| true).await.map_err(failed)?;
-    if on.id == reference.host || context.fingerprint(on).await.map_err(failed)? == reference.environment {
+    if on.id.is_local() || context.fingerprint(on).await.map_err(failed)? == reference.environment {
         return Ok(());
     }
     // It is asked for its environment before it is used again.
-    let why = format!("{} has another environment than {}, by which this mission verifies", on.id, reference.host);
+    let why = match on.id == reference.host {
+        true => format!("the environment of {}, by which this mission verifies, is another one by now", on.id),
+        false => format!("{} has another environment than {}, by which this mission verifies", on.id, reference.host),
+    };
     Err(Trouble::new(Cause::Unreachable, why))
 }
 

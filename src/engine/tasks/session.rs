@@ -100,7 +100,11 @@ pub async fn adopt(
     // Once the unit's own run is claimed, setup is long over, and a search for what it left would find the unit's processes:
     // they work in the same slot.
     let run = key.join(RUN);
-    if matches!(on.look_up(&run).await?, RunState::New | RunState::NeverStarted) {
+    let known = match on.find_run(&run, kill.clone()).await {
+        Err(trouble) if trouble.cause == Cause::Unreachable => return Ok(abandon(context, &order, trouble)),
+        known => known?,
+    };
+    if matches!(known, RunState::New | RunState::NeverStarted) {
         accept::end_abandoned(context, on, &order).await?;
         on.end_runs(&key.join("setup")).await?;
     }

@@ -419,6 +419,11 @@ impl Fleet {
         self.world.witness().iter().filter(|seen| seen.unit == unit && seen.what == "start").count()
     }
 
+    /// Files and contents of green's tree.
+    pub fn landed_files(&self) -> String {
+        landed_files(&self.world)
+    }
+
     /// Lets units end that wait for it.
     pub fn go(&self) {
         std::fs::write(self.world.home().join("go"), "").unwrap();
@@ -460,6 +465,12 @@ impl Drop for Fleet {
             eprintln!("{} {} {}", row.at, row.kind, body.chars().take(300).collect::<String>());
         }
     }
+}
+
+/// Files and contents of green's tree, but for settings, which name folders of the world.
+pub fn landed_files(world: &World) -> String {
+    let files = world.git(&["ls-tree", "-r", "mc/green"]);
+    files.lines().filter(|line| !line.ends_with("mission-control.toml")).map(|line| format!("{line}\n")).collect()
 }
 
 /// The host that a record names.

@@ -1,7 +1,7 @@
 //! Missions without faults: what lands is what lands on one machine.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::kit::{Fleet, held, quick};
+use super::kit::{Fleet, held, landed_files, quick};
 use crate::support::tools::is_root;
 use crate::support::world::{Unit, World, within};
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +15,7 @@ fn p1_p3_forty_units_on_this_machine_and_two_hosts_make_the_tree_that_they_make_
         let fleet = Fleet::of_servers(&["one", "two"]).with(|fleet| fleet.local = 2);
         fleet.start(&fleet.world.plan(&units)).end().exits(0);
         alone_ends.end().exits(0);
-        assert_eq!(fleet.world.green_tree(), alone.green_tree());
+        assert_eq!(fleet.landed_files(), landed_files(&alone));
         let [sessions, verifications] = fleet.used();
         for name in ["local", "one", "two"] {
             assert!(sessions.get(name).is_some_and(|count| *count > 2), "{sessions:?}");

@@ -146,7 +146,11 @@ fn p10_a_host_without_git_or_that_answers_garbage_is_left_out_and_the_others_go_
 #[test]
 fn p2_a_host_that_answers_garbage_in_the_middle_is_left_out_and_its_unit_begins_elsewhere() {
     within(90, || {
-        let fleet = Fleet::of_commands(&["one", "two"]).with(|fleet| fleet.lease = SHORT);
+        let fleet = Fleet::of_commands(&["one", "two"]).with(|fleet| {
+            fleet.lease = SHORT;
+            // So long what ended there is waited for.
+            fleet.more = "[scheduler]\ncircuit_after = \"2s\"".to_owned();
+        });
         let units = [stuck("a"), held("last").after(&["a"])];
         let engine = fleet.start(&fleet.world.plan(&units));
         let odd = fleet.await_work("a");

@@ -192,9 +192,11 @@ impl Sshd {
 
     /// Ends it and its connections; what they started goes on.
     pub fn stop(&mut self) {
-        // First the one that would take new ones.
-        let _ = self.server.kill();
+        // It takes no new ones while these are counted, and they are its own as long as it lives.
+        let server = Pid::from_raw(self.server.id().try_into().unwrap()).unwrap();
+        let _ = kill_process(server, Signal::STOP);
         let connections = self.connections();
+        let _ = self.server.kill();
         let _ = self.server.wait();
         for pid in connections {
             let _ = kill_process(pid, Signal::KILL);

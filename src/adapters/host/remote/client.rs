@@ -18,7 +18,7 @@ use crate::adapters::host::local::workspace::pool::refuse_incomplete;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::order::{
     CollectOrder, CollectOutcome, Ended, HostError, HostFacts, NotFresh, NotReady, PrepareOrder, Ready, Release,
-    RunKey, RunOrder, Start, Untracked, UsedSlot, attempt_of,
+    RunKey, RunOrder, RunState, Start, Untracked, UsedSlot, attempt_of,
 };
 use crate::adapters::host::settings::{HostSettings, PoolKind};
 use crate::adapters::os::files::{self, if_there};
@@ -259,6 +259,22 @@ impl RemoteHost {
             _ => trouble,
         };
         Ended::from_end(ProcessEnd::Infrastructure(trouble))
+    }
+
+    /// As [`super::super::any::Host::find_run`].
+    ///
+    /// # Errors
+    /// [`Cause::Unreachable`]: it is given up.
+    pub async fn find_run(&self, key: &RunKey, kill: watch::Receiver<bool>) -> Result<RunState, Trouble> {
+        let patience = Patience::Silence(self.longest_silence());
+        let request = Request::LookUp(key.clone());
+        match self.send_request::<Result<RunState, Trouble>>(request, &[], patience, kill, &mut || ()).await {
+            Ok((known, _)) => known,
+            Err(trouble) => {
+                self.line.cut(Some(key));
+                Err(trouble.while_trying(&format!("find out what became of the run {key}")))
+            }
+        }
     }
 
     fn stopped(&self) -> std::sync::MutexGuard<'_, BTreeSet<RunKey>> {
