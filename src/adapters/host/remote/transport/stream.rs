@@ -34,7 +34,7 @@ const LAST: usize = 3;
 const SETTLE: Duration = Duration::from_millis(500);
 
 /// How long a way may take to end by itself, when nothing more is said to its worker.
-const END: Duration = Duration::from_secs(10);
+const END: Duration = Duration::from_secs(5);
 
 /// What ends the way to a worker when it is dropped.
 pub(super) trait Release: fmt::Debug + Send + Sync {
@@ -83,7 +83,7 @@ impl Guard {
         Self { way: Some(Box::new(way)), ..self }
     }
 
-    /// Lets the way end by itself, whose worker has ended or is about to; what takes longer than 10 s is ended.
+    /// Lets the way end by itself, whose worker has ended or is about to; what takes longer than 5 s is ended.
     pub(in crate::adapters::host::remote) async fn close(mut self) {
         if let Some(way) = self.way.take() {
             let _ = tokio::time::timeout(END, way.wait_end()).await;
