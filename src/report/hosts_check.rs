@@ -220,13 +220,16 @@ fn millis(time: Duration) -> f64 {
     time.as_micros() as f64 / 1_000.0
 }
 
+/// What went, with its bytes, and what stays, and why.
+type Cleared = (Vec<(String, u64)>, Vec<(String, String)>);
+
 /// A host that was cleaned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostCleaning {
     /// Its name.
     pub name: String,
     /// What went, with its bytes, and what stays, and why; or why nothing could be done.
-    pub outcome: Result<(Vec<(String, u64)>, Vec<(String, String)>), Refused>,
+    pub outcome: Result<Cleared, Refused>,
 }
 
 impl HostCleaning {

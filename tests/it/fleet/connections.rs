@@ -10,7 +10,7 @@ fn is_reached_again(fleet: &mut Fleet, mut fault: Fault, old: Option<rustix::pro
     until("another connection", || (!fleet.machines[0].sshd().connections().is_empty()).then_some(()));
     fault.is_seen();
     fleet.machines[0].await_other_worker(old);
-    fault.is_over();
+    fault.end();
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn p4_what_runs_on_a_host_outlives_its_connection_the_server_and_a_short_cut_of_
         fault.is_seen();
         fleet.cut("one", false);
         fleet.machines[0].await_other_worker(old);
-        fault.is_over();
+        fault.end();
         assert!(fleet.world.kinds("host-benched").is_empty());
         fleet.go();
         engine.end().exits(0);
@@ -65,7 +65,7 @@ fn p2_p3_a_host_that_is_cut_off_for_longer_than_the_lease_loses_its_units_to_ano
         fault.is_seen();
         until("another attempt", || (fleet.attempts("a") == 2).then_some(()));
         let other = fleet.await_work("a");
-        fault.is_over();
+        fault.end();
         assert_ne!(other, lost);
         fleet.await_work("last");
         let mut fault = Fault::happens("network mended after the lease");
@@ -73,7 +73,7 @@ fn p2_p3_a_host_that_is_cut_off_for_longer_than_the_lease_loses_its_units_to_ano
         fleet.cut(&lost, false);
         fault.is_seen();
         fleet.await_host("host-ready", &lost, ready + 1);
-        fault.is_over();
+        fault.end();
         // Before its slots are used: what it made is a ref, and nothing of it lives.
         let pin = fleet.world.refs("refs/mc/attempts").into_keys().find(|name| name.ends_with("/a/1"));
         let pin = pin.expect("what the first attempt made");

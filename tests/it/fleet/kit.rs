@@ -1,4 +1,5 @@
 //! A world whose missions run on hosts: each is a folder of the world with a home in it, behind a real sshd or behind a command.
+#![allow(clippy::print_stderr, reason = "times of faults are printed for whoever wants them")]
 
 use super::network::Network;
 use crate::host::sshd::{Place, Sshd, User};
@@ -60,7 +61,7 @@ impl Fault {
     }
 
     /// Work went on.
-    pub fn is_over(self) {
+    pub fn end(self) {
         let over = self.since.elapsed();
         let seen = self.seen.unwrap_or(over);
         eprintln!(

@@ -37,7 +37,7 @@ fn p4_a_worker_that_is_killed_is_replaced_and_a_host_that_reboots_begins_again()
         let fault = Fault::happens("worker killed with -9");
         host.kill_worker();
         host.await_other_worker(old);
-        fault.is_over();
+        fault.end();
         assert_eq!((fleet.attempts("b"), fleet.starts("b")), (1, 1));
         let mut fault = Fault::happens("host rebooted");
         host.reboot(&fleet.world);
@@ -45,7 +45,7 @@ fn p4_a_worker_that_is_killed_is_replaced_and_a_host_that_reboots_begins_again()
         fault.is_seen();
         until("another attempt", || (fleet.attempts("a") == 2).then_some(()));
         fleet.await_work("a");
-        fault.is_over();
+        fault.end();
         fleet.go();
         engine.end().exits(0);
         let pin = fleet.world.refs("refs/mc/attempts").into_keys().find(|name| name.ends_with("/a/1")).unwrap();
@@ -100,13 +100,13 @@ fn p10_a_host_whose_disk_is_full_is_left_out_until_there_is_room() {
         let fault = Fault::happens("disk full on a host");
         let engine = fleet.start(&fleet.world.plan(&units));
         let why = why_benched(&fleet, "full");
-        fault.is_over();
+        fault.end();
         assert!(why.contains("No space left"), "{why}");
         await_landed(&fleet, 6);
         let fault = Fault::happens("room on its disk again");
         std::fs::remove_file(fill).unwrap();
         fleet.await_host("host-ready", "full", 1);
-        fault.is_over();
+        fault.end();
         fleet.go();
         engine.end().exits(0);
         fleet.is_whole(&units);
@@ -127,11 +127,11 @@ fn p10_a_host_without_git_or_that_answers_garbage_is_left_out_and_the_others_go_
         let fault = Fault::happens("git missing on a host");
         let engine = fleet.start(&fleet.world.plan(&units));
         let why = why_benched(&fleet, "bare");
-        fault.is_over();
+        fault.end();
         assert!(why.contains("git"), "{why}");
         let fault = Fault::happens("garbage from a host");
         why_benched(&fleet, "odd");
-        fault.is_over();
+        fault.end();
         await_landed(&fleet, 8);
         fleet.host("bare").lead_by("");
         fleet.host("odd").lead_by("");
@@ -160,7 +160,7 @@ fn p2_a_host_that_answers_garbage_in_the_middle_is_left_out_and_its_unit_begins_
         fleet.await_host("host-benched", &odd, 1);
         fault.is_seen();
         until("another attempt", || (fleet.attempts("a") == 2).then_some(()));
-        fault.is_over();
+        fault.end();
         fleet.await_work("last");
         fleet.host(&odd).lead_by("");
         fleet.await_host("host-ready", &odd, 2);
@@ -213,7 +213,7 @@ fn p2_a_mirror_that_is_damaged_costs_no_unit_an_attempt() {
         assert!(fleet.world.shell(&damage).status().unwrap().success());
         fleet.go();
         engine.end().exits(0);
-        fault.is_over();
+        fault.end();
         fleet.is_whole(&units);
     });
 }
@@ -238,7 +238,7 @@ fn p2_what_a_host_that_burnt_had_for_longer_than_pin_every_is_here() {
         fleet.await_host("host-benched", &burnt, 1);
         fault.is_seen();
         until("another attempt", || (fleet.attempts("a") == 2).then_some(()));
-        fault.is_over();
+        fault.end();
         engine.end().exits(0);
         let (name, _) = pins.first_key_value().unwrap();
         assert_eq!(fleet.world.git(&["show", &format!("{name}:late.txt")]), "late");
