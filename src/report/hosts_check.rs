@@ -220,22 +220,28 @@ fn millis(time: Duration) -> f64 {
     time.as_micros() as f64 / 1_000.0
 }
 
-/// What went, with its bytes, and what stays, and why.
-type Cleared = (Vec<(String, u64)>, Vec<(String, String)>);
+/// What was taken away on a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// What went, with its bytes. Untrusted.
+    pub removed: Vec<(String, u64)>,
+    /// What stays, and why. Untrusted.
+    pub kept: Vec<(String, String)>,
+}
 
 /// A host that was cleaned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostCleaning {
     /// Its name.
     pub name: String,
-    /// What went, with its bytes, and what stays, and why; or why nothing could be done.
-    pub outcome: Result<Cleared, Refused>,
+    /// What came of it, or why nothing could be done.
+    pub outcome: Result<Removal, Refused>,
 }
 
 impl HostCleaning {
     /// Whether nothing is left.
     pub fn is_clean(&self) -> bool {
-        self.outcome.as_ref().is_ok_and(|(_, kept)| kept.is_empty())
+        self.outcome.as_ref().is_ok_and(|removal| removal.kept.is_empty())
     }
 }
 
@@ -243,7 +249,7 @@ impl HostCleaning {
 pub fn clean_text(hosts: &[HostCleaning], dry_run: bool) -> String {
     let mut out = String::new();
     for HostCleaning { name, outcome } in hosts {
-        let (removed, kept) = match outcome {
+        let Removal { removed, kept } = match outcome {
             Ok(outcome) => outcome,
             Err(Refused { why, help }) => {
                 let _ = writeln!(out, "{name}  not cleaned: {}", to_one_line(why, 1_000));
@@ -271,7 +277,7 @@ pub fn clean_text(hosts: &[HostCleaning], dry_run: bool) -> String {
 pub fn clean_json(hosts: &[HostCleaning], dry_run: bool) -> Value {
     let hosts = hosts.iter().map(|host| match &host.outcome {
         Err(Refused { why, help }) => json!({"name": host.name, "error": why, "help": help}),
-        Ok((removed, kept)) => json!({
+        Ok(Removal { removed, kept }) => json!({
             "name": host.name,
             "bytes": removed.iter().map(|(_, bytes)| bytes).sum::<u64>(),
             "removed": removed.iter().map(|(name, bytes)| json!({"name": name, "bytes": bytes})).collect::<Vec<_>>(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 /// The exit code where a host cannot be used, or not be cleaned.
 const NOT_USABLE: u8 = 6;
 
-pub(in crate::cli) async fn check(context: &Context, wanted: &Check) -> Result<u8, CliError> {
+pub async fn check(context: &Context, wanted: &Check) -> Result<u8, CliError> {
     let project = context.project().await?;
     let hosts = setup::choose_hosts(&project, &wanted.hosts)?;
     let checks = setup::check_hosts(&project, hosts, Duration::from_secs(wanted.timeout)).await?;
@@ -20,7 +20,7 @@ pub(in crate::cli) async fn check(context: &Context, wanted: &Check) -> Result<u
     Ok(if checks.iter().all(report::HostCheck::is_usable) { 0 } else { NOT_USABLE })
 }
 
-pub(in crate::cli) async fn clean(context: &Context, wanted: &Clean) -> Result<u8, CliError> {
+pub async fn clean(context: &Context, wanted: &Clean) -> Result<u8, CliError> {
     let project = context.project().await?;
     let hosts = setup::choose_hosts(&project, &wanted.hosts)?;
     let cleaned = upkeep::clean_hosts(&project, hosts, wanted.dry_run).await?;

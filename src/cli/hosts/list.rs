@@ -9,7 +9,7 @@ use crate::engine::run::mission::Asked;
 use crate::report::hosts as rows;
 use crate::report::sanitize;
 
-pub(in crate::cli) async fn list(context: &Context) -> Result<u8, CliError> {
+pub async fn list(context: &Context) -> Result<u8, CliError> {
     let project = context.project().await?;
     let look = views::read_status(&project, None).await?;
     let view = look.view();
@@ -18,7 +18,7 @@ pub(in crate::cli) async fn list(context: &Context) -> Result<u8, CliError> {
     context.show(|| rows::list_json(&all, view.as_ref()), text)
 }
 
-pub(in crate::cli) async fn drain(context: &Context, host: &str) -> Result<u8, CliError> {
+pub async fn drain(context: &Context, host: &str) -> Result<u8, CliError> {
     let project = context.project().await?;
     let asked = hosts::request_drain(&project, host, true).await?;
     let host = sanitize(host);
@@ -36,7 +36,7 @@ pub(in crate::cli) async fn drain(context: &Context, host: &str) -> Result<u8, C
     print_asked(context, &asked, &text)
 }
 
-pub(in crate::cli) async fn resume(context: &Context, host: &str) -> Result<u8, CliError> {
+pub async fn resume(context: &Context, host: &str) -> Result<u8, CliError> {
     let project = context.project().await?;
     let asked = hosts::request_drain(&project, host, false).await?;
     let host = sanitize(host);

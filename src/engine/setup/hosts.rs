@@ -13,7 +13,7 @@ use crate::adapters::host::remote::protocol::CleanOrder;
 use crate::adapters::host::remote::transport::Executable;
 use crate::adapters::os::clock;
 use crate::config::backend::HostConfig;
-use crate::domain::trouble::Trouble;
+use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::HostId;
 use crate::engine::context::Project;
 use crate::engine::context::contact::build_contact;
@@ -150,8 +150,13 @@ async fn look_around(host: &RemoteHost, step: &Step) -> Result<(Description, i64
     Ok((description, offset, facts, speed))
 }
 
-fn refuse(trouble: Trouble) -> Refused {
-    Refused { help: trouble.cause.remedy().to_owned(), why: trouble.why }
+/// A refusal with what helps; what is not common says so itself.
+pub fn refuse(trouble: Trouble) -> Refused {
+    let help = match &trouble.cause {
+        Cause::Unknown(_) => "do what it says, then `mc hosts check` again",
+        cause => cause.remedy(),
+    };
+    Refused { help: help.to_owned(), why: trouble.why }
 }
 
 fn describe_silence(step: &str, patience: Duration) -> Refused {

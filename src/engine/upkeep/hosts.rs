@@ -10,7 +10,8 @@ use crate::engine::context::contact::build_contact;
 use crate::engine::context::{Act, Project, tenure};
 use crate::engine::error::EngineError;
 use crate::engine::inspect::history::load_unfinished;
-use crate::report::hosts_check::{HostCleaning, Refused};
+use crate::engine::setup::hosts::refuse;
+use crate::report::hosts_check::{HostCleaning, Removal};
 use tokio::task::JoinSet;
 
 /// Cleans these hosts, all at once, or only says what would go.
@@ -56,19 +57,16 @@ pub async fn clean_hosts(
     let cleaned = hosts.into_iter().zip(answers).map(|(config, answer)| HostCleaning {
         name: config.name,
         outcome: match answer {
-            Ok(Cleaned { removed, kept }) => Ok((removed, kept)),
-            Err(trouble) => Err(Refused { help: trouble.cause.remedy().to_owned(), why: trouble.why }),
+            Ok(Cleaned { removed, kept }) => Ok(Removal { removed, kept }),
+            Err(trouble) => Err(refuse(trouble)),
         },
     });
     Ok(cleaned.collect())
 }
 
 async fn clean_host(host: &RemoteHost, order: CleanOrder) -> Result<Cleaned, Trouble> {
-    if !order.dry_run
-        && let Err(why) = host.retry_quarantine().await
-    {
-        // It is told as what stays.
-        tracing::warn!("bring what is pinned there: {why}");
+    if !order.dry_run {
+        host.retry_quarantine().await?;
     }
     host.clean(order).await
 }
