@@ -167,6 +167,9 @@ pub(super) async fn print_last_lines(context: &Context, project: &Project) -> Re
         if let Some(names) = views::describe_withheld(project).filter(|_| refused) {
             output::write_line(&format!("{names} (target.verification.env names what they get)"));
         }
+        for line in needs::list_left_behind(view.state) {
+            output::write_line(&line);
+        }
         for line in lines::repository(view.state) {
             output::write_line(&line);
         }

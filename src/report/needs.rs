@@ -3,7 +3,7 @@
 use super::{View, count, skipped, to_one_line};
 use crate::domain::mission::{AttemptClass, Landing, State, Unit, UnitState, deciding_note};
 use crate::domain::trouble::Cause;
-use crate::domain::values::UnitId;
+use crate::domain::values::{HostId, UnitId};
 
 /// What a person can do about a stop that no engine has taken.
 pub const OF_A_WAITING_STOP: &str = "a stop waits: `mc mission resume` withdraws it and goes on, `mc mission resume \
@@ -88,7 +88,29 @@ pub fn list_needs(view: &View<'_>) -> Vec<String> {
             ));
         }
     }
+    lines.extend(list_left_behind(state));
     lines
+}
+
+/// What an ended mission left on hosts that did not answer any more, one line for each of them.
+pub fn list_left_behind(state: &State) -> Vec<String> {
+    state.hosts().list().filter_map(|(host, ..)| describe_left_behind(state, host)).collect()
+}
+
+/// What an ended mission has on a host that did not answer any more.
+fn describe_left_behind(state: &State, host: &HostId) -> Option<String> {
+    let left = |unit: &&Unit| {
+        let last = unit.attempts.last().filter(|attempt| attempt.slot.host == *host);
+        last.is_some_and(|attempt| attempt.report.as_ref().is_some_and(|report| report.work.unpinned))
+    };
+    let units: Vec<&str> = state.units.iter().filter(left).map(|unit| unit.spec.id.as_str()).collect();
+    (state.is_over() && state.hosts().is_benched(host) && !units.is_empty()).then(|| {
+        format!(
+            "{host} does not answer: what {} had running there could not be ended. It ends by itself when its lease is over \
+             (backend.lease), and what it made is kept when a mission uses {host} again",
+            to_one_line(&units.join(", "), 300)
+        )
+    })
 }
 
 /// What to look at where an agent changed nothing and did not say that nothing was needed.

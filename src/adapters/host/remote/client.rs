@@ -151,6 +151,8 @@ impl RemoteHost {
         let cut = self.settings.kind == PoolKind::Verifications;
         refuse_incomplete(&self.facts, cut).map_err(|e| incomplete_error(&e))?;
         let facts: HostFacts = self.query::<Result<HostFacts, HostError>>(Request::Probe).await??;
+        // What was damaged in its mirror is not there any more.
+        self.forget_sent().await;
         Ok(HostFacts { outlives: self.find_out_outliving().await, ..facts })
     }
 

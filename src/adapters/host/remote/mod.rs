@@ -12,6 +12,7 @@ mod frame;
 mod idle;
 mod known;
 mod line;
+mod mend;
 pub mod objects;
 mod outlive;
 mod progress;

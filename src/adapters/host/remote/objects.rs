@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Refs of the mirror that keep what was sent to it.
-const SENT: &str = "refs/mc/sent/";
+pub(super) const SENT: &str = "refs/mc/sent/";
 
 /// Refs of the mirror that say which of its pins the engine has, as they are; what follows is the pin's name.
 pub(super) const BROUGHT: &str = "refs/mc/brought/";
@@ -64,7 +64,7 @@ impl Mirror {
             remove_any(&transfer).at(&transfer)?;
         }
         files::make_private_dir(&transfer).at(&transfer)?;
-        if !dir.join("objects").is_dir() {
+        if !dir.join("objects").is_dir() || !dir.join("HEAD").is_file() {
             let format = format!("--object-format={}", hello.object_format);
             let made = Git::in_folder(base, guard.clone());
             made.run_text(&["init", "-q", "--bare", &format, "mirror.git"]).await?;
@@ -195,7 +195,7 @@ impl Mirror {
         Ok(true)
     }
 
-    fn recent(&self) -> MutexGuard<'_, VecDeque<CommitId>> {
+    pub(super) fn recent(&self) -> MutexGuard<'_, VecDeque<CommitId>> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

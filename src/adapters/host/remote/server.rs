@@ -15,7 +15,7 @@ use crate::adapters::host::local::process::{ChildGuard, LockError, RunLock};
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::local::workspace::{head_ref, kept_ref};
-use crate::adapters::host::order::{CollectOrder, CollectOutcome, RunOrder};
+use crate::adapters::host::order::{CollectOrder, CollectOutcome, NotFresh, NotReady, RunOrder};
 use crate::adapters::host::{PoolKind, RunKey, UsedSlot};
 use crate::adapters::os::clock::new_cookie;
 use crate::adapters::os::environment::Environment;
@@ -28,6 +28,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, BufReader};
@@ -169,6 +170,8 @@ pub(super) struct Worker {
     name: String,
     /// Whether there was nothing before it came.
     pub(super) is_first: bool,
+    /// Whether something failed since the mirror was known to be sound.
+    suspect: AtomicBool,
     /// Work in progress is pinned in one workspace at a time.
     progress: tokio::sync::Mutex<()>,
     /// Whether its engine takes more with an answer than it asked for.
@@ -223,8 +226,20 @@ impl Worker {
         }
         let (gives_more, longest) = (hello.takes_more, hello.limits.longest.into());
         let root = base.parent().unwrap_or(root).to_owned();
-        let progress = tokio::sync::Mutex::default();
-        Ok(Self { host, mirror, root, base, name: new_cookie(), is_first, progress, gives_more, longest, _lock: lock })
+        let (suspect, progress) = (AtomicBool::new(false), tokio::sync::Mutex::default());
+        Ok(Self {
+            host,
+            mirror,
+            root,
+            base,
+            name: new_cookie(),
+            is_first,
+            suspect,
+            progress,
+            gives_more,
+            longest,
+            _lock: lock,
+        })
     }
 
     async fn answer(
@@ -237,13 +252,20 @@ impl Worker {
         let host = &self.host;
         let reply = match request {
             Request::Hello(_) | Request::Cancel(_) | Request::Renew => Ok(Value::Null),
-            Request::Probe => json(host.probe().await),
+            Request::Probe => {
+                self.mend_mirror().await;
+                json(host.probe().await)
+            }
             Request::Describe => json(host.describe().await),
             Request::Fingerprint => json(host.fingerprint().await),
             Request::Outlive(way) => self.encode_result(self.find_out_outliving(&way)),
             Request::Prepare(mut order, lengths) => {
                 put_contents(order.contents(), lengths, &bytes);
-                json(host.prepare(&order, kill).await)
+                let prepared = host.prepare(&order, kill).await;
+                if let Err(NotFresh::NotReady(NotReady::Failed(trouble))) = &prepared {
+                    self.note_trouble(trouble);
+                }
+                json(prepared)
             }
             Request::Run(order, start) => {
                 let mut ended = host.run(&order, start, kill, began).await;
@@ -342,6 +364,7 @@ impl Worker {
     async fn collect(&self, order: &CollectOrder) -> (serde_json::Result<Value>, Vec<u8>) {
         let outcome = self.host.collect(order).await;
         let (mut pins, mut bytes) = (None, Vec::new());
+        outcome.as_ref().err().into_iter().for_each(|trouble| self.note_trouble(trouble));
         if matches!(outcome, Ok(CollectOutcome::Pinned(_))) {
             let key = RunKey::of_attempt(&order.mission, &order.unit, order.number);
             self.unpin_progress(order.slot, key.as_str()).await;
@@ -377,7 +400,34 @@ impl Worker {
         &self,
         done: Result<T, impl std::error::Error + 'static>,
     ) -> serde_json::Result<Value> {
-        json(done.map_err(|e| self.host.classify_error(&e)))
+        let done = done.map_err(|e| self.host.classify_error(&e));
+        done.as_ref().err().into_iter().for_each(|trouble| self.note_trouble(trouble));
+        json(done)
+    }
+
+    /// Notes trouble that can come of a damaged mirror.
+    fn note_trouble(&self, trouble: &Trouble) {
+        if matches!(trouble.cause, Cause::Git | Cause::Workspace | Cause::Missing(_) | Cause::Unknown(_)) {
+            self.suspect.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Mends the mirror where something failed that may come of it.
+    async fn mend_mirror(&self) {
+        if !self.suspect.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        match self.mirror.mend().await {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::warn!("objects of the mirror were damaged: they are sent again");
+                self.host.invalidate_tags().await;
+            }
+            Err(e) => {
+                self.suspect.store(true, Ordering::Relaxed);
+                tracing::warn!("look for damaged objects of the mirror: {}", chain(&e));
+            }
+        }
     }
 }
 
