@@ -199,7 +199,12 @@ pub(super) async fn stop(context: &Context, now: bool) -> Result<u8, CliError> {
     let text = match &asked {
         Asked::Told(id) if now => format!("mission {id}: told to kill, keep and end"),
         Asked::Told(id) => format!("mission {id}: told to end when what runs has landed"),
-        Asked::NoEngine(id) if now => format!("mission {id}: ended here, no engine worked on it"),
+        Asked::NoEngine(id) if now => {
+            let look = views::read_status(&project, None).await?;
+            let left = look.view().map(|view| needs::list_left_behind(view.state)).unwrap_or_default();
+            let left: String = left.iter().map(|line| format!("\n{line}")).collect();
+            format!("mission {id}: ended here, no engine worked on it{left}")
+        }
         Asked::NoEngine(id) => {
             let look = views::read_status(&project, None).await?;
             let decided = look.view().filter(View::ends_on_resume).map(|_| look.next_command());

@@ -25,8 +25,8 @@ fn p1_p3_forty_units_on_this_machine_and_two_hosts_make_the_tree_that_they_make_
         let [sessions, verifications] = fleet.used();
         for name in ["one", "two"] {
             assert!(sessions.get(name).is_some_and(|count| *count > 2), "{sessions:?}");
-            assert!(verifications.contains_key(name), "{verifications:?}");
         }
+        assert!(verifications.get("one").is_some_and(|count| *count > 5), "{verifications:?}");
         assert_eq!(fleet.world.status()["units"].as_array().unwrap().len(), 40);
         fleet.is_whole(&units);
     });

@@ -257,7 +257,7 @@ impl Worker {
                 json(host.probe().await)
             }
             Request::Describe => json(host.describe().await),
-            Request::Fingerprint => json(host.fingerprint().await),
+            Request::Fingerprint => json(host.make_fingerprint().await),
             Request::Outlive(way) => self.encode_result(self.find_out_outliving(&way)),
             Request::Prepare(mut order, lengths) => {
                 put_contents(order.contents(), lengths, &bytes);

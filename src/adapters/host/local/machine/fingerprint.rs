@@ -16,6 +16,14 @@ impl LocalHost {
     pub async fn fingerprint(&self) -> Result<&str, HostError> {
         self.fingerprint.get_or_try_init(|| make(self)).await.map(String::as_str)
     }
+
+    /// The same as it is now, for an engine that is elsewhere and longer there than its worker's machine stays as it was.
+    ///
+    /// # Errors
+    /// As [`Self::fingerprint`].
+    pub async fn make_fingerprint(&self) -> Result<String, HostError> {
+        make(self).await
+    }
 }
 
 async fn make(host: &LocalHost) -> Result<String, HostError> {

@@ -15,7 +15,7 @@ use crate::adapters::host::order::{
     CollectOrder, CollectOutcome, Ready, Release, RunKey, RunState, Strays, UsedSlot, attempt_of,
 };
 use crate::adapters::os::files;
-use crate::domain::trouble::{Trouble, chain};
+use crate::domain::trouble::{Cause, Trouble, chain};
 use crate::domain::values::CommitId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,6 +63,11 @@ impl LocalHost {
             }
             Err(stuck @ CollectError::Stuck(_)) => {
                 let why = chain(&stuck);
+                if !self.can_read(&order.base).await? {
+                    pool.abandon_slot(order.slot);
+                    let why = format!("{} cannot be read where the workspace has it from: {why}", order.base);
+                    return Err(Trouble::new(Cause::Git, why));
+                }
                 let note = Note { label: label.to_owned(), base: Some(order.base.clone()), why: why.clone() };
                 match pool.quarantine(order.slot, &note) {
                     Ok(place) => Ok(CollectOutcome::SetAside { place, why }),
@@ -77,6 +82,13 @@ impl LocalHost {
                 Err(self.classify_error(&e))
             }
         }
+    }
+
+    /// Whether git can read a commit and its trees in the repository that workspaces rest on: where it cannot, that is no fault of
+    /// theirs.
+    async fn can_read(&self, commit: &CommitId) -> Result<bool, Trouble> {
+        let reading = self.source.run(&["rev-list", "--objects", "--no-walk", "--quiet", commit.as_str()]).await;
+        Ok(reading.map_err(|e| self.classify_error(&e))?.success())
     }
 
     /// Gives the slot of whoever has this label back, or sets it aside when it holds what is kept nowhere else. A slot that
