@@ -228,10 +228,6 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    fn empty() -> Self {
-        Self::of(World::new())
-    }
-
     fn of(world: World) -> Self {
         let world = world.with_var("MC_TEST_LINES", LINES).with_var("MC_SCHEDULER_RETRY_PAUSE", "0");
         // One that is charged to a unit fails it.
@@ -308,7 +304,12 @@ impl Fleet {
 
     /// Hosts behind servers of their own, each in a network of its own where the machine allows it.
     pub fn of_servers(names: &[&str]) -> Self {
-        let mut fleet = Self::empty();
+        Self::of_servers_around(World::new(), names)
+    }
+
+    /// The same around this world.
+    pub fn of_servers_around(world: World, names: &[&str]) -> Self {
+        let mut fleet = Self::of(world);
         fleet.network = Network::make(names.len());
         for (n, name) in names.iter().enumerate() {
             let place = fleet.network.as_ref().map_or_else(Place::loopback, |network| network.place(n));
@@ -320,7 +321,7 @@ impl Fleet {
 
     /// One host on which everything belongs to a user without rights, where the tests have any.
     pub fn of_an_ordinary_user(name: &str) -> Self {
-        let mut fleet = Self::empty();
+        let mut fleet = Self::of(World::new());
         let program = fleet.world.home().join("mc");
         std::fs::copy(env!("CARGO_BIN_EXE_mc"), &program).unwrap();
         let open = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();

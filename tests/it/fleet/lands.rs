@@ -6,14 +6,18 @@ use crate::support::tools::is_root;
 use crate::support::world::{Unit, World, until, within};
 use std::os::unix::fs::MetadataExt;
 
+/// Whatever a unit makes, it makes with its test.
+const BOTH_CAME: &str = "for f in units/*; do [ ! -e $f ] || [ -e tests/${f##*/}.sh ] || exit 1; done";
+
 #[test]
 fn p1_p3_forty_units_on_this_machine_and_two_hosts_make_the_tree_that_they_make_here() {
     within(120, || {
         let units: Vec<Unit> = [held("held")].into_iter().chain((1..40).map(|n| quick(&format!("u{n}")))).collect();
-        let alone = World::new();
+        let world = || World::verified_by(BOTH_CAME);
+        let alone = world();
         std::fs::write(alone.home().join("go"), "").unwrap();
         let alone_ends = alone.spawn_mission(&alone.plan(&units));
-        let fleet = Fleet::of_servers(&["one", "two"]).with(|fleet| fleet.local = 2);
+        let fleet = Fleet::of_servers_around(world(), &["one", "two"]).with(|fleet| fleet.local = 2);
         let engine = fleet.start(&fleet.world.plan(&units));
         // As long as it is at work here, a host that has less to do verifies.
         assert_eq!(fleet.await_work("held"), "local");
@@ -21,6 +25,7 @@ fn p1_p3_forty_units_on_this_machine_and_two_hosts_make_the_tree_that_they_make_
         fleet.go();
         engine.end().exits(0);
         alone_ends.end().exits(0);
+        alone.without_oracle("what it landed is what the other one landed, which is asked");
         assert_eq!(fleet.landed_files(), landed_files(&alone));
         let [sessions, verifications] = fleet.used();
         for name in ["one", "two"] {

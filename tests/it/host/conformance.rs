@@ -1,8 +1,8 @@
 //! The cases of `docs/worker-protocol.md`, played against `mc worker` over a pipe with frames that are written here: whoever writes
 //! another engine or worker can go by the document.
 
-use super::raw_worker::Worker;
-use super::remote::settings;
+use super::outlive::tells_what_outlives_a_way;
+use super::raw_worker::{Worker, hello, hello_with};
 use crate::support::repo::{World, within_a_minute};
 use serde_json::{Value, json};
 use std::future::Future;
@@ -65,25 +65,6 @@ fn p12_a_worker_does_what_the_document_says() {
             case().await;
         });
     }
-}
-
-fn hello() -> Value {
-    let mut settings = serde_json::to_value(settings()).unwrap();
-    settings["setup"] = Value::Null;
-    settings["copy"] = json!([]);
-    json!({
-        "protocol": 3, "oldest": 3, "version": "0", "state": "s1", "epoch": 1, "settings": settings,
-        "place": { "toplevel": "/", "common_dir": "/", "state": "/", "boot": "", "identities": null },
-        "object_format": "sha1", "config": [], "shallow": [], "ignores": [[], []],
-        "limits": { "beat": { "secs": 15, "nanos": 0 }, "longest": 1 << 20 }, "abandoned": []
-    })
-}
-
-/// The same with one thing else.
-fn hello_with(key: &str, value: Value) -> Value {
-    let mut hello = hello();
-    hello[key] = value;
-    hello
 }
 
 async fn greets() {
@@ -448,30 +429,6 @@ async fn gives_what_would_be_asked_for_next() {
         assert_eq!(body["Answer"]["pins"], json!([["refs/mc/attempts/m1/u/1", head]]));
         assert!(bytes.starts_with(b"PACK"));
     }
-}
-
-async fn tells_what_outlives_a_way() {
-    let world = World::new().await;
-    let mut first = Worker::greeted(&world, hello()).await;
-    for _ in 0..2 {
-        assert_eq!(first.done("Outlive", json!("way1")).await, Value::Null);
-    }
-    first.end().await;
-    let mut second = Worker::greeted(&world, hello()).await;
-    for _ in 0..2 {
-        assert_eq!(second.done("Outlive", json!("way1")).await, json!(true));
-    }
-    assert_eq!(second.done("Outlive", json!("way2")).await, Value::Null);
-    assert!(second.ask("Outlive", json!("../way1")).await["Err"]["why"].as_str().unwrap().contains("no name of a way"));
-    // That machine has none of its processes any more.
-    let note = world.state().join("worker/s1/ways/way2");
-    let text = std::fs::read_to_string(&note).unwrap();
-    let mut noted: Value = serde_json::from_str(&text).unwrap();
-    noted["Tried"]["boot"] = json!("another");
-    std::fs::write(&note, noted.to_string()).unwrap();
-    second.end().await;
-    let mut third = Worker::greeted(&world, hello()).await;
-    assert_eq!(third.done("Outlive", json!("way2")).await, json!(false));
 }
 
 async fn forgets_what_is_over() {

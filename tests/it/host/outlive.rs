@@ -3,15 +3,17 @@
 
 use super::idle::{count, waiting};
 use super::line::collect;
+use super::raw_worker::{Worker, hello};
 use super::remote::{Line, alive, host_of, key, prepare, settings};
 use super::ways::{Elsewhere, Remote, until};
-use crate::support::repo::within_a_minute;
+use crate::support::repo::{World, within_a_minute};
 use crate::support::tools::cannot_run;
 use mission_control::adapters::host::any::Host;
 use mission_control::adapters::host::order::{Release, Start};
 use mission_control::adapters::host::remote::transport::{PATIENCE, Way};
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::trouble::Cause;
+use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -153,4 +155,54 @@ fn p1_a_folder_that_another_machine_works_in_is_left_alone_until_its_runs_are_ov
         assert_ne!(std::fs::read_to_string(state.join("machine")).unwrap(), "node7\n");
         second.end_runs(&key()).await.unwrap();
     });
+}
+
+/// A case of the protocol.
+pub async fn tells_what_outlives_a_way() {
+    let world = World::new().await;
+    let mut first = Worker::greeted(&world, hello()).await;
+    for _ in 0..2 {
+        assert_eq!(first.done("Outlive", json!("way1")).await, Value::Null);
+    }
+    first.end().await;
+    let mut second = Worker::greeted(&world, hello()).await;
+    for _ in 0..2 {
+        assert_eq!(second.done("Outlive", json!("way1")).await, json!(true));
+    }
+    assert_eq!(second.done("Outlive", json!("way2")).await, Value::Null);
+    assert!(second.ask("Outlive", json!("../way1")).await["Err"]["why"].as_str().unwrap().contains("no name of a way"));
+    // That machine has none of its processes any more.
+    let note = world.state().join("worker/s1/ways/way2");
+    let text = std::fs::read_to_string(&note).unwrap();
+    let mut noted: Value = serde_json::from_str(&text).unwrap();
+    noted["Tried"]["boot"] = json!("another");
+    std::fs::write(&note, noted.to_string()).unwrap();
+    second.end().await;
+    let mut third = Worker::greeted(&world, hello()).await;
+    assert_eq!(third.done("Outlive", json!("way2")).await, json!(false));
+    // Nor is anything known of a way that was given up, or tried long ago.
+    // One that ended has no arguments any more.
+    let lives = |pid: u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| !words.is_empty());
+    let marker = |way: &str| {
+        let text = std::fs::read_to_string(world.state().join("worker/s1/ways").join(way)).unwrap();
+        let noted: Value = serde_json::from_str(&text).unwrap();
+        u32::try_from(noted["Tried"]["marker"]["pid"].as_u64().unwrap()).unwrap()
+    };
+    assert_eq!(third.done("Outlive", json!("way3")).await, Value::Null);
+    let given_up = marker("way3");
+    for _ in 0..2 {
+        assert_eq!(third.done("GiveUpOutlive", json!("way3")).await, Value::Null);
+    }
+    until(|| !lives(given_up)).await;
+    assert_eq!(third.done("Outlive", json!("way3")).await, Value::Null);
+    let (old, note) = (marker("way3"), world.state().join("worker/s1/ways/way3"));
+    let mut noted: Value = serde_json::from_str(&std::fs::read_to_string(&note).unwrap()).unwrap();
+    noted["Tried"]["at"] = json!(1);
+    std::fs::write(&note, noted.to_string()).unwrap();
+    third.end().await;
+    let mut fourth = Worker::greeted(&world, hello()).await;
+    assert_eq!(fourth.done("Outlive", json!("way3")).await, Value::Null);
+    until(|| !lives(old)).await;
+    assert_ne!(marker("way3"), old);
+    fourth.done("GiveUpOutlive", json!("way3")).await;
 }

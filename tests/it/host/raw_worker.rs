@@ -1,11 +1,31 @@
 //! `mc worker` at the other end of a pipe, spoken to in frames that are written here.
 
-use super::remote::program;
+use super::remote::{program, settings};
 use crate::support::repo::World;
 use serde_json::{Value, json};
 use std::process::Stdio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+/// A greeting.
+pub fn hello() -> Value {
+    let mut settings = serde_json::to_value(settings()).unwrap();
+    settings["setup"] = Value::Null;
+    settings["copy"] = json!([]);
+    json!({
+        "protocol": 3, "oldest": 3, "version": "0", "state": "s1", "epoch": 1, "settings": settings,
+        "place": { "toplevel": "/", "common_dir": "/", "state": "/", "boot": "", "identities": null },
+        "object_format": "sha1", "config": [], "shallow": [], "ignores": [[], []],
+        "limits": { "beat": { "secs": 15, "nanos": 0 }, "longest": 1 << 20 }, "abandoned": []
+    })
+}
+
+/// The same with one thing else.
+pub fn hello_with(key: &str, value: Value) -> Value {
+    let mut hello = hello();
+    hello[key] = value;
+    hello
+}
 
 /// A worker at the other end of a pipe.
 pub struct Worker {

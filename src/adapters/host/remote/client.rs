@@ -76,6 +76,8 @@ pub struct RemoteHost {
     brought: std::sync::Mutex<Vec<(String, CommitId)>>,
     /// Whether runs there outlive the connection, once that is known.
     pub(super) outlives: std::sync::Mutex<Option<bool>>,
+    /// That is tried once at a time.
+    pub(super) trying: Mutex<()>,
     /// Attempts that were told to end: nobody waits long for what they made.
     stopped: std::sync::Mutex<BTreeSet<RunKey>>,
 }
@@ -103,6 +105,7 @@ impl RemoteHost {
             sending: Mutex::default(),
             brought: std::sync::Mutex::default(),
             outlives: std::sync::Mutex::default(),
+            trying: Mutex::default(),
             stopped: std::sync::Mutex::default(),
         }
     }

@@ -7,6 +7,7 @@ use super::client::RemoteHost;
 use super::idle::{Quiet, give_up_quiet};
 use super::protocol::Request;
 use super::transport::Way;
+use crate::adapters::host::local::machine::outlive::FRESH;
 use crate::adapters::host::order::Ended;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble};
@@ -22,15 +23,29 @@ const LOOK: Duration = Duration::from_millis(50);
 impl RemoteHost {
     /// Whether runs there outlive the connection; nothing where that cannot be found out now.
     pub(super) async fn find_out_outliving(&self) -> Option<bool> {
+        let _one = self.trying.lock().await;
+        let begun = Instant::now();
         match self.ask_outliving().await? {
             Some(known) => Some(known),
             None if self.close_quietly().await => {
-                // A place where nothing is known of the last connection keeps nothing of it.
-                let found = self.ask_outliving().await?.unwrap_or(false);
+                let found = match self.ask_outliving().await? {
+                    Some(found) => found,
+                    // A place where nothing is known of the last connection keeps nothing of it.
+                    None if begun.elapsed() < FRESH => false,
+                    None => return None,
+                };
                 self.note_outliving(found);
                 Some(found)
             }
-            None => None,
+            None => {
+                let way = self.transport.name_way();
+                // It ends by itself where nobody can be told.
+                let told = self.query::<Result<(), Trouble>>(Request::GiveUpOutlive(way)).await.and_then(|told| told);
+                if let Err(trouble) = told {
+                    tracing::debug!("give up a try on {}: {trouble}", self.transport);
+                }
+                None
+            }
         }
     }
 

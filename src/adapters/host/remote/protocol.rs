@@ -228,6 +228,8 @@ pub enum Request {
     /// Whether what is started there lives on when the way of this name ends by which the worker was reached. Nothing: that was not
     /// known; it is when this worker has ended.
     Outlive(String),
+    /// What was begun to find that out is ended: the connection cannot be closed now.
+    GiveUpOutlive(String),
     /// What is copied is sent as [`take_contents`] gives it.
     Prepare(Box<PrepareOrder>, Vec<usize>),
     Run(Box<RunOrder>, Start),

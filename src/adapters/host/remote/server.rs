@@ -10,7 +10,7 @@ use super::protocol::{
 use crate::adapters::git::source::inspect;
 use crate::adapters::host::local::machine::host::{HostPlaces, LocalHost};
 use crate::adapters::host::local::machine::neighbour::occupy;
-use crate::adapters::host::local::machine::outlive::find_out;
+use crate::adapters::host::local::machine::outlive::{find_out, give_up};
 use crate::adapters::host::local::process::{ChildGuard, LockError, RunLock};
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::tags::Tags;
@@ -258,7 +258,14 @@ impl Worker {
             }
             Request::Describe => json(host.describe().await),
             Request::Fingerprint => json(host.make_fingerprint().await),
-            Request::Outlive(way) => self.encode_result(self.find_out_outliving(&way)),
+            Request::Outlive(way) => {
+                let found = self.find_way(&way).and_then(|ways| find_out(&ways, &way, &self.name));
+                self.encode_result(found)
+            }
+            Request::GiveUpOutlive(way) => {
+                let given_up = self.find_way(&way).and_then(|ways| give_up(&ways, &way));
+                self.encode_result(given_up)
+            }
             Request::Prepare(mut order, lengths) => {
                 put_contents(order.contents(), lengths, &bytes);
                 let prepared = host.prepare(&order, kill).await;
@@ -380,11 +387,12 @@ impl Worker {
         (json(CollectAnswer { outcome, pins }), bytes)
     }
 
-    fn find_out_outliving(&self, way: &str) -> io::Result<Option<bool>> {
+    /// The folder of notes on ways, for a name that can be one of them.
+    fn find_way(&self, way: &str) -> io::Result<PathBuf> {
         if way.is_empty() || !way.bytes().all(|b| b.is_ascii_alphanumeric()) {
             return Err(io::Error::other(format!("{way:?} is no name of a way")));
         }
-        find_out(&self.host.root().join("ways"), way, &self.name)
+        Ok(self.host.root().join("ways"))
     }
 
     /// Takes the pin of work in progress away that is pinned as a whole by now; one that stays does no harm.
