@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use crate::support::night::{Night, unit};
+use crate::support::told::{Told, find, swap};
 use serde_json::Value;
 
 /// Settings of hosts by these names, beside so many units on this machine.
@@ -186,4 +187,27 @@ fn a_host_that_does_not_answer_is_told_with_why_and_when_it_is_asked_again() {
     night.mc(&["mission", "resume"]).exits(0);
     assert!(night.events().iter().any(|row| row["record"]["kind"] == "host-drained"));
     night.audit();
+}
+
+#[test]
+fn p9_where_things_began_is_counted_again_from_the_records() {
+    let night = night(0, &["one"]);
+    night.mission(&unit("a", "echo > a")).exits(0);
+    let told = Told::of(night);
+    assert_eq!(told.proof().0, 0);
+    let not_used = "began on one, which was not to be used then";
+    told.rewrite(|rows| rows.retain(|row| row.kind != "host-ready"));
+    told.is_found("a host that never answered", not_used);
+    told.rewrite(|rows| {
+        let at = rows.iter().position(|row| row.kind == "session-started").unwrap();
+        let mut drained = find(rows, "host-ready", "one").clone();
+        drained.kind = "host-drained".to_owned();
+        swap(&mut drained, "host-ready", "host-drained");
+        drained.body.as_object_mut().unwrap().remove("environment");
+        drained.at = rows[at - 1].at;
+        rows.insert(at, drained);
+    });
+    told.is_found("a host that was drained", not_used);
+    told.rewrite(|rows| swap(find(rows, "session-started", "\"one\""), "\"one\"", "\"local\""));
+    told.is_found("another host", "which was not to be used then");
 }
