@@ -92,6 +92,7 @@ fn p10_a_stop_now_while_a_host_is_out_of_reach_says_so_and_does_not_hang() {
 }
 
 #[test]
+#[ignore = "long: tests/run --long plays it"]
 fn p4_an_engine_that_takes_over_while_a_host_is_out_of_reach_waits_for_the_lease_and_begins_elsewhere() {
     within(90, || {
         let fleet = Fleet::of_commands(&["one", "two"]).with(|fleet| fleet.lease = SHORT);
@@ -121,6 +122,7 @@ fn p4_an_engine_that_takes_over_while_a_host_is_out_of_reach_waits_for_the_lease
 }
 
 #[test]
+#[ignore = "long: tests/run --long plays it"]
 fn p10_a_signal_while_what_was_taken_over_is_out_of_reach_is_answered_at_once() {
     within(90, || {
         let fleet = Fleet::of_commands(&["one", "two"]);
@@ -144,6 +146,7 @@ fn p10_a_signal_while_what_was_taken_over_is_out_of_reach_is_answered_at_once() 
 }
 
 #[test]
+#[ignore = "long: tests/run --long plays it"]
 fn p6_two_repositories_work_on_one_host_at_once() {
     within(90, || {
         let one = Fleet::of_commands(&["both"]);
@@ -164,6 +167,7 @@ fn p6_two_repositories_work_on_one_host_at_once() {
 }
 
 #[test]
+#[ignore = "long: tests/run --long plays it"]
 fn p1_checks_and_accept_lines_are_asked_on_hosts_where_nothing_runs_here() {
     within(90, || {
         let world = World::with(
@@ -189,6 +193,7 @@ fn p1_checks_and_accept_lines_are_asked_on_hosts_where_nothing_runs_here() {
 }
 
 #[test]
+#[ignore = "long: tests/run --long plays it"]
 fn p1_a_host_whose_environment_changed_verifies_nothing_any_more() {
     within(90, || {
         let fleet = Fleet::of_commands(&["one", "two"]).with(|fleet| {

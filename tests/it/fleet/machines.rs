@@ -81,6 +81,7 @@ impl Drop for SmallDisk {
 }
 
 #[test]
+#[ignore = "long: tests/run --long plays it"]
 fn p10_a_host_whose_disk_is_full_is_left_out_until_there_is_room() {
     if !is_root() {
         return;
@@ -144,6 +145,7 @@ fn p10_a_host_without_git_or_that_answers_garbage_is_left_out_and_the_others_go_
 }
 
 #[test]
+#[ignore = "long: tests/run --long plays it"]
 fn p2_a_host_that_answers_garbage_in_the_middle_is_left_out_and_its_unit_begins_elsewhere() {
     within(90, || {
         let fleet = Fleet::of_commands(&["one", "two"]).with(|fleet| {
@@ -172,6 +174,7 @@ fn p2_a_host_that_answers_garbage_in_the_middle_is_left_out_and_its_unit_begins_
 }
 
 #[test]
+#[ignore = "long: tests/run --long plays it"]
 fn p5_a_host_without_namespaces_searches_and_leaves_nothing() {
     if only_on_this_machine("the view of a host") {
         return;
@@ -189,6 +192,7 @@ fn p5_a_host_without_namespaces_searches_and_leaves_nothing() {
 }
 
 #[test]
+#[ignore = "long: tests/run --long plays it"]
 fn p2_a_mirror_that_is_damaged_costs_no_unit_an_attempt() {
     within(90, || {
         let fleet = Fleet::of_commands(&["one", "two"]).with(|fleet| {
@@ -219,6 +223,7 @@ fn p2_a_mirror_that_is_damaged_costs_no_unit_an_attempt() {
 }
 
 #[test]
+#[ignore = "long: tests/run --long plays it"]
 fn p2_what_a_host_that_burnt_had_for_longer_than_pin_every_is_here() {
     within(90, || {
         let fleet = Fleet::of_commands(&["one", "two"]).with(|fleet| {

@@ -2,7 +2,7 @@
 //! left that lives.
 //!
 //! How soon a fault was seen and how soon work went on is printed:
-//! `cargo test --test it fleet:: -- --nocapture 2>&1 | grep '^fault:'`.
+//! `cargo test --test it fleet:: -- --include-ignored --nocapture 2>&1 | grep '^fault:'`.
 
 pub mod connections;
 pub mod engines;
