@@ -2,6 +2,7 @@
 //! that was not asked for.
 
 use super::remote::{Line, alive, host_of, key, mission, prepare, run, settings};
+use super::trips::read_frame;
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::host::any::Host;
 use mission_control::adapters::host::order::{CollectOrder, RunOrder, Start};
@@ -12,7 +13,7 @@ use mission_control::domain::values::{CommitId, UnitId};
 use rustix::fs::{CWD, FileType, Mode};
 use serde_json::{Value, json};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -94,13 +95,7 @@ fn talk(
 ) -> io::Result<()> {
     let (mut from, mut to) = (File::open(asked)?, File::options().write(true).open(answers)?);
     loop {
-        let mut lengths = [0; 8];
-        from.read_exact(&mut lengths)?;
-        let number = |at: usize| u32::from_be_bytes(lengths[at..at + 4].try_into().unwrap()) as usize;
-        let (mut text, mut bytes) = (vec![0; number(0)], vec![0; number(4)]);
-        from.read_exact(&mut text)?;
-        from.read_exact(&mut bytes)?;
-        let message: Value = serde_json::from_slice(&text)?;
+        let (_, message) = read_frame(&mut from)?;
         let (id, body) = (&message["id"], &message["body"]);
         let (name, content) = match body {
             Value::String(name) => (name.clone(), Value::Null),

@@ -36,7 +36,7 @@ struct Tap {
 }
 
 /// A frame as it is, and what it says.
-fn read_frame(from: &mut impl Read) -> io::Result<(Vec<u8>, Value)> {
+pub fn read_frame(from: &mut impl Read) -> io::Result<(Vec<u8>, Value)> {
     let mut lengths = [0; 8];
     from.read_exact(&mut lengths)?;
     let number = |at: usize| u32::from_be_bytes(lengths[at..at + 4].try_into().unwrap()) as usize;
