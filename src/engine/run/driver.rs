@@ -3,7 +3,7 @@
 //! Sources of events: tasks that end, signals of the operating system, requests of other mc processes (a row in the
 //! database and a byte in the FIFO), and the one timer the state asks for. Nothing is polled.
 
-use super::executor::Executor;
+use super::executor::{Executor, Said};
 use super::observer::Observer;
 use super::signals::Signals;
 use crate::adapters::os::clock::EngineClock;
@@ -13,7 +13,6 @@ use crate::domain::mission::{Command, Event, Mission, Step, StopLevel, decide};
 use crate::domain::values::{HostId, UnitId};
 use crate::engine::context::mission::MissionContext;
 use crate::engine::error::EngineError;
-use crate::engine::tasks::hosts::Open;
 use std::sync::Arc;
 
 /// How an engine begins.
@@ -81,7 +80,13 @@ impl Driver {
         loop {
             let due = self.state.next_wake().map(|at| self.clock.time_until(at));
             let exit = tokio::select! {
-                event = self.executor.next() => self.take(event, &[])?,
+                said = self.executor.next() => match said {
+                    Said::Event(event) => self.take(event, &[])?,
+                    Said::Question(question) => {
+                        question.answer(&self.state);
+                        None
+                    }
+                },
                 level = signals.next() => self.take(Event::Stop(level), &[])?,
                 heard = wake.wait_for_ring() => {
                     heard.map_err(|e| failed("read the wake-up FIFO", &e))?;
@@ -133,7 +138,6 @@ impl Driver {
         for command in step.commands {
             match command {
                 Command::Exit { code } => exit = Some(code),
-                Command::ProbeHost(host) => self.executor.probe_host(host, Open::of(&self.state)),
                 command => self.executor.start(command),
             }
         }

@@ -3,10 +3,10 @@
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{Command, Event, JobId, NoOffer, Refusal, SessionReport};
 use crate::domain::trouble::Trouble;
-use crate::domain::values::{HostId, SessionId};
+use crate::domain::values::SessionId;
 use crate::engine::context::mission::MissionContext;
 use crate::engine::error::PRINTED;
-use crate::engine::tasks::hosts::Open;
+use crate::engine::tasks::hosts::{AskOpen, OpenQuestion};
 use crate::engine::tasks::{bookkeeping, establish, hosts, landing, pins, preflight, queue_verification, session};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,6 +26,17 @@ pub struct Executor {
     cancels: HashMap<JobId, watch::Sender<bool>>,
     /// What tasks tell while they are at work.
     news: (mpsc::UnboundedSender<Event>, mpsc::UnboundedReceiver<Event>),
+    /// What tasks ask of whoever drives the mission.
+    questions: (AskOpen, mpsc::UnboundedReceiver<OpenQuestion>),
+}
+
+/// What a task has to say.
+#[derive(Debug)]
+pub enum Said {
+    /// It has ended, or tells something.
+    Event(Event),
+    /// It asks what is open on a host.
+    Question(OpenQuestion),
 }
 
 impl Executor {
@@ -37,14 +48,16 @@ impl Executor {
             if_it_panics: HashMap::new(),
             cancels: HashMap::new(),
             news: mpsc::unbounded_channel(),
+            questions: mpsc::unbounded_channel(),
         }
     }
 
-    /// Waits for the next task to end, or to tell something. Never resolves while nothing runs.
-    pub async fn next(&mut self) -> Event {
+    /// Waits for the next task to end, or to say something. Never resolves while nothing runs.
+    pub async fn next(&mut self) -> Said {
         loop {
             let ended = tokio::select! {
-                Some(event) = self.news.1.recv() => return event,
+                Some(event) = self.news.1.recv() => return Said::Event(event),
+                Some(question) = self.questions.1.recv() => return Said::Question(question),
                 ended = self.tasks.join_next_with_id() => ended,
             };
             match ended {
@@ -52,13 +65,13 @@ impl Executor {
                 Some(Ok((id, event))) => {
                     self.if_it_panics.remove(&id);
                     self.remove_cancel(&event);
-                    return event;
+                    return Said::Event(event);
                 }
                 Some(Err(error)) => {
                     tracing::error!("a task failed: {error}");
                     if let Some(event) = self.if_it_panics.remove(&error.id()) {
                         self.remove_cancel(&event);
-                        return event;
+                        return Said::Event(event);
                     }
                 }
             }
@@ -164,20 +177,16 @@ impl Executor {
                     Event::ObjectiveChecked { round, met, pins, moved }
                 });
             }
-            // Whoever drives the mission says what is open there.
-            Command::ProbeHost(host) => self.probe_host(host, Open::default()),
+            Command::ProbeHost(host) => {
+                let failed = Event::HostSeen { host: host.clone(), result: Err(defect()) };
+                let ask = self.questions.0.clone();
+                self.spawn(failed, async move {
+                    let result = hosts::probe(&context, &host, &ask).await;
+                    Event::HostSeen { host, result }
+                });
+            }
             Command::Exit { .. } => {}
         }
-    }
-
-    /// Asks a host whether it answers, while this is open of the mission.
-    pub fn probe_host(&mut self, host: HostId, open: Open) {
-        let context = Arc::clone(&self.context);
-        let failed = Event::HostSeen { host: host.clone(), result: Err(Trouble::from(DEFECT.to_owned())) };
-        self.spawn(failed, async move {
-            let result = hosts::probe(&context, &host, &open).await;
-            Event::HostSeen { host, result }
-        });
     }
 
     fn spawn_session<F>(&mut self, session: SessionId, run: impl FnOnce(watch::Receiver<bool>) -> F)
