@@ -182,10 +182,15 @@ fn check_cold_deadline(state: &State) -> Result<(), String> {
     let unproven = state.cold_runs().unproven.len();
     let killed = matches!(state.stop, Some((StopLevel::Now | StopLevel::Interrupt, _)));
     let closed = matches!(state.stop, Some((_, EndReason::WallTime)));
+    // A person's stop waits for no common cause to pass (no host answers, say).
+    let forsaken = matches!(state.stop, Some((StopLevel::Drain, EndReason::Person))) && state.circuit().is_some();
     if unproven > COLD_EVERY {
         return Err(format!("P1: {unproven} landings rest on warm results"));
     }
-    if state.is_over() && unproven > 0 && state.hold.is_none() && !killed && !closed {
+    if state.is_over() && unproven > 0 && matches!(state.outcome, Some((_, _, 0))) {
+        return Err(format!("P1: the mission ended well, and {unproven} landings rest on warm results"));
+    }
+    if state.is_over() && unproven > 0 && state.hold.is_none() && !killed && !closed && !forsaken {
         return Err(format!("P1: the mission ended of itself, and {unproven} landings rest on warm results"));
     }
     Ok(())

@@ -3,7 +3,7 @@
 use crate::rules::simulation::{calm, count, run, unit};
 use crate::support::scenario::random as random_scenario;
 use mission_control::domain::mission::{
-    Command, Event, Mission, Record, Unverified, VerificationRun, VerifyOrder, VerifyRole, decide,
+    Command, Event, Mission, Record, StopLevel, Unverified, VerificationRun, VerifyOrder, VerifyRole, decide,
 };
 use mission_control::domain::trouble::Trouble;
 use mission_control::domain::unit::UnitSpec;
@@ -34,6 +34,25 @@ fn p1_green_that_holds_only_with_leftovers_is_found_in_the_virtual_world() {
     assert_eq!(outcome.state.outcome.as_ref().unwrap().2, 0);
     let cold = |r: &&Record| matches!(r, Record::VerifyStarted(VerificationRun { role: VerifyRole::Cold, .. }));
     assert!(outcome.journal.iter().filter(cold).count() >= 2, "at the latest after ten landings");
+}
+
+/// All units have landed, and a person ends the mission while green is asked from nothing.
+#[test]
+fn p1_a_mission_that_ends_before_green_was_asked_from_nothing_says_so() {
+    let mut scenario = calm(vec![unit("a", &[])]);
+    scenario.policy.warm_runs = true;
+    let outcome = run(&scenario);
+    assert_eq!(outcome.state.outcome.as_ref().unwrap().2, 0);
+    let asked = |r: &Record| matches!(r, Record::VerifyStarted(VerificationRun { role: VerifyRole::Cold, .. }));
+    let at = outcome.journal.iter().rposition(asked).unwrap();
+    let mut state = Mission::begin(&outcome.journal[0]).unwrap();
+    outcome.journal[1..=at].iter().for_each(|record| state.apply(record));
+    let run = state.current_verification().unwrap().run;
+    drop(decide(&mut state, 900_000, Event::Stop(StopLevel::Now)));
+    drop(decide(&mut state, 900_001, Event::Verified { run, result: Err(Trouble::from("killed".to_owned()).into()) }));
+    let (_, reason, code) = state.outcome.as_ref().unwrap();
+    assert_eq!(reason, "stopped by request; the last landing was not verified without files of earlier runs");
+    assert_eq!(*code, 3);
 }
 
 #[test]

@@ -135,13 +135,21 @@ impl Decision<'_> {
             | MissionOutcome::Budget => !self.state.units.is_empty(),
             MissionOutcome::Refused | MissionOutcome::Error => false,
         };
-        let calm = self.state.hold.is_none() && self.state.cold_runs().search.is_none();
+        let unproven = self.state.cold_runs().unproven.len();
+        let calm = self.state.hold.is_none() && self.state.cold_runs().search.is_none() && unproven == 0;
         let done = match outcome {
             // The objective says when it is enough; what else the plan source has was not asked for.
             MissionOutcome::ObjectiveMet => self.state.planned_done(),
             _ => self.state.all_done(),
         };
         let code = if clean && calm && !unmet && done { 0 } else { code };
+        let reason = match unproven {
+            // A hold says itself what it is about.
+            0 => reason,
+            _ if self.state.hold.is_some() => reason,
+            1 => format!("{reason}; the last landing was not verified without files of earlier runs"),
+            n => format!("{reason}; the last {n} landings were not verified without files of earlier runs"),
+        };
         self.record(Record::MissionEnded { at: self.now, outcome, reason, code });
         self.request(Command::Exit { code });
     }
