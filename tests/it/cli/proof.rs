@@ -89,7 +89,7 @@ fn lies_in_rows(told: &Told) {
     told.rewrite(|rows| {
         let first = rows.iter().position(|row| row.kind == "verified").unwrap();
         let key = rows[first].body["key"].as_str().unwrap().to_owned();
-        let forged = format!("00{}", &key[2..]);
+        let forged = format!("{}{}", if key.starts_with('0') { '1' } else { '0' }, &key[1..]);
         told.sql(&format!("UPDATE snapshots SET key = replace(key, '{key}', '{forged}')"));
         rows.iter_mut().filter(|row| row.body.to_string().contains(&key)).for_each(|row| swap(row, &key, &forged));
     });
