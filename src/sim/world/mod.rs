@@ -161,6 +161,13 @@ impl World {
         false
     }
 
+    /// What is known of the nearest first-parent ancestor of `commit`, itself included, that was verified.
+    fn last_verified(&self, commit: &CommitId) -> Option<&Summary> {
+        let parent = |commit: &&CommitId| self.parents.get(*commit).and_then(|parents| parents.first());
+        let mut line = std::iter::successors(Some(commit), parent);
+        line.find_map(|commit| self.verified.get(&hash_tree(self.commits.get(commit)?)))
+    }
+
     pub(super) fn next_event_at(&self) -> Option<Millis> {
         self.events.keys().next().map(|(at, _)| *at)
     }
@@ -248,8 +255,7 @@ impl World {
                 self.foreign += 1;
                 let mut content = self.commits.get(&green).cloned().unwrap_or_default();
                 // What failed by chance and was believed is no worse when it is broken.
-                let failing =
-                    self.verified.get(&hash_tree(&content)).is_some_and(|s| s.outcome != StageOutcome::Passed);
+                let failing = self.last_verified(&green).is_some_and(|s| s.outcome != StageOutcome::Passed);
                 if let Ok(id) = UnitId::new(&format!("person-{}", self.foreign)) {
                     content.insert(id, if red { Behaviour::Breaks } else { Behaviour::Good });
                 }
