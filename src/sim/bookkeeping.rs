@@ -129,7 +129,8 @@ impl Pages {
             if status.state == backlog::ItemState::Done && !on_green.contains(unit) {
                 return Err(format!("P8: {unit} is marked done and is not on green"));
             }
-            let landed = state.unit(unit).is_some_and(|u| u.state == UnitState::Landed);
+            // What a person took off green at the very end is not done.
+            let landed = on_green.contains(unit) && state.unit(unit).is_some_and(|u| u.state == UnitState::Landed);
             if by_itself && landed && state.has_bookkeeping() && status.state != backlog::ItemState::Done {
                 return Err(format!("{unit} landed and is marked `{status}`"));
             }
