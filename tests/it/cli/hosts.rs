@@ -129,6 +129,7 @@ fn hosts_are_checked_at_once_and_a_dead_one_delays_nobody() {
     assert!(errors[2].contains("/nonexistent/mc"), "{errors:?}");
     assert!(!night.holds("test -e ~/hosts/box1 || test -e ~/hosts/box2"), "something of the check is left");
     night.mc(&["hosts", "check", "local"]).exits(2).says(&["`mc doctor` looks at this machine"]);
+    assert!(night.mc(&["doctor"]).out.contains("none on this machine; hosts do the work"));
     let alone = Night::new();
     alone.mc(&["hosts", "check"]).exits(2).says(&["the settings name no host", "docs/hosts.md"]);
     alone.mc(&["hosts", "list"]).exits(0).says(&["local  no unfinished mission", "next: name hosts in the settings"]);

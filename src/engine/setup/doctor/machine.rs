@@ -11,6 +11,7 @@ use crate::domain::base::text::format_size;
 use crate::domain::detect::checks::Check;
 use crate::domain::fence::WantedIsolation;
 use crate::domain::values::Tip;
+use crate::engine::context::local_workers;
 use crate::engine::context::project::Project;
 use crate::engine::inspect::views;
 use crate::engine::tasks::preflight::{PreflightInput, host_refusal};
@@ -94,13 +95,18 @@ pub fn check_resources(project: &Project, settings: &Settings, checks: &mut Vec<
             Check::ok("disk", found)
         });
     }
-    let (workers, processors) = (settings.parallel.num_workers, machine::count_processors());
+    let beside_hosts = !settings.backend.hosts.is_empty();
+    let (workers, processors) = (local_workers(settings), machine::count_processors());
     let memory = machine::free_memory();
-    let tight = memory.is_some_and(|memory| memory / u64::from(workers.max(1)) < MEMORY_OF_A_WORKER);
+    let tight = workers > 0 && memory.is_some_and(|memory| memory / u64::from(workers.max(1)) < MEMORY_OF_A_WORKER);
     let free = memory.map_or_else(String::new, |memory| format!(" and {} of free memory", format_size(memory)));
-    let found = format!("{workers} workers on {processors} processors{free}");
+    let found = match workers {
+        0 if beside_hosts => "none on this machine; hosts do the work: `mc hosts check`".to_owned(),
+        _ => format!("{workers} workers on {processors} processors{free}"),
+    };
     checks.push(if tight || workers as usize > processors.saturating_mul(4) {
-        let help = format!("set scheduler.parallel.num_workers to {} or so", processors.max(1));
+        let key = if beside_hosts { "backend.local_workers" } else { "scheduler.parallel.num_workers" };
+        let help = format!("set {key} to {} or so", processors.max(1));
         Check::warning("workers", found, help)
     } else {
         Check::ok("workers", found)
