@@ -12,6 +12,11 @@ pub fn allow(wanted: u64) -> Option<u64> {
     Some(if set.is_ok() { raised } else { current }).filter(|now| *now < wanted)
 }
 
+/// How many files this process may have open at once; nothing where there is no bound.
+pub fn limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

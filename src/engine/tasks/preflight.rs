@@ -5,16 +5,20 @@ use super::unrecorded::{find_unrecorded, read_recorded};
 use crate::adapters::git::owner::owner;
 use crate::adapters::git::{Git, GitError, OwnerRecord, SourceFacts};
 use crate::adapters::host::order::HostError;
+use crate::adapters::os::open_files;
 use crate::adapters::store::Store;
 use crate::config::Settings;
 use crate::domain::mission::{Baseline, Refusal, Usd};
-use crate::domain::trouble::chain;
+use crate::domain::trouble::{Cause, chain};
 use crate::domain::values::{CommitId, Tip, UnitId};
 use crate::engine::context::refusal::{environment, error_refusal, git_refusal, usage};
 use crate::engine::context::{MissionContext, NamedHost, owner};
 
 /// What helps where nothing was committed yet.
 const COMMIT_FIRST: &str = "commit something first (`git add -A && git commit`): missions start from a commit";
+
+/// Open files without which a mission on hosts cannot work: its own with a few programs, and those of a connection to each host.
+const LEAST_OPEN_FILES: (u64, u64) = (64, 8);
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +38,7 @@ pub struct PreflightInput<'a> {
 pub async fn preflight(context: &MissionContext) -> Result<Baseline, Refusal> {
     let on = PreflightInput { source: &context.source, facts: &context.facts, settings: context.settings() };
     let mut notes = Vec::new();
+    on.check_open_files()?;
     on.check_git().await?;
     let host = find_reference(context).await?.probe().await.map_err(host_refusal)?;
     on.check_green_name().await?;
@@ -91,6 +96,20 @@ pub fn host_refusal(error: HostError) -> Refusal {
 }
 
 impl PreflightInput<'_> {
+    /// Refuses more hosts than this process could have connections to: nothing would be left for git, and every step would fail.
+    ///
+    /// # Errors
+    /// [`Refusal`] where fewer files may be open.
+    pub fn check_open_files(&self) -> Result<(), Refusal> {
+        let hosts = self.settings.backend.hosts.len();
+        let least = LEAST_OPEN_FILES.0 + LEAST_OPEN_FILES.1 * u64::try_from(hosts).unwrap_or(u64::MAX / 1_000);
+        let limit = open_files::limit().filter(|limit| hosts > 0 && *limit < least);
+        let Some(limit) = limit else { return Ok(()) };
+        let cause = Cause::Descriptors { limit: Some(limit) };
+        let reason = format!("{} for {hosts} hosts, which need {least} at least", cause.words());
+        Err(environment(reason, cause.remedy()))
+    }
+
     /// What a person should know who set no cap: nobody measures what an agent started by a command spends (P9).
     pub fn check_cost_cap(&self) -> Option<String> {
         let budget = &self.settings.budget;

@@ -23,7 +23,9 @@ fn p12_many_hosts_do_not_run_out_of_open_files() {
     let start = |limit: &str| format!("{limit}; exec {} mission start --plan {plan}", program.display());
     // Where an administrator allows no more, that is said.
     assert!(!night.holds(&start("ulimit -n 64")));
-    night.mc(&["status"]).says(&["no file descriptors left (limit 64)", "raise the limit"]);
+    night
+        .mc(&["status"])
+        .says(&["no file descriptors left (limit 64) for 24 hosts, which need 256", "raise the limit"]);
     assert!(night.holds(&start("ulimit -Sn 64")), "{}", night.reason("u0"));
     assert_eq!(["u0", "u1"].map(|id| night.unit(id)), ["landed", "landed"]);
 }
