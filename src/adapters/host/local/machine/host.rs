@@ -134,6 +134,11 @@ impl LocalHost {
         }
     }
 
+    /// Whether the engine is elsewhere: what runs here ends when that cannot reach this host.
+    pub(in crate::adapters::host) const fn serves_another(&self) -> bool {
+        self.renewed.is_some()
+    }
+
     /// Whether somebody wants what runs here: this process, or an engine elsewhere that said so within half of a lease.
     pub(in crate::adapters::host) fn is_wanted(&self) -> bool {
         let Some(renewed) = &self.renewed else { return true };

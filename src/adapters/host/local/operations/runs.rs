@@ -48,6 +48,8 @@ struct Job<'a> {
     cwd: PathBuf,
     /// The folder of the session.
     session: Option<PathBuf>,
+    /// The engine is elsewhere.
+    served: bool,
 }
 
 impl Job<'_> {
@@ -330,6 +332,11 @@ fn convert_exit(exit: RunExit, job: &Job<'_>, proof: Option<KillProof>) -> Ended
         RunExit::Code(code) => ProcessEnd::Exited(code),
         RunExit::Signal(signal) => ProcessEnd::Signaled(signal),
         RunExit::Timeout => ProcessEnd::Timeout,
+        // No fault of the run, nor of who wrote it.
+        RunExit::LeaseExpired if job.served => {
+            let why = "its lease ended while the engine could not reach this host";
+            ProcessEnd::Infrastructure(Trouble::new(Cause::Unreachable, why))
+        }
         RunExit::LeaseExpired => lost_run("its lease expired: no engine renewed it in time"),
         RunExit::Killed(KillReason::Wanted) => ProcessEnd::Stopped,
         RunExit::Killed(KillReason::Stalled) => ProcessEnd::Stalled,
@@ -359,7 +366,7 @@ impl LocalHost {
             Err(e) => return Ended::from_end(ProcessEnd::Infrastructure(host.classify_error(&e))),
         };
         let session = order.session.as_ref().map(|session| host.run_dir(&session.key));
-        let job = Job { order, dir: host.run_dir(&order.key), cwd, session };
+        let job = Job { order, dir: host.run_dir(&order.key), cwd, session, served: host.serves_another() };
         let reports = match stage::clear(host, &job.cwd, order.reports.as_ref(), job.dir.exists()).await {
             Ok(reports) => reports,
             Err(trouble) => return Ended::from_end(ProcessEnd::Infrastructure(trouble)),
