@@ -74,6 +74,8 @@ pub async fn start(
             let ended = on.run(&job, Start::IfNew, kill.clone(), began).await;
             finish_session(context, &order, &place, ended, Some(at), kill).await
         }
+        // What was begun there (its `setup`) may still go on: the slot is not given back before that is ended.
+        Err(NotReady::Failed(trouble)) if trouble.cause == Cause::Unreachable => Ok(abandon(context, &order, trouble)),
         Err(not) => Ok(save_and_release(context, &order, &place, SessionReport::from_end(not.into())).await),
     }
 }

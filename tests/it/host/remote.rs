@@ -340,6 +340,37 @@ fn p12_a_run_on_a_host_is_killed_when_that_is_asked_for() {
     });
 }
 
+/// Asks for a workspace until its setup works, and waits for it no longer.
+async fn prepare_halfway(world: &World, host: &Host, base: &CommitId) {
+    let order = prepare(base);
+    let begun = async {
+        while !sets_up(world, 1) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        done = host.prepare(&order, alive()) => panic!("it waits: {done:?}"),
+        () = begun => {}
+    }
+}
+
+#[test]
+fn p5_a_slot_is_given_back_only_when_its_setup_has_ended() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        std::fs::write(world.home().join("hold.1"), "").unwrap();
+        let first = host(&world, 1, program(), PATIENCE, Cuts::default()).await;
+        prepare_halfway(&world, &first, &base).await;
+        drop(first);
+        let next = host(&world, 2, program(), PATIENCE, Cuts::default()).await;
+        let release = Release::Collected { base: base.clone(), stuck: None };
+        next.release(1, key().as_str(), &release).await.unwrap();
+        assert!(!sets_up(&world, 1), "it would work in the folder of whoever is next");
+        next.prepare(&prepare(&base), alive()).await.unwrap();
+    });
+}
+
 #[test]
 fn p12_a_setup_that_outlived_its_worker_is_ended_before_the_workspace_is_made_anew() {
     within_a_minute(async {
@@ -347,16 +378,7 @@ fn p12_a_setup_that_outlived_its_worker_is_ended_before_the_workspace_is_made_an
         let base = world.id("main").await;
         std::fs::write(world.home().join("hold.1"), "").unwrap();
         let first = host(&world, 1, program(), PATIENCE, Cuts::default()).await;
-        let order = prepare(&base);
-        let begun = async {
-            while !sets_up(&world, 1) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::select! {
-            done = first.prepare(&order, alive()) => panic!("it waits: {done:?}"),
-            () = begun => {}
-        }
+        prepare_halfway(&world, &first, &base).await;
         drop(first);
         let next = host(&world, 2, program(), PATIENCE, Cuts::default()).await;
         next.prepare(&prepare(&base), alive()).await.unwrap();

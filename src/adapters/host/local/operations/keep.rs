@@ -102,6 +102,11 @@ impl LocalHost {
             pool.abandon_slot(slot);
             return Ok(());
         }
+        // What nobody waited for (a `setup` whose answer was lost) would go on in the workspace of whoever is next.
+        if let Err(trouble) = self.end_below(label, |run| !run.has_ended()).await {
+            pool.abandon_slot(slot);
+            return Err(trouble);
+        }
         let given = match release {
             Release::Verified(Some(commit)) if self.settings.keeps_files() => {
                 pool.record_run(slot, &Ran::Ended(commit.clone())).and_then(|()| pool.release(slot))
@@ -154,6 +159,18 @@ impl LocalHost {
         Ok(begun.then(|| Ready { workspace: pool.path(slot), folder: self.runs().join(label), warm }))
     }
 
+    /// Ends those runs of a label, and proves it.
+    async fn end_below(&self, label: &str, which: impl Fn(&Run) -> bool) -> Result<(), Trouble> {
+        let mut alive = Vec::new();
+        for run in runs_below(&self.runs().join(label)).iter().filter(|run| which(run)) {
+            alive.extend(run.end(GRACE).await.survivors);
+        }
+        match alive.is_empty() {
+            true => Ok(()),
+            false => Err(Trouble::from(format!("processes of {label} cannot be ended: {alive:?}"))),
+        }
+    }
+
     /// Pins what an attempt nobody waits for any more left in a slot, so that the slot can be used again; what cannot be
     /// collected goes into quarantine. What verifications left is nobody's work.
     ///
@@ -165,13 +182,7 @@ impl LocalHost {
             // Done before, and the answer was lost.
             return Ok(());
         }
-        let mut alive = Vec::new();
-        for run in runs_below(&self.runs().join(label)) {
-            alive.extend(run.end(GRACE).await.survivors);
-        }
-        if !alive.is_empty() {
-            return Err(Trouble::from(format!("processes of {label} cannot be ended: {alive:?}")));
-        }
+        self.end_below(label, |_| true).await?;
         // `.verify` and `.check` are no unit ids: their runs leave nobody's work behind.
         if let Some((mission, unit, number)) = attempt_of(label) {
             let (base, green) = (base.clone(), base.clone());

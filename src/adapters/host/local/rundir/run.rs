@@ -53,6 +53,11 @@ impl Run {
         read_exit(&self.dir).unwrap_or(RunExit::Lost)
     }
 
+    /// Whether its end is on record.
+    pub fn has_ended(&self) -> bool {
+        read_exit(&self.dir).is_some()
+    }
+
     /// Tells the supervisor that somebody still wants this run.
     ///
     /// # Errors
