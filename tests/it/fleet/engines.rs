@@ -229,3 +229,64 @@ fn p1_a_host_whose_environment_changed_verifies_nothing_any_more() {
         fleet.is_whole(&units);
     });
 }
+
+/// A `setup` of units that says that it began, and goes on until a file `on` exists.
+const SLOW: &str = "case $PWD in */slot-[0-3]*) n=$(($(cat HOME/setups 2>/dev/null | wc -l) + 1)); echo began >> HOME/setups; \
+                    until test -e HOME/on; do touch HOME/setup-$n; sleep 0.02; done;; esac";
+
+fn with_slow_setup() -> Fleet {
+    let world = World::with("for t in tests/*.sh; do sh \"$t\" || exit 1; done", "setup = '''true'''");
+    let fleet = Fleet::around(world, &["one"]).with(|fleet| fleet.host_mut("one").workers = 4);
+    let slow = SLOW.replace("HOME", fleet.world.home().join("said").to_str().unwrap());
+    fleet.world_settings("'''true'''", &format!("'''{slow}'''"));
+    fleet
+}
+
+/// How many setups have begun on the host.
+fn await_setups(fleet: &Fleet, count: usize) {
+    let began = || std::fs::read_to_string(fleet.world.home().join("said/setups")).unwrap_or_default().lines().count();
+    until("a setup", || (began() >= count).then_some(()));
+}
+
+#[test]
+fn p2_what_takes_longer_than_a_question_may_is_asked_again_when_its_line_is_lost() {
+    within(90, || {
+        let fleet = with_slow_setup();
+        let units = [quick("a")];
+        let engine = fleet.start(&fleet.world.plan(&units));
+        await_setups(&fleet, 1);
+        // Longer than a question is asked again.
+        std::thread::sleep(Duration::from_secs(3));
+        let (host, old) = (fleet.host("one"), fleet.host("one").worker());
+        host.kill_worker();
+        host.await_other_worker(old);
+        std::fs::write(fleet.world.home().join("said/on"), "").unwrap();
+        engine.end().exits(0);
+        assert_eq!(fleet.world.kinds("host-benched").len(), 0);
+        assert_eq!(fleet.attempts("a"), 1);
+        fleet.is_whole(&units);
+    });
+}
+
+#[test]
+fn p5_a_setup_that_goes_on_out_of_reach_is_ended_before_its_slot_is_used_again() {
+    within(90, || {
+        let fleet = with_slow_setup();
+        let units = [quick("a")];
+        let engine = fleet.start(&fleet.world.plan(&units));
+        await_setups(&fleet, 1);
+        let host = fleet.host("one");
+        host.take_down();
+        host.kill_worker();
+        fleet.await_host("host-benched", "one", 1);
+        host.put_up();
+        await_setups(&fleet, 2);
+        let mark = fleet.world.home().join("said/setup-1");
+        std::fs::remove_file(&mark).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(!mark.exists(), "the first setup works beside the second one");
+        std::fs::write(fleet.world.home().join("said/on"), "").unwrap();
+        engine.end().exits(0);
+        fleet.is_whole(&units);
+    });
+}

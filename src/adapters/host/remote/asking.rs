@@ -126,12 +126,15 @@ impl RemoteHost {
         progress: &mut (dyn FnMut() + Send),
     ) -> Result<(T, Vec<u8>), Trouble> {
         let (begun, mut pause, mut last) = (Instant::now(), PAUSES.0, None);
+        // Since when it fails: what took long while its host was heard is asked again like all else when its line is lost.
+        let mut failing: Option<Instant> = None;
         let mut stop = kill.clone();
         let silent = self.wait_for_silence(begun, patience, &mut stop);
         tokio::pin!(silent);
         let work = longest_work(&request, self.settings.session_timeout);
         let longest = work.saturating_add(self.transport.limits.answer);
         loop {
+            let tried_at = Instant::now();
             let tried = tokio::select! {
                 tried = self.try_request(&request, bytes, &mut kill, progress) => tried,
                 silent = &mut silent => return Err(self.describe_silence(silent, last)),
@@ -149,8 +152,10 @@ impl RemoteHost {
                 Err(trouble) => trouble,
             };
             let asked = if let Patience::Asked(asked) = patience { asked.min(longest) } else { longest };
-            let over = begun.elapsed() >= asked;
-            if !may_pass(&trouble.cause) || over {
+            let since = *failing.insert(failing.filter(|_| tried_at.elapsed() < asked).unwrap_or_else(Instant::now));
+            let mute = self.line.silence_since(begun) >= asked;
+            let over = mute || since.elapsed() >= asked || begun.elapsed() >= longest;
+            if over || !may_pass(&trouble.cause) {
                 return Err(trouble.while_trying(&format!("ask the host behind {}", self.transport)));
             }
             tracing::debug!("ask a host again: {trouble}");
