@@ -158,13 +158,15 @@ impl ExecutionContext {
                 Host::Remote(Box::new(RemoteHost::new(line, told, engine, source.clone(), facts.clone(), tags.clone())))
             }
         };
+        let workers = local_workers(&settings);
+        let verifies = others.is_empty() || workers > 0;
         Self {
             facts,
             state: project.state.clone(),
             env: project.env.clone(),
             source,
             clock: EngineClock::start(0),
-            local: NamedHost::new(HostId::local(), local_workers(&settings), host),
+            local: NamedHost::new(HostId::local(), workers, verifies, host),
             others,
             settings,
             store,
@@ -264,11 +266,16 @@ impl ExecutionContext {
 
     /// Whether units run on this machine; where they do, everything is verified by its environment.
     pub fn uses_local(&self) -> bool {
-        self.others.is_empty() || self.local.workers > 0
+        self.local.verifies
+    }
+
+    /// The other hosts on which something may be verified.
+    fn other_verifiers(&self) -> impl Iterator<Item = &NamedHost> {
+        self.others.values().filter(|host| host.verifies)
     }
 
     /// The environment by which everything is verified: where units run on this machine its own, else that of the first other host
-    /// that answers, which it is until this engine ends. One that is `wanted` goes first.
+    /// that verifies and answers, which it is until this engine ends. One that is `wanted` goes first.
     ///
     /// # Errors
     /// [`EngineError`]: it cannot be made, or no host answers.
@@ -288,7 +295,7 @@ impl ExecutionContext {
 
     async fn find_environment(&self, wanted: impl Fn(&str) -> bool + Sync) -> Result<Reference, EngineError> {
         let ask = |on| self.ask_environment(on, &wanted);
-        let answers = match find_first(self.others.values().map(ask).collect()).await {
+        let answers = match find_first(self.other_verifiers().map(ask).collect()).await {
             Ok(found) => return Ok(found),
             Err(answers) => answers,
         };
@@ -299,7 +306,7 @@ impl ExecutionContext {
                 Err(e) => refusals.push(format!("{host}: {}", chain(&e))),
             }
         }
-        let why = format!("no host of the settings can be used: {}", refusals.join("; "));
+        let why = format!("no host that verifies can be used: {}", refusals.join("; "));
         Err(EngineError::broken(why, "`mc hosts check` tries each of them and says what helps"))
     }
 
@@ -327,7 +334,7 @@ impl ExecutionContext {
         }
         let wanted = &self.environment(|_| true).await?.environment;
         let same = |environment: &str| environment == wanted;
-        let asked = self.others.values().map(|on| self.ask_environment(on, &same)).collect();
+        let asked = self.other_verifiers().map(|on| self.ask_environment(on, &same)).collect();
         let lost = |_| {
             let why = "no host in whose environment this mission verifies can be used now";
             EngineError::broken(why, "`mc hosts check` tries each of them and says what helps")

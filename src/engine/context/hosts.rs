@@ -15,15 +15,17 @@ pub struct NamedHost {
     pub id: HostId,
     /// Slots of units there; those of verifications follow them.
     pub workers: u32,
+    /// Whether anything is verified there.
+    pub verifies: bool,
     host: Host,
     /// What results of runs of this machine depend on; another one is asked each time, for it may be changed meanwhile.
     pub(super) fingerprint: OnceCell<String>,
 }
 
 impl NamedHost {
-    /// A host of this name with so many slots of units.
-    pub fn new(id: HostId, workers: u32, host: Host) -> Self {
-        Self { id, workers, host, fingerprint: OnceCell::new() }
+    /// A host of this name with so many slots of units, and whether anything is verified there.
+    pub fn new(id: HostId, workers: u32, verifies: bool, host: Host) -> Self {
+        Self { id, workers, verifies, host, fingerprint: OnceCell::new() }
     }
 }
 

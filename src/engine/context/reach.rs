@@ -47,7 +47,8 @@ pub(super) fn build_hosts(
         let (told, line) = (tell_host(settings, config, told), build_line(config, shared));
         let (engine, source, facts) = (shared.engine.clone(), shared.source.clone(), shared.facts.clone());
         let host = RemoteHost::new(line, told, engine, source, facts, shared.tags.clone());
-        Some((id.clone(), NamedHost::new(id, config.max_workers, Host::Remote(Box::new(host)))))
+        let (workers, verifies) = (config.max_workers, config.max_verifiers > 0);
+        Some((id.clone(), NamedHost::new(id, workers, verifies, Host::Remote(Box::new(host)))))
     });
     hosts.collect()
 }

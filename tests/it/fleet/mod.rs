@@ -10,3 +10,4 @@ pub mod kit;
 pub mod lands;
 pub mod machines;
 pub mod network;
+pub mod places;

@@ -1,0 +1,30 @@
+//! Which hosts verify, and by whose environment.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
+
+use super::kit::{Fleet, quick};
+use crate::support::world::{Unit, within};
+
+#[test]
+fn p1_a_host_on_which_nothing_may_verify_gives_no_environment_to_the_base() {
+    within(90, || {
+        let mut fleet = Fleet::of_commands(&["one", "two"]).with(|fleet| {
+            fleet.world_settings(
+                "[target.verification]\n",
+                "[target.verification]\nfingerprint = [\"cat ~/version\"]\n",
+            );
+            fleet.machines.iter().for_each(|host| std::fs::write(host.home().join("version"), &host.name).unwrap());
+        });
+        fleet.host_mut("one").verifiers = 0;
+        // The one that verifies answers last.
+        let answers = fleet.world.home().join("answers");
+        fleet.host("two").lead_by(&format!("until test -e {}; do sleep 0.02; done", answers.display()));
+        let units: Vec<Unit> = (0..3).map(|n| quick(&format!("u{n}"))).collect();
+        let engine = fleet.start(&fleet.world.plan(&units));
+        fleet.await_host("host-ready", "one", 1);
+        std::fs::write(answers, "").unwrap();
+        engine.end().exits(0);
+        let [_, verifications] = fleet.used();
+        assert_eq!(verifications.keys().collect::<Vec<_>>(), ["two"]);
+        fleet.is_whole(&units);
+    });
+}
