@@ -50,7 +50,7 @@ pub struct ExecutionContext {
     pub others: BTreeMap<HostId, NamedHost>,
     settings: Settings,
     store: Arc<Mutex<Store>>,
-    /// The host by whose environment everything is verified; until it is known, this machine.
+    /// By which environment everything is verified, once that is known.
     reference: OnceLock<Reference>,
     tags: Tags,
     copies: OnceLock<Vec<Copied>>,
@@ -286,11 +286,16 @@ impl ExecutionContext {
         let found = match self.uses_local() {
             true => {
                 let environment = self.fingerprint(&self.local).await?;
-                Reference { host: self.local.id.clone(), environment }
+                Reference { host: Some(self.local.id.clone()), environment }
             }
             false => self.find_environment(wanted).await?,
         };
         Ok(self.reference.get_or_init(|| found))
+    }
+
+    /// Has everything verified by this environment, whichever host has it, where no other one was found yet.
+    pub fn keep_environment(&self, environment: &str) {
+        self.reference.get_or_init(|| Reference { host: None, environment: environment.to_owned() });
     }
 
     async fn find_environment(&self, wanted: impl Fn(&str) -> bool + Sync) -> Result<Reference, EngineError> {
@@ -302,7 +307,7 @@ impl ExecutionContext {
         let mut refusals = Vec::new();
         for (host, answer) in answers {
             match answer {
-                Ok(environment) => return Ok(Reference { host, environment }),
+                Ok(environment) => return Ok(Reference { host: Some(host), environment }),
                 Err(e) => refusals.push(format!("{host}: {}", chain(&e))),
             }
         }
@@ -318,7 +323,7 @@ impl ExecutionContext {
     ) -> Asked<'a, Reference, (HostId, Result<String, EngineError>)> {
         Box::pin(async move {
             match self.fingerprint(on).await {
-                Ok(environment) if wanted(&environment) => Ok(Reference { host: on.id.clone(), environment }),
+                Ok(environment) if wanted(&environment) => Ok(Reference { host: Some(on.id.clone()), environment }),
                 answer => Err((on.id.clone(), answer)),
             }
         })
@@ -340,7 +345,8 @@ impl ExecutionContext {
             EngineError::broken(why, "`mc hosts check` tries each of them and says what helps")
         };
         let found = find_first(asked).await.map_err(lost)?;
-        Ok(self.find_host(&found.host).unwrap_or(&self.local))
+        let host = found.host.and_then(|id| self.find_host(&id).ok());
+        Ok(host.unwrap_or(&self.local))
     }
 
     /// What a snapshot's validity depends on beside tree and stages (design, section 10): what the host says, the files that

@@ -37,11 +37,11 @@ impl Deref for NamedHost {
     }
 }
 
-/// The host by whose environment everything of a mission is verified.
+/// By which environment everything of a mission is verified.
 #[derive(Debug)]
 pub struct Reference {
-    /// The host.
-    pub host: HostId,
+    /// The host it was found on; absent: it is known from before, and no host has answered since.
+    pub host: Option<HostId>,
     /// What results of its runs depend on beside tree and stages.
     pub environment: String,
 }

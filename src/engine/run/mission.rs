@@ -320,18 +320,33 @@ async fn run_driver(
         tracing::warn!("collect what is in quarantine: {why}");
     }
     if opening.first == Event::Resumed {
-        // One that cannot be found out is another one.
-        let same = |environment: &str| state.is_environment(environment);
-        let environment = context.environment(same).await.map(|found| found.environment.clone()).unwrap_or_default();
+        let environment = see_environment(&context, &state).await;
         // What is ended here is pinned now; what goes on collects it itself.
         let ends = opening.early.contains(&Event::Stop(StopLevel::Now));
-        pin_leftovers(&context, &state, ends, state.is_environment(&environment)).await;
-        opening.early.push(Event::EnvironmentSeen(environment));
+        let same = environment.as_deref().is_some_and(|environment| state.is_environment(environment));
+        pin_leftovers(&context, &state, ends, same).await;
+        opening.early.extend(environment.map(Event::EnvironmentSeen));
     }
     let context = Arc::new(context);
     let ended = Driver::new(Arc::clone(&context), state, observers, clock).run(opening).await;
     close_hosts(&context).await;
     ended
+}
+
+/// The environment by which this engine verifies; on this machine, one that cannot be found out is another one. While no other
+/// host answers there is nothing to be seen, and the mission goes on in the one it has as soon as a host with that does.
+async fn see_environment(context: &MissionContext, state: &State) -> Option<String> {
+    match context.environment(|environment| state.is_environment(environment)).await {
+        Ok(found) => Some(found.environment.clone()),
+        Err(_) if context.uses_local() => Some(String::new()),
+        Err(why) => {
+            tracing::debug!("find out the environment of verifications: {why}");
+            if let Some(baseline) = &state.baseline {
+                context.keep_environment(&baseline.environment);
+            }
+            None
+        }
+    }
 }
 
 /// Ends the connections to all hosts at once, so that what they hold (the allocation of a cluster) is given back.

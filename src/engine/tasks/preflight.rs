@@ -78,7 +78,8 @@ async fn find_reference(context: &MissionContext) -> Result<&NamedHost, Refusal>
     }
     let hint = "`mc hosts check` tries each host of the settings and says what helps";
     let reference = context.environment(|_| true).await.map_err(|e| error_refusal(&e, hint))?;
-    context.find_host(&reference.host).map_err(|trouble| environment(trouble.why, hint))
+    let host = reference.host.as_ref().unwrap_or(&context.local.id);
+    context.find_host(host).map_err(|trouble| environment(trouble.why, hint))
 }
 
 fn short_ref(refname: &str) -> &str {

@@ -81,9 +81,12 @@ async fn check_environment(context: &MissionContext, on: &NamedHost) -> Result<(
         return Ok(());
     }
     // It is asked for its environment before it is used again.
-    let why = match on.id == reference.host {
-        true => format!("the environment of {}, by which this mission verifies, is another one by now", on.id),
-        false => format!("{} has another environment than {}, by which this mission verifies", on.id, reference.host),
+    let why = match &reference.host {
+        Some(host) if *host == on.id => {
+            format!("the environment of {host}, by which this mission verifies, is another one by now")
+        }
+        Some(host) => format!("{} has another environment than {host}, by which this mission verifies", on.id),
+        None => format!("{} has another environment than the one by which this mission verifies", on.id),
     };
     Err(Trouble::new(Cause::Unreachable, why))
 }

@@ -1,7 +1,7 @@
 //! Which hosts verify, and by whose environment.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::kit::{Fleet, quick};
+use super::kit::{Fleet, held, quick};
 use crate::support::world::{Unit, within};
 
 #[test]
@@ -25,6 +25,28 @@ fn p1_a_host_on_which_nothing_may_verify_gives_no_environment_to_the_base() {
         engine.end().exits(0);
         let [_, verifications] = fleet.used();
         assert_eq!(verifications.keys().collect::<Vec<_>>(), ["two"]);
+        fleet.is_whole(&units);
+    });
+}
+
+#[test]
+fn p10_a_mission_that_is_resumed_while_no_host_answers_goes_on_as_soon_as_one_does() {
+    within(90, || {
+        let fleet = Fleet::of_commands(&["one"]);
+        let units = [quick("a"), held("b"), quick("c").after(&["b"])];
+        let mut engine = fleet.start(&fleet.world.plan(&units));
+        fleet.await_work("b");
+        engine.kill();
+        let host = fleet.host("one");
+        host.take_down();
+        host.kill_worker();
+        let engine = fleet.spawn(&["mission", "resume"]);
+        fleet.await_host("host-benched", "one", 1);
+        host.put_up();
+        fleet.go();
+        engine.end().exits(0);
+        assert_eq!(fleet.attempts("b"), 1, "it was adopted");
+        assert!(fleet.world.kinds("environment-changed").is_empty(), "nothing was verified anew");
         fleet.is_whole(&units);
     });
 }
