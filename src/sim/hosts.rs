@@ -3,7 +3,7 @@
 //! brings after it was given up counts for nothing, and a benched host is asked again in time.
 
 use crate::domain::ending::ProcessEnd;
-use crate::domain::mission::{AttemptClass, HostPolicy, NextMove, Policy, Record, State, StopLevel, VerificationRun};
+use crate::domain::mission::{AttemptClass, HostPolicy, NextMove, Policy, Record, Stage, State, StopLevel};
 use crate::domain::trouble::Cause;
 use crate::domain::values::{HostId, Millis, RunId, SessionId, SlotId, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +30,8 @@ pub(super) struct Guard {
     open: BTreeMap<SessionId, (UnitId, SlotId)>,
     ended: BTreeSet<SessionId>,
     runs: BTreeMap<RunId, HostId>,
+    /// Where the objective's check was asked last.
+    checked_on: Option<HostId>,
     /// The newest session whose end was recorded, and why, where it is a host that does not answer.
     unreachable: Option<SessionId>,
     /// Failures that a unit can be charged for since its last fresh start.
@@ -101,7 +103,15 @@ impl Guard {
             }
             Record::VerifyStarted(run) => {
                 self.runs.insert(run.run, run.host.clone());
-                return self.check_run(run);
+                return self.check_verifier(&format!("verification {}", run.run), &run.host);
+            }
+            Record::StageAsked { host, .. } if state.policy.has_check && state.stage == Stage::Evaluating => {
+                self.checked_on = Some(host.clone());
+                return self.check_verifier("the objective's check", host);
+            }
+            Record::RoundClosed { objective: Some(_), .. } => {
+                let known = self.checked_on.as_ref().and_then(|host| self.hosts.get_mut(host));
+                known.into_iter().for_each(|known| known.tries = 0);
             }
             Record::Verified { run, .. } => {
                 let known = self.runs.get(run).and_then(|host| self.hosts.get_mut(host));
@@ -170,11 +180,11 @@ impl Guard {
         Ok(())
     }
 
-    fn check_run(&self, run: &VerificationRun) -> Result<(), String> {
-        let known = self.usable(&run.host).map_err(|why| format!("verification {}: {why}", run.run))?;
+    fn check_verifier(&self, what: &str, host: &HostId) -> Result<(), String> {
+        let known = self.usable(host).map_err(|why| format!("{what}: {why}"))?;
         let same = known.environment.as_ref().is_none_or(|environment| *environment == self.environment);
         if !same || known.policy.verifiers == 0 {
-            return Err(format!("P13: verification {} starts on {}, in {:?}", run.run, run.host, known.environment));
+            return Err(format!("P13: {what} starts on {host}, in {:?}", known.environment));
         }
         Ok(())
     }

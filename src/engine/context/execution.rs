@@ -329,26 +329,6 @@ impl ExecutionContext {
         })
     }
 
-    /// A host that answers and has the environment by which everything is verified.
-    ///
-    /// # Errors
-    /// [`EngineError`]: there is none now.
-    pub async fn find_verifier(&self) -> Result<&NamedHost, EngineError> {
-        if self.uses_local() {
-            return Ok(&self.local);
-        }
-        let wanted = &self.environment(|_| true).await?.environment;
-        let same = |environment: &str| environment == wanted;
-        let asked = self.other_verifiers().map(|on| self.ask_environment(on, &same)).collect();
-        let lost = |_| {
-            let why = "no host in whose environment this mission verifies can be used now";
-            EngineError::broken(why, "`mc hosts check` tries each of them and says what helps")
-        };
-        let found = find_first(asked).await.map_err(lost)?;
-        let host = found.host.and_then(|id| self.find_host(&id).ok());
-        Ok(host.unwrap_or(&self.local))
-    }
-
     /// What a snapshot's validity depends on beside tree and stages (design, section 10): what the host says, the files that
     /// are copied, the tags of the repository where it has any.
     ///

@@ -7,6 +7,7 @@ use crate::domain::values::SessionId;
 use crate::engine::context::mission::MissionContext;
 use crate::engine::error::PRINTED;
 use crate::engine::tasks::hosts::{AskOpen, OpenQuestion};
+use crate::engine::tasks::queue_verification::check_objective;
 use crate::engine::tasks::{bookkeeping, establish, hosts, landing, pins, preflight, queue_verification, session};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -158,7 +159,7 @@ impl Executor {
                     Event::LandEnded { landing, result }
                 });
             }
-            Command::CheckObjective { round, green, pins } => {
+            Command::CheckObjective { round, green, host, pins } => {
                 let kill = self.register_cancel(JobId::Check(round));
                 let failed = Event::ObjectiveChecked { round, met: Err(defect()), pins: Vec::new(), moved: None };
                 self.spawn(failed, async move {
@@ -168,7 +169,7 @@ impl Executor {
                         tracing::warn!("pin the checkpoint of round {round}: {why}");
                     }
                     let met = match &context.settings().target.check {
-                        Some(line) => queue_verification::check_objective(&context, line, &green, round, kill).await,
+                        Some(line) => check_objective(&context, line, (&green, &host), round, kill).await,
                         None => Ok(true),
                     };
                     if let Err(why) = &met {

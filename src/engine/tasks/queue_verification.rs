@@ -73,12 +73,13 @@ pub async fn verify(
 }
 
 /// That results of this host's runs depend on what those of the mission do: another host may be changed at any time, also the one by
-/// whose environment everything is verified.
-async fn check_environment(context: &MissionContext, on: &NamedHost) -> Result<(), Trouble> {
+/// whose environment everything is verified. The environment.
+async fn check_environment(context: &MissionContext, on: &NamedHost) -> Result<String, Trouble> {
     let failed = |e| context.to_trouble(&e);
     let reference = context.environment(|_| true).await.map_err(failed)?;
-    if on.id.is_local() || context.fingerprint(on).await.map_err(failed)? == reference.environment {
-        return Ok(());
+    let environment = context.fingerprint(on).await.map_err(failed)?;
+    if on.id.is_local() || environment == reference.environment {
+        return Ok(environment);
     }
     // It is asked for its environment before it is used again.
     let why = match &reference.host {
@@ -172,7 +173,7 @@ async fn prepare_slot(
     ready.map_err(|not| prepare::describe_not_ready(context, not))
 }
 
-/// Runs one shell line in a prepared slot at `tip` (the objective's check); true when it exits with 0. A run that was lost or ended
+/// Runs one shell line in a prepared slot of a host at `tip` (the objective's check); true when it exits with 0. A run that was lost or ended
 /// by us has measured nothing.
 ///
 /// # Errors
@@ -180,12 +181,12 @@ async fn prepare_slot(
 pub async fn check_objective(
     context: &MissionContext,
     line: &str,
-    tip: &Tip,
+    (tip, host): (&Tip, &HostId),
     round: u32,
     kill: watch::Receiver<bool>,
 ) -> Result<bool, Trouble> {
-    let on = context.find_verifier().await.map_err(|e| context.to_trouble(&e))?;
-    let environment = context.fingerprint(on).await.map_err(|e| context.to_trouble(&e))?;
+    let on = context.find_host(host)?;
+    let environment = check_environment(context, on).await?;
     // What an engine in another environment began is not taken over.
     let user = RunKey::of_mission(&context.mission).join(".check").join(format!("{round}-{environment:.12}"));
     let slot = slot_number(on, false);

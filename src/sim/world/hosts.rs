@@ -58,9 +58,19 @@ impl World {
     /// A verification begins on a host; what stands in its way there.
     pub(super) fn begin_run(&mut self, run: RunId, host: &HostId) -> Result<Option<Trouble>, String> {
         self.hosts.runs.insert(run, host.clone());
+        self.begin_in_environment(&format!("verification {run}"), host)
+    }
+
+    /// The objective's check begins on a host; what stands in its way there.
+    pub(super) fn begin_check(&mut self, host: &HostId) -> Result<Option<Trouble>, String> {
+        self.hosts.check = Some(host.clone());
+        self.begin_in_environment("the objective's check", host)
+    }
+
+    fn begin_in_environment(&self, what: &str, host: &HostId) -> Result<Option<Trouble>, String> {
         if self.environment_of(host) != self.environment_name() {
             return Err(format!(
-                "P13: verification {run} is asked of {host}, which has other tools than the base was verified with"
+                "P13: {what} is asked of {host}, which has other tools than the base was verified with"
             ));
         }
         Ok(self.unreachable(host).or_else(|| self.broken(host)))
@@ -106,6 +116,10 @@ impl World {
                 let host = self.hosts.runs.get(&run).cloned().unwrap_or_else(HostId::local);
                 let result = self.unreachable(&host).map_or(Ok(found), |trouble| Err(trouble.into()));
                 Some(Event::Verified { run, result })
+            }
+            Event::ObjectiveChecked { round, met: Ok(met), pins, moved } => {
+                let gone = self.hosts.check.clone().and_then(|host| self.unreachable(&host));
+                Some(Event::ObjectiveChecked { round, met: gone.map_or(Ok(met), Err), pins, moved })
             }
             Event::HostSeen { host, result: Ok(environment) } => {
                 let result = self.unreachable(&host).map_or(Ok(environment), Err);

@@ -380,9 +380,10 @@ impl World {
                 self.events.retain(|_, e| !matches!(e, Event::ObjectiveChecked { round: r, .. } if *r == round));
                 self.answer(1, Event::ObjectiveChecked { round, met: Ok(false), pins: Vec::new(), moved: None });
             }
-            Command::CheckObjective { round, green, .. } => {
+            Command::CheckObjective { round, green, host, .. } => {
                 let moved = self.moved_on(&green);
-                let met = self.current_outage().map_or(Ok(rng.u8(..) < 30), Err);
+                let trouble = self.begin_check(&host)?.or_else(|| self.current_outage());
+                let met = trouble.map_or(Ok(rng.u8(..) < 30), Err);
                 self.answer(delay, Event::ObjectiveChecked { round, met, pins: Vec::new(), moved });
             }
             Command::ProbeHost(host) => self.probe_host(host, delay),

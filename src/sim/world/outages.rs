@@ -14,6 +14,8 @@ pub(super) struct HostWorld {
     pub(super) outages: Vec<HostOutage>,
     /// Where verifications run.
     pub(super) runs: BTreeMap<RunId, HostId>,
+    /// Where the objective's check was asked last.
+    pub(super) check: Option<HostId>,
     /// Attempts that the engine gave up while they were out of reach: they are ended before their slots are used again.
     pub(super) abandoned: BTreeSet<SessionId>,
     /// How often one was given up, and how often the result of one arrived later.

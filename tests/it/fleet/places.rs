@@ -2,7 +2,8 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
 use super::kit::{Fleet, held, quick};
-use crate::support::world::{Unit, within};
+use crate::support::world::{Unit, World, within};
+use std::path::Path;
 
 #[test]
 fn p1_a_host_on_which_nothing_may_verify_gives_no_environment_to_the_base() {
@@ -39,7 +40,6 @@ fn p10_a_mission_that_is_resumed_while_no_host_answers_goes_on_as_soon_as_one_do
         engine.kill();
         let host = fleet.host("one");
         host.take_down();
-        host.kill_worker();
         let engine = fleet.spawn(&["mission", "resume"]);
         fleet.await_host("host-benched", "one", 1);
         host.put_up();
@@ -47,6 +47,28 @@ fn p10_a_mission_that_is_resumed_while_no_host_answers_goes_on_as_soon_as_one_do
         engine.end().exits(0);
         assert_eq!(fleet.attempts("b"), 1, "it was adopted");
         assert!(fleet.world.kinds("environment-changed").is_empty(), "nothing was verified anew");
+        fleet.is_whole(&units);
+    });
+}
+
+#[test]
+fn p13_the_objective_is_checked_on_no_drained_host() {
+    within(90, || {
+        let world =
+            World::with("for t in tests/*.sh; do sh \"$t\" || exit 1; done", "check = \"pwd >> HOME/checked-in\"");
+        let fleet = Fleet::around(world, &["one", "two"]);
+        let said = fleet.world.home().join("checked-in");
+        fleet.world_settings("HOME/checked-in", &said.display().to_string());
+        let units = [held("a")];
+        let engine = fleet.start(&fleet.world.plan(&units));
+        fleet.await_work("a");
+        fleet.mc(&["hosts", "drain", "one"]).exits(0);
+        fleet.await_host("host-drained", "one", 1);
+        fleet.go();
+        engine.end().exits(0);
+        let places = std::fs::read_to_string(said).unwrap();
+        let two = fleet.host("two").root();
+        assert!(places.lines().all(|place| Path::new(place).starts_with(&two)), "{places}");
         fleet.is_whole(&units);
     });
 }

@@ -287,6 +287,34 @@ fn p13_verifications_run_only_where_the_environment_is_that_of_the_base() {
 }
 
 #[test]
+fn p13_the_objective_is_checked_where_a_verification_could_run() {
+    let mut scenario = on_hosts(6, vec![host("a", 2, &[]), host("b", 2, &[]), host("c", 2, &[])]);
+    scenario.policy.has_check = true;
+    scenario.policy.hosts[0].verifiers = 0;
+    let journal = run(&scenario).journal;
+    let worked = journal.iter().position(|r| matches!(r, Record::RoundWorked { .. })).unwrap();
+    let mut state = Mission::begin(&journal[0]).unwrap();
+    journal[1..=worked].iter().for_each(|record| state.apply(record));
+    let mut now = 200_000;
+    let mut asked = |event| {
+        now += 1;
+        let step = decide(&mut state, now, event);
+        let on = |c: &Command| if let Command::CheckObjective { host, .. } = c { Some(host.to_string()) } else { None };
+        (step.commands.iter().find_map(on), step.records)
+    };
+    assert_eq!(asked(Event::DrainHost(name("b"))).0.as_deref(), Some("c"));
+    let checked = |met| Event::ObjectiveChecked { round: 1, met, pins: Vec::new(), moved: None };
+    let gone = Err(Trouble::new(Cause::Unreachable, "gone"));
+    let (on, records) = asked(checked(gone));
+    assert_eq!(on, None, "no host can be used for it");
+    assert!(records.iter().any(|r| matches!(r, Record::HostBenched { host, .. } if host.as_str() == "c")));
+    assert!(records.iter().any(|r| matches!(r, Record::CircuitOpened { cause: Cause::Unreachable, .. })));
+    assert_eq!(asked(Event::ResumeHost(name("b"))).0.as_deref(), Some("b"), "it is asked as soon as one can");
+    let closed = asked(checked(Ok(true))).1;
+    assert!(closed.iter().any(|r| matches!(r, Record::RoundClosed { objective: Some(true), .. })), "{closed:?}");
+}
+
+#[test]
 fn units_start_only_on_hosts_with_their_labels() {
     let mut scenario = on_hosts(12, vec![host("local", 2, &[]), host("g", 1, &["gpu"]), host("h", 2, &["gpu", "big"])]);
     for (nth, unit) in scenario.units.iter_mut().enumerate() {

@@ -82,6 +82,8 @@ pub enum Command {
         round: u32,
         /// Green.
         green: Tip,
+        /// Where it runs.
+        host: HostId,
         /// The pin of every ended attempt of the mission: unit, number and head.
         pins: Vec<(UnitId, u32, CommitId)>,
     },

@@ -199,8 +199,12 @@ pub enum Record {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         setup: Option<i32>,
     },
-    /// Intent: the question of the round's step that met trouble is asked again.
-    StageAsked { at: Millis },
+    /// Intent: the question of the round's step that met trouble is asked again; the objective's check is asked on this host.
+    StageAsked {
+        at: Millis,
+        #[serde(default = "HostId::local", skip_serializing_if = "HostId::is_local")]
+        host: HostId,
+    },
     /// A verification was broken off, because nobody wants its result any more or because its host does not answer; no failure of
     /// what was verified.
     VerificationDropped { run: RunId, at: Millis },

@@ -14,6 +14,9 @@ use crate::domain::values::{Tip, UnitId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// The question whether the objective is met, as failures name it.
+const CHECK: &str = "the objective's check";
+
 impl Decision<'_> {
     pub(super) fn preflight(&mut self, result: Result<Baseline, Refusal>) {
         if self.state.stage != Stage::Preflight {
@@ -158,17 +161,25 @@ impl Decision<'_> {
             self.green_seen(tip);
         }
         let met = match met {
-            Err(trouble) if !self.state.is_kill_requested() => {
-                return self.step_failed(None, "the objective's check", trouble);
-            }
+            Err(trouble) if !self.state.is_kill_requested() => return self.check_failed(trouble),
             met => met == Ok(true),
         };
         if self.state.is_kill_requested() && !met {
             // A check that was killed says nothing about the objective; it is made again after a resume.
-            return self.step_failed(None, "the objective's check", "killed".to_owned().into());
+            return self.step_failed(None, CHECK, "killed".to_owned().into());
         }
         self.assess_success(&[Operation::Plan], self.now);
         self.close_round(self.state.policy.has_check.then_some(met));
+    }
+
+    /// The objective's check met trouble; on a host that does not answer it is nobody's, and it is asked elsewhere.
+    fn check_failed(&mut self, trouble: Trouble) {
+        let host = self.state.asked_stage_on();
+        if self.bench_unreachable(&host, &trouble) {
+            return self.record_failure((None, None), CHECK, &trouble.into(), self.now);
+        }
+        self.step_failed(None, CHECK, trouble.clone());
+        self.bench_failing(&host, &trouble);
     }
 
     pub(super) fn close_round(&mut self, objective: Option<bool>) {
@@ -208,12 +219,16 @@ impl Decision<'_> {
         if !(due && free && open) {
             return;
         }
-        self.record(Record::StageAsked { at: self.now });
+        let Some(host) = self.state.stage_host() else { return };
+        self.record(Record::StageAsked { at: self.now, host });
         self.ask_stage();
     }
 
-    /// Asks the question of the step that the mission stands at.
+    /// Asks the question of the step that the mission stands at, unless it waits.
     pub(super) fn ask_stage(&mut self) {
+        if self.state.stage_again_at.is_some() {
+            return;
+        }
         match (self.state.stage, self.state.green().map(|g| g.tip.clone())) {
             (Stage::Preflight, _) => self.request(Command::Preflight),
             (Stage::Establishing, Some(tip)) => self.establish(tip),
@@ -254,7 +269,7 @@ impl Decision<'_> {
             return;
         }
         self.record(Record::RoundWorked { round });
-        self.evaluate_round();
+        self.ask_stage();
     }
 
     /// Has the round's checkpoint pinned and the objective's check run, before the round is closed.
@@ -262,7 +277,8 @@ impl Decision<'_> {
         match self.state.green().map(|g| g.tip.clone()) {
             Some(green) => {
                 let round = self.current_round();
-                self.request(Command::CheckObjective { round, green, pins: self.state.pins() });
+                let (host, pins) = (self.state.asked_stage_on(), self.state.pins());
+                self.request(Command::CheckObjective { round, green, host, pins });
             }
             None => self.close_round(None),
         }

@@ -93,7 +93,7 @@ impl Decision<'_> {
         }
     }
 
-    fn record_failure(
+    pub(super) fn record_failure(
         &mut self,
         (run, landing): (Option<RunId>, Option<LandingId>),
         what: &str,

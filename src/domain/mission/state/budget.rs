@@ -106,7 +106,7 @@ impl State {
             | Record::HostReady { at, .. }
             | Record::HostBenched { at, .. }
             | Record::HostProbed { at, .. }
-            | Record::StageAsked { at }
+            | Record::StageAsked { at, .. }
             | Record::LandingStarted { at, .. }
             | Record::VerifyStarted(VerificationRun { at, .. })
             | Record::Verified { at, .. }

@@ -156,7 +156,11 @@ impl State {
     /// The merge queue with the landing that a step of it failed for, as a witness; whatever green is found to be is nobody's.
     pub(in crate::domain::mission) fn step_witness(&self, run: Option<RunId>, landing: Option<LandingId>) -> Witness {
         let landing = landing.filter(|_| !self.asks_green(run)).and_then(|id| self.landing_by(id));
-        let host = run.and_then(|run| self.run_by(run)).map_or_else(HostId::local, |run| run.host.clone());
+        let host = match (run.and_then(|run| self.run_by(run)), landing) {
+            (Some(run), _) => run.host.clone(),
+            (None, None) if run.is_none() => self.asked_stage_on(),
+            (None, _) => HostId::local(),
+        };
         Witness { unit: landing.and_then(|l| l.mr.source.unit()).cloned(), slot: None, host }
     }
 

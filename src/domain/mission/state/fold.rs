@@ -171,9 +171,10 @@ impl State {
                 let setup = setup.is_some().then_some(error.as_str());
                 self.step_broke_off((*run, *landing), cause, setup, (*at, *again_at));
             }
-            Record::StageAsked { .. } => {
+            Record::StageAsked { host, .. } => {
                 self.stage_again_at = None;
                 self.checking = self.stage == Stage::Evaluating;
+                self.checked_on = host.clone();
             }
             Record::StepAsked { landing } => {
                 self.tries_queue();
@@ -271,13 +272,17 @@ impl State {
             Record::PinsFaulty { pins, .. } => self.pins_faulty(pins),
             Record::RoundWorked { .. } => {
                 self.stage = Stage::Evaluating;
-                self.checking = true;
+                self.await_check(false);
             }
             Record::RoundClosed { at, objective, units, .. } => {
                 // A unit that was given a fresh start while the round was evaluated still belongs to it.
                 let again = self.active > 0;
                 self.stage = if again { Stage::Working } else { Stage::BetweenRounds };
                 self.checking = false;
+                self.stage_again_at = None;
+                if objective.is_some() {
+                    self.apply_host_success(&self.checked_on.clone());
+                }
                 if let Some(round) = self.rounds.last_mut() {
                     round.closed = Some(*at);
                     round.objective = *objective;
@@ -315,8 +320,8 @@ impl State {
                 }
                 self.attached = true;
                 self.suspended = false;
-                self.checking = self.stage == Stage::Evaluating;
                 self.stage_again_at = None;
+                self.await_check(self.checking);
                 self.waiting = false;
                 self.resume_held();
                 self.closed = false;

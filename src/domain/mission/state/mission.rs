@@ -16,7 +16,7 @@ use crate::domain::mission::protocol::record::DecidedBy;
 use crate::domain::queue::{ColdRuns, Green, Landing, MergeRequest, MergeSource, Queue, VerificationRun};
 use crate::domain::trouble::Cause;
 use crate::domain::unit::UnitSpec;
-use crate::domain::values::{CommitId, LandingId, Millis, MissionId, RunId, SlotId, UnitId};
+use crate::domain::values::{CommitId, HostId, LandingId, Millis, MissionId, RunId, SlotId, UnitId};
 use crate::domain::verify::Summary;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -90,6 +90,8 @@ pub struct State {
     pub(in crate::domain::mission) circuit: Option<Circuit>,
     /// Whether the round's checkpoint and the objective's check are under way.
     pub(in crate::domain::mission) checking: bool,
+    /// Where the objective's check runs, or ran last.
+    pub(in crate::domain::mission) checked_on: HostId,
     pub(in crate::domain::mission) attached: bool,
     /// Units a person gave up whose attempt or merge has not ended yet.
     pub(in crate::domain::mission) cancelling: BTreeSet<UnitId>,
@@ -228,7 +230,7 @@ impl State {
         {
             times.push(closed + self.policy.cooldown);
         }
-        if self.stop.is_none() && !self.paused && self.hold.is_none() {
+        if self.stop.is_none() && !self.paused && self.hold.is_none() && self.stage_host().is_some() {
             let at = self.stage_again_at.map(|at| at.max(self.circuit().map_or(0, |circuit| circuit.again_at)));
             times.extend(at);
         }

@@ -7,6 +7,7 @@ use crate::domain::mission::model::{Allowance, Stage, StopLevel, Unit};
 use crate::domain::trouble::Cause;
 use crate::domain::values::{HostId, Millis, SlotId, UnitId};
 use std::collections::BTreeMap;
+use std::iter;
 
 impl State {
     /// The slot in which the unit at `i` would start now.
@@ -77,8 +78,40 @@ impl State {
         if self.policy.hosts.is_empty() {
             return Some(HostId::local());
         }
+        self.find_verifier(self.queue.runs().map(|run| &run.host))
+    }
+
+    fn find_verifier<'a>(&self, busy: impl Iterator<Item = &'a HostId>) -> Option<HostId> {
         let environment = self.baseline.as_ref().map_or("", |baseline| &baseline.environment);
-        self.hosts.slots().next_verifier(environment, self.queue.runs().map(|run| &run.host))
+        self.hosts.slots().next_verifier(environment, busy)
+    }
+
+    /// Whether the objective's check waits for a host to be chosen.
+    const fn places_check(&self) -> bool {
+        matches!(self.stage, Stage::Evaluating) && self.policy.has_check && !self.policy.hosts.is_empty()
+    }
+
+    /// Folds that the objective's check is asked: where it is `running` already, or as soon as a host can be chosen for it.
+    pub(super) fn await_check(&mut self, running: bool) {
+        let places = self.places_check() && !running;
+        self.checking = self.stage == Stage::Evaluating && !places;
+        if places {
+            self.stage_again_at = Some(0);
+        }
+    }
+
+    /// Where the question of the round's step is asked: the objective's check where a verification could run, be one running there
+    /// or not; what runs nothing, on the engine's own machine. None while no such host can be used.
+    pub(in crate::domain::mission) fn stage_host(&self) -> Option<HostId> {
+        match self.places_check() {
+            true => self.next_verifier().or_else(|| self.find_verifier(iter::empty())),
+            false => Some(HostId::local()),
+        }
+    }
+
+    /// Where the question of the round's step was asked.
+    pub(in crate::domain::mission) fn asked_stage_on(&self) -> HostId {
+        if self.places_check() { self.checked_on.clone() } else { HostId::local() }
     }
 
     /// Whether a failure that says that a host cannot be reached is that of a host which can be left out.
@@ -114,6 +147,7 @@ impl State {
         let no_place = self.ready.demands().any(|demand| !has_place(demand));
         (self.may_dispatch() && (no_place || self.turns.iter().any(no_slot)))
             || (self.next_verifier().is_none() && self.queue_waits())
+            || (self.stage_again_at.is_some() && self.stop.is_none() && self.stage_host().is_none())
     }
 
     /// Whether something is to be verified or landed as soon as that can be done.

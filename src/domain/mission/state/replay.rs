@@ -7,6 +7,7 @@ use crate::domain::mission::model::session::Sessions;
 use crate::domain::mission::model::{Account, Clock, Stage};
 use crate::domain::mission::protocol::record::{JOURNAL_FORMAT, Record};
 use crate::domain::queue::Queue;
+use crate::domain::values::HostId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -114,6 +115,7 @@ impl Mission {
             circuit: None,
             suspended_by: None,
             checking: false,
+            checked_on: HostId::local(),
             attached: true,
             cancelling: BTreeSet::new(),
             bookkeeping: None,

@@ -22,7 +22,8 @@ impl State {
             // Whatever the queue does meanwhile: an idle run of green may be open.
             self.stage_again_at = Some(again_at);
             self.checking = false;
-            self.stage_failures += 1;
+            let gone = self.is_unreachable(&self.asked_stage_on(), cause);
+            self.stage_failures += u32::from(!gone);
         } else if self.queue.fail_step(run, landing, setup, again_at) {
             self.verifications_run += 1;
         }
