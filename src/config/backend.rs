@@ -49,7 +49,7 @@ pub struct HostConfig {
     pub reach: Reach,
     /// Sessions that run there at once; 0 with verifiers is a host for verifications only.
     pub max_workers: u32,
-    /// Verifications that run there at once; not 0 where there are no workers.
+    /// Verifications that run there at once: 0 or 1, for the queue verifies one after the other; not 0 where there are no workers.
     pub max_verifiers: u32,
     /// The folder there that everything is below: absolute, or `~/…` of the home there.
     pub root: String,

@@ -245,6 +245,12 @@ impl Entry<'_> {
                 "and max_verifiers are both 0, so that nothing would run there; raise one, or remove the host";
             self.refuse("max_workers", message);
         }
+        if max_verifiers > 1 {
+            let message = format!(
+                "is {max_verifiers} and must be 0 or 1: the queue verifies one after the other, so that more would change nothing"
+            );
+            self.refuse("max_verifiers", message);
+        }
         for key in ["root", "program"] {
             if let Some(path) = text(key).filter(|path| !is_path_there(path)) {
                 let rule = "must be an absolute path there, or one below the home there (`~/…`)";

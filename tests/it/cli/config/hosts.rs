@@ -187,6 +187,11 @@ const REFUSED: &[(&str, u32, &str)] = &[
     ("[[backend.ssh.hosts]]\nhostname = \"a\"\nmax_workers = -1", 5, "must be a whole number from 0 to 256"),
     ("[[backend.ssh.hosts]]\nhostname = \"a\"\nmax_workers = 0\nmax_verifiers = 0", 5, "are both 0"),
     (
+        "[[backend.ssh.hosts]]\nhostname = \"a\"\nmax_verifiers = 2",
+        5,
+        "`backend.ssh.hosts.max_verifiers` is 2 and must be 0 or 1: the queue verifies one after the other",
+    ),
+    (
         "[[backend.ssh.hosts]]\nhostname = \"a\"\nroot = \"mc\"",
         5,
         "`backend.ssh.hosts.root` must be an absolute path there",
@@ -280,7 +285,7 @@ fn what_runs_where_must_leave_room_for_units_and_verifications() {
     let host = |workers: u32, verifiers: u32| format!("max_workers = {workers}\nmax_verifiers = {verifiers}\n");
     let other = |lines: &str| format!("[[backend.ssh.hosts]]\nhostname = \"build2\"\n{lines}");
     for good in [
-        format!("{SSH}{}{}", host(0, 2), other(&host(3, 0))),
+        format!("{SSH}{}{}", host(0, 1), other(&host(3, 0))),
         format!("[backend]\nlocal_workers = 1\n{SSH}{}", host(0, 1)),
         format!("[backend]\nlocal_workers = 1\n{SSH}{}", host(1, 0)),
         format!("[backend]\nlocal_workers = 0\n{SSH}{}", host(1, 1)),
