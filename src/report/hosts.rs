@@ -169,7 +169,7 @@ fn describe_standing(row: &HostRow, view: Option<&View<'_>>) -> String {
     let drained = view.is_some_and(|view| !view.state.is_over() && view.state.hosts().is_drained(&row.host));
     let mut text = match stands(view, &row.host) {
         Standing::NoMission => "no unfinished mission".to_owned(),
-        Standing::NotOfMission if row.host.is_local() => "takes no units in this mission".to_owned(),
+        Standing::NotOfMission if row.host.is_local() => "not used in this mission".to_owned(),
         Standing::NotOfMission => "not of this mission: it was started without it".to_owned(),
         Standing::Ready if drained => "answers".to_owned(),
         Standing::Ready => "ready".to_owned(),

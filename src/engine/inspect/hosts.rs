@@ -3,13 +3,12 @@
 use crate::config::Settings;
 use crate::config::backend::{HostConfig, Reach};
 use crate::domain::base::nearest::{find_nearest, format_hint};
-use crate::domain::mission::State;
+use crate::domain::mission::{HostPolicy, Policy, State};
 use crate::domain::values::HostId;
-use crate::engine::context::execution::local_workers;
 use crate::engine::context::project::Project;
 use crate::engine::error::EngineError;
 use crate::engine::inspect::history::load_unfinished;
-use crate::engine::run::mission::Asked;
+use crate::engine::run::mission::{Asked, build_policy, read_effective};
 use crate::report::hosts::HostRow;
 
 /// How a host is reached, in the words of the settings.
@@ -24,32 +23,40 @@ pub fn describe_way(config: &HostConfig) -> String {
     }
 }
 
-/// This machine, the hosts of the settings in their order, and those that only the unfinished mission has.
+/// This machine and the other hosts: those of the unfinished mission as it was started, then those that only the settings name; without
+/// such a mission those of the settings.
 pub fn list_hosts(settings: &Settings, mission: Option<&State>) -> Vec<HostRow> {
-    let here = HostRow {
-        host: HostId::local(),
-        way: Some("this machine".to_owned()),
-        workers: local_workers(settings),
-        verifiers: 1,
-        labels: Vec::new(),
+    let open = mission.filter(|state| !state.is_over());
+    let policy = open.map_or_else(|| build_policy(settings), |state| state.policy.clone());
+    let started_with = open.and_then(|state| read_effective(state).ok()).map(|effective| effective.settings);
+    let config = |settings: &Settings, host: &HostId| {
+        settings.backend.hosts.iter().find(|config| config.name == host.as_str()).map(describe_way)
     };
-    let row = |config: &HostConfig| {
-        Some(HostRow {
-            host: HostId::new(&config.name).ok()?,
-            way: Some(describe_way(config)),
-            workers: config.max_workers,
-            verifiers: config.max_verifiers,
-            labels: config.labels.clone(),
-        })
+    let way = |host: &HostId| {
+        let now = config(settings, host)?;
+        Some(started_with.as_ref().and_then(|settings| config(settings, host)).unwrap_or(now))
     };
-    let mut rows: Vec<HostRow> = std::iter::once(here).chain(settings.backend.hosts.iter().filter_map(row)).collect();
-    let hosts = mission.filter(|state| !state.is_over()).map(|state| state.policy.hosts.as_slice());
-    for policy in hosts.unwrap_or_default() {
+    let row = |policy: &HostPolicy, way: Option<String>| HostRow { way, ..HostRow::of_policy(policy) };
+    let here = row(&find_local(&policy), Some("this machine".to_owned()));
+    let others = policy.hosts.iter().filter(|policy| !policy.host.is_local());
+    let mut rows: Vec<HostRow> =
+        std::iter::once(here).chain(others.map(|policy| row(policy, way(&policy.host)))).collect();
+    for policy in open.map(|_| build_policy(settings).hosts).unwrap_or_default() {
         if rows.iter().all(|row| row.host != policy.host) {
-            rows.push(HostRow::of_policy(policy));
+            rows.push(row(&policy, way(&policy.host)));
         }
     }
     rows
+}
+
+/// This machine as a mission of this policy has it: without hosts everything is done on it, beside hosts that do not name it nothing.
+fn find_local(policy: &Policy) -> HostPolicy {
+    let alone = policy.hosts.is_empty();
+    let named = policy.hosts.iter().find(|policy| policy.host.is_local()).cloned();
+    named.unwrap_or_else(|| HostPolicy {
+        verifiers: u32::from(alone),
+        ..HostPolicy::new(HostId::local(), if alone { policy.workers } else { 0 })
+    })
 }
 
 /// The host that a person names, of those that are known.
@@ -90,8 +97,8 @@ pub async fn request_drain(project: &Project, name: &str, drained: bool) -> Resu
                 "`mc mission pause` starts nothing new, `mc mission resume` goes on",
             ),
             false => EngineError::usage(
-                format!("no unit starts on {host} in this mission"),
-                "it verifies what no other host can, and cannot be spared for that",
+                format!("nothing runs or is verified on {host} in this mission"),
+                "there is nothing to keep from it; `mc hosts list` names the hosts that are used",
             ),
         });
     }

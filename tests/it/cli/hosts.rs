@@ -100,6 +100,28 @@ fn hosts_of_a_mission_are_listed_drained_and_taken_back() {
 }
 
 #[test]
+fn a_mission_has_the_hosts_it_was_started_with_and_this_machine_only_where_units_run_on_it() {
+    let night = night(0, &["box1"]);
+    let here = "  this machine: 0 workers, 0 verifiers\n";
+    night.mc(&["hosts", "list"]).exits(0).says(&[&format!("local  no unfinished mission\n{here}")]);
+    let plan = night.plan(&waits("a"));
+    let mut engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/begun-a");
+    let changed = hosts(&night, 3, &["box1", "box2"]).replace("max_workers = 1", "max_workers = 5");
+    night.write("mission-control.toml", format!("[target.verification]\ncommand = \"sh run.sh\"\n{changed}\n"));
+    night.mc(&["hosts", "list"]).exits(0).says(&[
+        &format!("local  not used in this mission\n{here}"),
+        "box1  ready\n  env: 1 worker, 1 verifier\n",
+        "box2  not of this mission: it was started without it\n  env: 5 workers, 1 verifier\n",
+    ]);
+    let refused = night.mc(&["hosts", "drain", "local"]).exits(2);
+    refused.says(&["nothing runs or is verified on local in this mission", "there is nothing to keep from it"]);
+    night.sh("touch ~/go");
+    engine.wait().exits(0);
+    night.audit();
+}
+
+#[test]
 fn hosts_are_checked_at_once_and_a_dead_one_delays_nobody() {
     let night = Night::new();
     let dead = "[[backend.hosts]]\nname = \"dead\"\nconnect = [\"sh\", \"-c\", \"exec sleep 1000\", \"x\"]\n";
