@@ -3,6 +3,7 @@
 //! Line breaks and control characters of untrusted text are gone; no line carries a time, the caller puts it in front.
 
 use super::skipped;
+use super::waits::Wait;
 use super::words::{count, elide_middle, of_day, stamp, tests, to_one_line, word};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
@@ -79,14 +80,14 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
             "{unit}: what its attempt made stays in its workspace and is collected again: {}",
             to_one_line(&trouble.why, LIMIT)
         ),
-        Record::CircuitOpened { cause, .. } => format!(
-            "{}: what needs it waits, one try at a time, and no unit is charged; {}",
-            to_one_line(&cause.words(), LIMIT),
-            cause.remedy()
-        ),
+        Record::CircuitOpened { cause, .. } => {
+            let Wait { words, remedy } = Wait::of(state, cause);
+            let words = to_one_line(&words, LIMIT);
+            format!("{words}: what needs it waits, one try at a time, and no unit is charged; {remedy}")
+        }
         Record::CircuitKept { cause, at, again_at, .. } => {
             let wait = again_at.saturating_sub(*at).div_ceil(1000);
-            format!("still: {}; tried again in {wait} s", to_one_line(&cause.words(), LIMIT))
+            format!("still: {}; tried again in {wait} s", to_one_line(&Wait::of(state, cause).words, LIMIT))
         }
         Record::CircuitClosed { .. } if state.circuit().is_none() => "it works again; everything goes on".to_owned(),
         Record::HostReady { host, .. } => format!("{host}: it answers and is used"),
@@ -181,11 +182,11 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
             format!("the stop{of} is withdrawn: the mission goes on")
         }
         Record::Waiting { .. } => "only units held for a person are left".to_owned(),
-        Record::Suspended { cause: Some(cause), .. } => format!(
-            "suspended: {}. {}; then `mc mission resume` goes on, nothing is lost",
-            to_one_line(&cause.words(), LIMIT),
-            cause.remedy()
-        ),
+        Record::Suspended { cause: Some(cause), .. } => {
+            let Wait { words, remedy } = Wait::of(state, cause);
+            let words = to_one_line(&words, LIMIT);
+            format!("suspended: {words}. {remedy}; then `mc mission resume` goes on, nothing is lost")
+        }
         Record::Suspended { cause: None, .. } => "suspended; `mc mission resume` goes on".to_owned(),
         Record::Resumed { .. } => "resumed".to_owned(),
         Record::RolledBack { n, to, landings, .. } => {

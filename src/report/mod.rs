@@ -27,6 +27,7 @@ pub mod skipped;
 pub mod needs;
 pub mod status;
 pub mod units;
+mod waits;
 
 pub mod verify;
 pub mod verify_json;

@@ -1,8 +1,8 @@
 //! What only a person can do, for the status, the report and what watches missions.
 
+use super::waits::Wait;
 use super::{View, count, skipped, to_one_line};
 use crate::domain::mission::{AttemptClass, Landing, State, Unit, UnitState, deciding_note};
-use crate::domain::trouble::Cause;
 use crate::domain::values::{HostId, UnitId};
 
 /// What a person can do about a stop that no engine has taken.
@@ -20,12 +20,12 @@ pub fn list_needs(view: &View<'_>) -> Vec<String> {
     if let Some((reason, hint)) = &state.hold {
         lines.push(format!("nothing lands: {}. {}", to_one_line(reason, 400), to_one_line(hint, 400)));
     }
-    if let Some(cause) = common_cause(state).filter(|_| state.suspended_by.is_some() || !view.is_interrupted()) {
+    if let Some(wait) = common_wait(state).filter(|_| state.suspended_by.is_some() || !view.is_interrupted()) {
         let then = match &state.suspended_by {
             Some(_) => "; then `mc mission resume` goes on, nothing is lost",
             None => "; it is tried again, and goes on by itself when it works",
         };
-        lines.push(format!("{}: {}{then}", to_one_line(&cause.words(), 400), cause.remedy()));
+        lines.push(format!("{}: {}{then}", to_one_line(&wait.words, 400), to_one_line(&wait.remedy, 400)));
     }
     if state.is_over()
         && state.hold.is_none()
@@ -122,7 +122,7 @@ fn question_no_op(unit: &Unit) -> Option<String> {
 }
 
 /// The common cause that keeps the mission waiting, or has suspended it.
-pub(super) fn common_cause(state: &State) -> Option<&Cause> {
+pub(super) fn common_wait(state: &State) -> Option<Wait> {
     let open = || state.circuit().filter(|_| !state.is_over())?.cause();
-    state.suspended_by.as_ref().or_else(open)
+    Some(Wait::of(state, state.suspended_by.as_ref().or_else(open)?))
 }

@@ -4,14 +4,14 @@
 //! that landed or had nothing to do, known when the round is closed. `units[].commit` is the landing commit, `base` the
 //! green commit its last attempt was made on; `green.verdict` is that of the landing which put green where it is.
 
-use super::needs::{OF_A_WAITING_STOP, common_cause, list_needs};
+use super::needs::{OF_A_WAITING_STOP, common_wait, list_needs};
+use super::waits::Wait;
 use super::words::{count, format_shown_sum, is_objective_unmet, span, stamp, tests, to_one_line, word};
 use super::{GreenRef, View, cost, hosts, skipped, source_name};
 use crate::domain::mission::timeline::Phases;
 use crate::domain::mission::{
     Landing, MergeSource, MissionOutcome, MissionState, Phase, Record, Round, Stage, State, Unit, UnitState,
 };
-use crate::domain::trouble::Cause;
 use crate::domain::values::RequestId;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -93,7 +93,7 @@ pub fn mission_json(view: &View<'_>) -> Value {
         "id": state.mission.as_str(),
         "state": word(&state.mission_state()),
         "outcome": state.outcome.as_ref().map(|(outcome, ..)| word(outcome)),
-        "cause": common_cause(state).map(Cause::words),
+        "cause": common_wait(state).map(|wait| wait.words),
         "objective": state.objective,
         "started_at": stamp(state.started),
         "ended_at": state.ended.and_then(stamp),
@@ -311,7 +311,8 @@ pub fn format_status_line(view: &View<'_>) -> String {
     let place = state.rounds.last().map(|round| format!(", round {}", round.index)).unwrap_or_default();
     let stop = describe_pending_stop(view).map(|words| format!("; {words}")).unwrap_or_default();
     if let Some(cause) = &state.suspended_by {
-        return format!("suspended, {landed}{place}: {}{stop}", to_one_line(&cause.words(), 400));
+        let words = to_one_line(&Wait::of(state, cause).words, 400);
+        return format!("suspended, {landed}{place}: {words}{stop}");
     }
     if view.is_interrupted() {
         let what = standing(view);
@@ -330,7 +331,7 @@ pub fn format_status_line(view: &View<'_>) -> String {
         MissionState::Starting => ": the base is looked at and verified",
         MissionState::Running | MissionState::Suspended | MissionState::Ended => "",
     };
-    let waits = common_cause(state).map(|cause| format!(": waits because {}", to_one_line(&cause.words(), 400)));
+    let waits = common_wait(state).map(|wait| format!(": waits because {}", to_one_line(&wait.words, 400)));
     format!("{}, {landed}{place}{why}{}{stop}", word(&state.mission_state()), waits.unwrap_or_default())
 }
 
@@ -395,7 +396,8 @@ pub fn next_action(view: &View<'_>, green: &GreenRef) -> String {
         return to_one_line(hint, 400);
     }
     if let Some(cause) = &state.suspended_by {
-        return format!("{}, then `mc mission resume`", cause.remedy());
+        let remedy = to_one_line(&Wait::of(state, cause).remedy, 400);
+        return format!("{remedy}, then `mc mission resume`");
     }
     let answered: Vec<_> = view.pending_retries().collect();
     let open = |unit: &&Unit| unit.state == UnitState::Held && !answered.contains(&&unit.spec.id);

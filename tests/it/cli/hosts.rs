@@ -213,6 +213,27 @@ fn a_host_that_does_not_answer_is_told_with_why_and_when_it_is_asked_again() {
 }
 
 #[test]
+fn p7_a_mission_whose_hosts_are_all_drained_says_so_and_how_it_goes_on() {
+    let night = night(0, &["box1", "box2"]);
+    let plan = night.plan(&waits("a"));
+    let mut engine = night.begin(&["mission", "start", "--plan", &plan]);
+    night.until("test -e ~/begun-a");
+    for name in ["box1", "box2"] {
+        night.mc(&["hosts", "drain", name]).exits(0);
+    }
+    assert!(engine.until(|| ["box1", "box2"].iter().all(|name| host(&night, name)["drained"] == true)));
+    night.sh("touch ~/go");
+    let why = "no host can be used for what waits (box1 is drained, box2 is drained)";
+    assert!(engine.until(|| night.status()["mission"]["cause"] == why), "{}", night.status());
+    night.mc(&["status"]).exits(0).says(&[why, "`mc hosts resume box1` takes box1 back into use; it is tried again"]);
+    assert!(!night.mc(&["status"]).out.contains("cannot be reached"));
+    night.mc(&["hosts", "resume", "box2"]).exits(0);
+    engine.wait().exits(0).says(&[&format!("{why}: ")]);
+    assert_eq!(night.unit("a"), "landed");
+    night.audit();
+}
+
+#[test]
 fn p9_where_things_began_is_counted_again_from_the_records() {
     let night = night(0, &["one"]);
     night.mission(&unit("a", "echo > a")).exits(0);
