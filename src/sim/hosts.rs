@@ -29,6 +29,8 @@ pub(super) struct Guard {
     most: Option<u32>,
     open: BTreeMap<SessionId, (UnitId, SlotId)>,
     ended: BTreeSet<SessionId>,
+    /// Sessions that run nothing any more, and were not collected at once.
+    waiting: BTreeSet<SessionId>,
     runs: BTreeMap<RunId, HostId>,
     /// Where the objective's check was asked last.
     checked_on: Option<HostId>,
@@ -128,7 +130,8 @@ impl Guard {
             Record::AttemptJudged { session, unit, class, next, at, .. } => {
                 return self.check_judged(*session, unit, *class, next, *at, state);
             }
-            Record::CollectFailed { unit, trouble, .. } => {
+            Record::CollectFailed { session, unit, trouble, .. } => {
+                self.waiting.insert(*session);
                 *self.own.entry(unit.clone()).or_default() += u32::from(trouble.cause != Cause::Unreachable);
             }
             Record::Requeued { behind: Some(behind), .. } if behind.own_fault => {
@@ -163,8 +166,9 @@ impl Guard {
         if slot.number >= known.policy.workers || self.open.values().any(|(_, taken)| *taken == slot) {
             return Err(format!("P11: {unit} starts in {slot:?}, which is none or is taken"));
         }
-        if let Some(most) = self.most.filter(|most| self.open.len() >= *most as usize) {
-            return Err(format!("{unit} starts while {} attempts run, of {most} at most", self.open.len()));
+        let at_work = self.open.keys().filter(|session| !self.waiting.contains(*session)).count();
+        if let Some(most) = self.most.filter(|most| at_work >= *most as usize) {
+            return Err(format!("{unit} starts while {at_work} attempts run, of {most} at most"));
         }
         let there = |host: &HostId| self.open.values().filter(|(_, taken)| taken.host == *host).count();
         let fewer = self.hosts.values().find(|other| {

@@ -105,7 +105,7 @@ fn a_mission_has_the_hosts_it_was_started_with_and_this_machine_only_where_units
     let here = "  this machine: 0 workers, 0 verifiers\n";
     night.mc(&["hosts", "list"]).exits(0).says(&[&format!("local  no unfinished mission\n{here}")]);
     let plan = night.plan(&waits("a"));
-    let mut engine = night.begin(&["mission", "start", "--plan", &plan]);
+    let engine = night.begin(&["mission", "start", "--plan", &plan]);
     night.until("test -e ~/begun-a");
     let changed = hosts(&night, 3, &["box1", "box2"]).replace("max_workers = 1", "max_workers = 5");
     night.write("mission-control.toml", format!("[target.verification]\ncommand = \"sh run.sh\"\n{changed}\n"));

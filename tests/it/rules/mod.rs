@@ -10,4 +10,5 @@ pub mod questions;
 pub mod simulation;
 pub mod simulation_cold;
 pub mod simulation_hosts;
+pub mod simulation_places;
 pub mod simulation_turns;

@@ -13,11 +13,11 @@ use mission_control::sim::Outcome;
 use mission_control::sim::scenario::{HostFault, HostOutage, Scenario};
 use std::collections::BTreeSet;
 
-fn name(host: &str) -> HostId {
+pub(super) fn name(host: &str) -> HostId {
     HostId::new(host).unwrap()
 }
 
-fn host(host: &str, workers: u32, labels: &[&str]) -> HostPolicy {
+pub(super) fn host(host: &str, workers: u32, labels: &[&str]) -> HostPolicy {
     let labels = labels.iter().map(|label| (*label).to_owned()).collect();
     HostPolicy { labels, ..HostPolicy::new(name(host), workers) }
 }
@@ -27,7 +27,7 @@ fn outage(host: &str, from: u64, until: u64, kind: HostFault) -> HostOutage {
 }
 
 /// Units that do not depend on each other, on these hosts.
-fn on_hosts(units: usize, hosts: Vec<HostPolicy>) -> Scenario {
+pub(super) fn on_hosts(units: usize, hosts: Vec<HostPolicy>) -> Scenario {
     let mut scenario = calm((0..units).map(|i| unit(&format!("u{i}"), &[])).collect());
     scenario.policy.hosts = hosts;
     scenario
@@ -122,7 +122,7 @@ fn p9_p10_p14_hold_for_random_missions_on_hosts_that_fail() {
 }
 
 /// Hosts on which attempts started, in order.
-fn places(journal: &[Record]) -> Vec<&str> {
+pub(super) fn places(journal: &[Record]) -> Vec<&str> {
     journal
         .iter()
         .filter_map(|r| if let Record::SessionStarted { host, .. } = r { Some(host.as_str()) } else { None })
@@ -287,34 +287,6 @@ fn p13_verifications_run_only_where_the_environment_is_that_of_the_base() {
 }
 
 #[test]
-fn p13_the_objective_is_checked_where_a_verification_could_run() {
-    let mut scenario = on_hosts(6, vec![host("a", 2, &[]), host("b", 2, &[]), host("c", 2, &[])]);
-    scenario.policy.has_check = true;
-    scenario.policy.hosts[0].verifiers = 0;
-    let journal = run(&scenario).journal;
-    let worked = journal.iter().position(|r| matches!(r, Record::RoundWorked { .. })).unwrap();
-    let mut state = Mission::begin(&journal[0]).unwrap();
-    journal[1..=worked].iter().for_each(|record| state.apply(record));
-    let mut now = 200_000;
-    let mut asked = |event| {
-        now += 1;
-        let step = decide(&mut state, now, event);
-        let on = |c: &Command| if let Command::CheckObjective { host, .. } = c { Some(host.to_string()) } else { None };
-        (step.commands.iter().find_map(on), step.records)
-    };
-    assert_eq!(asked(Event::DrainHost(name("b"))).0.as_deref(), Some("c"));
-    let checked = |met| Event::ObjectiveChecked { round: 1, met, pins: Vec::new(), moved: None };
-    let gone = Err(Trouble::new(Cause::Unreachable, "gone"));
-    let (on, records) = asked(checked(gone));
-    assert_eq!(on, None, "no host can be used for it");
-    assert!(records.iter().any(|r| matches!(r, Record::HostBenched { host, .. } if host.as_str() == "c")));
-    assert!(records.iter().any(|r| matches!(r, Record::CircuitOpened { cause: Cause::Unreachable, .. })));
-    assert_eq!(asked(Event::ResumeHost(name("b"))).0.as_deref(), Some("b"), "it is asked as soon as one can");
-    let closed = asked(checked(Ok(true))).1;
-    assert!(closed.iter().any(|r| matches!(r, Record::RoundClosed { objective: Some(true), .. })), "{closed:?}");
-}
-
-#[test]
 fn units_start_only_on_hosts_with_their_labels() {
     let mut scenario = on_hosts(12, vec![host("local", 2, &[]), host("g", 1, &["gpu"]), host("h", 2, &["gpu", "big"])]);
     for (nth, unit) in scenario.units.iter_mut().enumerate() {
@@ -360,7 +332,7 @@ fn p7_a_unit_whose_labels_no_host_has_is_held_with_a_question_however_often_it_i
 }
 
 /// The state in the middle of a calm mission on hosts, when so many attempts have started.
-fn in_the_middle(scenario: &Scenario, started: usize) -> Mission {
+pub(super) fn in_the_middle(scenario: &Scenario, started: usize) -> Mission {
     let journal = run(scenario).journal;
     let mut state = Mission::begin(&journal[0]).unwrap();
     let mut left = started;

@@ -57,6 +57,8 @@ struct Occupant {
     unit: usize,
     /// Whether an agent works for it, not a script.
     agent: bool,
+    /// Whether its attempt has ended and waits to be collected.
+    ended: bool,
 }
 
 /// All slots of a mission.
@@ -65,7 +67,9 @@ pub(in crate::domain::mission) struct Slots {
     places: Vec<Place>,
     index: BTreeMap<HostId, usize>,
     taken: BTreeMap<SlotId, Occupant>,
-    /// So many slots may be taken at once, over all hosts.
+    /// Slots in which an attempt has ended and waits to be collected.
+    ended: usize,
+    /// Attempts may run in so many slots at once, over all hosts.
     most: usize,
     agents: u64,
     demands: Vec<Demand>,
@@ -82,6 +86,7 @@ impl Slots {
             places: Vec::new(),
             index: BTreeMap::new(),
             taken: BTreeMap::new(),
+            ended: 0,
             most: most.map_or(usize::MAX, |most| most as usize),
             agents: 0,
             demands: vec![Demand::default()],
@@ -130,7 +135,7 @@ impl Slots {
 
     /// Whether a slot is free on a host that meets this demand, and may be taken.
     pub(in crate::domain::mission) fn has_free(&self, demand: usize) -> bool {
-        self.taken.len() < self.most && self.has_place(demand)
+        self.taken.len() - self.ended < self.most && self.has_place(demand)
     }
 
     /// Whether a slot is free on a host that meets this demand, however many are taken.
@@ -171,8 +176,9 @@ impl Slots {
         if self.places[number].slots.get(id.number as usize).is_none() {
             return;
         }
-        if let Some(before) = self.taken.insert(id.clone(), Occupant { unit, agent }) {
+        if let Some(before) = self.taken.insert(id.clone(), Occupant { unit, agent, ended: false }) {
             self.agents -= u64::from(before.agent);
+            self.ended -= usize::from(before.ended);
         }
         self.agents += u64::from(agent);
         self.update_place(number, |place| {
@@ -186,6 +192,7 @@ impl Slots {
         let Some(number) = self.index.get(&id.host).copied() else { return };
         let Some(occupant) = self.taken.get(id).filter(|occupant| occupant.unit == unit) else { return };
         self.agents -= u64::from(occupant.agent);
+        self.ended -= usize::from(occupant.ended);
         self.taken.remove(id);
         self.update_place(number, |place| {
             let slot = &mut place.slots[id.number as usize];
@@ -193,6 +200,14 @@ impl Slots {
             place.running -= 1;
             place.free.insert(place.free_slot(id.number));
         });
+    }
+
+    /// Folds whether the attempt of `unit` in a slot has ended and waits to be collected: nothing runs in it then.
+    pub(in crate::domain::mission) fn set_ended(&mut self, id: &SlotId, unit: usize, ended: bool) {
+        let Some(occupant) = self.taken.get_mut(id).filter(|occupant| occupant.unit == unit) else { return };
+        self.ended -= usize::from(occupant.ended);
+        self.ended += usize::from(ended);
+        occupant.ended = ended;
     }
 
     /// Folds whether something new may start on a host, and in which environment verifications run there.

@@ -3,7 +3,7 @@
 use super::mission::State;
 use crate::domain::mission::model::circuit::Try;
 use crate::domain::mission::model::hosts::{Health, HostPolicy};
-use crate::domain::mission::model::{Allowance, Stage, StopLevel, Unit};
+use crate::domain::mission::model::{Allowance, Stage, StopLevel, Unit, UnitState};
 use crate::domain::trouble::Cause;
 use crate::domain::values::{HostId, Millis, SlotId, UnitId};
 use std::collections::BTreeMap;
@@ -182,7 +182,9 @@ impl State {
         let open = self.units.iter().filter_map(|unit| unit.attempts.last()).filter(|attempt| attempt.ended.is_none());
         let mut running: BTreeMap<&HostId, u32> = BTreeMap::new();
         open.for_each(|attempt| *running.entry(&attempt.slot.host).or_default() += 1);
-        if self.policy.max_running.is_some_and(|most| running.values().sum::<u32>() >= most) {
+        // What has ended and waits to be collected has its slot, and does not run.
+        let at_work = self.units.iter().filter(|unit| unit.state == UnitState::Running).count();
+        if self.policy.max_running.is_some_and(|most| at_work >= most as usize) {
             return None;
         }
         let answers = |host: &HostId| matches!(self.hosts.health(host), Some(Health::Ready { .. }) | None);

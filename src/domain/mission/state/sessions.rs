@@ -99,6 +99,7 @@ impl State {
             u.collect_at = Some(again_at);
             u.reason = format!("what its attempt made is in its workspace and could not be kept yet: {trouble}");
         });
+        self.mark_ended(i, true);
     }
 
     /// Folds that an ended session is collected again.
@@ -109,6 +110,14 @@ impl State {
             u.collect_at = None;
             u.reason.clear();
         });
+        self.mark_ended(i, false);
         self.tries_attempt(i, Try::Collect);
+    }
+
+    /// Folds whether the newest attempt of the unit at `i` has ended and waits to be collected.
+    fn mark_ended(&mut self, i: usize, ended: bool) {
+        if let Some(attempt) = self.units[i].attempts.last() {
+            self.hosts.slots_mut().set_ended(&attempt.slot, i, ended);
+        }
     }
 }
