@@ -62,6 +62,11 @@ impl RunKey {
         Self(format!("{mission}/.verify/{run}"))
     }
 
+    /// Whether it is below that of a verification of a mission.
+    pub fn is_of_verification(&self) -> bool {
+        is_verification(&self.0)
+    }
+
     /// A key one level below; `name` is a name of `mc`'s own, without a slash.
     pub fn join(&self, name: impl fmt::Display) -> Self {
         Self(format!("{}/{name}", self.0))
@@ -109,7 +114,11 @@ pub fn attempt_of(label: &str) -> Option<(MissionId, UnitId, u32)> {
 /// Whether somebody's work or verification may be in a slot of this label. Where the objective or an `accept` line is asked is nobody's
 /// work, and freed by its next use.
 pub fn is_work(label: &str) -> bool {
-    attempt_of(label).is_some() || label.contains("/.verify/")
+    attempt_of(label).is_some() || is_verification(label)
+}
+
+fn is_verification(label: &str) -> bool {
+    label.contains("/.verify/")
 }
 
 /// Whether an early end is wanted, as soon as it is; false when nobody can want it any more.

@@ -1,9 +1,9 @@
 //! What happens to machines: they die, fill up, lack something, lose what they had, or answer what nobody understands.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "tests touch the world and may panic")]
 
-use super::kit::{Fault, Fleet, SHORT, held, quick, stuck};
+use super::kit::{Fault, Fleet, SHORT, held, host_of, quick, stuck};
 use crate::support::tools::{is_root, only_on_this_machine};
-use crate::support::world::{Unit, own_file, unit, until, within};
+use crate::support::world::{Unit, World, own_file, unit, until, within};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -169,6 +169,42 @@ fn p2_a_host_that_answers_garbage_in_the_middle_is_left_out_and_its_unit_begins_
         fleet.go();
         engine.end().exits(0);
         assert!(!fleet.world.green_files().contains("late.txt"));
+        fleet.is_whole(&units);
+    });
+}
+
+#[test]
+fn p10_a_host_that_dies_while_it_verifies_holds_the_queue_for_no_lease() {
+    within(90, || {
+        let stalls = "while [ -e units/a ] && [ -e $HOME/stall ]; do sleep 0.03; done";
+        let fleet = Fleet::around(World::verified_by(stalls), &["one", "two"]);
+        let units = [quick("a"), held("last")];
+        std::fs::write(fleet.world.home().join("stall"), "").unwrap();
+        let engine = fleet.start(&fleet.world.plan(&units));
+        fleet.await_work("last");
+        let verifies = until("a verification of a change", || {
+            let rows = fleet.world.kinds("verify-started");
+            rows.iter().find(|row| row.body["role"] == "after").map(|row| host_of(&row.body))
+        });
+        let host = fleet.host(&verifies);
+        until("its stage", || {
+            let waits = host.processes(&fleet.world).into_iter().any(|pid| {
+                std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(b"sleep\x000.03"))
+            });
+            waits.then_some(())
+        });
+        let mut fault = Fault::happens("host dies while it verifies");
+        host.take_down();
+        host.kill_worker();
+        fleet.await_host("host-benched", &verifies, 1);
+        fault.is_seen();
+        std::fs::remove_file(fleet.world.home().join("stall")).unwrap();
+        await_landed(&fleet, 1);
+        fault.end();
+        host.put_up();
+        fleet.await_host("host-ready", &verifies, 2);
+        fleet.go();
+        engine.end().exits(0);
         fleet.is_whole(&units);
     });
 }

@@ -164,6 +164,41 @@ fn p2_what_cannot_be_collected_for_long_is_told_and_decides_nothing() {
 }
 
 #[test]
+fn p10_a_verification_waits_for_no_lease_of_a_host_that_is_out_of_reach() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        let host = host(&world, 1, Duration::from_secs(600)).await;
+        let of = |run: &str| RunKey::of_verification(&mission(), run);
+        let prepared = |run: &str| PrepareOrder {
+            label: of(run).to_string(),
+            setup: of(run).join("setup"),
+            session: None,
+            ..prepare(&base)
+        };
+        host.prepare(&prepared("7"), alive()).await.unwrap();
+        let order = RunOrder { key: of("7").join(0), session: None, ..endless() };
+        let lose = async {
+            until(|| lives(&world)).await;
+            go_down(&world);
+            Instant::now()
+        };
+        let (ended, begun) = tokio::join!(host.run(&order, Start::IfNew, alive(), || ()), lose);
+        let waited = begun.elapsed();
+        let trouble = lost(ended);
+        assert_eq!(trouble.cause, Cause::Unreachable, "{trouble}");
+        assert!(waited < Duration::from_secs(20), "{waited:?}");
+        assert!(lives(&world), "nobody could end it");
+        come_back(&world);
+        // The next one there does not work beside it.
+        assert!(matches!(host.prepare(&prepared("8"), alive()).await, Err(NotFresh::Dirty(_))));
+        assert!(!lives(&world), "the first greeting ends it");
+        host.recover(1, of("7").as_str(), &base).await.unwrap();
+        host.prepare(&prepared("8"), alive()).await.unwrap();
+    });
+}
+
+#[test]
 fn p10_whoever_wants_an_early_end_waits_for_no_lease_of_a_host_that_is_out_of_reach() {
     within_a_minute(async {
         let world = World::new().await;

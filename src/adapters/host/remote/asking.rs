@@ -1,7 +1,8 @@
 //! Questions to a host: asked until there is an answer, over a connection that is made anew when it is lost.
 //!
 //! Nothing is decided by silence. A run is waited for as long as its host says anything; where that says nothing for the lease of its
-//! runs and a [window](RemoteHost::longest_silence) more, the run has ended there by itself or is ended when the host is back.
+//! runs and a [window](RemoteHost::longest_silence) more, the run has ended there by itself or is ended when the host is back. A
+//! verification is given up as soon as a question would be.
 
 use super::bounds::longest_work;
 use super::client::RemoteHost;
@@ -10,7 +11,7 @@ use super::idle::close_when_idle;
 use super::line::Patience;
 use super::protocol::{Hello, Reply, Request};
 use super::transport::Moment;
-use crate::adapters::host::order::is_killed;
+use crate::adapters::host::order::{RunKey, is_killed};
 use crate::domain::trouble::{Cause, Trouble};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -36,6 +37,12 @@ impl RemoteHost {
         }
         let lease = self.settings.lease();
         lease.saturating_add(lease / 10).saturating_add(self.transport.patience)
+    }
+
+    /// For so long the host of this run may say nothing before it is given up. Work is waited for until its lease has ended it; in a
+    /// verification there is none, and everything that lands waits for it: another host begins it again.
+    pub(super) fn silence_of(&self, run: &RunKey) -> Duration {
+        if run.is_of_verification() { self.transport.patience } else { self.longest_silence() }
     }
 
     /// The connection that there is, or a new one.

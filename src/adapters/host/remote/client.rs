@@ -186,8 +186,8 @@ impl RemoteHost {
         if has_failed && self.lacks(&commits).await { ask().await.map_err(failed)? } else { prepared }
     }
 
-    /// A run; its output is brought here while it goes on. It is given up where its host was out of reach for the lease and
-    /// more: the next worker there ends it before anything else.
+    /// A run; its output is brought here while it goes on. It is given up where its host was [silent](Self::silence_of) for too long:
+    /// the next worker there ends it before anything else.
     pub async fn run(
         &self,
         order: &RunOrder,
@@ -203,7 +203,7 @@ impl RemoteHost {
         };
         let request = Request::Run(Box::new(order.clone()), start);
         let answer = {
-            let patience = Patience::Silence(self.longest_silence());
+            let patience = Patience::Silence(self.silence_of(&order.key));
             let asked = self.send_request::<RunAnswer>(request, &[], patience, kill.clone(), &mut progress);
             // The run is asked about while output is on its way: it may be told to end.
             let follow = async {
@@ -245,7 +245,7 @@ impl RemoteHost {
             // What is judged is all of it.
             let begun = Instant::now();
             while let Err(trouble) = self.bring_logs(&order.key, order.session.is_some(), &ends).await {
-                let bound = if *kill.borrow() { self.transport.patience } else { self.longest_silence() };
+                let bound = if *kill.borrow() { self.transport.patience } else { self.silence_of(&order.key) };
                 if trouble.cause != Cause::Unreachable || begun.elapsed() >= bound {
                     ended.end = ProcessEnd::Infrastructure(trouble.while_trying("bring its output here"));
                     break;
