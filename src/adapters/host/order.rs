@@ -126,6 +126,13 @@ pub(super) async fn is_killed(kill: &mut watch::Receiver<bool>) -> bool {
     kill.wait_for(|kill| *kill).await.is_ok()
 }
 
+/// Ends as soon as an early end is wanted.
+pub(super) async fn until_killed(mut kill: watch::Receiver<bool>) {
+    if !is_killed(&mut kill).await {
+        std::future::pending().await
+    }
+}
+
 /// Whose HOME a run has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Home {

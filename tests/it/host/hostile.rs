@@ -5,7 +5,7 @@ use super::remote::{Line, alive, host_of, key, mission, prepare, run, settings};
 use super::trips::read_frame;
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::host::any::Host;
-use mission_control::adapters::host::order::{CollectOrder, RunOrder, Start};
+use mission_control::adapters::host::order::{CollectOrder, NotFresh, NotReady, RunOrder, Start};
 use mission_control::adapters::host::remote::protocol::{Limits, PART};
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::trouble::{Cause, Trouble};
@@ -18,6 +18,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// What the host says to one request.
 type Says = Vec<Vec<u8>>;
@@ -270,6 +271,27 @@ fn p10_a_host_that_lives_and_answers_nothing_is_out_of_reach() {
         let fake = Fake::new(&world, limits, |_, _, _| vec![answer(&json!(0), Value::Null)]).await;
         let trouble = fake.host.used_slots().await.unwrap_err();
         assert_eq!(trouble.cause, Cause::Unreachable, "{trouble}");
+    });
+}
+
+#[test]
+fn p10_a_stop_waits_for_no_host_that_prepares_and_never_answers() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        let (send, kill) = watch::channel(false);
+        let fake = Fake::new(&world, Limits::default(), move |name, id, _| match name {
+            "Compare" => vec![fine(id, json!({ "missing": [], "tips": [], "tags": [] }))],
+            _ => {
+                send.send_replace(true);
+                Vec::new()
+            }
+        })
+        .await;
+        let begun = Instant::now();
+        let stopped = fake.host.prepare(&prepare(&base), kill).await.unwrap_err();
+        assert!(matches!(stopped, NotFresh::NotReady(NotReady::Killed)), "{stopped:?}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     });
 }
 

@@ -7,7 +7,7 @@ use mission_control::adapters::host::any::Host;
 use mission_control::adapters::host::order::{
     CollectOrder, CollectOutcome, NotFresh, NotReady, Program, ReportOrder, RunOrder, Start,
 };
-use mission_control::adapters::host::remote::protocol::Limits;
+use mission_control::adapters::host::remote::protocol::{Limits, PROTOCOL};
 use mission_control::adapters::host::remote::transport::{Cuts, PATIENCE};
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::trouble::{Cause, Trouble};
@@ -16,6 +16,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 async fn host(world: &World, epoch: u64, program: PathBuf, limits: Limits) -> Host {
     limited_host(world, epoch, program, PATIENCE, (Cuts::default(), limits)).await
@@ -263,5 +264,30 @@ fn p2_what_was_pinned_there_and_not_here_is_told_by_records() {
             .await;
         host.retry_quarantine().await.unwrap();
         assert_eq!(world.id(pin).await, work);
+    });
+}
+
+#[test]
+fn p10_a_stop_waits_for_no_link_that_takes_no_bytes() {
+    within_a_minute(async {
+        let world = World::new().await;
+        let base = world.id("main").await;
+        // The greeting alone is more than a pipe holds.
+        world.sh("seq 100000 > .git/info/exclude").await;
+        let text = format!("{{\"id\":1,\"body\":{{\"Answer\":{{\"protocol\":{PROTOCOL}}}}}}}");
+        let frame = [&u32::try_from(text.len()).unwrap().to_be_bytes()[..], &[0; 4], text.as_bytes()].concat();
+        std::fs::write(world.home().join("greeting"), frame).unwrap();
+        let stuck = script(&world, "stuck", "cat ~/greeting; touch ~/greeted; exec sleep 60");
+        let host = host(&world, 1, stuck, Limits::default()).await;
+        let (send, kill) = watch::channel(false);
+        let order = prepare(&base);
+        let stop = async {
+            until(|| world.home().join("greeted").exists()).await;
+            send.send_replace(true);
+            Instant::now()
+        };
+        let (prepared, stopped_at) = tokio::join!(host.prepare(&order, kill), stop);
+        assert!(matches!(prepared, Err(NotFresh::NotReady(NotReady::Killed))), "{prepared:?}");
+        assert!(stopped_at.elapsed() < Duration::from_secs(10), "{:?}", stopped_at.elapsed());
     });
 }

@@ -18,7 +18,7 @@ use crate::adapters::host::local::workspace::pool::refuse_incomplete;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::order::{
     CollectOrder, CollectOutcome, Ended, HostError, HostFacts, NotFresh, NotReady, PrepareOrder, Ready, Release,
-    RunKey, RunOrder, RunState, Start, Untracked, UsedSlot, attempt_of,
+    RunKey, RunOrder, RunState, Start, Untracked, UsedSlot, attempt_of, until_killed,
 };
 use crate::adapters::host::settings::{HostSettings, PoolKind};
 use crate::adapters::os::files::{self, if_there};
@@ -159,7 +159,8 @@ impl RemoteHost {
         Ok(HostFacts { outlives: self.find_out_outliving().await, ..facts })
     }
 
-    /// A workspace; the commits it needs are sent first.
+    /// A workspace; the commits it needs are sent first. Whoever wants an early end waits for no sending, and for the answer of the host
+    /// as long as for a question.
     ///
     /// # Errors
     /// [`NotFresh`].
@@ -172,18 +173,34 @@ impl RemoteHost {
         let commits: Vec<CommitId> = [&order.base].into_iter().chain(landed).cloned().collect();
         let mut order = order.clone();
         let (lengths, bytes) = take_contents(order.contents());
-        let base = order.base.clone();
+        let (base, setup) = (order.base.clone(), order.setup.clone());
         let request = Request::Prepare(Box::new(order), lengths);
         let ask = async || {
-            self.send(&commits).await?;
-            self.send_contents(std::slice::from_ref(&base)).await?;
+            let sending = async {
+                self.send(&commits).await?;
+                self.send_contents(std::slice::from_ref(&base)).await
+            };
+            tokio::select! {
+                sent = sending => sent.map_err(failed)?,
+                () = until_killed(kill.clone()) => return Err(NotFresh::from(NotReady::Killed)),
+            }
             let (patience, mut progress) = (self.short_patience(), || ());
             let asked = self.send_request(request.clone(), &bytes, patience, kill.clone(), &mut progress);
-            asked.await.map(|(prepared, _)| prepared)
+            let give_up = async {
+                until_killed(kill.clone()).await;
+                tokio::time::sleep(self.transport.patience).await;
+            };
+            tokio::select! {
+                asked = asked => asked.map(|(prepared, _)| prepared).map_err(failed),
+                () = give_up => {
+                    self.line.cut(Some(&setup));
+                    Err(NotReady::Killed.into())
+                }
+            }
         };
-        let prepared = ask().await.map_err(failed)?;
+        let prepared = ask().await?;
         let has_failed = matches!(prepared, Err(NotFresh::NotReady(NotReady::Failed(_))));
-        if has_failed && self.lacks(&commits).await { ask().await.map_err(failed)? } else { prepared }
+        if has_failed && self.lacks(&commits).await { ask().await? } else { prepared }
     }
 
     /// A run; its output is brought here while it goes on. It is given up where its host was [silent](Self::silence_of) for too long:
