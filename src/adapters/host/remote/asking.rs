@@ -78,6 +78,16 @@ impl RemoteHost {
         self.transport.close().await;
     }
 
+    /// Ends this connection well, and what is kept beside it unless a newer one uses that.
+    pub(super) async fn close_this(&self, connection: &Arc<Connection>) {
+        let _one = self.line.connecting.lock().await;
+        let last = self.line.take_this(connection);
+        connection.close().await;
+        if last {
+            self.transport.close().await;
+        }
+    }
+
     /// Gives the connection up.
     fn cut(&self) -> Trouble {
         self.line.cut(None);

@@ -207,6 +207,22 @@ impl Connection {
         Ok(connection)
     }
 
+    /// One at whose other end nobody is.
+    #[cfg(test)]
+    pub(super) fn to_nobody() -> Self {
+        let mut tasks = JoinSet::new();
+        let shared = Shared {
+            to: mpsc::unbounded_channel().0,
+            waiting: Mutex::new(Ok(HashMap::new())),
+            next: AtomicU64::new(1),
+            longest: 0,
+            used: Mutex::new(Instant::now()),
+            way: Mutex::new(None),
+            writing: tasks.spawn(std::future::ready(())),
+        };
+        Self { shared: Arc::new(shared), worker: Versions::own(), sent: false, tasks }
+    }
+
     /// What is told of it to whoever accompanies it.
     pub(super) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)

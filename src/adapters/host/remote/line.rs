@@ -74,6 +74,13 @@ impl Line {
         self.state().connection.take()
     }
 
+    /// Takes the connection where it is this one; whether there is none after that. A newer one stays.
+    pub(super) fn take_this(&self, this: &Arc<Connection>) -> bool {
+        let mut state = self.state();
+        state.connection.take_if(|connection| Arc::ptr_eq(connection, this));
+        state.connection.is_none()
+    }
+
     /// How long the host has said nothing, counted from `begun` at the earliest.
     pub(super) fn silence_since(&self, begun: Instant) -> Duration {
         self.heard.last().map_or(begun, |heard| heard.max(begun)).elapsed()
@@ -87,4 +94,20 @@ pub(super) enum Patience {
     Asked(Duration),
     /// As long as the host was not silent for so long.
     Silence(Duration),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_connection_that_is_meant_is_taken() {
+        let line = Line::default();
+        let publish = || line.publish(Connection::to_nobody(), &line.begin()).unwrap();
+        let (old, new) = (publish(), publish());
+        assert!(!line.take_this(&old));
+        assert!(Arc::ptr_eq(&line.live().unwrap(), &new));
+        assert!(line.take_this(&new) && line.live().is_none());
+        assert!(line.take_this(&old));
+    }
 }

@@ -88,7 +88,8 @@ impl RemoteHost {
             let Some(connection) = self.line.live() else { return true };
             match give_up_quiet(&connection.shared()).await {
                 Quiet::GivenUp => {
-                    self.close().await;
+                    // Somebody who did not wait for that may have made another one by now.
+                    self.close_this(&connection).await;
                     return true;
                 }
                 Quiet::HasWork => return false,
