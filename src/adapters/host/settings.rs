@@ -1,6 +1,7 @@
 //! What a host is told once: everything of a mission's settings that has to do with workspaces and runs.
 
 use crate::domain::fence::{Sandbox, WantedIsolation};
+use crate::domain::values::HostId;
 use crate::domain::verify::model::key::StageSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -59,6 +60,9 @@ pub struct HostSettings {
     pub pin_every: Duration,
     /// Most bytes of the pool; 0 for no limit.
     pub max_disk: u64,
+    /// The name of the host in the settings; absent: it is the machine of the engine.
+    #[serde(default)]
+    pub name: Option<HostId>,
     /// What runs may reach.
     pub sandbox: Sandbox,
     /// Variables of the host's own, which every run there gets.
@@ -75,6 +79,14 @@ impl HostSettings {
     /// Whether files of one verification may stay for the next.
     pub fn keeps_files(&self) -> bool {
         self.setup.is_some() || !self.keep.is_empty()
+    }
+
+    /// The key of the settings that bounds its disk, in words.
+    pub fn name_disk_key(&self) -> String {
+        match &self.name {
+            Some(host) => format!("max_disk of host {host}"),
+            None => "scheduler.parallel.max_disk".to_owned(),
+        }
     }
 
     /// Without a sign of life for so long, a run is ended by its supervisor.

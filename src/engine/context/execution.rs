@@ -73,6 +73,7 @@ pub fn host_settings(settings: &Settings, kind: PoolKind) -> HostSettings {
         isolation: settings.scheduler.isolation,
         lease: settings.scheduler.lease,
         max_disk: settings.parallel.max_disk,
+        name: None,
         pin_every: settings.backend.pin_every,
         env: BTreeMap::new(),
         sandbox: settings.sandbox.clone(),

@@ -58,6 +58,7 @@ pub(super) fn tell_host(settings: &Settings, config: &HostConfig, told: &HostSet
     HostSettings {
         lease: settings.backend.lease,
         max_disk: config.max_disk.unwrap_or(0),
+        name: HostId::new(&config.name).ok(),
         env: config.env.clone(),
         ..told.clone()
     }

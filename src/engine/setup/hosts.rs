@@ -154,6 +154,7 @@ async fn look_around(host: &RemoteHost, step: &Step) -> Result<(Description, i64
 pub fn refuse(trouble: Trouble) -> Refused {
     let help = match &trouble.cause {
         Cause::Unknown(_) => "do what it says, then `mc hosts check` again",
+        Cause::DiskFull(_) => "make room on the disk of that host (`mc hosts clean` frees what mc keeps there)",
         cause => cause.remedy(),
     };
     Refused { help: help.to_owned(), why: trouble.why }
@@ -167,4 +168,16 @@ fn describe_silence(step: &str, patience: Duration) -> Refused {
 
 fn lost_refusal() -> Refused {
     Refused { why: "the check broke off".to_owned(), help: "check again".to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::trouble::Spot;
+
+    #[test]
+    fn a_full_disk_of_a_host_is_not_that_of_this_machine() {
+        let refused = refuse(Trouble::new(Cause::DiskFull(Spot::State), "write x"));
+        assert!(refused.help.contains("that host") && !refused.help.contains("mc pool prune"), "{}", refused.help);
+    }
 }

@@ -1,5 +1,6 @@
 //! Runs: the run directory, containment, fence and limits.
 
+pub mod bounds;
 pub mod builds;
 pub mod conformance;
 pub mod containment;

@@ -51,6 +51,7 @@ pub fn settings() -> HostSettings {
         isolation: WantedIsolation::Auto,
         lease: Duration::from_secs(20),
         max_disk: 0,
+        name: None,
         pin_every: Duration::from_secs(300),
         sandbox: Sandbox::default(),
         env: BTreeMap::new(),

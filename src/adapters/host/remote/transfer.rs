@@ -149,7 +149,8 @@ impl RemoteHost {
         let failed = |e: io::Error| self.classify_error(&e);
         let most = self.settings.max_disk;
         if most > 0 && length > most {
-            let why = format!("a host wants to send {length} bytes of {most} (scheduler.parallel.max_disk)");
+            let key = self.settings.name_disk_key();
+            let why = format!("a host wants to send {length} bytes of {most} ({key})");
             return Err(Trouble::from(why));
         }
         let mut pack = tempfile::tempfile_in(&self.engine.root).map_err(failed)?;

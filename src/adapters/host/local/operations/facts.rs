@@ -15,12 +15,23 @@ impl LocalHost {
     /// # Errors
     /// [`HostError::Broken`] with what is missing and what helps.
     pub async fn probe(&self) -> Result<HostFacts, HostError> {
-        self.pool().await.map_err(|e| incomplete_error(&e))?;
-        let isolation = self.isolation().await.map_err(|e| not_contained(&e))?;
+        self.pool().await.map_err(|e| self.name_disk(&e, incomplete_error(&e)))?;
+        let isolation = self.isolation().await.map_err(|e| self.name_disk(&e, not_contained(&e)))?;
         let odd = |trouble: Trouble| HostError::broken(trouble.why, "`mc doctor` looks at this machine");
         let shared_home = self.homes().await.map_err(odd)?.and_then(describe_shared);
         let fenced = self.detect_fence().await.map_err(odd)?.clone();
         Ok(HostFacts { isolation, shared_home, fenced, imports: self.imports().clone(), outlives: None })
+    }
+
+    /// The same refusal, where it is a full disk of a host that the settings name: what helps there is not what helps on this machine.
+    fn name_disk(&self, e: &(dyn std::error::Error + 'static), refused: HostError) -> HostError {
+        match (&self.settings.name, refused) {
+            (Some(host), HostError::Broken { what, .. }) if is_full(e) => {
+                let hint = format!("make room on the disk of {host} (`mc hosts clean` frees what mc keeps there)");
+                HostError::Broken { what, hint }
+            }
+            (_, refused) => refused,
+        }
     }
 }
 

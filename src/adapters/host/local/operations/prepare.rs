@@ -55,9 +55,9 @@ async fn within_disk(host: &LocalHost, pool: &Arc<Pool>, slot: u32) -> Result<()
     if used <= cap {
         return Ok(());
     }
-    let why = format!(
-        "prepare slot {slot}: workspaces use {used} bytes of {cap} (scheduler.parallel.max_disk; `mc pool list` shows them)"
-    );
+    let shown = if host.settings.name.is_none() { "; `mc pool list` shows them" } else { "" };
+    let key = host.settings.name_disk_key();
+    let why = format!("prepare slot {slot}: workspaces use {used} bytes of {cap} ({key}{shown})");
     Err(NotReady::Failed(why.into()))
 }
 
