@@ -236,6 +236,25 @@ impl Git {
         Ok(done.success())
     }
 
+    /// The same; how it ended. A non-zero exit is not an error here, being killed is.
+    ///
+    /// # Errors
+    /// [`GitError`] when it cannot be started, does not end or is killed.
+    pub(crate) async fn pipe(
+        &self,
+        args: &[&str],
+        input: &Arc<File>,
+        output: Option<&Arc<File>>,
+    ) -> Result<Output, GitError> {
+        let done = self.command(args).with_files(input, output).run(&self.guard).await?;
+        if done.code().is_none() { Err(self.explain_failure(args, &done)) } else { Ok(done) }
+    }
+
+    /// What a call means that exited with a code which is no answer.
+    pub(crate) fn refuse_exit(&self, args: &[&str], output: &Output) -> GitError {
+        self.explain_failure(args, output)
+    }
+
     /// Runs git and returns its standard output as bytes.
     ///
     /// # Errors

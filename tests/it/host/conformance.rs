@@ -199,7 +199,7 @@ fn prepare(base: &str) -> Value {
 }
 
 /// The same with a workspace.
-async fn prepared(world: &World, hello: Value) -> (Worker, String, String) {
+pub async fn prepared(world: &World, hello: Value) -> (Worker, String, String) {
     let (mut worker, base) = furnished(world, hello).await;
     let mut ready = Value::Null;
     for _ in 0..2 {
@@ -218,7 +218,7 @@ async fn prepares_again() {
     assert_eq!(worker.done("UsedSlots", Value::Null).await, json!([{ "slot": 1, "label": "m1/u/1" }]));
 }
 
-fn run(line: &str, start: &str) -> Value {
+pub fn run(line: &str, start: &str) -> Value {
     json!([{
         "key": "m1/u/1/run", "slot": 1, "program": { "Shell": line }, "inherited": [], "variables": [],
         "session": { "key": "m1/u/1", "brief": "" }, "timeout": { "secs": 30, "nanos": 0 }, "idle": null, "start": null,

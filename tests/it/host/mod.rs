@@ -10,6 +10,7 @@ pub mod idle;
 pub mod limits;
 pub mod line;
 pub mod lost;
+pub mod mend;
 pub mod outlive;
 pub mod progress;
 pub mod protocol;

@@ -3,6 +3,7 @@
 use super::remote::{program, settings};
 use crate::support::repo::World;
 use serde_json::{Value, json};
+use std::ffi::OsStr;
 use std::process::Stdio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -38,11 +39,16 @@ pub struct Worker {
 impl Worker {
     /// Starts it.
     pub fn start(world: &World) -> Self {
+        Self::start_with(world, &std::env::var_os("PATH").unwrap())
+    }
+
+    /// The same with programs from these folders.
+    pub fn start_with(world: &World, path: &OsStr) -> Self {
         let root = world.state().join("worker");
         std::fs::create_dir_all(&root).unwrap();
         let mut command = Command::new(program());
         command.arg("worker").arg("--root").arg(root).env_clear().kill_on_drop(true);
-        command.env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", world.home());
+        command.env("PATH", path).env("HOME", world.home());
         command.env("GIT_CONFIG_SYSTEM", "/dev/null").current_dir("/");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         let (to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());

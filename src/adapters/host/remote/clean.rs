@@ -75,16 +75,16 @@ impl Worker {
         for used in self.host.used_slots().await? {
             needed.push((format!("pool/slot-{}", used.slot), format!("it holds work of {}", used.label)));
         }
-        let runs = self.base.join("runs");
-        // Runs are below the folder of a mission and that of a unit, or of its verifications.
-        let below =
-            |folder: &Path| files::folders(folder).into_iter().map(|name| folder.join(name)).collect::<Vec<_>>();
-        let units = below(&runs).into_iter().flat_map(|mission| below(&mission));
-        for run in units.flat_map(|unit| runs_below(&unit)) {
-            if matches!(find(run.dir()).await, Found::Starting(_) | Found::Running(_) | Found::HalfDead(_)) {
-                let name = run.dir().strip_prefix(&self.base).unwrap_or(run.dir()).display().to_string();
-                needed.push((name, "it runs".to_owned()));
-            }
+        for run in self.list_live_runs().await {
+            let name = run.strip_prefix(&self.base).unwrap_or(&run).display().to_string();
+            needed.push((name, "it runs".to_owned()));
+        }
+        for (folder, pins) in self.mirror.list_lost() {
+            let name = folder.strip_prefix(&self.base).unwrap_or(&folder).display().to_string();
+            let why = format!(
+                "damaged objects are there, of work that was not brought to the engine ({pins}): delete it by hand"
+            );
+            needed.push((name, why));
         }
         let failed = |e: &(dyn std::error::Error + 'static)| self.host.classify_error(e);
         for entry in list_quarantined(&self.base.join("pool")).map_err(|e| failed(&e))? {
@@ -99,6 +99,21 @@ impl Worker {
             }
         }
         Ok(needed)
+    }
+
+    /// Directories of the runs that live.
+    pub(super) async fn list_live_runs(&self) -> Vec<PathBuf> {
+        // Runs are below the folder of a mission and that of a unit, or of its verifications.
+        let below =
+            |folder: &Path| files::folders(folder).into_iter().map(|name| folder.join(name)).collect::<Vec<_>>();
+        let units = below(&self.base.join("runs")).into_iter().flat_map(|mission| below(&mission));
+        let mut live = Vec::new();
+        for run in units.flat_map(|unit| runs_below(&unit)) {
+            if matches!(find(run.dir()).await, Found::Starting(_) | Found::Running(_) | Found::HalfDead(_)) {
+                live.push(run.dir().to_owned());
+            }
+        }
+        live
     }
 }
 

@@ -171,7 +171,9 @@ pub(super) struct Worker {
     /// Whether there was nothing before it came.
     pub(super) is_first: bool,
     /// Whether something failed since the mirror was known to be sound.
-    suspect: AtomicBool,
+    pub(super) suspect: AtomicBool,
+    /// The mirror is used by whoever has this.
+    pub(super) using: tokio::sync::RwLock<()>,
     /// Work in progress is pinned in one workspace at a time.
     progress: tokio::sync::Mutex<()>,
     /// Whether its engine takes more with an answer than it asked for.
@@ -226,7 +228,7 @@ impl Worker {
         }
         let (gives_more, longest) = (hello.takes_more, hello.limits.longest.into());
         let root = base.parent().unwrap_or(root).to_owned();
-        let (suspect, progress) = (AtomicBool::new(false), tokio::sync::Mutex::default());
+        let (suspect, using, progress) = Default::default();
         Ok(Self {
             host,
             mirror,
@@ -235,6 +237,7 @@ impl Worker {
             name: new_cookie(),
             is_first,
             suspect,
+            using,
             progress,
             gives_more,
             longest,
@@ -250,6 +253,7 @@ impl Worker {
         began: impl FnOnce(),
     ) -> (serde_json::Result<Value>, Vec<u8>) {
         let host = &self.host;
+        let _using = self.use_mirror(&request).await;
         let reply = match request {
             Request::Hello(_) | Request::Cancel(_) | Request::Renew => Ok(Value::Null),
             Request::Probe => {
@@ -417,24 +421,6 @@ impl Worker {
     fn note_trouble(&self, trouble: &Trouble) {
         if matches!(trouble.cause, Cause::Git | Cause::Workspace | Cause::Missing(_) | Cause::Unknown(_)) {
             self.suspect.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Mends the mirror where something failed that may come of it.
-    async fn mend_mirror(&self) {
-        if !self.suspect.swap(false, Ordering::Relaxed) {
-            return;
-        }
-        match self.mirror.mend().await {
-            Ok(false) => {}
-            Ok(true) => {
-                tracing::warn!("objects of the mirror were damaged: they are sent again");
-                self.host.invalidate_tags().await;
-            }
-            Err(e) => {
-                self.suspect.store(true, Ordering::Relaxed);
-                tracing::warn!("look for damaged objects of the mirror: {}", chain(&e));
-            }
         }
     }
 }
