@@ -28,6 +28,8 @@ pub mod queue;
 
 pub mod mission;
 
+pub mod agent;
+
 pub mod handoff;
 
 pub mod detect;

@@ -8,6 +8,19 @@ use std::fmt;
 /// Milliseconds since the Unix epoch, as told by the engine's clock; the domain never reads a clock.
 pub type Millis = u64;
 
+/// Money in millionths of a US dollar, so that sums do not depend on their order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Usd(pub u64);
+
+impl Usd {
+    /// For people and programs.
+    #[expect(clippy::cast_precision_loss, reason = "sums below nine billion dollars are exact")]
+    pub fn dollars(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+}
+
 /// Most bytes of one argument of a program: 32 pages of 4 KiB with the closing NUL, MAX_ARG_STRLEN of execve(2).
 pub const LONGEST_ARGUMENT: usize = (32 << 12) - 1;
 

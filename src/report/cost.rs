@@ -1,8 +1,9 @@
 //! Money, tokens and time against their caps (P9, P11): unknown is `null` or said in words, never 0.
 
 use super::words::{count, of_day, span, stamp};
-use crate::domain::mission::{State, Usd};
+use crate::domain::mission::State;
 use crate::domain::values::Millis;
+use crate::domain::values::Usd;
 use serde_json::{Value, json};
 
 /// Attempts of agents whose cost nobody knows, those that run now included; attempts that never ran cost nothing.

@@ -3,9 +3,9 @@
 use super::world::{Counts, World};
 use crate::domain::mission::COLD_EVERY;
 use crate::domain::mission::{
-    AttemptClass, Command, EndReason, Mission, Record, State, StopLevel, UnitState, Usd, VerificationRun,
+    AttemptClass, Command, EndReason, Mission, Record, State, StopLevel, UnitState, VerificationRun,
 };
-use crate::domain::values::UnitId;
+use crate::domain::values::{UnitId, Usd};
 use crate::domain::verify::StageOutcome;
 use std::collections::BTreeMap;
 

@@ -33,7 +33,7 @@ pub use model::answer::{
 pub use model::bookkeeping::{Bookkeeping, BookkeepingMode, Session, UnitOutcome};
 pub use model::budget::{Allowance, Budget};
 pub use model::circuit::{Circuit, Operation};
-pub use model::cost::{Cost, Usd};
+pub use model::cost::Cost;
 pub use model::end::{EndReason, MissionOutcome, StopLevel};
 pub use model::hosts::{HOST_FAILURES, Health, HostPolicy};
 pub use model::outcome::{AttemptClass, NextMove, RejectClass};

@@ -5,10 +5,10 @@ use super::case::{Case, Checked};
 use crate::adapters::os::files;
 use crate::domain::mission::timeline::Timeline;
 use crate::domain::mission::{
-    AttemptClass, EndReason, MergeSource, MissionOutcome, NextMove, Record, SessionReport, State, Unit, UnitState, Usd,
+    AttemptClass, EndReason, MergeSource, MissionOutcome, NextMove, Record, SessionReport, State, Unit, UnitState,
     VerificationRun,
 };
-use crate::domain::values::{Millis, RunId, UnitId};
+use crate::domain::values::{Millis, RunId, UnitId, Usd};
 use crate::engine::inspect::history::records;
 use crate::engine::inspect::views::session_dir;
 use crate::report::claims::Findings;

@@ -9,9 +9,8 @@ use crate::config::Settings;
 use crate::config::backend::HostConfig;
 use crate::domain::mission::{
     Budget, DecidedBy, Event, HostPolicy, JOURNAL_FORMAT, Mission, MissionOutcome, Policy, Record, State, StopLevel,
-    Usd,
 };
-use crate::domain::values::{HostId, Millis, MissionId};
+use crate::domain::values::{HostId, Millis, MissionId, Usd};
 use crate::engine::context::tenure::{self};
 use crate::engine::context::{Act, Effective, MissionContext, Project, Redactor, Tenure, local_workers};
 use crate::engine::error::EngineError;

@@ -2,8 +2,9 @@
 
 use super::{Agent, World};
 use crate::domain::ending::ProcessEnd;
-use crate::domain::mission::{AttemptOrder, Claim, Cost, Event, SessionReport, Usd};
+use crate::domain::mission::{AttemptOrder, Claim, Cost, Event, SessionReport};
 use crate::domain::trouble::{Cause, Trouble};
+use crate::domain::values::Usd;
 use crate::domain::values::{Millis, SessionId};
 use crate::sim::scenario::{Behaviour, LONGEST_ATTEMPT, Scenario};
 use crate::sim::tree::hash_tree;

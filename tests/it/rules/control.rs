@@ -3,11 +3,11 @@
 use crate::support::scenario::random as random_scenario;
 use mission_control::domain::mission::{
     Budget, Command, DecidedBy, Event, Integration, JobId, LandResult, Mission, MissionOutcome, Noticed, Policy,
-    Record, Step, UnitState, Unverified, Usd, Verification, VerificationRun, VerifyRole, decide,
+    Record, Step, UnitState, Unverified, Verification, VerificationRun, VerifyRole, decide,
 };
 use mission_control::domain::trouble::Cause;
 use mission_control::domain::unit::UnitSpec;
-use mission_control::domain::values::{RunId, SessionId, UnitId};
+use mission_control::domain::values::{RunId, SessionId, UnitId, Usd};
 use mission_control::domain::verify::{SnapshotKey, StageOutcome, Summary};
 use mission_control::sim::scenario::{Behaviour, Scenario};
 use mission_control::sim::{Outcome, run_scenario};

@@ -12,3 +12,4 @@ pub mod simulation_cold;
 pub mod simulation_hosts;
 pub mod simulation_places;
 pub mod simulation_turns;
+pub mod streams;

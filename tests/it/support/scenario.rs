@@ -1,10 +1,11 @@
 //! Random scenarios for the simulator: a seed is a mission.
 #![allow(clippy::unwrap_used, reason = "tests may panic")]
 
-use mission_control::domain::mission::{BookkeepingMode, Budget, Policy, Usd};
+use mission_control::domain::mission::{BookkeepingMode, Budget, Policy};
 use mission_control::domain::trouble::{Cause, Spot};
 use mission_control::domain::unit::UnitSpec;
 use mission_control::domain::values::UnitId;
+use mission_control::domain::values::Usd;
 use mission_control::sim::scenario::{Behaviour, Faults, Line, Outage, Scenario};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! Caps on money and tokens, and what was spent until now.
 
-use super::cost::Usd;
 use crate::domain::values::Millis;
+use crate::domain::values::Usd;
 use serde::{Deserialize, Serialize};
 
 /// Caps of a mission on money and tokens.

@@ -21,7 +21,7 @@ pub use answer::{Baseline, Integration, LandResult, NoOffer, Noticed, PinFault, 
 pub use bookkeeping::{Bookkeeping, BookkeepingMode, Session, UnitOutcome};
 pub use budget::{Account, Allowance, Clock};
 pub use circuit::{Circuit, Operation};
-pub use cost::{Cost, Usd};
+pub use cost::Cost;
 pub use end::{EndReason, MissionOutcome, StopLevel};
 pub use outcome::{AttemptClass, NextMove, RejectClass};
 pub use policy::{COLD_EVERY, MAX_STEP_FAILURES, Policy, STEPS_BEHIND_AFTER};

@@ -1,10 +1,11 @@
 //! What the caps still allow, and the time that engines worked.
 
 use super::mission::State;
-use crate::domain::mission::model::{Allowance, AttemptClass, Cost, Unit, Usd};
+use crate::domain::mission::model::{Allowance, AttemptClass, Cost, Unit};
 use crate::domain::mission::protocol::record::Record;
 use crate::domain::queue::VerificationRun;
 use crate::domain::values::Millis;
+use crate::domain::values::Usd;
 
 impl State {
     /// Whether the caps allow one more attempt of this unit.
