@@ -5,6 +5,7 @@ use super::backend::{Backend, HostConfig, LEASE, LOCAL_WORKERS, PIN_EVERY, SSH_H
 use super::branches::broken_branch_rule;
 use super::layers::Layers;
 use super::problem::{Problem, Source, VERIFICATION_COMMAND};
+use super::settings::Preset;
 use super::settings::{Budget, HIDDEN, HOME, KEEP, PROTECT, READABLE, SHARED, UNION, WRITABLE};
 use super::stages::Stage;
 use super::value::Value;
@@ -62,7 +63,8 @@ impl Layers {
             said: self.source(RUN) != Source::Default,
             max_tokens: self.number(TOKENS),
         };
-        let agent = self.optional_text("agent.command").is_some();
+        let preset: Preset = self.choice("agent.preset");
+        let agent = self.optional_text("agent.command").is_some() || preset.known_agent().is_some();
         let mut wrong = |key: &str, message: String| problems.push(self.value_problem(key, message));
         if agent && budget.said && budget.max_per_session > budget.max_per_run {
             let (run, session) = (Value::Money(budget.max_per_run), Value::Money(budget.max_per_session));
@@ -74,8 +76,8 @@ impl Layers {
                 ),
             );
         }
-        if agent && budget.max_tokens > 0 {
-            let message = "cannot be held: an agent started by `agent.command` tells no tokens; remove it and use \
+        if agent && budget.max_tokens > 0 && !preset.tells_tokens() {
+            let message = "cannot be held: an agent of this agent.preset tells no tokens; remove it and use \
                            scheduler.budget.max_per_run_usd, which counts each attempt";
             wrong(TOKENS, message.to_owned());
         }

@@ -33,6 +33,8 @@ impl Use {
 /// How the agent is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentLine {
+    /// Which known agent it is, if it is one.
+    pub preset: Option<&'static str>,
     /// Command line.
     pub command: String,
     /// How it gets its brief.
@@ -202,6 +204,9 @@ impl Draft {
             used |= mark.is_empty();
             if !agent.allows.is_empty() {
                 write_comment(out, &agent.allows);
+            }
+            if let Some(preset) = agent.preset {
+                write_key(out, mark, "preset", &quote_toml(preset));
             }
             write_key(out, mark, "command", &quote_toml(&agent.command));
             write_key(out, mark, "prompt", &quote_toml(agent.prompt.into()));

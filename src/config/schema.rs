@@ -92,7 +92,7 @@ pub const KEYS: &[Key] = &[
     supported_key("target.verification.protect", Kind::Texts, "[\"mission-control.toml\"]"),
     supported_key(
         "agent.preset",
-        Kind::Choice(&["command"], &["claude", "codex", "gemini", "opencode", "aider"]),
+        Kind::Choice(&["command", "claude", "codex", "gemini", "opencode", "aider"], &[]),
         "\"command\"",
     ),
     supported_key("agent.command", Kind::Line, "\"\""),

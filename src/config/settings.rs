@@ -7,6 +7,8 @@ use super::backend::Backend;
 use super::layers::Layers;
 use super::value::Value;
 use super::{ConfigError, Source};
+use crate::domain::agent::StreamFormat;
+use crate::domain::detect::agents::{Agent as KnownAgent, find_agent};
 pub use crate::domain::fence::{Sandbox, SandboxMode, WantedIsolation};
 pub use crate::domain::handoff::PromptMode;
 use crate::domain::links::LinkRule;
@@ -14,6 +16,7 @@ use crate::domain::verify::{Gate, StageSpec};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
+use strum::EnumString;
 
 pub(super) const HOME: &str = "target.verification.home";
 /// Paths that agents may write.
@@ -120,11 +123,59 @@ pub struct Verification {
 }
 
 /// Which agent program is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, EnumString)]
 #[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Preset {
     /// Any program; its exit code says how it ended.
+    #[default]
     Command,
+    /// Claude Code.
+    Claude,
+    /// Codex.
+    Codex,
+    /// The Gemini CLI.
+    Gemini,
+    /// opencode.
+    Opencode,
+    /// aider.
+    Aider,
+}
+
+impl Preset {
+    /// The stream of events that it writes; any program writes none.
+    pub const fn stream_format(self) -> Option<StreamFormat> {
+        match self {
+            Self::Command => None,
+            Self::Claude => Some(StreamFormat::Claude),
+            Self::Codex => Some(StreamFormat::Codex),
+            Self::Gemini => Some(StreamFormat::Gemini),
+            Self::Opencode => Some(StreamFormat::Opencode),
+            Self::Aider => Some(StreamFormat::Aider),
+        }
+    }
+
+    /// Whether its stream tells tokens.
+    pub const fn tells_tokens(self) -> bool {
+        !matches!(self, Self::Command | Self::Aider)
+    }
+
+    /// Whether its stream tells money.
+    pub const fn tells_money(self) -> bool {
+        matches!(self, Self::Claude | Self::Opencode)
+    }
+
+    /// What is known of the agent.
+    pub fn known_agent(self) -> Option<&'static KnownAgent> {
+        match self {
+            Self::Command => None,
+            Self::Claude => find_agent("claude"),
+            Self::Codex => find_agent("codex"),
+            Self::Gemini => find_agent("gemini"),
+            Self::Opencode => find_agent("opencode"),
+            Self::Aider => find_agent("aider"),
+        }
+    }
 }
 
 /// The agent.
@@ -196,7 +247,7 @@ pub struct Budget {
     pub max_per_session: u64,
     /// Of the whole mission; 0 is no cap.
     pub max_per_run: u64,
-    /// Whether a person said so: the built-in cap does not count attempts of unknown cost.
+    /// Whether a person said so: the built-in cap does not count attempts of agents that never tell what they cost.
     pub said: bool,
     /// Tokens of the whole mission; 0 is no cap.
     pub max_tokens: u64,
@@ -233,6 +284,14 @@ pub struct Queue {
     pub links: LinkRule,
 }
 
+impl Settings {
+    /// Whether attempts of unknown cost count against the cap on money, with what is reserved for each: where a person set the
+    /// cap, and where the agent tells what it spends, so that what is unknown is the exception.
+    pub const fn counts_unknown_cost(&self) -> bool {
+        self.budget.said || self.agent.preset.tells_money()
+    }
+}
+
 impl Layers {
     /// The validated settings.
     ///
@@ -251,6 +310,8 @@ impl Layers {
         }
         let path = self.path("target.path").unwrap_or_else(|| self.directory.clone());
         let name = self.optional_text("target.name").or_else(|| Some(path.file_name()?.to_string_lossy().into_owned()));
+        let preset: Preset = self.choice("agent.preset");
+        let known = preset.known_agent();
         Ok(Settings {
             target: Target {
                 name: name.unwrap_or_else(|| "repository".to_owned()),
@@ -273,9 +334,12 @@ impl Layers {
                 keep: self.texts(KEEP),
             },
             agent: Agent {
-                preset: Preset::Command,
-                command: self.optional_text("agent.command"),
-                prompt: self.choice("agent.prompt"),
+                preset,
+                command: self.optional_text("agent.command").or_else(|| Some(known?.command.to_owned())),
+                prompt: match known {
+                    Some(known) if self.source("agent.prompt") == Source::Default => known.prompt,
+                    _ => self.choice("agent.prompt"),
+                },
                 env: self.texts("agent.env"),
                 idle_timeout: self.time_or_off("agent.idle_timeout"),
                 start_timeout: self.time_or_off("agent.start_timeout"),
@@ -345,7 +409,7 @@ impl Layers {
     }
 
     /// A word of a choice, which is one of the type's.
-    fn choice<T: std::str::FromStr + Default>(&self, key: &str) -> T {
+    pub(super) fn choice<T: std::str::FromStr + Default>(&self, key: &str) -> T {
         self.text(key).parse().unwrap_or_default()
     }
 

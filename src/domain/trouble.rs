@@ -4,6 +4,7 @@
 //! the error; here it is only compared and put into words. What nobody knows the kind of carries a key: its message without
 //! what differs from one failure to the next.
 
+use crate::domain::agent::Failure;
 use serde::{Deserialize, Serialize};
 
 /// Longest key of a cause that is not known by kind, in words.
@@ -69,6 +70,8 @@ pub enum Cause {
     LostRun,
     /// A host does not answer.
     Unreachable,
+    /// The agent cannot be used as it is set up.
+    Agent(Failure),
     /// Something else; failures with one key are one trouble.
     Unknown(String),
 }
@@ -97,6 +100,7 @@ impl Cause {
             | Self::Workspace
             | Self::Spawn
             | Self::LostRun
+            | Self::Agent(_)
             | Self::Unknown(_) => false,
         }
     }
@@ -134,6 +138,7 @@ impl Cause {
             Self::Spawn => "programs cannot be started in their isolation".to_owned(),
             Self::LostRun => "runs vanish without a record".to_owned(),
             Self::Unreachable => "a host cannot be reached".to_owned(),
+            Self::Agent(failure) => failure.words().to_owned(),
             Self::Unknown(key) => format!("the same failure again and again ({key})"),
         }
     }
@@ -159,6 +164,7 @@ impl Cause {
             Self::Locked(_) => {
                 "delete that file when no git works in the repository any more (one that was killed leaves it)"
             }
+            Self::Agent(failure) => failure.remedy(),
             Self::Unreachable => "look whether the machine is up and `mc` can be started there",
             Self::Git | Self::Workspace | Self::Spawn | Self::LostRun | Self::Unknown(_) => {
                 "`mc doctor` tries what can be tried, `mc where` names the logs"

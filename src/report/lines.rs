@@ -2,12 +2,14 @@
 //!
 //! Line breaks and control characters of untrusted text are gone; no line carries a time, the caller puts it in front.
 
+use super::access;
 use super::skipped;
 use super::waits::Wait;
 use super::words::{count, elide_middle, of_day, stamp, tests, to_one_line, word};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::mission::{
-    AcceptBefore, Landing, MergeSource, MissionOutcome, NextMove, PinFault, Record, State, VerificationRun, VerifyRole,
+    AcceptBefore, AttemptClass, Landing, MergeSource, MissionOutcome, NextMove, PinFault, Record, State,
+    VerificationRun, VerifyRole,
 };
 use crate::domain::values::{Millis, MissionId};
 use serde_json::{Value, json};
@@ -71,6 +73,11 @@ pub fn format_record(record: &Record, state: &State) -> Option<String> {
             let why = match (&report.run.end, next) {
                 (ProcessEnd::Infrastructure(trouble), NextMove::Retry { .. }) => {
                     format!(": {}", to_one_line(&trouble.why, LIMIT))
+                }
+                (_, NextMove::Retry { .. }) if matches!(class, AttemptClass::Limit | AttemptClass::Refused) => {
+                    let said = to_one_line(&report.agent.summary, LIMIT);
+                    let wait = access::describe_wait(state).map(|wait| format!("; {wait}")).unwrap_or_default();
+                    format!(": {said}{wait}")
                 }
                 _ => String::new(),
             };

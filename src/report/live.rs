@@ -3,6 +3,7 @@
 //! Promises: no line is longer than asked for and none has a control character; what is estimated is called an estimate, and
 //! is left out where nothing was measured yet; unknown cost is called unknown.
 
+use super::access;
 use super::words::{counts, span, to_one_line, word};
 use super::{cost, source_name};
 use crate::domain::mission::{Circuit, MissionState, State, UnitState};
@@ -70,6 +71,9 @@ impl Live {
         }
         if let Some(cause) = state.circuit().and_then(Circuit::cause) {
             head.push_str(&format!(" (waits: {})", to_one_line(&cause.words(), 80)));
+        }
+        if let Some(wait) = access::describe_wait(state).filter(|_| !state.is_over()) {
+            head.push_str(&format!(" ({})", to_one_line(&wait, 160)));
         }
         let others = [UnitState::Pending, UnitState::Held, UnitState::Blocked, UnitState::Failed, UnitState::Rejected];
         head.extend(counts(state, others).into_iter().map(|number| format!(", {number}")));

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod init;
 pub mod plan;
 
+pub mod access;
 pub mod cost;
 pub mod hosts;
 pub mod hosts_check;

@@ -1,7 +1,7 @@
 //! What only a person can do, for the status, the report and what watches missions.
 
 use super::waits::Wait;
-use super::{View, count, skipped, to_one_line};
+use super::{View, access, count, skipped, to_one_line};
 use crate::domain::mission::{AttemptClass, Landing, State, Unit, UnitState, deciding_note};
 use crate::domain::values::{HostId, UnitId};
 
@@ -26,6 +26,10 @@ pub fn list_needs(view: &View<'_>) -> Vec<String> {
             None => "; it is tried again, and goes on by itself when it works",
         };
         lines.push(format!("{}: {}{then}", to_one_line(&wait.words, 400), to_one_line(&wait.remedy, 400)));
+    }
+    if let Some(refusal) = state.access.refusal().filter(|_| !state.is_over() && !view.is_interrupted()) {
+        let wait = access::describe_wait(state).unwrap_or_default();
+        lines.push(format!("{wait}; scripts go on. {}", refusal.failure.remedy()));
     }
     if state.is_over()
         && state.hold.is_none()

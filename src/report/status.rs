@@ -4,6 +4,7 @@
 //! that landed or had nothing to do, known when the round is closed. `units[].commit` is the landing commit, `base` the
 //! green commit its last attempt was made on; `green.verdict` is that of the landing which put green where it is.
 
+use super::access;
 use super::needs::{OF_A_WAITING_STOP, common_wait, list_needs};
 use super::waits::Wait;
 use super::words::{count, format_shown_sum, is_objective_unmet, span, stamp, tests, to_one_line, word};
@@ -331,7 +332,9 @@ pub fn format_status_line(view: &View<'_>) -> String {
         MissionState::Starting => ": the base is looked at and verified",
         MissionState::Running | MissionState::Suspended | MissionState::Ended => "",
     };
-    let waits = common_wait(state).map(|wait| format!(": waits because {}", to_one_line(&wait.words, 400)));
+    let waits = common_wait(state)
+        .map(|wait| format!(": waits because {}", to_one_line(&wait.words, 400)))
+        .or_else(|| Some(format!(": {}", access::describe_wait(state)?)));
     format!("{}, {landed}{place}{why}{}{stop}", word(&state.mission_state()), waits.unwrap_or_default())
 }
 

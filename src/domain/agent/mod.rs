@@ -3,8 +3,10 @@
 //! What an agent says decides only where it costs the agent something, or where nobody else can know it: that a turn ended,
 //! what it spent, that its account is at a limit. Whether work was done is for git and the checks to say.
 
+mod failure;
 mod model;
 mod stream;
 
-pub use model::{AgentEnd, Denial, Failure, ToolCall, Transcript, Usage, UsageLimit};
-pub use stream::{StreamFormat, StreamReader};
+pub use failure::Failure;
+pub use model::{AgentEnd, Denial, StreamFormat, StreamReport, ToolCall, Transcript, Usage, UsageLimit};
+pub use stream::StreamReader;

@@ -1,5 +1,7 @@
 //! What the output of an agent tells of its session, whichever agent it is.
 
+use super::failure::{Failure, of_message};
+use crate::domain::base::is_default;
 use crate::domain::values::{Millis, Usd};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -9,6 +11,45 @@ pub(super) const MAX_KEPT: usize = 64;
 
 /// Most bytes of a text of the agent that are kept.
 pub(super) const MAX_TEXT: usize = 2_048;
+
+/// The formats that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StreamFormat {
+    /// `claude -p --verbose --output-format stream-json`.
+    Claude,
+    /// `codex exec --json`.
+    Codex,
+    /// `gemini --output-format stream-json`.
+    Gemini,
+    /// `opencode run --format json`.
+    Opencode,
+    /// What `aider --no-pretty --no-stream` prints.
+    Aider,
+}
+
+impl StreamFormat {
+    /// The agent's name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Claude => "claude",
+            Self::Codex => "codex",
+            Self::Gemini => "gemini",
+            Self::Opencode => "opencode",
+            Self::Aider => "aider",
+        }
+    }
+
+    /// Whether a session that ended by itself says so, so that one without that word was cut off.
+    pub const fn says_end(self) -> bool {
+        !matches!(self, Self::Aider)
+    }
+
+    /// Whether tokens and cost of a resumed session count on from the session before.
+    pub const fn counts_on(self) -> bool {
+        matches!(self, Self::Claude | Self::Codex)
+    }
+}
 
 /// Tokens of one model, disjoint parts that sum to all of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,34 +110,9 @@ pub struct UsageLimit {
     /// When it is over, by the wall clock, in milliseconds since 1970; absent where nobody said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<Millis>,
-    /// How long it says to wait from when it said so, milliseconds; absent where nobody said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wait: Option<Millis>,
     /// Which of the account's limits, as the agent names it (`five_hour`, `seven_day`). Untrusted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub window: String,
-}
-
-/// Why an agent could not go on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Failure {
-    /// It is not logged in, or its key is refused.
-    Login,
-    /// The account has no credit left.
-    Credit,
-    /// The account is at a limit that goes by itself.
-    Limit,
-    /// The model is not known, or not to this account.
-    Model,
-    /// It refuses to run at all as it was started.
-    Refused,
-    /// The service is overloaded or broken.
-    Service,
-    /// The service cannot be reached, or does not answer.
-    Network,
-    /// Something else.
-    Other,
 }
 
 /// How an agent says its session ended.
@@ -113,6 +129,8 @@ pub enum AgentEnd {
     Budget,
     /// Somebody interrupted it.
     Interrupted,
+    /// The stream ends without saying how the session did.
+    Cut,
     /// It could not go on.
     Failed {
         /// Why.
@@ -120,6 +138,56 @@ pub enum AgentEnd {
         /// What it says. Untrusted.
         message: String,
     },
+}
+
+/// What the stream of an agent told of its session, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamReport {
+    /// Its format.
+    pub format: StreamFormat,
+    /// The agent's own id of its session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// How it ended by its own word; absent where agents of this kind give none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<AgentEnd>,
+    /// Tokens by model.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub usage: BTreeMap<String, Usage>,
+    /// Whether more tokens may have been used than were told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial_usage: bool,
+    /// A limit of its account, if it was stopped by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<UsageLimit>,
+    /// Tools it was not allowed to use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denials: Vec<Denial>,
+    /// How many tools were called.
+    pub tools_called: u64,
+    /// How often a request to the model was tried again.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retries: u64,
+    /// Events of its format; none where what was started is no such agent.
+    pub events: u64,
+}
+
+impl StreamReport {
+    /// Texts that the agent wrote.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let message = match &mut self.end {
+            Some(AgentEnd::Failed { message, .. }) => Some(message),
+            _ => None,
+        };
+        let window = self.limit.as_mut().map(|limit| &mut limit.window);
+        let denials = self.denials.iter_mut().flat_map(|denial| [&mut denial.tool, &mut denial.subject]);
+        message.into_iter().chain(window).chain(denials).chain(self.session.as_mut())
+    }
+
+    /// Whether it ended before the model had answered once.
+    pub fn did_nothing(&self) -> bool {
+        self.tools_called == 0 && self.usage.values().all(|usage| usage.output == 0)
+    }
 }
 
 /// What the output of an agent has told so far.
@@ -148,6 +216,8 @@ pub struct Transcript {
     pub denials: Vec<Denial>,
     /// A limit of its account, if it was stopped by one.
     pub limit: Option<UsageLimit>,
+    /// How long it says to wait for that from when it said so, milliseconds.
+    pub wait: Option<Millis>,
     /// How often a request to the model was tried again.
     pub retries: u64,
     /// How it says that it ended, if it does.
@@ -161,6 +231,40 @@ impl Transcript {
     pub fn tokens(&self) -> Option<u64> {
         (!self.usage.is_empty())
             .then(|| self.usage.values().fold(0, |sum: u64, usage| sum.saturating_add(usage.total())))
+    }
+
+    /// Whether it ended before the model had answered once.
+    pub fn did_nothing(&self) -> bool {
+        self.tools_called == 0 && self.usage.values().all(|usage| usage.output == 0)
+    }
+
+    /// Takes what its program said beside the stream as the reason why it ended before it did anything.
+    pub fn explain_silence(&mut self, errors: &str) {
+        if self.end == Some(AgentEnd::Cut) && self.did_nothing() {
+            let failure = of_message(errors);
+            if failure != Failure::Other {
+                self.fail(failure, errors);
+            }
+        }
+    }
+
+    /// What is kept of it, of a stream that was over at `at`.
+    pub fn into_report(mut self, format: StreamFormat, at: Millis) -> StreamReport {
+        if let (Some(limit), Some(wait)) = (&mut self.limit, self.wait) {
+            limit.resets_at.get_or_insert(at.saturating_add(wait));
+        }
+        StreamReport {
+            format,
+            session: self.session,
+            end: self.end,
+            usage: self.usage,
+            partial_usage: self.partial_usage,
+            limit: self.limit,
+            denials: self.denials,
+            tools_called: self.tools_called,
+            retries: self.retries,
+            events: self.events,
+        }
     }
 
     /// Notes that a tool was called.

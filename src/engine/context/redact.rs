@@ -42,6 +42,9 @@ impl Redactor {
     pub fn clean_report(&self, report: &mut SessionReport) {
         report.agent.summary = self.clean(&report.agent.summary);
         report.agent.said.texts_mut().for_each(|text| *text = self.clean(text));
+        if let Some(stream) = &mut report.agent.stream {
+            stream.texts_mut().for_each(|text| *text = self.clean(text));
+        }
         report.hold = report.hold.as_deref().map(|h| self.clean(h));
         report.notes.iter_mut().for_each(|n| *n = self.clean(n));
         report.work.left_out.iter_mut().for_each(|left| left.path = self.clean(&left.path));

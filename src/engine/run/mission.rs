@@ -418,7 +418,7 @@ pub fn build_policy(settings: &Settings) -> Policy {
             per_session: Usd(settings.budget.max_per_session),
             max_tokens: settings.budget.max_tokens,
             // Nobody measures what a command spends, so its attempts count only under a cap that a person set.
-            counts_unknown: settings.budget.said,
+            counts_unknown: settings.counts_unknown_cost(),
         },
         ..Policy::default()
     }

@@ -15,6 +15,7 @@ pub mod prepare;
 pub mod queue_verification;
 pub mod repository;
 pub mod session;
+pub mod stream;
 pub mod unit_checks;
 pub mod unrecorded;
 pub mod verification;

@@ -112,10 +112,10 @@ impl PreflightInput<'_> {
         Err(environment(reason, cause.remedy()))
     }
 
-    /// What a person should know who set no cap: nobody measures what an agent started by a command spends (P9).
+    /// What a person should know who set no cap: nobody measures what an agent spends that does not tell it (P9).
     pub fn check_cost_cap(&self) -> Option<String> {
         let budget = &self.settings.budget;
-        self.settings.agent.command.as_ref().filter(|_| !budget.said)?;
+        self.settings.agent.command.as_ref().filter(|_| !self.settings.counts_unknown_cost())?;
         Some(format!(
             "what the agent costs is unknown, so the built-in cap of {} USD is not applied to it; --max-cost X counts each \
              attempt as {} USD",

@@ -12,6 +12,7 @@ use super::claims;
 use super::collect::{collect, has_slot, release, report_left_out, report_setup_leftovers, report_stray_work, sweep};
 use super::prepare::{self, Wanted};
 use super::repository::{self, report_foreign_changes};
+use super::stream;
 use super::unit_checks;
 use crate::adapters::host::local::operations::runs::result_file;
 use crate::adapters::host::local::process::tail;
@@ -283,6 +284,10 @@ async fn finish_session(
     let quiet = ended.end == ProcessEnd::Exited(0) && !ended.overstayed;
     report.agent.summary = summarize_session(handoff.as_ref(), log.filter(|_| !quiet));
     report.agent.said = handoff.as_ref().map(Handoff::to_details).unwrap_or_default();
+    if let (Some(format), Some(log)) = (context.settings().agent.preset.stream_format().filter(|_| !script), log) {
+        let at = report.run.ran.map_or_else(|| context.clock.now(), |(_, ended)| ended);
+        stream::read_into(&mut report, format, log, at).await;
+    }
     let found = match collect(context, order, handoff.as_ref()).await {
         Ok(CollectOutcome::Pinned(found)) => Some(found),
         Ok(CollectOutcome::Gone) => {
@@ -329,6 +334,11 @@ async fn finish_session(
     }
     claims::check_declared_files(context, order, &found.head.commit, &mut report).await;
     report.hold = found.question(&order.spec.id);
+    if let Some(stream) = report.agent.stream.as_ref().filter(|_| report.agent.claim.is_none() && !report.work.changed)
+    {
+        let question = stream::denial_question(&stream.denials, order.spec.id.as_str());
+        report.hold = report.hold.or(question);
+    }
     report_foreign_changes(context, order, &place.repository_notes(), Some(&found), &mut report).await;
     report_left_out(order, &found, &mut report);
     report_setup_leftovers(context, &found, &mut report);

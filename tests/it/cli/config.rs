@@ -229,7 +229,6 @@ fn p7_keys_of_later_features_are_refused() {
         ("[queue]\nbatch_above = 8", 2, "queue.batch_above"),
         ("[queue]\nmerge = \"squash\"", 2, "queue.merge = \"squash\""),
         ("[queue]\nguarantee = \"tip\"", 2, "queue.guarantee = \"tip\""),
-        ("[agent]\npreset = \"claude\"", 2, "agent.preset = \"claude\""),
         ("[agent.planner]\npreset = \"command\"", 1, "agent.planner"),
         ("[discovery]\nenabled = true", 1, "discovery"),
         ("[notify]", 1, "notify"),

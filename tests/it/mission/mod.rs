@@ -22,6 +22,7 @@ pub mod many_hosts;
 pub mod odd_files;
 pub mod owner;
 pub mod power;
+pub mod presets;
 pub mod reopen;
 pub mod replaced;
 pub mod repository;

@@ -3,8 +3,8 @@
 //! There is no word for the end, and its exit code is 0 also where no request succeeded: git decides.
 
 use super::claude::to_usd;
-use super::failure;
-use crate::domain::agent::model::{Failure, ToolCall, Transcript, Usage, shorten};
+use crate::domain::agent::failure::{self, Failure};
+use crate::domain::agent::model::{ToolCall, Transcript, Usage, shorten};
 
 pub(super) fn read_line(line: &str, to: &mut Transcript) {
     let line = line.trim();

@@ -1,7 +1,8 @@
 //! Events of Claude Code: `system`, `assistant`, `user`, `rate_limit_event`, `result`.
 
-use super::{SUBJECTS, count, failure, text, tool_call};
-use crate::domain::agent::model::{AgentEnd, Denial, Failure, Transcript, Usage, shorten};
+use super::{SUBJECTS, count, text, tool_call};
+use crate::domain::agent::failure::{self, Failure};
+use crate::domain::agent::model::{AgentEnd, Denial, Transcript, Usage, shorten};
 use crate::domain::values::{Millis, Usd};
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -1,7 +1,8 @@
 //! Events of Codex: `thread.started`, `turn.*`, `item.*`, `error`.
 
-use super::{count, failure, text, tool_call};
-use crate::domain::agent::model::{AgentEnd, Failure, Transcript, Usage, shorten};
+use super::{count, text, tool_call};
+use crate::domain::agent::failure::{self, Failure};
+use crate::domain::agent::model::{AgentEnd, Transcript, Usage, shorten};
 use serde_json::Value;
 
 pub(super) fn read_event(kind: &str, event: &Value, to: &mut Transcript) {
@@ -40,8 +41,7 @@ pub(super) fn read_event(kind: &str, event: &Value, to: &mut Transcript) {
 fn read_failure(message: &str, to: &mut Transcript) {
     let failure = failure::of_message(message);
     if failure == Failure::Limit {
-        let limit = to.limit.get_or_insert_default();
-        limit.wait = limit.wait.or_else(|| failure::find_wait(message));
+        to.wait = to.wait.or_else(|| failure::find_wait(message));
     }
     to.fail(failure, message);
 }

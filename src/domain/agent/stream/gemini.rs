@@ -1,7 +1,8 @@
 //! Events of the Gemini CLI: `init`, `message`, `tool_use`, `tool_result`, `error`, `result`.
 
-use super::{SUBJECTS, count, failure, text, tool_call};
-use crate::domain::agent::model::{AgentEnd, Failure, MAX_TEXT, Transcript, Usage, shorten};
+use super::{SUBJECTS, count, text, tool_call};
+use crate::domain::agent::failure::{self, Failure};
+use crate::domain::agent::model::{AgentEnd, MAX_TEXT, Transcript, Usage, shorten};
 use crate::domain::base::text::floor_char_boundary;
 use serde_json::Value;
 
@@ -57,7 +58,7 @@ fn read_result(event: &Value, to: &mut Transcript) {
     } else {
         let failure = failure::of_message(message);
         if failure == Failure::Limit {
-            to.limit.get_or_insert_default().wait = failure::find_wait(message);
+            to.wait = failure::find_wait(message);
         }
         to.fail(failure, message);
     }

@@ -8,43 +8,13 @@
 mod aider;
 mod claude;
 mod codex;
-mod failure;
 mod gemini;
 mod lines;
 mod opencode;
 
-use super::model::{ToolCall, Transcript, shorten};
+use super::model::{AgentEnd, StreamFormat, ToolCall, Transcript, shorten};
 use lines::LineBuffer;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
-
-/// The formats that are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum StreamFormat {
-    /// `claude -p --verbose --output-format stream-json`.
-    Claude,
-    /// `codex exec --json`.
-    Codex,
-    /// `gemini --output-format stream-json`.
-    Gemini,
-    /// `opencode run --format json`.
-    Opencode,
-    /// What `aider --no-pretty --no-stream` prints.
-    Aider,
-}
-
-impl StreamFormat {
-    /// Whether a session that ended by itself says so, so that one without that word was cut off.
-    pub const fn says_end(self) -> bool {
-        !matches!(self, Self::Aider)
-    }
-
-    /// Whether tokens and cost of a resumed session count on from the session before.
-    pub const fn counts_on(self) -> bool {
-        matches!(self, Self::Claude | Self::Codex)
-    }
-}
 
 /// Reads one stream.
 #[derive(Debug)]
@@ -94,7 +64,10 @@ impl StreamReader {
         let Self { lines, parser, transcript, .. } = &mut self;
         lines.finish(|line| parser.read(line, transcript));
         // Sums come with the end; without it what is known is what single steps told.
-        self.transcript.partial_usage = self.format.says_end() && self.transcript.end.is_none();
+        if self.format.says_end() && self.transcript.end.is_none() {
+            self.transcript.end = Some(AgentEnd::Cut);
+            self.transcript.partial_usage = true;
+        }
         self.transcript
     }
 }

@@ -1,8 +1,9 @@
 //! Events of opencode: `step_start`, `text`, `tool_use`, `step_finish`, `error`, `done`.
 
 use super::claude::to_usd;
-use super::{SUBJECTS, count, failure, text, tool_call};
-use crate::domain::agent::model::{AgentEnd, Denial, Failure, Transcript, Usage, shorten};
+use super::{SUBJECTS, count, text, tool_call};
+use crate::domain::agent::failure::{self, Failure};
+use crate::domain::agent::model::{AgentEnd, Denial, Transcript, Usage, shorten};
 use crate::domain::values::Usd;
 use serde_json::Value;
 
@@ -73,7 +74,7 @@ fn read_error(error: &Value, to: &mut Transcript) {
     };
     if failure == Failure::Limit {
         let seconds = data["responseHeaders"]["retry-after"].as_str().and_then(|text| text.parse::<u64>().ok());
-        to.limit.get_or_insert_default().wait = seconds.map(|seconds| seconds.saturating_mul(1_000));
+        to.wait = seconds.map(|seconds| seconds.saturating_mul(1_000));
     }
     if text(error, "name") == "MessageAbortedError" {
         to.end = Some(AgentEnd::Interrupted);

@@ -16,5 +16,5 @@ pub struct Cost {
 
 impl Cost {
     /// Nothing, and that is known.
-    pub(in crate::domain::mission) const NOTHING: Self = Self { usd: Some(Usd(0)), tokens: Some(0) };
+    pub const NOTHING: Self = Self { usd: Some(Usd(0)), tokens: Some(0) };
 }

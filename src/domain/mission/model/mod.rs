@@ -1,5 +1,6 @@
 //! The values of a mission, and what they say of themselves.
 
+pub(super) mod access;
 pub(super) mod answer;
 pub(super) mod bookkeeping;
 pub(super) mod budget;

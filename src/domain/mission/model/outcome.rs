@@ -28,6 +28,10 @@ pub enum AttemptClass {
     FailedTimeout,
     /// No sign of life.
     FailedStalled,
+    /// The agent's service lets nobody work just now: its account is at a limit, or it fails.
+    Limit,
+    /// The agent cannot be used as it is set up.
+    Refused,
     /// Says nothing about the work.
     Infrastructure,
     /// It never ran.

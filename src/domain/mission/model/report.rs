@@ -6,6 +6,7 @@
 
 use super::cost::Cost;
 use super::said::Said;
+use crate::domain::agent::{AgentEnd, Failure, StreamReport};
 use crate::domain::base::is_default;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::values::{Millis, Tip};
@@ -109,6 +110,17 @@ pub struct WorkReport {
     pub unpinned: bool,
 }
 
+impl SessionReport {
+    /// Whether it ended well: the word of its agent decides where there is one, the exit of its process elsewhere.
+    pub fn ended_well(&self) -> bool {
+        match (&self.run.end, self.agent.says_completed()) {
+            (ProcessEnd::NeverStarted | ProcessEnd::Infrastructure(_) | ProcessEnd::Stopped, _) => false,
+            (_, Some(completed)) => completed,
+            (end, None) => *end == ProcessEnd::Exited(0),
+        }
+    }
+}
+
 impl WorkReport {
     /// What was left out for this reason.
     pub fn left_out(&self, why: Unkept) -> impl Iterator<Item = &LeftOut> {
@@ -131,6 +143,24 @@ pub struct AgentReport {
     /// What somebody measured of its cost. Never what an agent says of itself in a handoff.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
+    /// What its stream of events told, where it has one that is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<Box<StreamReport>>,
+}
+
+impl AgentReport {
+    /// Why it could not go on, by its own word.
+    pub fn failure(&self) -> Option<Failure> {
+        match self.stream.as_ref()?.end.as_ref()? {
+            AgentEnd::Failed { failure, .. } => Some(*failure),
+            _ => None,
+        }
+    }
+
+    /// Whether it says that it has nothing more to do; absent where agents of its kind do not say.
+    pub fn says_completed(&self) -> Option<bool> {
+        Some(*self.stream.as_ref()?.end.as_ref()? == AgentEnd::Completed)
+    }
 }
 
 /// What stages said before and after a session.

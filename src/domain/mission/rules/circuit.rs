@@ -88,6 +88,15 @@ impl Decision<'_> {
         }
     }
 
+    /// Suspends the mission when all that is left waits for an agent that cannot be used. Whether it did.
+    pub(super) fn suspend_for_agent(&mut self) -> bool {
+        let Some(refusal) = self.state.access.refusal().filter(|_| self.state.waits_for_agent()) else { return false };
+        let cause = Some(Cause::Agent(refusal.failure));
+        self.record(Record::Suspended { at: self.now, code: SUSPENDED, cause });
+        self.request(Command::Exit { code: SUSPENDED });
+        true
+    }
+
     /// Suspends the mission when its circuit has been open for too long and nothing is at work any more. Whether it did.
     pub(super) fn suspend_for_trouble(&mut self) -> bool {
         if !self.state.circuit_is_over(self.now) {

@@ -44,7 +44,7 @@ impl Decision<'_> {
                 self.suspend_mission(self.state.hold_code);
                 return true;
             }
-            return self.suspend_for_trouble();
+            return self.suspend_for_trouble() || self.suspend_for_agent();
         };
         match level {
             StopLevel::Drain => {

@@ -3,6 +3,7 @@
 use super::cancel::given_up;
 use super::decision::Decision;
 use crate::domain::ending::ProcessEnd;
+use crate::domain::mission::model::access::class_by_stream;
 use crate::domain::mission::model::outcome::{cause_of, is_collected};
 use crate::domain::mission::model::unit_checks::missing_command_question;
 use crate::domain::mission::model::{
@@ -71,7 +72,7 @@ impl Decision<'_> {
         }
         match self.next_move_by_class(unit, class, report) {
             NextMove::Retry { because, .. }
-                if class != AttemptClass::Stopped
+                if !matches!(class, AttemptClass::Stopped | AttemptClass::Limit | AttemptClass::Refused)
                     && !self.blames_nobody(unit, class, report)
                     && self.state.starts_used(unit) =>
             {
@@ -115,7 +116,12 @@ impl Decision<'_> {
         };
         let by_itself = !matches!(
             class,
-            AttemptClass::Infrastructure | AttemptClass::NeverStarted | AttemptClass::Stopped | AttemptClass::Held
+            AttemptClass::Infrastructure
+                | AttemptClass::NeverStarted
+                | AttemptClass::Stopped
+                | AttemptClass::Held
+                | AttemptClass::Limit
+                | AttemptClass::Refused
         );
         // What a person must look at comes first, however the attempt itself ended.
         if let (true, Some(question)) = (by_itself, &report.hold) {
@@ -159,6 +165,11 @@ impl Decision<'_> {
             AttemptClass::Infrastructure => again(self.now + policy.pause(unit.infra + 1)),
             AttemptClass::NeverStarted => given_up(unit),
             AttemptClass::Stopped => again(0),
+            AttemptClass::Limit => {
+                let started = unit.attempts.last().map_or(self.now, |attempt| attempt.started);
+                again(self.state.access.freeze_after(started, self.now, report).until)
+            }
+            AttemptClass::Refused => again(0),
         }
     }
 
@@ -218,6 +229,8 @@ pub(in crate::domain::mission) fn classify(report: &SessionReport, script: bool,
         ProcessEnd::NeverStarted => return AttemptClass::NeverStarted,
         ProcessEnd::Stopped if stop_recorded => return AttemptClass::Stopped,
         ProcessEnd::Infrastructure(_) | ProcessEnd::Stopped => return AttemptClass::Infrastructure,
+        // Who hangs after saying that all is done, has done all.
+        ProcessEnd::Timeout | ProcessEnd::Stalled if report.ended_well() => {}
         ProcessEnd::Timeout => return AttemptClass::FailedTimeout,
         ProcessEnd::Stalled => return AttemptClass::FailedStalled,
         ProcessEnd::Exited(_) | ProcessEnd::Signaled(_) => {}
@@ -231,10 +244,13 @@ pub(in crate::domain::mission) fn classify(report: &SessionReport, script: bool,
     match report.agent.claim {
         Some(Claim::Blocked) => return AttemptClass::Held,
         Some(Claim::Failed) => return AttemptClass::FailedWork,
-        Some(Claim::Continue) if !script && report.run.end == ProcessEnd::Exited(0) => return AttemptClass::Continue,
+        Some(Claim::Continue) if !script && report.ended_well() => return AttemptClass::Continue,
         _ => {}
     }
-    if report.run.end != ProcessEnd::Exited(0) {
+    if let Some(class) = class_by_stream(report) {
+        return class;
+    }
+    if !report.ended_well() {
         return AttemptClass::FailedWork;
     }
     if report.work.head.is_none() {

@@ -36,7 +36,7 @@ impl Decision<'_> {
         while self.state.may_dispatch()
             && self.state.circuit_allows(Try::Start, self.now)
             && let Some(i) = self.state.next_turn(self.now)
-            && self.state.check_allowance(&self.state.units[i]) == Allowance::Start
+            && self.state.check_allowance(&self.state.units[i], self.now) == Allowance::Start
             && self.start_attempt(i)
         {}
     }

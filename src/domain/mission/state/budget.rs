@@ -8,14 +8,29 @@ use crate::domain::values::Millis;
 use crate::domain::values::Usd;
 
 impl State {
-    /// Whether the caps allow one more attempt of this unit.
-    pub fn check_allowance(&self, unit: &Unit) -> Allowance {
-        if unit.spec.run.is_some() { Allowance::Start } else { self.agent_allowance() }
+    /// Whether the caps, and what agents can do now, allow one more attempt of this unit.
+    pub fn check_allowance(&self, unit: &Unit, now: Millis) -> Allowance {
+        if unit.spec.run.is_some() {
+            return Allowance::Start;
+        }
+        match (self.agent_allowance(), self.agents_from()) {
+            (Allowance::Start, Some(from)) if from <= now => Allowance::Start,
+            (Allowance::Start, _) => Allowance::Wait,
+            (not, _) => not,
+        }
     }
 
-    /// Whether agents that are ready wait for what others have reserved.
-    pub(super) fn waits_for_money(&self) -> bool {
-        self.agent_allowance() == Allowance::Wait
+    /// From when on an agent may start by what agents can do and by what others have reserved; none: something must end first, or
+    /// no agent of this engine may.
+    pub(super) fn agents_from(&self) -> Option<Millis> {
+        if self.access.refusal().is_some() || self.agent_allowance() == Allowance::Wait {
+            return None;
+        }
+        match self.access.freeze() {
+            None => Some(0),
+            // One is let go, and its end says whether the others are.
+            Some(freeze) => (self.agents_running() == 0).then_some(freeze.until),
+        }
     }
 
     fn agent_allowance(&self) -> Allowance {

@@ -329,6 +329,7 @@ impl State {
                 self.queue.forget_failures();
                 self.clear_trouble();
                 self.hosts.ask_all();
+                self.access.begin_engine();
                 self.stop.take_if(|(level, _)| *level == StopLevel::Interrupt);
                 self.queue.wake_landings();
             }

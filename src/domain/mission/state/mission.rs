@@ -6,6 +6,7 @@
 use super::hosts::Hosts;
 use super::ready::ReadyUnits;
 use crate::domain::backlog::SkippedItem;
+use crate::domain::mission::model::access::AgentAccess;
 use crate::domain::mission::model::circuit::{Sighting, Try};
 use crate::domain::mission::model::session::Sessions;
 use crate::domain::mission::model::{
@@ -68,6 +69,8 @@ pub struct State {
     /// Whether this engine has begun to write the last bookkeeping of an early end; it tries once.
     pub(in crate::domain::mission) closed: bool,
     pub(in crate::domain::mission) clock: Clock,
+    /// Whether agents can work.
+    pub access: AgentAccess,
     pub(in crate::domain::mission) emptied: bool,
     pub(in crate::domain::mission) unreadable: bool,
     pub(in crate::domain::mission) queue: Queue,

@@ -45,7 +45,7 @@ impl State {
     /// are ready go before them.
     pub(in crate::domain::mission) fn next_start(&self, now: Millis) -> Option<(usize, Allowance)> {
         let head = self.next_ready(now)?;
-        match self.check_allowance(&self.units[head]) {
+        match self.check_allowance(&self.units[head], now) {
             Allowance::Wait => {
                 let ready = self.hosts.slots().open_demands().flat_map(|demand| self.ready.startable(demand));
                 let script = |(_, i): &(u32, usize)| self.units[*i].spec.run.is_some();
@@ -57,16 +57,55 @@ impl State {
 
     /// When the next unit that waits for a time may start where a slot is free, by what money allows.
     pub(super) fn next_delayed(&self) -> Option<Millis> {
-        let waits = self.waits_for_money();
-        let may = |(_, i): &(Millis, usize)| !waits || self.units[*i].spec.run.is_some();
-        let delayed = self.hosts.slots().open_demands().filter_map(|demand| self.ready.delayed(demand).find(may));
-        delayed.chain(self.turns_due().filter(may)).map(|(at, _)| at).min()
+        let agents = self.agents_from();
+        let may = |(_, i): &(Millis, usize)| agents.is_some() || self.units[*i].spec.run.is_some();
+        let at = |(at, i): (Millis, usize)| match self.units[i].spec.run {
+            Some(_) => at,
+            None => at.max(agents.unwrap_or(0)),
+        };
+        // Agents that are ready and wait for the end of a freeze.
+        let frozen = agents.filter(|from| *from > 0).filter(|_| self.has_ready_agent());
+        let first =
+            |demand, script| self.ready.delayed(demand).find(|(_, i)| self.units[*i].spec.run.is_some() == script);
+        let delayed = self.hosts.slots().open_demands().flat_map(|demand| match agents {
+            Some(0) => [self.ready.delayed(demand).next(), None],
+            Some(_) => [first(demand, true), first(demand, false)],
+            None => [first(demand, true), None],
+        });
+        let delayed = delayed.flatten().map(at);
+        delayed.chain(self.turns_due().filter(may).map(at)).chain(frozen).min()
+    }
+
+    /// Whether an agent's unit is ready for which a slot is free.
+    fn has_ready_agent(&self) -> bool {
+        let mut ready = self.hosts.slots().open_demands().flat_map(|demand| self.ready.startable(demand));
+        ready.any(|(_, i)| self.units[i].spec.run.is_none())
+    }
+
+    /// Whether nothing goes on any more because the agent cannot be used, though units wait for it.
+    pub(in crate::domain::mission) fn waits_for_agent(&self) -> bool {
+        let agent = |i: usize| self.units[i].spec.run.is_none();
+        let wanted = || {
+            let ready = self.ready.demands().any(|demand| {
+                let delayed = self.ready.delayed(demand).map(|(_, i)| i);
+                self.ready.startable(demand).map(|(_, i)| i).chain(delayed).any(agent)
+            });
+            ready || self.turns.iter().any(|(_, i)| agent(*i))
+        };
+        self.access.refusal().is_some()
+            && self.may_dispatch()
+            && self.is_at_rest()
+            && self.queue.is_empty()
+            && self.landing().is_none()
+            && self.collects_at().is_none()
+            && self.starts_at().is_none()
+            && wanted()
     }
 
     /// When the next unit may start, by its own pause and by what money allows.
     pub(super) fn starts_at(&self) -> Option<Millis> {
-        let waits = self.waits_for_money();
-        let may = |i: &usize| !waits || self.units[*i].spec.run.is_some();
+        let agents = self.agents_from() == Some(0);
+        let may = |i: &usize| agents || self.units[*i].spec.run.is_some();
         let ready = self.hosts.slots().open_demands().any(|demand| self.ready.startable(demand).any(|(_, i)| may(&i)));
         let ready = ready || self.next_turn(0).is_some_and(|i| may(&i));
         ready.then_some(0).or_else(|| self.next_delayed())
@@ -197,7 +236,7 @@ impl State {
         let startable = |unit: &&Unit| {
             let due = unit.turn.is_none() && unit.not_before <= now;
             let fits = |host: &&HostPolicy| unit.spec.labels.iter().all(|label| host.labels.contains(label));
-            due && usable.iter().any(fits) && self.check_allowance(unit) == Allowance::Start
+            due && usable.iter().any(fits) && self.check_allowance(unit, now) == Allowance::Start
         };
         let ready = (0..self.units.len()).filter(|i| self.is_dispatchable(*i)).map(|i| &self.units[i]);
         ready.into_iter().find(startable).map(|unit| &unit.spec.id)

@@ -3,6 +3,7 @@
 use super::hosts::Hosts;
 use super::mission::State;
 use super::ready::ReadyUnits;
+use crate::domain::mission::model::access::AgentAccess;
 use crate::domain::mission::model::session::Sessions;
 use crate::domain::mission::model::{Account, Clock, Stage};
 use crate::domain::mission::protocol::record::{JOURNAL_FORMAT, Record};
@@ -97,6 +98,7 @@ impl Mission {
             refused_target: None,
             account: Account::default(),
             clock: Clock::start(*at),
+            access: AgentAccess::default(),
             emptied: false,
             unreadable: false,
             queue: Queue::default(),

@@ -51,7 +51,10 @@ impl State {
         let Some(i) = self.open_session(session) else { return };
         let Some(attempt) = self.units[i].attempts.iter().find(|a| a.session == session) else { return };
         let Some(report) = attempt.report.clone() else { return };
-        let (n, slot) = (attempt.n, attempt.slot.clone());
+        let (n, slot, started) = (attempt.n, attempt.slot.clone(), attempt.started);
+        if self.units[i].spec.run.is_none() {
+            self.access.take_end(started, at, class, &report);
+        }
         let unit = self.units[i].spec.id.clone();
         let charged = self.apply_attempt_trouble(i, n, at, class, &report);
         self.hosts.slots_mut().release(&slot, i, class == AttemptClass::Infrastructure);
@@ -81,6 +84,8 @@ impl State {
                 AttemptClass::Continue => u.continues += 1,
                 // The journal says who ended it: no fault of the unit, and no way to start without end.
                 AttemptClass::Stopped => u.starts = u.starts.saturating_sub(1),
+                // Nor is it a fault of the unit that no agent could work.
+                AttemptClass::Limit | AttemptClass::Refused => u.starts = u.starts.saturating_sub(1),
                 _ => {}
             }
         });

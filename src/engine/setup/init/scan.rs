@@ -106,6 +106,7 @@ pub fn choose_agents(wish: Option<&str>, programs: &Programs<'_>) -> (Vec<AgentL
     let line = |agent: &Agent| {
         let set = |name: &&&str| programs.env.var(name).is_some();
         AgentLine {
+            preset: Some(agent.name),
             command: agent.command.to_owned(),
             prompt: agent.prompt,
             env: agent.keys.iter().filter(set).map(|name| (*name).to_owned()).collect(),
@@ -118,7 +119,7 @@ pub fn choose_agents(wish: Option<&str>, programs: &Programs<'_>) -> (Vec<AgentL
     };
     let Some(agent) = find_agent(wish.trim()) else {
         let (command, allows) = (wish.to_owned(), String::new());
-        let own = AgentLine { command, prompt: PromptMode::Stdin, env: Vec::new(), allows, off: false };
+        let own = AgentLine { preset: None, command, prompt: PromptMode::Stdin, env: Vec::new(), allows, off: false };
         return (vec![own], Vec::new());
     };
     let missing = (!programs.has_program(agent.name))

@@ -26,6 +26,21 @@ pub fn of_both(log: &Path, limit: u64) -> String {
     format!("{output}{between}{errors}")
 }
 
+/// Gives a log in chunks of at most `size` bytes, from its beginning to its end.
+///
+/// # Errors
+/// The system's reason.
+pub fn read_chunks(path: &Path, size: usize, mut on_chunk: impl FnMut(&[u8])) -> std::io::Result<()> {
+    let mut file = open_untrusted(path)?;
+    let mut chunk = vec![0; size];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(()),
+            n => on_chunk(&chunk[..n]),
+        }
+    }
+}
+
 /// The first `limit` bytes of a log, and whether there are more.
 ///
 /// # Errors

@@ -1,7 +1,65 @@
 //! What an agent's failure is, from the status of the service's answer where one is told, else from the words agents use.
 
-use crate::domain::agent::model::Failure;
 use crate::domain::values::Millis;
+use serde::{Deserialize, Serialize};
+
+/// Why an agent could not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// It is not logged in, or its key is refused.
+    Login,
+    /// The account has no credit left.
+    Credit,
+    /// The account is at a limit that goes by itself.
+    Limit,
+    /// The model is not known, or not to this account.
+    Model,
+    /// It refuses to run at all as it was started.
+    Refused,
+    /// The service is overloaded or broken.
+    Service,
+    /// The service cannot be reached, or does not answer.
+    Network,
+    /// Something else.
+    Other,
+}
+
+impl Failure {
+    /// What is wrong, as a sentence without its full stop.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Login => "the agent is not logged in, or its key is refused",
+            Self::Credit => "the agent's account has no credit left",
+            Self::Limit => "the agent's account is at its usage limit",
+            Self::Model => "the agent's model is not known to its service",
+            Self::Refused => "the agent refuses to run as it is started",
+            Self::Service => "the agent's service fails",
+            Self::Network => "the agent's service cannot be reached",
+            Self::Other => "the agent ends before it does anything",
+        }
+    }
+
+    /// What a person can do about it.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Login => {
+                "log in with the agent's own command, or name the variable with its key in agent.env; `mc doctor --agent` tries it"
+            }
+            Self::Credit => "buy credit, or use another account",
+            Self::Limit => "wait until it is over, or use another account",
+            Self::Model => "name a model that the account may use in agent.command",
+            Self::Refused => {
+                "see what it says (`mc unit log`), change agent.command, then try it with `mc doctor --agent`"
+            }
+            Self::Service => "wait; its provider tells of failures",
+            Self::Network => {
+                "look whether this machine reaches the service, and whether a proxy or a base URL must be named in agent.env"
+            }
+            Self::Other => "see what it says (`mc unit log`), mend agent.command, then try it with `mc doctor --agent`",
+        }
+    }
+}
 
 /// What a status of HTTP with the service's words means.
 pub(super) fn of_status(status: u64, message: &str) -> Failure {
