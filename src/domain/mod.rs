@@ -7,6 +7,7 @@ pub mod base;
 
 pub mod values;
 
+pub mod agent;
 pub mod fence;
 pub mod trouble;
 
@@ -27,8 +28,6 @@ pub mod verify;
 pub mod queue;
 
 pub mod mission;
-
-pub mod agent;
 
 pub mod handoff;
 

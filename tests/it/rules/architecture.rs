@@ -30,8 +30,8 @@ const RINGS: &[(&str, &[&str])] = &[
 
 /// Modules of `domain`; each may name itself and what stands before it.
 const DOMAIN: &[&str] = &[
-    "base", "values", "fence", "trouble", "ending", "links", "unit", "plan", "markdown", "backlog", "progress",
-    "verify", "queue", "mission", "handoff", "detect",
+    "base", "values", "agent", "fence", "trouble", "ending", "links", "unit", "plan", "markdown", "backlog",
+    "progress", "verify", "queue", "mission", "handoff", "detect",
 ];
 
 /// Rooms of a mission, in the same way.

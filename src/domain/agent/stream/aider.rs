@@ -2,7 +2,7 @@
 //!
 //! There is no word for the end, and its exit code is 0 also where no request succeeded: git decides.
 
-use super::claude::to_usd;
+use super::event::to_usd;
 use crate::domain::agent::failure::{self, Failure};
 use crate::domain::agent::model::{ToolCall, Transcript, Usage, shorten};
 

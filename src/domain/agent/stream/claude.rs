@@ -1,9 +1,9 @@
 //! Events of Claude Code: `system`, `assistant`, `user`, `rate_limit_event`, `result`.
 
-use super::{SUBJECTS, count, text, tool_call};
+use super::event::{SUBJECTS, count, text, to_usd, tool_call};
 use crate::domain::agent::failure::{self, Failure};
 use crate::domain::agent::model::{AgentEnd, Denial, Transcript, Usage, shorten};
-use crate::domain::values::{Millis, Usd};
+use crate::domain::values::Millis;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -155,15 +155,4 @@ fn find_reset(message: &str) -> Option<Millis> {
 
 const fn to_millis(seconds: u64) -> Millis {
     seconds.saturating_mul(1_000)
-}
-
-/// Money from dollars; `None` for what is no amount.
-pub(super) fn to_usd(dollars: f64) -> Option<Usd> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked to be between 0 and a million dollars"
-    )]
-    let usd = |dollars: f64| Usd((dollars * 1e6).ceil() as u64);
-    (dollars.is_finite() && (0.0..=1e6).contains(&dollars)).then(|| usd(dollars))
 }

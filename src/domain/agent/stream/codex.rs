@@ -1,6 +1,6 @@
 //! Events of Codex: `thread.started`, `turn.*`, `item.*`, `error`.
 
-use super::{count, text, tool_call};
+use super::event::{count, text, tool_call};
 use crate::domain::agent::failure::{self, Failure};
 use crate::domain::agent::model::{AgentEnd, Transcript, Usage, shorten};
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Events of the Gemini CLI: `init`, `message`, `tool_use`, `tool_result`, `error`, `result`.
 
-use super::{SUBJECTS, count, text, tool_call};
+use super::event::{SUBJECTS, count, text, tool_call};
 use crate::domain::agent::failure::{self, Failure};
 use crate::domain::agent::model::{AgentEnd, MAX_TEXT, Transcript, Usage, shorten};
 use crate::domain::base::text::floor_char_boundary;

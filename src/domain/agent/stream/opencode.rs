@@ -1,7 +1,6 @@
 //! Events of opencode: `step_start`, `text`, `tool_use`, `step_finish`, `error`, `done`.
 
-use super::claude::to_usd;
-use super::{SUBJECTS, count, text, tool_call};
+use super::event::{SUBJECTS, count, text, to_usd, tool_call};
 use crate::domain::agent::failure::{self, Failure};
 use crate::domain::agent::model::{AgentEnd, Denial, Transcript, Usage, shorten};
 use crate::domain::values::Usd;
