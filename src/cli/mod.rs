@@ -27,6 +27,7 @@ mod status;
 mod unit;
 mod verify;
 
+use crate::engine::context::wait_for_commands;
 use crate::engine::run::signals;
 use crate::engine::upkeep::detach;
 use args::{
@@ -99,7 +100,11 @@ fn run(cli: Cli) -> Result<u8, CliError> {
     let context = Context { global: cli.global };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(CliError::Runtime)?;
-    let code = runtime.block_on(dispatch(&context, cli.command));
+    let code = runtime.block_on(async {
+        let code = dispatch(&context, cli.command).await;
+        wait_for_commands().await;
+        code
+    });
     // A blocking read of a task that was given up must not keep the process.
     runtime.shutdown_background();
     code

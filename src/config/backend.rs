@@ -83,6 +83,11 @@ impl fmt::Debug for HostConfig {
     }
 }
 
+/// How long a command may take until something runs where it leads, unless somebody says otherwise.
+pub(super) const fn default_connect_timeout() -> Duration {
+    Duration::from_secs(600)
+}
+
 /// How a host is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -104,5 +109,8 @@ pub enum Reach {
     Command {
         /// Program and first arguments; not empty.
         connect: Vec<String>,
+        /// So long it may take until something runs there.
+        #[serde(default = "default_connect_timeout")]
+        connect_timeout: Duration,
     },
 }

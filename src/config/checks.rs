@@ -123,15 +123,12 @@ impl Layers {
         self.text(TYPE) == "local" && self.first_host().is_some()
     }
 
-    /// What a person should know whose hosts are not used.
-    pub(super) fn explain_unused_hosts(&self) -> Option<String> {
+    /// What a person should know whose hosts are not used, and what to do.
+    pub fn explain_unused_hosts(&self) -> Option<(String, &'static str)> {
         let names: Vec<&str> = self.list_hosts().iter().map(|host| host.name.as_str()).collect();
-        let why = format!(
-            "`{TYPE}` is \"local\" ({}), so these hosts are not used: {}; leave it out, or write \"ssh\", to use them",
-            self.source(TYPE),
-            names.join(", ")
-        );
-        self.hosts_are_unused().then_some(why)
+        let why =
+            format!("`{TYPE}` is \"local\" ({}), so these hosts are not used: {}", self.source(TYPE), names.join(", "));
+        self.hosts_are_unused().then_some((why, "leave it out, or write \"ssh\", to use them"))
     }
 
     pub(super) fn check_branches(&self, problems: &mut Vec<Problem>) {

@@ -3,7 +3,7 @@
 //! Promises: every host has a name of its own, one way to be reached, and room for work; what `ssh` would take for an option,
 //! or a shell for more than a word, is refused with its line; values of variables are in no message and in no text for people.
 
-use super::backend::{HOSTS, HostConfig, Reach, SSH_HOSTS};
+use super::backend::{HOSTS, HostConfig, Reach, SSH_HOSTS, default_connect_timeout};
 use super::file::File;
 use super::value::{Kind, Value, is_variable_name, quote_toml};
 use super::{Problem, Source};
@@ -18,6 +18,9 @@ use toml::de::{DeTable, DeValue};
 const ENV: &str = "env";
 const MOST: u64 = 256;
 
+/// Longest [`Reach::Command`] may take; longer ones are slips of the pen.
+const LONGEST_CONNECT: Duration = Duration::from_secs(30 * 86_400);
+
 /// Keys of a host but for [`ENV`].
 const KEYS: &[(&str, Kind)] = &[
     ("name", Kind::Text),
@@ -27,6 +30,7 @@ const KEYS: &[(&str, Kind)] = &[
     ("identity_file", Kind::Text),
     ("known_hosts", Kind::Text),
     ("connect", Kind::Texts),
+    ("connect_timeout", Kind::Time),
     ("max_workers", Kind::Count(0, MOST)),
     ("max_verifiers", Kind::Count(0, MOST)),
     ("labels", Kind::Texts),
@@ -71,6 +75,9 @@ impl Host {
             ("root", Value::Text(root.clone())),
             ("idle", Value::Time(*idle)),
         ]);
+        if let Reach::Command { connect_timeout, .. } = &self.config.reach {
+            all.insert("connect_timeout", Value::Time(*connect_timeout));
+        }
         let mut parts: Vec<String> =
             KEYS.iter().filter_map(|(key, _)| Some(format!("{key} = {}", all.get(key)?))).collect();
         if !env.is_empty() {
@@ -376,7 +383,17 @@ impl Entry<'_> {
                 Err(message) => self.refuse("connect", message),
             }
         }
-        Some(Reach::Command { connect })
+        let connect_timeout = match written.get("connect_timeout") {
+            Some(Value::Time(time)) => *time,
+            _ => default_connect_timeout(),
+        };
+        if connect_timeout > LONGEST_CONNECT {
+            self.refuse(
+                "connect_timeout",
+                "is longer than 30 days; a cluster that takes so long is better asked again",
+            );
+        }
+        Some(Reach::Command { connect, connect_timeout })
     }
 
     fn check_ssh(&mut self, hostname: String, folders: Folders<'_>, written: &Written) -> Option<Reach> {
@@ -385,6 +402,10 @@ impl Entry<'_> {
             _ => None,
         };
         let mut fine = true;
+        if written.contains_key("connect_timeout") {
+            let message = "has no meaning beside `hostname`: ssh answers within 15 s or not at all; leave it out";
+            self.refuse("connect_timeout", message);
+        }
         for (key, word) in [("hostname", Some(&hostname)), ("user", text("user").as_ref())] {
             if let Some(rule) = word.and_then(|word| broken_word_rule(key, word)) {
                 self.refuse(key, format!("is {}, and {rule}", quote_toml(word.map_or("", |word| word))));

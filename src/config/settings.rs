@@ -395,7 +395,8 @@ impl Layers {
     fn list_warnings(&self) -> Vec<String> {
         let older: Vec<String> = self.ignored.iter().map(|(key, place)| format!("`{}` ({place})", key.path)).collect();
         let told = format!("these keys have no meaning here and are ignored: {}", older.join(", "));
-        Some(told).filter(|_| !older.is_empty()).into_iter().chain(self.explain_unused_hosts()).collect()
+        let unused = self.explain_unused_hosts().map(|(why, help)| format!("{why}; {help}"));
+        Some(told).filter(|_| !older.is_empty()).into_iter().chain(unused).collect()
     }
 
     pub(super) fn source(&self, key: &str) -> Source {

@@ -140,8 +140,8 @@ fn runs_on<'a>(view: &'a View<'a>, host: &'a HostId) -> impl Iterator<Item = &'a
     view.state.verifications().filter(move |run| run.host == *host && !view.state.is_over())
 }
 
-/// All hosts as text.
-pub fn list(rows: &[HostRow], view: Option<&View<'_>>) -> String {
+/// All hosts as text; `unused` says why those of the settings are not used, and what to do.
+pub fn list(rows: &[HostRow], view: Option<&View<'_>>, unused: Option<&str>) -> String {
     let mut out = String::new();
     for row in rows {
         let _ = writeln!(out, "{}  {}", row.host, describe_standing(row, view));
@@ -160,7 +160,7 @@ pub fn list(rows: &[HostRow], view: Option<&View<'_>>) -> String {
             let _ = writeln!(out, "  verification {} of {} for {age}", run.run, run.tip.commit.short_id());
         }
     }
-    let _ = writeln!(out, "next: {}", next(rows, view));
+    let _ = writeln!(out, "next: {}", next(rows, view, unused));
     out
 }
 
@@ -321,11 +321,13 @@ pub fn describe_liveness(view: &View<'_>, unit: &Unit, attempt: &Attempt) -> Str
 }
 
 /// The command to type next.
-fn next(rows: &[HostRow], view: Option<&View<'_>>) -> String {
+fn next(rows: &[HostRow], view: Option<&View<'_>>, unused: Option<&str>) -> String {
     let standing = |row: &HostRow| stands(view, &row.host);
     let drained = |row: &&HostRow| view.is_some_and(|view| view.state.hosts().is_drained(&row.host));
     if rows.iter().all(|row| row.host.is_local()) {
-        return "name hosts in the settings (docs/hosts.md), or go on with this machine alone".to_owned();
+        return unused
+            .unwrap_or("name hosts in the settings (docs/hosts.md), or go on with this machine alone")
+            .to_owned();
     }
     if rows.iter().any(|row| matches!(standing(row), Standing::LeftOut(_))) {
         return "`mc hosts check` tries each host and says what helps".to_owned();

@@ -4,8 +4,8 @@ use super::description::Description;
 use super::local::machine::host::LocalHost;
 use super::local::process::kill::KillProof;
 use super::order::{
-    CollectOrder, CollectOutcome, Ended, HostError, HostFacts, NotFresh, PrepareOrder, Ready, Release, RunKey,
-    RunOrder, RunState, Start, Strays, UsedSlot,
+    CollectOrder, CollectOutcome, Ended, HostError, HostFacts, NotFresh, NotReady, PrepareOrder, Ready, Release,
+    RunKey, RunOrder, RunState, Start, Strays, UsedSlot,
 };
 use super::remote::client::RemoteHost;
 use super::remote::protocol::Request;
@@ -212,6 +212,35 @@ impl Host {
     /// It cannot be moved, or something of it cannot be ended.
     pub async fn archive_run(&self, key: &RunKey) -> Result<(), Trouble> {
         on!(self, host.archive_run(key).await)
+    }
+
+    /// Makes sure that it can be asked something, where that may have to be waited for; a kill ends the wait.
+    ///
+    /// # Errors
+    /// [`NotReady`]; nothing was begun there.
+    pub async fn reach(&self, kill: watch::Receiver<bool>) -> Result<(), NotReady> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::Remote(host) => host.reach(kill).await,
+        }
+    }
+
+    /// The same where others wait for what is to be done there: not for long.
+    ///
+    /// # Errors
+    /// [`Cause::Unreachable`](crate::domain::trouble::Cause).
+    pub async fn reach_soon(&self) -> Result<(), Trouble> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::Remote(host) => host.reach_soon().await,
+        }
+    }
+
+    /// Waits no longer for a machine that is yet to be had; what is asked there already goes on.
+    pub fn stop_waiting(&self) {
+        if let Self::Remote(host) = self {
+            host.stop_waiting();
+        }
     }
 
     /// Ends what connects it with this process, and lets the other side end well; the next question connects anew.

@@ -14,7 +14,8 @@ pub async fn list(context: &Context) -> Result<u8, CliError> {
     let look = views::read_status(&project, None).await?;
     let view = look.view();
     let all = hosts::list_hosts(&project.settings()?, view.as_ref().map(|view| view.state));
-    let text = || write_text(&rows::list(&all, view.as_ref()));
+    let unused = project.layers.explain_unused_hosts().map(|(why, help)| format!("{why}; {help}"));
+    let text = || write_text(&rows::list(&all, view.as_ref(), unused.as_deref()));
     context.show(|| rows::list_json(&all, view.as_ref()), text)
 }
 

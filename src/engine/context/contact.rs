@@ -8,6 +8,7 @@ use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::remote::client::{EngineCard, RemoteHost};
 use crate::adapters::host::remote::protocol::Variables;
 use crate::adapters::host::remote::transport::Transport;
+pub use crate::adapters::host::remote::transport::wait_for_commands;
 use crate::config::Settings;
 use crate::config::backend::HostConfig;
 use crate::engine::context::project::Project;

@@ -122,6 +122,11 @@ impl MissionContext {
         Ok(())
     }
 
+    /// Waits no longer for hosts that are yet to be had: somebody wants an end.
+    pub fn stop_waiting(&self) {
+        self.hosts().for_each(|host| host.stop_waiting());
+    }
+
     /// Claims the repository for this engine, where it has not been claimed for it yet.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ pub mod redact;
 pub(super) mod refusal;
 pub(super) mod tenure;
 pub use asking::Asking;
+pub use contact::wait_for_commands;
 pub use execution::{ExecutionContext, host_settings, local_workers};
 pub use hosts::NamedHost;
 pub use mission::{Effective, MissionContext};

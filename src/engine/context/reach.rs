@@ -70,7 +70,7 @@ pub(super) fn build_line(config: &HostConfig, shared: &Shared<'_>) -> Transport 
     let worker =
         Worker { root: config.root.clone(), program: config.program.clone(), executable: Executable::of_process() };
     let way = match &config.reach {
-        Reach::Command { connect } => Way::Command { connect: connect.clone(), env, worker },
+        Reach::Command { connect, .. } => Way::Command { connect: connect.clone(), env, worker },
         Reach::Ssh { hostname, user, port, identity_file, known_hosts } => {
             let target = Target {
                 name: config.name.clone(),
@@ -84,7 +84,11 @@ pub(super) fn build_line(config: &HostConfig, shared: &Shared<'_>) -> Transport 
             Way::Ssh(Ssh::new(target, worker, shared.engine.state.clone(), env))
         }
     };
-    let line = Transport { idle: config.idle, ..Transport::to(way) };
+    let first_answer = match &config.reach {
+        Reach::Command { connect_timeout, .. } => Some(*connect_timeout),
+        Reach::Ssh { .. } => None,
+    };
+    let line = Transport { idle: config.idle, first_answer, ..Transport::to(way) };
     let tuned = shared.env.var(TEST_LINES).and_then(|words| line.clone().tune(words.to_str()?));
     tuned.unwrap_or(line)
 }

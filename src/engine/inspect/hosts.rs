@@ -14,7 +14,7 @@ use crate::report::hosts::HostRow;
 /// How a host is reached, in the words of the settings.
 pub fn describe_way(config: &HostConfig) -> String {
     match &config.reach {
-        Reach::Command { connect } => connect.join(" "),
+        Reach::Command { connect, .. } => connect.join(" "),
         Reach::Ssh { hostname, user, port, .. } => {
             let user = user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
             let port = port.map(|port| format!(":{port}")).unwrap_or_default();

@@ -9,7 +9,7 @@ use super::signals::Signals;
 use crate::adapters::os::clock::EngineClock;
 use crate::adapters::store::{Entry, Signal, Wake};
 use crate::adapters::trouble::limit_of;
-use crate::domain::mission::{Command, Event, Mission, Step, StopLevel, decide};
+use crate::domain::mission::{Command, EndReason, Event, Mission, Record, Step, StopLevel, decide};
 use crate::domain::values::{HostId, UnitId};
 use crate::engine::context::mission::MissionContext;
 use crate::engine::error::EngineError;
@@ -131,6 +131,9 @@ impl Driver {
                 observer.on_record(now, record, &self.state);
             }
         }
+        if step.records.iter().any(ends_waits) {
+            self.context.stop_waiting();
+        }
         if !step.commands.is_empty() {
             self.context.check_ownership()?;
         }
@@ -152,6 +155,12 @@ impl Driver {
         self.context.store().append_answering(&self.context.mission, now, &entries, answered)?;
         Ok(())
     }
+}
+
+/// Whether nothing is waited for any more that was not begun: a person has the mission end, or everything is to end now. What a cap
+/// lets finish may wait for its host.
+fn ends_waits(record: &Record) -> bool {
+    matches!(record, Record::StopRequested { level, why, .. } if *level > StopLevel::Drain || *why == EndReason::Person)
 }
 
 /// A record as a journal entry.

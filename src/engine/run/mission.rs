@@ -23,6 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
+/// How long it may take to find out where a mission goes on.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What `mc mission start` was told beyond settings.
 #[derive(Debug, Clone, Default)]
 pub struct StartOptions {
@@ -335,11 +338,12 @@ async fn run_driver(
 /// The environment by which this engine verifies; on this machine, one that cannot be found out is another one. While no other
 /// host answers there is nothing to be seen, and the mission goes on in the one it has as soon as a host with that does.
 async fn see_environment(context: &MissionContext, state: &State) -> Option<String> {
-    match context.environment(|environment| state.is_environment(environment)).await {
-        Ok(found) => Some(found.environment.clone()),
-        Err(_) if context.uses_local() => Some(String::new()),
-        Err(why) => {
-            tracing::debug!("find out the environment of verifications: {why}");
+    let found = context.environment(|environment| state.is_environment(environment));
+    match tokio::time::timeout(PATIENCE, found).await {
+        Ok(Ok(found)) => Some(found.environment.clone()),
+        _ if context.uses_local() => Some(String::new()),
+        not => {
+            tracing::debug!("find out the environment of verifications: {not:?}");
             if let Some(baseline) = &state.baseline {
                 context.keep_environment(&baseline.environment);
             }

@@ -12,7 +12,7 @@ use crate::adapters::host::remote::client::RemoteHost;
 use crate::adapters::host::remote::protocol::CleanOrder;
 use crate::adapters::host::remote::transport::Executable;
 use crate::adapters::os::clock;
-use crate::config::backend::HostConfig;
+use crate::config::backend::{HostConfig, Reach};
 use crate::domain::trouble::{Cause, Trouble};
 use crate::domain::values::HostId;
 use crate::engine::context::Project;
@@ -23,6 +23,9 @@ use crate::report::hosts_check::{Checked, HostCheck, Program, Refused};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
+
+/// The first step.
+const REACH: &str = "reach it";
 
 /// What is being done with a host, for whoever loses patience.
 #[derive(Debug, Clone, Default)]
@@ -41,9 +44,12 @@ impl Step {
 /// The hosts of the settings that a person names, all where none is named, in the order of the settings.
 ///
 /// # Errors
-/// [`EngineError::Usage`]: there is none, or none of a name.
+/// [`EngineError::Usage`]: there is none, none is used, or none has a name.
 pub fn choose_hosts(project: &Project, names: &[String]) -> Result<Vec<HostConfig>, EngineError> {
     let all = project.settings()?.backend.hosts;
+    if let Some((why, help)) = project.layers.explain_unused_hosts() {
+        return Err(EngineError::usage(why, help));
+    }
     if all.is_empty() {
         let hint = "name one under [[backend.ssh.hosts]] or [[backend.hosts]] (docs/hosts.md)";
         return Err(EngineError::usage("the settings name no host", hint));
@@ -76,10 +82,14 @@ pub async fn check_hosts(
     for (nth, config) in hosts.iter().enumerate() {
         let state = format!("{CHECK}{:016x}", fastrand::u64(..));
         let host = build_contact(project, &settings, config, (state, 0));
+        let waits = match &config.reach {
+            Reach::Command { connect_timeout, .. } => Some(*connect_timeout),
+            Reach::Ssh { .. } => None,
+        };
         tasks.spawn(async move {
             let step = Step::default();
             let answer = tokio::time::timeout(patience, look(&host, &step)).await;
-            (nth, answer.unwrap_or_else(|_| Err(describe_silence(step.words(), patience))))
+            (nth, answer.unwrap_or_else(|_| Err(describe_silence(step.words(), patience, waits))))
         });
     }
     let mut answers: Vec<_> = hosts.iter().map(|_| Err(lost_refusal())).collect();
@@ -98,7 +108,7 @@ pub async fn check_hosts(
 }
 
 async fn look(host: &RemoteHost, step: &Step) -> Result<Checked, Refused> {
-    step.begin("reach it");
+    step.begin(REACH);
     let Greeted { versions, took, sent } = host.greet().await.map_err(refuse)?;
     let looked = look_around(host, step).await;
     step.begin("take away what the check made there");
@@ -160,10 +170,22 @@ pub fn refuse(trouble: Trouble) -> Refused {
     Refused { help: help.to_owned(), why: trouble.why }
 }
 
-fn describe_silence(step: &str, patience: Duration) -> Refused {
+/// Somebody else may wait for the same host for longer: `waits`.
+fn describe_silence(step: &str, patience: Duration, waits: Option<Duration>) -> Refused {
     let why = format!("nothing came of it within {} s: to {step}", patience.as_secs());
-    let help = "look whether the machine is up and the way to it is free; `--timeout` waits longer".to_owned();
-    Refused { why, help }
+    match waits.filter(|waits| step == REACH && *waits > patience) {
+        Some(waits) => {
+            let waits = waits.as_secs();
+            let why = format!("{why}; its command still waited for the machine, and was ended with this check");
+            let help =
+                format!("a mission waits for it for {waits} s (`connect_timeout`), `--timeout {waits}` does so here");
+            Refused { why, help }
+        }
+        None => {
+            let help = "look whether the machine is up and the way to it is free; `--timeout` waits longer".to_owned();
+            Refused { why, help }
+        }
+    }
 }
 
 fn lost_refusal() -> Refused {

@@ -290,3 +290,17 @@ where
         }
     }
 }
+
+/// Does a piece of work that is dropped at the first interrupt or SIGTERM; nothing where that happened.
+///
+/// # Errors
+/// [`EngineError`] when signals cannot be heard.
+pub async fn run_until_signal<T>(work: impl Future<Output = T>) -> Result<Option<T>, EngineError> {
+    let dropped = |mut kill: watch::Receiver<bool>| async move {
+        tokio::select! {
+            done = work => Some(done),
+            Ok(_) = kill.wait_for(|kill| *kill) => None,
+        }
+    };
+    run_interruptible(dropped).await.map(|(done, _)| done)
+}

@@ -28,6 +28,8 @@ pub async fn verify(
     kill: watch::Receiver<bool>,
 ) -> Result<Verification, Unverified> {
     let on = context.find_host(&order.host)?;
+    // The whole queue waits for this.
+    on.reach_soon().await?;
     check_environment(context, on).await?;
     let (stages, extent) = unit_checks::stages(context, &order);
     let before = match &order.against {

@@ -62,6 +62,12 @@ pub async fn start(
             return Ok(save_and_release(context, &order, &place, report).await);
         }
     };
+    // Nothing of it is there yet: there is no slot to give back, and the host is not asked again for that.
+    if let Err(not) = on.reach(kill.clone()).await {
+        let mut report = SessionReport::from_end(not.into());
+        context.redactor().clean_report(&mut report);
+        return Ok(report);
+    }
     let begun = match accept::check_on_green(context, on, &order, kill.clone()).await {
         Ok(None) => begin(context, on, &order, &place, kill.clone()).await,
         Ok(Some(question)) => {

@@ -146,7 +146,9 @@ fn hosts_are_checked_at_once_and_a_dead_one_delays_nobody() {
     }
     assert!(box1["bytes_per_second"]["there"].as_u64().unwrap() > 1 << 20, "{box1}");
     let errors = [2, 3, 4].map(|nth| hosts[nth]["error"].as_str().unwrap().to_owned());
-    assert!(errors[0].contains("within 8 s: to reach it"), "{errors:?}");
+    assert!(errors[0].contains("within 8 s: to reach it; its command still waited for the machine"), "{errors:?}");
+    let help = hosts[2]["help"].as_str().unwrap();
+    assert!(help.contains("a mission waits for it for 600 s (`connect_timeout`)"), "{help}");
     assert!(errors[1].contains("`no-such-program` (`connect` of this host) cannot be started"), "{errors:?}");
     assert!(errors[2].contains("/nonexistent/mc"), "{errors:?}");
     assert!(!night.holds("test -e ~/hosts/box1 || test -e ~/hosts/box2"), "something of the check is left");

@@ -88,6 +88,8 @@ pub struct Line {
     pub variables: Variables,
     /// After so long without work it is closed; zero: never.
     pub idle: Duration,
+    /// So long a command is waited for; absent: as long as for anything.
+    pub first_answer: Option<Duration>,
 }
 
 impl Line {
@@ -95,8 +97,8 @@ impl Line {
     pub fn to(program: PathBuf) -> Self {
         let (cuts, limits) = (Cuts::default(), Limits::default());
         let (sessions, variables) = (None, Variables::default());
-        let (way, patience, idle) = (None, PATIENCE, Duration::ZERO);
-        Self { state: "s1", epoch: 1, program, way, patience, cuts, limits, sessions, variables, idle }
+        let (way, patience, idle, first_answer) = (None, PATIENCE, Duration::ZERO, None);
+        Self { state: "s1", epoch: 1, program, way, patience, cuts, limits, sessions, variables, idle, first_answer }
     }
 }
 
@@ -107,8 +109,8 @@ pub async fn host_of(world: &World, line: Line, settings: HostSettings) -> Host 
     let args = vec!["worker".into(), "--root".into(), root.join("worker").into()];
     let env = vec![var("PATH"), ("HOME".into(), world.home().into()), ("GIT_CONFIG_SYSTEM".into(), "/dev/null".into())];
     let way = line.way.unwrap_or(Way::Child { program: line.program, args, env });
-    let Line { patience, limits, cuts, idle, .. } = line;
-    let transport = Transport { way, patience, limits, cuts, idle };
+    let Line { patience, limits, cuts, idle, first_answer, .. } = line;
+    let transport = Transport { way, patience, limits, cuts, idle, first_answer };
     let engine = EngineCard {
         state: line.state.to_owned(),
         epoch: line.epoch,

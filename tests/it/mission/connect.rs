@@ -4,6 +4,7 @@
 
 use crate::host::outlive::{KILLS, can_kill};
 use crate::support::night::{Night, unit};
+use mission_control::adapters::host::local::process::procfs::read_stat;
 use std::os::unix::fs::PermissionsExt;
 
 /// A mission that waits for nothing but its units, with these hosts.
@@ -87,4 +88,67 @@ fn a_number_of_workers_that_a_person_set_counts_those_of_all_hosts() {
     night.mission_with(&plan, &["--workers", "1"]).exits(0);
     assert_eq!(night.sh("ls ~ | grep -c -x -e both -e busy || true"), "0", "two ran at once");
     night.audit();
+}
+
+/// Waits as long as `~/hold` is there, like what stands in the queue of a cluster; what it started beside itself is in `~/helpers`.
+const QUEUED: &str =
+    "trap 'echo told >> ~/lines; exit 1' TERM; sleep 1000 & echo $! >> ~/helpers; echo begun >> ~/lines
+    while test -e ~/hold; do sleep 0.02; done; kill $!; trap - TERM; \"$@\"; echo ended >> ~/lines";
+
+#[test]
+fn p10_a_host_that_is_waited_for_delays_nobody_and_keeps_its_place() {
+    let mut night = night("");
+    // Whatever else says nothing for a second is out of reach.
+    night.var("MC_TEST_LINES", "beat:250,patience:500");
+    let far = host(&night, "far", QUEUED, "labels = [\"far\"]");
+    night.settings("sh run.sh", &format!("[scheduler]\nretry_pause = 0\n[backend]\nlocal_workers = 1\n{far}"));
+    night.sh("touch ~/hold");
+    let far = format!("{}labels = [\"far\"]\n", unit("far", "echo far > far.txt"));
+    let long = "sleep 2; test -e ~/hold; grep -c begun ~/lines > here.txt";
+    let engine = night.begin(&["mission", "start", "--plan", &night.plan(&(far + &unit("here", long)))]);
+    night.until("git show mc/green:here.txt");
+    assert_eq!(night.sh("git show mc/green:here.txt; cat ~/lines"), "1\nbegun", "it lost its place");
+    night.sh("rm ~/hold");
+    engine.wait().exits(0);
+    assert_eq!((night.unit("far"), night.classes("far").len()), ("landed".to_owned(), 1));
+    night.audit();
+}
+
+#[test]
+fn p5_a_stop_ends_the_wait_for_a_host_at_once_and_what_waits() {
+    // The first wait of a mission is for the base, a later one for a unit.
+    for (words, later) in
+        [(&["mission", "stop"][..], false), (&["mission", "stop", "--now"], true), (&["mission", "stop"], true)]
+    {
+        let night = night("");
+        let local = u32::from(later);
+        let far = host(&night, "far", QUEUED, "idle = \"1s\"\nmax_verifiers = 1\nlabels = [\"far\"]");
+        let scheduler = "[scheduler]\nretry_pause = 1";
+        night.settings("sh run.sh", &format!("{scheduler}\n[backend]\nlocal_workers = {local}\n{far}"));
+        // One connection is to learn how the way is, the other one for its first answer.
+        let wait = "until test $(grep -c ended ~/lines) = 2; do sleep 0.02; done; touch ~/hold; echo x > x.txt";
+        let there = format!("{}labels = [\"far\"]\n", unit("there", "echo y > y.txt"));
+        let plan = match later {
+            true => format!("{}{there}depends = [\"first\"]\n", unit("first", wait)),
+            false => there,
+        };
+        if !later {
+            night.sh("touch ~/hold");
+        }
+        let mut engine = night.begin(&["mission", "start", "--plan", &night.plan(&plan)]);
+        let waits = "test -e ~/hold -a -e ~/lines && test $(grep -c begun ~/lines) -gt $(grep -c ended ~/lines)";
+        assert!(engine.until(|| night.holds(waits)));
+        let begun = std::time::Instant::now();
+        night.mc(words).exits(0).says(&["told to"]);
+        let said = engine.wait();
+        assert!(begun.elapsed() < std::time::Duration::from_secs(15), "{:?}", begun.elapsed());
+        assert_ne!(said.code, 0, "{}", said.text());
+        assert_eq!(night.sh("grep -c told ~/lines"), "1", "{}", said.text());
+        let helpers = night.sh("cat ~/helpers");
+        assert!(helpers.lines().all(|pid| read_stat(pid.parse().unwrap()).is_none()), "{helpers}");
+        if later {
+            assert_eq!((night.unit("first").as_str(), night.unit("there").as_str()), ("landed", "cancelled"));
+        }
+        night.audit();
+    }
 }

@@ -30,5 +30,6 @@ pub mod review;
 pub mod said;
 pub mod submodules;
 pub mod tags;
+pub mod through;
 pub mod trouble;
 pub mod unreachable;

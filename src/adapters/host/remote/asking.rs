@@ -6,16 +6,15 @@
 
 use super::bounds::longest_work;
 use super::client::RemoteHost;
-use super::connection::{Connection, unexpected_answer, unreachable};
-use super::idle::close_when_idle;
+use super::connection::{unexpected_answer, unreachable};
 use super::line::Patience;
-use super::protocol::{Hello, Reply, Request};
+use super::opening::Unanswered;
+use super::protocol::{Reply, Request};
 use super::transport::Moment;
 use crate::adapters::host::order::{RunKey, is_killed};
 use crate::domain::trouble::{Cause, Trouble};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -45,49 +44,6 @@ impl RemoteHost {
         if run.is_of_verification() { self.transport.patience } else { self.longest_silence() }
     }
 
-    /// The connection that there is, or a new one.
-    pub(super) async fn connect(&self) -> Result<Arc<Connection>, Trouble> {
-        if let Some(connection) = self.line.live() {
-            return Ok(connection);
-        }
-        let _one = self.line.connecting.lock().await;
-        loop {
-            if let Some(connection) = self.line.live() {
-                return Ok(connection);
-            }
-            let hello = self.load_hello().await.map_err(|e| self.classify_error(&e))?;
-            let abandoned = self.line.begin();
-            let hello = Hello { abandoned: abandoned.iter().cloned().collect(), ..hello.clone() };
-            let renewal = (self.settings.lease() / 4).max(Duration::from_millis(100));
-            let mut made = Connection::open(&self.transport, hello, renewal, self.line.heard.clone()).await?;
-            if !self.transport.idle.is_zero() {
-                made.accompany(|shared| close_when_idle(shared, self.transport.clone()));
-            }
-            if let Some(connection) = self.line.publish(made, &abandoned) {
-                return Ok(connection);
-            }
-        }
-    }
-
-    /// Ends the connection well, if there is one, and what is kept beside it. The next request opens another one.
-    pub async fn close(&self) {
-        let _one = self.line.connecting.lock().await;
-        if let Some(connection) = self.line.take() {
-            connection.close().await;
-        }
-        self.transport.close().await;
-    }
-
-    /// Ends this connection well, and what is kept beside it unless a newer one uses that.
-    pub(super) async fn close_this(&self, connection: &Arc<Connection>) {
-        let _one = self.line.connecting.lock().await;
-        let last = self.line.take_this(connection);
-        connection.close().await;
-        if last {
-            self.transport.close().await;
-        }
-    }
-
     /// Gives the connection up.
     fn cut(&self) -> Trouble {
         self.line.cut(None);
@@ -101,27 +57,27 @@ impl RemoteHost {
         bytes: &[u8],
         kill: &mut watch::Receiver<bool>,
         progress: &mut (dyn FnMut() + Send),
-    ) -> Result<(Value, Vec<u8>), Trouble> {
+    ) -> Result<(Value, Vec<u8>), Unanswered> {
         let connection = self.connect().await?;
         let cut = self.transport.cuts.next(&kind_of(request));
         if cut == Some(Moment::Before) {
-            return Err(self.cut());
+            return Err(self.cut().into());
         }
         let (id, mut replies) = connection.request(request, bytes)?;
         if cut == Some(Moment::During) {
             // Some of it may have happened.
             tokio::time::sleep(Duration::from_millis(fastrand::u64(..40))).await;
-            return Err(self.cut());
+            return Err(self.cut().into());
         }
         let mut told = false;
         loop {
             tokio::select! {
                 reply = replies.recv() => match reply {
                     Some((Reply::Began, _)) => progress(),
-                    Some(_) if cut == Some(Moment::After) => return Err(self.cut()),
+                    Some(_) if cut == Some(Moment::After) => return Err(self.cut().into()),
                     Some((Reply::Answer(given), bytes)) => return Ok((given, bytes)),
-                    Some((Reply::Refused(trouble), _)) => return Err(trouble),
-                    None => return Err(connection.why_lost()),
+                    Some((Reply::Refused(trouble), _)) => return Err(trouble.into()),
+                    None => return Err(connection.why_lost().into()),
                 },
                 wanted = is_killed(kill), if !told => {
                     told = true;
@@ -150,6 +106,7 @@ impl RemoteHost {
         tokio::pin!(silent);
         let work = longest_work(&request, self.settings.session_timeout);
         let longest = work.saturating_add(self.transport.limits.answer);
+        let longest = longest.saturating_add(self.transport.first_answer.unwrap_or_default());
         loop {
             let tried_at = Instant::now();
             let tried = tokio::select! {
@@ -157,23 +114,28 @@ impl RemoteHost {
                 silent = &mut silent => return Err(self.describe_silence(silent, last)),
                 () = tokio::time::sleep(longest) => {
                     self.cut();
-                    Err(unreachable(format!("it lives and has not answered for {longest:?}")))
+                    Err(unreachable(format!("it lives and has not answered for {longest:?}")).into())
                 }
             };
+            let by = || format!("ask the host behind {}", self.transport);
             let trouble = match tried {
                 Ok((given, bytes)) => {
                     return serde_json::from_value(given)
                         .map(|given| (given, bytes))
                         .map_err(|e| unexpected_answer(&e));
                 }
-                Err(trouble) => trouble,
+                // What goes on there is waited for all the same.
+                Err(Unanswered::Ended(trouble)) if matches!(patience, Patience::Asked(_)) => {
+                    return Err(trouble.while_trying(&by()));
+                }
+                Err(unanswered) => unanswered.into_trouble(),
             };
             let asked = if let Patience::Asked(asked) = patience { asked.min(longest) } else { longest };
             let since = *failing.insert(failing.filter(|_| tried_at.elapsed() < asked).unwrap_or_else(Instant::now));
             let mute = self.line.silence_since(begun) >= asked;
             let over = mute || since.elapsed() >= asked || begun.elapsed() >= longest;
             if over || !may_pass(&trouble.cause) {
-                return Err(trouble.while_trying(&format!("ask the host behind {}", self.transport)));
+                return Err(trouble.while_trying(&by()));
             }
             tracing::debug!("ask a host again: {trouble}");
             last = Some(trouble);

@@ -2,6 +2,7 @@
 //! away what is there. Each question is asked once.
 
 use super::client::{RemoteHost, new_name};
+use super::opening::Unanswered;
 use super::protocol::{CleanOrder, Cleaned, PART, RemoteFile, Request, Versions};
 use crate::adapters::host::description::Description;
 use crate::domain::trouble::Trouble;
@@ -43,7 +44,7 @@ impl RemoteHost {
     /// Why it cannot be reached.
     pub async fn greet(&self) -> Result<Greeted, Trouble> {
         let begun = Instant::now();
-        let connection = self.connect().await?;
+        let connection = self.connect().await.map_err(Unanswered::into_trouble)?;
         Ok(Greeted { versions: connection.worker.clone(), took: begun.elapsed(), sent: connection.sent })
     }
 

@@ -4,6 +4,7 @@
 use super::known::Sent;
 use super::line::{Line, Patience};
 use super::objects::{BROUGHT, Pinned, name_brought};
+use super::opening::Opener;
 use super::protocol::{
     CollectAnswer, Compared, Hello, KeptEnd, Request, RunAnswer, SourcePlace, Variables, Versions, put_contents,
     take_contents,
@@ -28,6 +29,8 @@ use crate::domain::trouble::{Cause, Trouble, chain};
 use crate::domain::values::{CommitId, MissionId, Tip};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, OnceCell, watch};
 
@@ -69,7 +72,10 @@ pub struct RemoteHost {
     pub(super) tags: Tags,
     pub(super) large: OnceCell<LargeFiles>,
     pub(super) hello: OnceCell<Hello>,
-    pub(super) line: Line,
+    pub(super) line: Arc<Line>,
+    pub(super) opener: Opener,
+    /// Nobody waits long for it any more.
+    pub(super) hurries: AtomicBool,
     /// Objects go there one transfer at a time: what is known to be there.
     pub(super) sending: Mutex<Option<Sent>>,
     /// Pins that are here by now, and of which the host is told when it is spoken to of their slot.
@@ -101,7 +107,9 @@ impl RemoteHost {
             tags,
             large: OnceCell::new(),
             hello: OnceCell::new(),
-            line: Line::default(),
+            line: Arc::default(),
+            opener: Opener::default(),
+            hurries: AtomicBool::default(),
             sending: Mutex::default(),
             brought: std::sync::Mutex::default(),
             outlives: std::sync::Mutex::default(),

@@ -3,7 +3,7 @@
 use super::bounds::{ReplyBounds, shorten_reasons};
 use super::frame::{Bounds, encode, receive, send};
 use super::protocol::{Hello, Numbered, Reply, Request, Versions};
-use super::transport::{Guard, Output, Reached, Transport};
+use super::transport::{Guard, Output, Reached};
 use crate::domain::trouble::{Cause, Trouble};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -151,16 +151,16 @@ async fn read(mut from: Output, shared: &Shared, heard: &Heard, silence: Duratio
 }
 
 impl Connection {
-    /// Starts a worker and greets it. Every `renewal` it is told that the engine lives.
-    pub(super) async fn open(
-        transport: &Transport,
+    /// Greets a worker that was reached. Every `renewal` it is told that the engine lives.
+    pub(super) async fn greet(
+        reached: Reached,
         hello: Hello,
         renewal: Duration,
         heard: Heard,
     ) -> Result<Self, Trouble> {
-        let Reached { mut stdin, stdout, said, sent, guard } = transport.start().await?;
+        let Reached { mut stdin, stdout, said, sent, guard } = reached;
         let (to, mut frames) = mpsc::unbounded_channel::<Vec<u8>>();
-        let (mut tasks, limits) = (JoinSet::new(), transport.limits);
+        let (mut tasks, limits) = (JoinSet::new(), hello.limits);
         let writing = tasks.spawn(async move {
             while let Some(frame) = frames.recv().await {
                 if send(&mut stdin, &frame).await.is_err() {

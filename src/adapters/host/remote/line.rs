@@ -10,8 +10,6 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Default)]
 pub(super) struct Line {
     state: Mutex<State>,
-    /// One connection is made at a time.
-    pub(super) connecting: tokio::sync::Mutex<()>,
     /// When the host last answered.
     pub(super) heard: Heard,
 }

@@ -22,9 +22,11 @@ impl Decision<'_> {
         if self.state.stage != Stage::Preflight {
             return;
         }
-        match result {
-            Ok(baseline) => self.record(Record::PreflightPassed { baseline }),
-            Err(refusal) => self.refuse_mission(refusal),
+        match (result, self.state.stop) {
+            (Ok(baseline), _) => self.record(Record::PreflightPassed { baseline }),
+            // Somebody had it end, also the wait for what was missing.
+            (Err(_), Some((_, why))) => self.end_stopped(why),
+            (Err(refusal), None) => self.refuse_mission(refusal),
         }
     }
 

@@ -57,7 +57,7 @@ fn hosts_are_read_with_every_key_in_the_order_of_the_file() {
         hostname = \"10.0.0.12\"\nuser = \"ci\"\nport = 2222\nidentity_file = \"~/.ssh/build\"\nknown_hosts = \"ci/known\"\n\
         max_workers = 8\nmax_verifiers = 0\nroot = \"/srv/mc\"\nlabels = [\"gpu=a100\", \"linux\", \"linux\"]\n\
         program = \"/usr/bin/mc\"\nmax_disk = \"100GB\"\nidle = 90\nenv = { CC = \"clang\" }\n";
-    let world = world(&format!("{full}{BOX}[[backend.ssh.hosts]]\nhostname = \"last\"\n"));
+    let world = world(&format!("{full}{BOX}connect_timeout = \"8h\"\n[[backend.ssh.hosts]]\nhostname = \"last\"\n"));
     let settings = world.settings();
     let big = HostConfig {
         reach: Reach::Ssh {
@@ -78,7 +78,9 @@ fn hosts_are_read_with_every_key_in_the_order_of_the_file() {
         ..ssh_host("big")
     };
     let connect = ["docker", "exec", "-i", "box"].map(str::to_owned).to_vec();
-    let container = HostConfig { reach: Reach::Command { connect }, idle: Duration::from_secs(300), ..ssh_host("box") };
+    let connect_timeout = Duration::from_secs(8 * 3_600);
+    let reach = Reach::Command { connect, connect_timeout };
+    let container = HostConfig { reach, idle: Duration::from_secs(300), ..ssh_host("box") };
     let hosts = vec![big, container, ssh_host("last")];
     assert_eq!(
         settings.backend,
@@ -131,7 +133,7 @@ fn paths_of_this_machine_are_meant_from_the_settings_file_or_the_home() {
     for (program, wanted) in
         [("srun", "srun"), ("./r.sh", "/srv/app/./r.sh"), ("~/r", "/home/ada/r"), ("/bin/r", "/bin/r")]
     {
-        let [HostConfig { reach: Reach::Command { connect }, .. }] = &backend(&connect(program)).hosts[..] else {
+        let [HostConfig { reach: Reach::Command { connect, .. }, .. }] = &backend(&connect(program)).hosts[..] else {
             panic!("one host")
         };
         assert_eq!(connect, &[wanted, "./b"], "only the program is a path of the file");
@@ -184,6 +186,14 @@ const REFUSED: &[(&str, u32, &str)] = &[
     ("[[backend.hosts]]\nconnect = [\"x\"]", 3, "`backend.hosts.name` is missing"),
     ("[[backend.hosts]]\nname = \"a\"\nconnect = [\"x\"]\nuser = \"u\"", 6, "has no meaning beside `connect`"),
     ("[[backend.hosts]]\nname = \"a\"\nconnect = [\"x\"]\nport = 22", 6, "has no meaning beside `connect`"),
+    (
+        "[[backend.hosts]]\nname = \"a\"\nconnect = [\"x\"]\nconnect_timeout = 0",
+        6,
+        "`backend.hosts.connect_timeout` must be longer than zero",
+    ),
+    ("[[backend.hosts]]\nname = \"a\"\nconnect = [\"x\"]\nconnect_timeout = \"soon\"", 6, "is not a duration: `soon`"),
+    ("[[backend.hosts]]\nname = \"a\"\nconnect = [\"x\"]\nconnect_timeout = \"31d\"", 6, "is longer than 30 days"),
+    ("[[backend.ssh.hosts]]\nhostname = \"a\"\nconnect_timeout = \"5m\"", 5, "has no meaning beside `hostname`"),
     ("[[backend.ssh.hosts]]\nhostname = \"a\"\nmax_workers = -1", 5, "must be a whole number from 0 to 256"),
     ("[[backend.ssh.hosts]]\nhostname = \"a\"\nmax_workers = 0\nmax_verifiers = 0", 5, "are both 0"),
     (
@@ -328,7 +338,8 @@ fn every_key_of_a_host_stands_in_the_shipped_file() {
         (defaults.max_workers, defaults.max_verifiers, &defaults.root, defaults.idle),
         "where a key has a default, the file shows it"
     );
-    assert!(matches!(container.reach, Reach::Command { .. }));
+    let Reach::Command { connect_timeout, .. } = container.reach else { panic!("a command") };
+    assert_eq!(connect_timeout, Duration::from_secs(600));
     assert_eq!(container.idle, Duration::from_secs(300));
 }
 
@@ -347,8 +358,8 @@ fn show_prints_each_host_with_its_line_and_no_values_of_variables() {
     let line = |start: &str| 1 + numbered.lines().position(|line| line == start).unwrap();
     let ssh = "{ name = \"build1\", hostname = \"build1\", identity_file = \"keys/k\", max_workers = 4, max_verifiers = 1, \
                root = \"~/.local/share/mission-control\", idle = \"0s\", env = { CC = \"(hidden)\", TOKEN = \"(hidden)\" } }";
-    let container = "{ name = \"box\", connect = [\"docker\", \"exec\", \"-i\", \"box\"], max_workers = 4, max_verifiers = 1, \
-                     root = \"~/.local/share/mission-control\", max_disk = \"9GB\", idle = \"5m\" }";
+    let container = "{ name = \"box\", connect = [\"docker\", \"exec\", \"-i\", \"box\"], connect_timeout = \"10m\", \
+                     max_workers = 4, max_verifiers = 1, root = \"~/.local/share/mission-control\", max_disk = \"9GB\", idle = \"5m\" }";
     let places = ["[[backend.ssh.hosts]]", "[[backend.hosts]]"].map(|start| format!("file {file}:{}", line(start)));
     for (key, host, place) in [("backend.ssh.hosts", ssh, &places[0]), ("backend.hosts", container, &places[1])] {
         let wanted = format!("{key} = [\n  {host},  # {place}\n]\n");
@@ -384,5 +395,10 @@ fn doctor_says_which_hosts_are_not_used() {
     night.write("BACKLOG.md", "## A\n- run: echo a > a.txt\n");
     night.commit("backlog");
     night.mc(&["doctor"]).says(&["so these hosts are not used: build1"]);
+    for command in [["hosts", "check"], ["hosts", "clean"]] {
+        let said = night.mc(&command).exits(2);
+        said.says(&["`backend.type` is \"local\" (file", "not used: build1", "leave it out, or write \"ssh\""]);
+    }
+    night.mc(&["hosts", "list"]).exits(0).says(&["next: `backend.type` is \"local\" (file", "leave it out"]);
     night.mc(&["mission", "start"]).exits(0).says(&["warning: `backend.type` is \"local\"", "build1"]);
 }

@@ -176,8 +176,8 @@ fn can_run(system: &str, machine: &str) -> bool {
     system == "Linux" && (machine == own || family)
 }
 
-/// Brings the program where it is missing, and has it become the worker: what is sent and read next are messages. Where nothing is
-/// said or taken for as long as `silence`, that is the end of it. Whether it was missing.
+/// Brings the program where it is missing, and has it become the worker: what is sent and read next are messages. Where nothing was
+/// said for the `first` time, or nothing is said or taken for as long as `silence` then, that is the end of it. Whether it was missing.
 ///
 /// # Errors
 /// [`Unready`].
@@ -185,7 +185,7 @@ pub(super) async fn bring_worker(
     stdin: &mut Input,
     stdout: &mut Output,
     worker: &Worker,
-    silence: Duration,
+    (first, silence): (Duration, Duration),
 ) -> Result<bool, Unready> {
     let own = match worker.program {
         Some(_) => Identity::default(),
@@ -197,8 +197,8 @@ pub(super) async fn bring_worker(
     let script = write_script(&nonce, worker, &own)?;
     let mut answers = Answers { from: stdout, nonce: &nonce, left: NOISE, printed: None };
     // Where it ended already, what it said last tells why.
-    send_parts(stdin, &[format!("{}\n{script}", script.len()).as_bytes()], silence).await?;
-    let facts = match answers.next_within(silence).await? {
+    send_parts(stdin, &[format!("{}\n{script}", script.len()).as_bytes()], first).await?;
+    let facts = match timeout(first, answers.next()).await.map_err(|_| silent_first(first, silence))?? {
         Answer::Facts(facts) => facts,
         Answer::Failed(failure, why) => return Err(trouble_of(failure, &why, own.is_static).into()),
         Answer::Ready => return Ok(false),
@@ -278,6 +278,18 @@ fn silent(silence: Duration) -> Trouble {
     Trouble::new(Cause::Unreachable, format!("nothing was said there for {silence:?}"))
 }
 
+/// The same of whatever should say something first, which may be waited for longer than for all that follows.
+fn silent_first(first: Duration, silence: Duration) -> Trouble {
+    let trouble = silent(first);
+    match first > silence {
+        true => Trouble {
+            why: format!("{} (`connect_timeout` of this host is how long that is waited for)", trouble.why),
+            ..trouble
+        },
+        false => trouble,
+    }
+}
+
 /// Sends bytes. That nobody takes them any more is no error: whoever reads the answer learns why.
 async fn send_parts(stdin: &mut Input, bytes: &[&[u8]], silence: Duration) -> Result<(), Trouble> {
     let stalled =
@@ -302,10 +314,6 @@ struct Answers<'a> {
 }
 
 impl Answers<'_> {
-    async fn next_within(&mut self, silence: Duration) -> Result<Answer, Unready> {
-        timeout(silence, self.next()).await.map_err(|_| silent(silence))?
-    }
-
     async fn next(&mut self) -> Result<Answer, Unready> {
         let mut line = Vec::new();
         loop {

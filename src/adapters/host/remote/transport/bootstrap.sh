@@ -41,6 +41,10 @@ if [ -n "$program" ]; then
     whole=$(expand "$program") || fail program "\`$program\` must begin with / or ~/"
     file=$whole
     version=$(try "$file") || fail program "\`$file --version\` fails: $version"
+    case $version in
+    'mc '*) ;;
+    *) fail program "\`$file\` is no mc: \`--version\` says $version" ;;
+    esac
 else
     bin=$root/bin
     file=$bin/mc-$hash
@@ -84,7 +88,12 @@ if [ "$state" = need ]; then
     *) fail damaged "$hasher says of it: $found" ;;
     esac
     why=$(chmod 700 "$new" 2>&1) || fail write "$why"
-    version=$(try "$new") || fail exec "$version"
+    version=$(try "$new") || {
+        # Where no program may run, a script may not either.
+        printf '#!/bin/sh\n' >"$new" && { "$new" 2>/dev/null || [ $? -ne 126 ]; } ||
+            fail folder "no program runs in $bin ($version): is it on a disk that is mounted with noexec?"
+        fail exec "$version"
+    }
     why=$(mv -f "$new" "$file" 2>&1) || fail write "$why"
     trap - EXIT HUP INT TERM
     say ready "$version"

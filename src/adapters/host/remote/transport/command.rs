@@ -1,17 +1,22 @@
 //! A worker behind a program of this machine: one that is the worker itself, or one that runs a command line elsewhere.
 
 use super::bootstrap::{LINE, Unready, Worker, bring_worker};
-use super::stream::{Guard, Input, Output, Reached, Release};
+use super::stream::{Guard, Input, Output, Reached, Reading, Release};
+use crate::adapters::host::local::process::procfs;
 use crate::domain::trouble::{Cause, Trouble};
-use rustix::process::{Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::pin::Pin;
 use std::process::Stdio;
+use std::sync::LazyLock;
 use std::time::Duration;
 use tokio::io::BufReader;
 use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// A program that is started with its standard streams as pipes, in a process group of its own: a signal for the engine's terminal
@@ -43,8 +48,8 @@ const TOLD: Duration = Duration::from_secs(2);
 /// How long a command that is told to end may take to give back what it holds.
 const GIVING_BACK: Duration = Duration::from_secs(5);
 
-/// How often is looked whether a command has ended that nobody may take the exit code of yet.
-const LOOK: Duration = Duration::from_millis(10);
+/// How often is looked whether a command or its group has ended, whose exit code nobody may take yet: at first, and later.
+const LOOK: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(160));
 
 /// A command with its whole process group. Dropped, it is told to end, so that it gives back what it holds (the allocation of a
 /// cluster), and is killed when it does not.
@@ -53,25 +58,60 @@ struct Group(Option<Killed>);
 
 /// A command whose whole process group is killed when it is dropped.
 #[derive(Debug)]
-struct Killed(Child);
+struct Killed {
+    child: Child,
+    /// One that nobody listens to any more would end by SIGPIPE before it has given back anything.
+    _reading: Reading,
+    _counted: Counted,
+}
 
 impl Killed {
-    /// Signals all of it. As long as nobody took its exit code the number is nobody else's.
+    /// The number of its group. As long as nobody took its exit code that is nobody else's.
+    fn leader(&self) -> Option<Pid> {
+        self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+    }
+
+    /// Signals all of it.
     fn signal(&self, signal: Signal) {
-        let number = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-        if let Some(leader) = number {
+        if let Some(leader) = self.leader() {
             let _ = kill_process_group(leader, signal);
         }
     }
 
-    /// Waits for its end without taking its exit code.
-    async fn wait_end(&self) {
+    /// Waits for the end of the command without taking its exit code, and tells that; nothing where a signal ended it.
+    async fn wait_end(&self) -> Option<i32> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        let number = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
-        let Some(leader) = number else { return };
-        while let Ok(None) = waitid(WaitId::Pid(leader), options) {
-            tokio::time::sleep(LOOK).await;
+        let (leader, mut pause) = (self.leader()?, LOOK.0);
+        loop {
+            match waitid(WaitId::Pid(leader), options) {
+                Ok(Some(status)) => return status.exit_status(),
+                Ok(None) => tokio::time::sleep(pause).await,
+                Err(_) => return None,
+            }
+            pause = (pause * 2).min(LOOK.1);
         }
+    }
+
+    /// Waits until nothing of its group lives.
+    async fn wait_empty(&self) {
+        self.wait_end().await;
+        let Some(group) = self.child.id() else { return };
+        let mut pause = LOOK.0;
+        while procfs::list_processes().iter().any(|(_, process)| process.group == group) {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LOOK.1);
+        }
+    }
+
+    /// Tells all of it to end, and kills what does not.
+    async fn end(self) {
+        self.signal(Signal::TERM);
+        let _ = timeout(GIVING_BACK, self.wait_empty()).await;
+    }
+
+    /// The same, whether somebody waits for it or not.
+    fn end_apart(self, runtime: &Handle) -> JoinHandle<()> {
+        runtime.spawn(self.end())
     }
 }
 
@@ -84,11 +124,9 @@ impl Drop for Killed {
 impl Drop for Group {
     fn drop(&mut self) {
         let Some(command) = self.0.take() else { return };
-        command.signal(Signal::TERM);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                let _ = timeout(GIVING_BACK, command.wait_end()).await;
-            });
+        match Handle::try_current() {
+            Ok(runtime) => drop(command.end_apart(&runtime)),
+            Err(_) => command.signal(Signal::TERM),
         }
     }
 }
@@ -100,9 +138,38 @@ impl Release for Group {
                 command.wait_end().await;
             }
             // What it left in its group is nobody's.
-            drop(self.0.take());
+            if let Some(command) = self.0.take() {
+                let _ = command.end_apart(&Handle::current()).await;
+            }
         })
     }
+}
+
+/// Commands of this process that have not ended yet.
+static COMMANDS: LazyLock<watch::Sender<usize>> = LazyLock::new(watch::Sender::default);
+
+/// One of them.
+#[derive(Debug)]
+struct Counted;
+
+impl Counted {
+    fn begin() -> Self {
+        COMMANDS.send_modify(|count| *count += 1);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        COMMANDS.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Waits until every command that leads to a host and is not needed any more has given back what it holds, or was killed: a process
+/// that ends before would kill it. Only for whoever has let go of all hosts.
+pub async fn wait_for_commands() {
+    let mut count = COMMANDS.subscribe();
+    let _ = timeout(GIVING_BACK + TOLD, count.wait_for(|count| *count == 0)).await;
 }
 
 impl Release for Child {
@@ -113,7 +180,8 @@ impl Release for Child {
     }
 }
 
-/// A worker behind a command that runs a command line elsewhere, with its input and output passed through.
+/// A worker behind a command that runs a command line elsewhere, with its input and output passed through. So long the first answer
+/// is waited for, and afterwards nothing is to be silent for `silence`.
 ///
 /// # Errors
 /// [`Unreachable`](Cause::Unreachable) where trying again helps, else what is in the way.
@@ -121,7 +189,7 @@ pub(super) async fn start_command(
     connect: &[String],
     env: &[(OsString, OsString)],
     worker: &Worker,
-    silence: Duration,
+    (first, silence): (Duration, Duration),
 ) -> Result<Reached, Trouble> {
     let (program, args) =
         connect.split_first().ok_or_else(|| Trouble::from("`connect` of this host is empty".to_owned()))?;
@@ -132,22 +200,42 @@ pub(super) async fn start_command(
         }
         _ => Trouble::new(Cause::Unreachable, format!("start `{program}`: {e}")),
     };
-    let mut command = Killed(start(Path::new(program), &args, env).map_err(failed)?);
-    let lost = || Trouble::new(Cause::Unreachable, "the command has no standard input and output");
-    let (stdin, stdout) = command.0.stdin.take().zip(command.0.stdout.take()).ok_or_else(lost)?;
-    let (guard, said) = Guard::read(command.0.stderr.take());
+    let mut child = start(Path::new(program), &args, env).map_err(failed)?;
+    let (mut guard, said) = Guard::read(child.stderr.take());
+    let streams = child.stdin.take().zip(child.stdout.take());
+    let command = Killed { child, _reading: guard.take_reading(), _counted: Counted::begin() };
     let mut group = Group(Some(command));
+    let lost = || Trouble::new(Cause::Unreachable, "the command has no standard input and output");
+    let (stdin, stdout) = streams.ok_or_else(lost)?;
     let (mut stdin, mut stdout): (Input, Output) = (Box::new(stdin), BufReader::new(Box::new(stdout)));
-    match bring_worker(&mut stdin, &mut stdout, worker, silence).await {
-        Ok(sent) => Ok(Reached { stdin, stdout, said, sent, guard: guard.keep(group) }),
-        Err(Unready::Trouble(trouble)) => Err(said.explain(trouble).await),
-        Err(Unready::Ended(printed)) => {
-            drop(stdin);
-            let status = match &mut group.0 {
-                Some(command) => timeout(TOLD, command.0.wait()).await.ok().and_then(Result::ok),
-                None => None,
-            };
-            Err(said.explain_end(status.and_then(|status| status.code()), printed, false).await)
+    let ended = async {
+        match &group.0 {
+            Some(command) => drop(command.wait_end().await),
+            None => std::future::pending().await,
         }
+        // What it started may hold its output open for ever.
+        tokio::time::sleep(TOLD).await;
+    };
+    let brought = tokio::select! {
+        biased;
+        brought = bring_worker(&mut stdin, &mut stdout, worker, (first, silence)) => brought,
+        () = ended => Err(Unready::Ended(None)),
+    };
+    let unready = match brought {
+        Ok(sent) => return Ok(Reached { stdin, stdout, said, sent, guard: guard.keep(group) }),
+        Err(unready) => unready,
+    };
+    drop(stdin);
+    let code = match (&unready, &group.0) {
+        (Unready::Ended(_), Some(command)) => timeout(TOLD, command.wait_end()).await.ok().flatten(),
+        _ => None,
+    };
+    // What it started beside itself ends with it, and holds what it says open until then.
+    if let Some(command) = group.0.take() {
+        let _ = command.end_apart(&Handle::current()).await;
     }
+    Err(match unready {
+        Unready::Trouble(trouble) => said.explain(trouble).await,
+        Unready::Ended(printed) => said.explain_end(code, printed, None).await,
+    })
 }

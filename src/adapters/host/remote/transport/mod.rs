@@ -10,6 +10,7 @@ mod ssh;
 mod stream;
 mod way;
 pub use bootstrap::Worker;
+pub use command::wait_for_commands;
 pub use cuts::{Cuts, Moment};
 pub use executable::{Executable, Identity};
 pub use ssh::{Ssh, Target};

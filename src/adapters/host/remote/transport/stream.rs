@@ -60,8 +60,11 @@ pub(in crate::adapters::host::remote) struct Reached {
 #[derive(Debug)]
 pub(in crate::adapters::host::remote) struct Guard {
     way: Option<Box<dyn Release>>,
-    _tasks: JoinSet<()>,
+    reading: Reading,
 }
+
+/// Takes what is said at standard error, as long as it is kept.
+pub(super) type Reading = JoinSet<()>;
 
 impl Guard {
     /// Reads standard error as long as it is kept.
@@ -75,7 +78,12 @@ impl Guard {
                 read_lines(stderr, &last).await;
             });
         }
-        (Self { way: None, _tasks: tasks }, Said { last, end })
+        (Self { way: None, reading: tasks }, Said { last, end })
+    }
+
+    /// Whoever says something when it ends has to be heard until then: what reads that is kept by it.
+    pub(super) fn take_reading(&mut self) -> Reading {
+        std::mem::take(&mut self.reading)
     }
 
     /// Keeps what ends the way when it is dropped as well.
@@ -116,16 +124,25 @@ impl Said {
         }
     }
 
-    /// The trouble of a command that ended before the worker could begin: with which exit code, and what it had printed. Whether what
-    /// it fails at stays, whatever the code.
-    pub(super) async fn explain_end(&self, code: Option<i32>, printed: Option<String>, stays: bool) -> Trouble {
+    /// The trouble of a command that ended before the worker could begin: with which exit code, and what it had printed. Where what it
+    /// fails at stays, whatever the code, the command with which a person tries that.
+    pub(super) async fn explain_end(
+        &self,
+        code: Option<i32>,
+        printed: Option<String>,
+        trial: Option<String>,
+    ) -> Trouble {
         let code_words = code.map(|code| format!(" (exit code {code})")).unwrap_or_default();
         let printed = printed.map(|text| format!(", and printed: {text}")).unwrap_or_default();
         let why = format!("the command that should become the worker ended{code_words}{printed}");
         let trouble = match code {
-            Some(code) if NO_COMMAND.contains(&code) => Trouble::from(format!("{why}: it could not run `sh`")),
-            _ if stays => Trouble::from(why),
-            _ => Trouble::new(Cause::Unreachable, why),
+            Some(code) if NO_COMMAND.contains(&code) => {
+                Trouble::from(format!("{why}: it could not run `sh` there, or what leads there"))
+            }
+            _ => match trial {
+                Some(trial) => Trouble::from(format!("{why}: its login must run commands; `{trial}` has to work")),
+                None => Trouble::new(Cause::Unreachable, why),
+            },
         };
         self.explain(trouble).await
     }

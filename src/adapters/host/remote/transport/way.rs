@@ -26,6 +26,9 @@ pub struct Transport {
     pub cuts: Cuts,
     /// After so long without work the connection is closed; zero: never.
     pub idle: Duration,
+    /// So long the first answer of whatever a command leads to is waited for, beside what [`Limits`] allow for all that follows: it
+    /// may wait for a machine itself. Absent: as long as for any other.
+    pub first_answer: Option<Duration>,
 }
 
 /// So long a question is asked again where nobody says otherwise.
@@ -76,7 +79,8 @@ const CUT_ONE_IN: u32 = 12;
 impl Transport {
     /// A line like every other.
     pub fn to(way: Way) -> Self {
-        Self { way, patience: PATIENCE, limits: Limits::default(), cuts: Cuts::default(), idle: Duration::ZERO }
+        let (limits, cuts) = (Limits::default(), Cuts::default());
+        Self { way, patience: PATIENCE, limits, cuts, idle: Duration::ZERO, first_answer: None }
     }
 
     /// The same line as tests of `mc` itself want it, in words between commas: `cut:SEED` is cut at moments which follow from a number,
@@ -105,11 +109,13 @@ impl Transport {
         match &self.way {
             Way::Child { program, args, env } => command::start_child(program, args, env),
             Way::Command { connect, env, worker } => {
-                command::start_command(connect, env, worker, self.limits.silence()).await
+                let silence = self.limits.silence();
+                command::start_command(connect, env, worker, (self.first_answer.unwrap_or(silence), silence)).await
             }
             Way::Ssh(ssh) => ssh.start(self.limits.silence()).await,
         }
     }
+
     /// Closes what is kept between two connections to a worker.
     pub(in crate::adapters::host::remote) async fn close(&self) {
         if let Way::Ssh(ssh) = &self.way {

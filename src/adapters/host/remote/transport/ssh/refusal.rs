@@ -27,21 +27,23 @@ pub(super) fn explain_log(log: &str, target: &Target) -> Trouble {
     let said = |what: &str| lines.iter().find(|line| line.contains(what)).copied();
     let trial = target.describe_trial();
     if let Some(line) = said("Host key for ").filter(|line| line.contains("has changed")) {
-        let name = between(line, "Host key for ", " has changed").unwrap_or(&target.hostname);
+        let name = between(line, "Host key for ", " has changed");
+        let scan = target.describe_scan(name);
+        let name = name.unwrap_or(&target.hostname);
         let file = said("Offending").and_then(|line| between(line, " in ", ":"));
         let file = file.map(|file| format!("-f {} ", quote(file))).unwrap_or_default();
         return Trouble::from(format!(
             "the key of the host is not the one it is known by: somebody may be in between. If the machine was set up anew, \
-             `ssh-keygen {file}-R {}` forgets the old key, and `{}` shows the fingerprint of the new one",
-            quote(name),
-            target.describe_scan()
+             `ssh-keygen {file}-R {}` forgets the old key, and `{scan}` shows the fingerprint of the new one",
+            quote(name)
         ));
     }
     if said("host key is known for").is_some() || said("Host key verification failed").is_some() {
+        let name = said("host key is known for").and_then(|line| between(line, "is known for ", " and you"));
         return Trouble::from(format!(
             "the key of the host is not known here, and only known ones are trusted. `{}` shows its fingerprint; when that \
              is right, `{trial}` asks whether to trust it",
-            target.describe_scan()
+            target.describe_scan(name)
         ));
     }
     let last = shorten(&one_line(&replace_control_chars(lines.last().copied().unwrap_or("it says nothing"))), SHOWN);
@@ -84,9 +86,14 @@ mod tests {
                  Host key for [build1]:2222 has changed and you have requested strict checking.\nHost key verification failed.",
                 "ssh-keygen -f '/home/a b/known' -R '[build1]:2222'",
             ),
+            ("Host key verification failed.\r\n", "ssh-keyscan -p 2222 build1 | ssh-keygen -lf -"),
             (
-                "No ED25519 host key is known for build1 and you have requested strict checking.\r\nHost key verification failed.\r\n",
-                "ssh-keyscan -p 2222 build1 | ssh-keygen -lf -",
+                "No ED25519 host key is known for [10.0.0.1]:77 and you have requested strict checking.",
+                "ssh-keyscan -p 77 10.0.0.1 | ssh-keygen -lf -",
+            ),
+            (
+                "No ED25519 host key is known for 10.0.0.1 and you have requested strict checking.",
+                "ssh-keyscan 10.0.0.1 | ssh-keygen -lf -",
             ),
             ("w@build1: Permission denied (publickey).\r\n", "ssh -p 2222 -l w build1 true"),
             ("ssh: Could not resolve hostname build1: Name or service not known", "no host of that name"),

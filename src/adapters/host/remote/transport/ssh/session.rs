@@ -54,19 +54,20 @@ impl Ssh {
         let (guard, said) = Guard::read(child.stderr().take());
         let mut stdin: Input = Box::new(stdin);
         let mut stdout: Output = BufReader::new(Box::new(stdout));
-        match bring_worker(&mut stdin, &mut stdout, &self.worker, silence).await {
+        match bring_worker(&mut stdin, &mut stdout, &self.worker, (silence, silence)).await {
             Ok(sent) => Ok(Reached { stdin, stdout, said, sent, guard: guard.keep(child) }),
             Err(Unready::Trouble(trouble)) => Err(said.explain(trouble).await),
             Err(Unready::Ended(printed)) => {
                 drop(stdin);
                 let code = timeout(TOLD, child.wait()).await;
                 let lost = self.master.lock().await.as_ref().map(|master| master.last_words()).unwrap_or_default();
+                let trial = Some(self.target.describe_trial());
                 Err(match code {
                     Ok(Ok(status)) if status.into_raw() & 0x7f == 0 => {
-                        said.explain_end(status.code(), printed, true).await
+                        said.explain_end(status.code(), printed, trial).await
                     }
                     // That is how the crate tells of the exit code 127.
-                    Ok(Err(openssh::Error::Remote(_))) => said.explain_end(Some(127), printed, true).await,
+                    Ok(Err(openssh::Error::Remote(_))) => said.explain_end(Some(127), printed, trial).await,
                     _ => Trouble::new(Cause::Unreachable, format!("the session of ssh ended{lost}")),
                 })
             }

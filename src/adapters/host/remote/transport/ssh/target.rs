@@ -96,9 +96,17 @@ impl Target {
         quote_words(&self.write_command(&["true"]))
     }
 
-    /// The command that shows the fingerprints of the host's keys. An alias is no name of a machine.
-    pub(super) fn describe_scan(&self) -> String {
-        let port = self.port.map(|port| format!("-p {port} ")).unwrap_or_default();
-        format!("ssh-keyscan {port}{} | ssh-keygen -lf -", quote_words(std::slice::from_ref(&self.hostname)))
+    /// The command that shows the fingerprints of the host's keys. What the settings name may be an alias and no machine; `known` is
+    /// the name by which ssh looked for the key, as it says it itself: `NAME`, or `[NAME]:PORT`.
+    pub(super) fn describe_scan(&self, known: Option<&str>) -> String {
+        let own = (self.hostname.as_str(), self.port.map(|port| port.to_string()));
+        let (name, port) =
+            known.map_or(own, |known| match known.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
+                Some((name, port)) => (name, Some(port.to_owned())),
+                None => (known, None),
+            });
+        let port = port.map(|port| vec!["-p".to_owned(), port]).unwrap_or_default();
+        let words: Vec<String> = ["ssh-keyscan".to_owned()].into_iter().chain(port).chain([name.to_owned()]).collect();
+        format!("{} | ssh-keygen -lf -", quote_words(&words))
     }
 }
