@@ -13,6 +13,10 @@ pub const HOME: &str = "HOME";
 /// Longest time without a sign of life of its engine that a run nobody adopts goes on.
 const SHORT_LEASE: Duration = Duration::from_secs(120);
 
+/// Most bytes that come at once from a host whose disk has no bound: as many as are kept of an output of a run. Work of one attempt is far
+/// from that, and so much fills no disk of an engine.
+const TRANSFER: u64 = 4 << 30;
+
 fn pin_every() -> Duration {
     Duration::from_secs(300)
 }
@@ -79,6 +83,20 @@ impl HostSettings {
     /// Whether files of one verification may stay for the next.
     pub fn keeps_files(&self) -> bool {
         self.setup.is_some() || !self.keep.is_empty()
+    }
+
+    /// Which host it is.
+    pub fn host(&self) -> HostId {
+        self.name.clone().unwrap_or_else(HostId::local)
+    }
+
+    /// Most bytes that it may send at once, and how the settings name that, in words.
+    pub fn transfer_bound(&self) -> (u64, String) {
+        let key = self.name_disk_key();
+        match self.max_disk {
+            0 => (TRANSFER, format!("set {key} to take more")),
+            most => (most, key),
+        }
     }
 
     /// The key of the settings that bounds its disk, in words.

@@ -21,6 +21,7 @@ use crate::adapters::host::local::workspace::{Collected, head_ref, kept_ref};
 use crate::adapters::host::order::{
     CollectOutcome, Ended, Home, NotReady, Program, Ready, RunOrder, RunState, SessionFolder, Start, Untracked,
 };
+use crate::adapters::host::remote::late::note_host;
 use crate::adapters::os::files;
 use crate::domain::ending::ProcessEnd;
 use crate::domain::handoff::{BriefInput, Handoff, brief, read};
@@ -193,6 +194,7 @@ async fn begin(
     let failed = |what: &str, e: &(dyn std::error::Error + 'static)| NotReady::Failed(context.to_trouble_at(what, e));
     files::make_new_own_dir(context.state.root(), &place.root)
         .map_err(|e| failed("make the folder of an attempt", &e))?;
+    note_host(&place.root, &order.slot.host).map_err(|e| failed("note the host of an attempt", &e))?;
     let before = repository::read_state(context).await.map_err(|e| failed("look at the source repository", &e))?;
     place.repository_notes().write(&before).map_err(|e| failed("note the state of the source repository", &e))?;
     let earlier = format!("{}/{}/", context.mission, order.spec.id);

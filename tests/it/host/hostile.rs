@@ -6,10 +6,12 @@ use super::trips::read_frame;
 use crate::support::repo::{World, within_a_minute};
 use mission_control::adapters::host::any::Host;
 use mission_control::adapters::host::order::{CollectOrder, NotFresh, NotReady, RunOrder, Start};
+use mission_control::adapters::host::remote::late::note_host;
 use mission_control::adapters::host::remote::protocol::{Limits, PART};
+use mission_control::adapters::host::settings::HostSettings;
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::trouble::{Cause, Trouble};
-use mission_control::domain::values::{CommitId, UnitId};
+use mission_control::domain::values::{CommitId, HostId, UnitId};
 use rustix::fs::{CWD, FileType, Mode};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -21,7 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// What the host says to one request.
-type Says = Vec<Vec<u8>>;
+pub type Says = Vec<Vec<u8>>;
 
 /// A frame with lengths that need not be true.
 fn frame(lengths: (u32, u32), json: &[u8], bytes: &[u8]) -> Vec<u8> {
@@ -32,22 +34,22 @@ fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap()
 }
 
-fn reply_with(id: &Value, body: Value, bytes: &[u8]) -> Vec<u8> {
+pub fn reply_with(id: &Value, body: Value, bytes: &[u8]) -> Vec<u8> {
     let text = serde_json::to_vec(&json!({ "id": id, "body": body })).unwrap();
     frame((length(&text), length(bytes)), &text, bytes)
 }
 
-fn answer(id: &Value, given: Value) -> Vec<u8> {
+pub fn answer(id: &Value, given: Value) -> Vec<u8> {
     reply_with(id, json!({ "Answer": given }), &[])
 }
 
-fn fine(id: &Value, given: Value) -> Vec<u8> {
+pub fn fine(id: &Value, given: Value) -> Vec<u8> {
     answer(id, json!({ "Ok": given }))
 }
 
 /// Asks of a host that says what `says` gives for the name and the content of each request; greetings are answered.
-struct Fake {
-    host: Host,
+pub struct Fake {
+    pub host: Host,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -55,6 +57,16 @@ impl Fake {
     async fn new(
         world: &World,
         limits: Limits,
+        says: impl FnMut(&str, &Value, &Value) -> Says + Send + 'static,
+    ) -> Self {
+        Self::told(world, limits, settings(), says).await
+    }
+
+    /// The same to which these settings are told.
+    pub async fn told(
+        world: &World,
+        limits: Limits,
+        settings: HostSettings,
         says: impl FnMut(&str, &Value, &Value) -> Says + Send + 'static,
     ) -> Self {
         // Each has a way of its own.
@@ -78,11 +90,11 @@ impl Fake {
         });
         let patience = Duration::from_millis(300);
         let sessions = Some(world.state().join("sessions"));
-        let host = host_of(world, Line { patience, limits, sessions, ..Line::to(way) }, settings()).await;
+        let host = host_of(world, Line { patience, limits, sessions, ..Line::to(way) }, settings).await;
         Self { host, asked }
     }
 
-    fn asked(&self) -> Vec<String> {
+    pub fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -117,7 +129,7 @@ async fn alike(world: &World, says: impl Fn(&Value) -> Says + Send + 'static) ->
     Fake::new(world, Limits::default(), move |_, id, _| says(id)).await
 }
 
-fn refused(trouble: &Trouble, word: &str) {
+pub fn refused(trouble: &Trouble, word: &str) {
     assert_ne!(trouble.cause, Cause::Unreachable, "{trouble}");
     assert!(trouble.why.contains(word), "{trouble}");
 }
@@ -206,7 +218,7 @@ fn p12_a_part_of_a_file_that_is_longer_than_a_part_is_no_message() {
 }
 
 /// The end of a run as a host tells it.
-fn ended() -> Value {
+pub fn ended() -> Value {
     let end = json!({
         "end": { "exited": 0 }, "overstayed": false, "log": "/etc/passwd", "proof": null,
         "ran": { "secs": 1, "nanos": 0 }, "result": null, "reports": []
@@ -313,6 +325,21 @@ fn p12_commits_that_were_not_asked_for_are_not_sent() {
     });
 }
 
+/// What a host tells of work that it has collected.
+pub fn found(head: &CommitId, tree: &str) -> Value {
+    json!({
+        "head": { "commit": head.as_str(), "tree": tree }, "fork": null, "changed": true, "commits": 1,
+        "made_commit": false, "half_merge": false, "no_repository": false, "kept": 0, "left_by_setup": [],
+        "taken_from": null, "elsewhere": [], "left_out": [], "holds": [], "notes": []
+    })
+}
+
+/// The order to collect the first attempt.
+pub fn collecting(base: CommitId) -> CollectOrder {
+    let (unit, green) = (UnitId::new("u").unwrap(), base.clone());
+    CollectOrder { slot: 1, mission: mission(), unit, number: 1, base, green, take_elsewhere: true }
+}
+
 /// A host that has collected `head`, and says that these refs pin something there: at once, or when it is asked for that.
 async fn collected(world: &World, head: CommitId, pins: Value, pack: Vec<u8>, at_once: bool) -> (Fake, CollectOrder) {
     let base = world.id("main").await;
@@ -320,11 +347,7 @@ async fn collected(world: &World, head: CommitId, pins: Value, pack: Vec<u8>, at
     let fake = Fake::new(world, Limits::default(), move |name, id, content| match name {
         "Compare" => vec![fine(id, json!({ "missing": [], "tips": [], "tags": [] }))],
         "Collect" => {
-            let found = json!({
-                "head": { "commit": head.as_str(), "tree": tree }, "fork": null, "changed": true, "commits": 1,
-                "made_commit": false, "half_merge": false, "no_repository": false, "kept": 0, "left_by_setup": [],
-                "taken_from": null, "elsewhere": [], "left_out": [], "holds": [], "notes": []
-            });
+            let found = found(&head, &tree);
             match at_once {
                 false => vec![fine(id, json!({ "Pinned": found }))],
                 true => {
@@ -342,17 +365,20 @@ async fn collected(world: &World, head: CommitId, pins: Value, pack: Vec<u8>, at
         _ => vec![fine(id, Value::Null)],
     })
     .await;
-    let (unit, green) = (UnitId::new("u").unwrap(), base.clone());
-    let order = CollectOrder { slot: 1, mission: mission(), unit, number: 1, base, green, take_elsewhere: true };
-    (fake, order)
+    (fake, collecting(base))
 }
 
 /// A pack with a commit on `main` whose tree is made of this entry.
 async fn pack_of(world: &World, entry: &str) -> (CommitId, Vec<u8>) {
+    pack_with(world, entry, "x").await
+}
+
+/// The same with this text in its file.
+pub async fn pack_with(world: &World, entry: &str, text: &str) -> (CommitId, Vec<u8>) {
     let there = world.home().join("there");
     world.sh(&format!("git clone -q . {0}", there.display())).await;
     let text = format!(
-        "blob=$(echo x | git hash-object -w --stdin)
+        "blob=$(echo '{text}' | git hash-object -w --stdin)
          tree=$( {{ printf '{entry}\\0'; echo $blob | xxd -r -p; }} | git hash-object -t tree --literally -w --stdin )
          head=$(git -c user.name=a -c user.email=a@b commit-tree $tree -p HEAD -m x)
          printf '%s\\n^HEAD\\n' $head | git pack-objects -q --revs --stdout > ../pack; echo $head"
@@ -361,7 +387,7 @@ async fn pack_of(world: &World, entry: &str) -> (CommitId, Vec<u8>) {
     (head, std::fs::read(world.home().join("pack")).unwrap())
 }
 
-const PIN: &str = "refs/mc/attempts/m1/u/1";
+pub const PIN: &str = "refs/mc/attempts/m1/u/1";
 
 #[test]
 fn p12_objects_that_git_would_not_take_from_a_server_are_not_taken_from_a_host() {
@@ -412,11 +438,20 @@ fn p12_only_the_refs_of_the_attempt_are_made_and_only_of_commits() {
             let after = world.sh("git for-each-ref --format='%(refname)' refs/mc/").await;
             assert_eq!(after, PIN);
         }
-        // What is pinned there late is taken of missions that this engine has begun.
-        std::fs::create_dir_all(world.state().join("sessions/m1")).unwrap();
-        let late = ["refs/mc/attempts/m9/u/1", "refs/mc/attempts/m1/u/3"].map(|name| json!([name, base.as_str()]));
-        let (fake, _) = collected(&world, base.clone(), json!(late), Vec::new(), false).await;
+        // What is pinned there late is taken of attempts that this engine has placed there.
+        let local = HostId::local();
+        for (attempt, host) in [("m1/u/3", &local), ("m1/u/4", &HostId::new("other").unwrap())] {
+            let session = world.state().join("sessions").join(attempt);
+            std::fs::create_dir_all(&session).unwrap();
+            note_host(&session, host).unwrap();
+        }
+        let late = ["m9/u/1", "m1/u/3", "m1/u/4", "m1/u/5"];
+        let pins = late.map(|attempt| json!([format!("refs/mc/attempts/{attempt}"), base.as_str()]));
+        let (fake, _) = collected(&world, base.clone(), json!(pins), Vec::new(), false).await;
         fake.host.retry_quarantine().await.unwrap();
+        for attempt in late {
+            fake.host.recover(1, attempt, &base).await.unwrap();
+        }
         let after = world.sh("git for-each-ref --format='%(refname)' refs/mc/").await;
         assert_eq!(after, format!("{PIN}\nrefs/mc/attempts/m1/u/3"));
     });

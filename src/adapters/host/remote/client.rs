@@ -1,9 +1,10 @@
 //! A host behind a worker, as the engine sees it. Where the worker cannot be reached, what was asked is asked again ([`super::asking`]); a
 //! question that gets no answer for long is trouble and decides nothing, and a run is given up when it has ended by its lease.
 
+use super::bounds::cap_lists;
 use super::known::Sent;
 use super::line::{Line, Patience};
-use super::objects::{BROUGHT, Pinned, name_brought};
+use super::objects::Pinned;
 use super::opening::Opener;
 use super::protocol::{
     CollectAnswer, Compared, Hello, KeptEnd, Request, RunAnswer, SourcePlace, Variables, Versions, put_contents,
@@ -19,14 +20,14 @@ use crate::adapters::host::local::workspace::pool::refuse_incomplete;
 use crate::adapters::host::local::workspace::tags::Tags;
 use crate::adapters::host::order::{
     CollectOrder, CollectOutcome, Ended, HostError, HostFacts, NotFresh, NotReady, PrepareOrder, Ready, Release,
-    RunKey, RunOrder, RunState, Start, Untracked, UsedSlot, attempt_of, until_killed,
+    RunKey, RunOrder, RunState, Start, Untracked, UsedSlot, until_killed,
 };
 use crate::adapters::host::settings::{HostSettings, PoolKind};
 use crate::adapters::os::files::{self, if_there};
 use crate::adapters::trouble::{Places, cause_of};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble, chain};
-use crate::domain::values::{CommitId, MissionId, Tip};
+use crate::domain::values::{CommitId, Tip};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -55,7 +56,7 @@ pub struct EngineCard {
     pub root: PathBuf,
     /// Where output of runs is kept here.
     pub runs: PathBuf,
-    /// The folder with one for each mission that has begun sessions; absent: any mission may have.
+    /// The folder with what is remembered of sessions, each with a [note of its host](super::late::note_host); absent: any may be anywhere.
     pub sessions: Option<PathBuf>,
     /// Variables that runs get with the values which the engine has.
     pub variables: Variables,
@@ -357,7 +358,10 @@ impl RemoteHost {
         if outcome.is_err() {
             self.forget_sent().await;
         }
-        let kept = outcome?;
+        let mut kept = outcome?;
+        if let CollectOutcome::Pinned(found) = &mut kept {
+            cap_lists(found);
+        }
         if let CollectOutcome::Pinned(found) = &kept {
             let of = Pinned { mission: &order.mission, unit: &order.unit, number: order.number, late: false };
             match pins {
@@ -402,7 +406,7 @@ impl RemoteHost {
     }
 
     /// Tells the host which of its pins are here. What it does not hear now, it hears the next time.
-    async fn tell_brought(&self) {
+    pub(super) async fn tell_brought(&self) {
         let pins = std::mem::take(&mut *self.brought());
         if pins.is_empty() {
             return;
@@ -419,58 +423,6 @@ impl RemoteHost {
         self.forget_sent().await;
         let compared = self.query::<Result<Compared, Trouble>>(Request::Compare(commits.to_vec())).await;
         matches!(compared, Ok(Ok(compared)) if !compared.missing.is_empty())
-    }
-
-    /// Whether the engine has begun sessions of this mission: what is pinned of others is not brought here.
-    fn is_known(&self, mission: &MissionId) -> bool {
-        let key = RunKey::of_mission(mission);
-        self.engine.sessions.as_ref().is_none_or(|sessions| key.path_in(sessions).is_dir())
-    }
-
-    /// Most bytes of a file that a host may send.
-    pub(super) fn most_bytes(&self) -> u64 {
-        if self.settings.max_disk == 0 { u64::MAX } else { self.settings.max_disk }
-    }
-
-    /// What was left in a slot, pinned there and here.
-    ///
-    /// # Errors
-    /// What around it failed.
-    pub async fn recover(&self, slot: u32, label: &str, base: &CommitId) -> Result<(), Trouble> {
-        self.send(std::slice::from_ref(base)).await?;
-        let request = Request::Recover(UsedSlot { slot, label: label.to_owned() }, base.clone());
-        let recovered = self.query::<Result<(), Trouble>>(request).await?;
-        if recovered.is_err() {
-            self.forget_sent().await;
-        }
-        recovered?;
-        if let Some((mission, unit, number)) = attempt_of(label).filter(|(mission, ..)| self.is_known(mission)) {
-            let of = Pinned { mission: &mission, unit: &unit, number, late: true };
-            self.fetch_pins(of, std::slice::from_ref(base)).await?;
-            self.unpin_progress(&mission, &unit, number).await;
-        }
-        Ok(())
-    }
-
-    /// What is in quarantine, tried once more; all that is pinned there and not here is brought here.
-    ///
-    /// # Errors
-    /// What around it failed.
-    pub async fn retry_quarantine(&self) -> Result<(), Trouble> {
-        self.tell_brought().await;
-        self.query::<Result<(), Trouble>>(Request::RetryQuarantine).await??;
-        const PINS: [&str; 2] = ["refs/mc/attempts/", "refs/mc/kept/"];
-        let pins = self.pins_there([PINS[0], PINS[1], BROUGHT].map(str::to_owned).to_vec()).await?;
-        let pins: BTreeSet<_> = pins.into_iter().collect();
-        // What was brought here and is here no more was taken away on purpose.
-        let late = pins.iter().filter(|(name, id)| !pins.contains(&(name_brought(name), id.clone())));
-        let late: BTreeSet<_> = late
-            .filter_map(|(name, _)| attempt_of(PINS.iter().find_map(|prefix| name.strip_prefix(prefix))?))
-            .collect();
-        for (mission, unit, number) in late.into_iter().filter(|(mission, ..)| self.is_known(mission)) {
-            self.fetch_pins(Pinned { mission: &mission, unit: &unit, number, late: true }, &[]).await?;
-        }
-        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! One connection to a worker, from its greeting to its loss.
 
-use super::bounds::{ReplyBounds, shorten_reasons};
+use super::bounds::{ReplyBounds, shorten_texts};
 use super::frame::{Bounds, encode, receive, send};
 use super::protocol::{Hello, Numbered, Reply, Request, Versions};
 use super::transport::{Guard, Output, Reached};
@@ -128,7 +128,11 @@ async fn read(mut from: Output, shared: &Shared, heard: &Heard, silence: Duratio
                 Err(e) => return unreachable(format!("read what the worker says: {e}")),
             };
         patience = silence;
-        shorten_reasons(&mut body);
+        let bounds = lock(waiting).as_ref().ok().and_then(|waiting| waiting.get(&id)).map(|waiter| waiter.bounds);
+        match bounds {
+            Some(bounds) => bounds.shorten_texts(&mut body),
+            None => shorten_texts(&mut body),
+        }
         let body = serde_json::from_value(body).unwrap_or_else(|e| Reply::Refused(unexpected_answer(&e)));
         if !matches!(body, Reply::Refused(_)) {
             heard.note();

@@ -12,7 +12,7 @@ use crate::adapters::host::local::workspace::lfs::{KEYS, LONGEST_POINTER, LargeF
 use crate::adapters::os::files::if_there;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::CommitId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -80,17 +80,21 @@ impl RemoteHost {
     /// Brings the contents here that commits which just came point to, as far as they are there and not here.
     pub(super) async fn fetch_contents(&self, commits: &[CommitId], known: &[CommitId]) -> Result<(), Trouble> {
         let Some(large) = self.large_files().await? else { return Ok(()) };
-        let mut missing = oids_since(&self.source, commits, known).await.map_err(|e| self.classify_error(&e))?;
-        missing.retain(|oid| large.find_content(oid).is_none());
-        let lacked: BTreeSet<String> = self.list_missing(missing.clone()).await?.into_iter().collect();
+        let mut missing = pointers_since(&self.source, commits, known).await.map_err(|e| self.classify_error(&e))?;
+        missing.retain(|oid, _| large.find_content(oid).is_none());
         // What nobody has is told with the work.
-        for oid in missing.difference(&lacked) {
+        for oid in self.list_missing(missing.keys().cloned().collect()).await? {
+            missing.remove(&oid);
+        }
+        // Pointers are the host's words, too.
+        let together = missing.values().fold(0_u64, |sum, size| sum.saturating_add(*size));
+        self.check_length("contents that git-lfs keeps", together)?;
+        for (oid, size) in &missing {
             // Its mode is that of any file of the user's, as git-lfs would make it.
             let made =
                 tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(&self.engine.root);
             let mut draft = made.map_err(|e| self.classify_error(&e))?;
-            self.read_file(&RemoteFile::Content(oid.clone()), self.most_bytes(), |bytes| draft.write_all(bytes))
-                .await?;
+            self.read_file(&RemoteFile::Content(oid.clone()), *size, |bytes| draft.write_all(bytes)).await?;
             if !large.take(draft.path(), oid).map_err(|e| self.classify_error(&e))? {
                 return Err(Trouble::from(format!("the content {oid} that git-lfs keeps did not arrive whole")));
             }
@@ -109,23 +113,32 @@ async fn oids_of_files(source: &Git, commit: &CommitId) -> Result<BTreeSet<Strin
     }
     let filters = source.filters_of(Attributes::Of(commit.as_str()), &files).await?;
     let kept = filters.iter().filter(|(_, filter)| *filter == "lfs").map(|(place, _)| files[*place].id.as_str());
-    oids_in(source, &kept.collect::<Vec<_>>()).await
+    Ok(pointers_in(source, &kept.collect::<Vec<_>>()).await?.into_iter().map(|pointer| pointer.oid).collect())
 }
 
-/// The contents that anything points to which commits have and `known` do not.
-async fn oids_since(source: &Git, commits: &[CommitId], known: &[CommitId]) -> Result<BTreeSet<String>, GitError> {
+/// The contents that anything points to which commits have and `known` do not, with their lengths.
+async fn pointers_since(
+    source: &Git,
+    commits: &[CommitId],
+    known: &[CommitId],
+) -> Result<BTreeMap<String, u64>, GitError> {
     let mut args = vec!["rev-list", "--objects", "--no-object-names", "--filter=object:type=blob"];
     args.extend(["--filter-provided-objects", "--ignore-missing"]);
     args.extend(commits.iter().map(CommitId::as_str));
     args.push("--not");
     args.extend(known.iter().map(CommitId::as_str));
     let said = source.run_text(&args).await?;
-    oids_in(source, &said.lines().collect::<Vec<_>>()).await
+    let mut sizes = BTreeMap::new();
+    for Pointer { oid, size } in pointers_in(source, &said.lines().collect::<Vec<_>>()).await? {
+        let known = sizes.entry(oid).or_insert(size);
+        *known = size.max(*known);
+    }
+    Ok(sizes)
 }
 
-async fn oids_in(source: &Git, blobs: &[&str]) -> Result<BTreeSet<String>, GitError> {
+async fn pointers_in(source: &Git, blobs: &[&str]) -> Result<Vec<Pointer>, GitError> {
     let texts = source.small_blobs(blobs, LONGEST_POINTER).await?;
-    Ok(texts.iter().flatten().filter_map(|text| Pointer::read(text)).map(|pointer| pointer.oid).collect())
+    Ok(texts.iter().flatten().filter_map(|text| Pointer::read(text)).collect())
 }
 
 impl Mirror {

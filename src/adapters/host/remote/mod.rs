@@ -11,6 +11,7 @@ mod contents;
 mod frame;
 mod idle;
 mod known;
+pub mod late;
 mod line;
 mod mend;
 pub mod objects;

@@ -147,12 +147,7 @@ impl RemoteHost {
         let request = Request::Export(name.clone(), wanted.to_vec(), known.to_vec());
         let length = self.query::<Result<u64, Trouble>>(request).await??;
         let failed = |e: io::Error| self.classify_error(&e);
-        let most = self.settings.max_disk;
-        if most > 0 && length > most {
-            let key = self.settings.name_disk_key();
-            let why = format!("a host wants to send {length} bytes of {most} ({key})");
-            return Err(Trouble::from(why));
-        }
+        self.check_length("a pack", length)?;
         let mut pack = tempfile::tempfile_in(&self.engine.root).map_err(failed)?;
         let mut taken = true;
         if self.read_file(&RemoteFile::Transfer(name.clone()), length, |bytes| pack.write_all(bytes)).await? == length {
@@ -162,6 +157,19 @@ impl RemoteHost {
         }
         self.query::<Result<(), Trouble>>(Request::Forget(name)).await??;
         Ok(taken)
+    }
+
+    /// That a host may send so many bytes.
+    ///
+    /// # Errors
+    /// They are too many: which host, and by which key of the settings.
+    pub(super) fn check_length(&self, what: &str, length: u64) -> Result<(), Trouble> {
+        let (most, key) = self.settings.transfer_bound();
+        if length <= most {
+            return Ok(());
+        }
+        let host = self.settings.host();
+        Err(Trouble::from(format!("host {host} wants to send {what} of {length} bytes, of {most} at most ({key})")))
     }
 
     /// Reads a file of the host, of which no more than `longest` bytes are taken; how many bytes it has.
