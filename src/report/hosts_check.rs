@@ -267,7 +267,8 @@ pub fn clean_text(hosts: &[HostCleaning], dry_run: bool) -> String {
             let _ = writeln!(out, "  {}  {}", to_one_line(what, 200), format_size(*bytes));
         }
         for (what, why) in kept {
-            let _ = writeln!(out, "  {} stays: {}", to_one_line(what, 200), to_one_line(why, 300));
+            let stays = if dry_run { "has to be brought here or ended first" } else { "stays" };
+            let _ = writeln!(out, "  {} {stays}: {}", to_one_line(what, 200), to_one_line(why, 300));
         }
     }
     out

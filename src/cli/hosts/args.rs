@@ -13,7 +13,7 @@ pub enum HostsCommand {
     Check(Check),
     /// Take away what hosts keep for this repository, when no mission is unfinished; exit 6 if something stays
     ///
-    /// Work that is pinned there and not here is brought here first. What runs, or could not be kept, stays and is named.
+    /// What ended missions left is ended, pinned and brought here first. Where something could not be kept it stays, and is named.
     Clean(Clean),
     /// Start nothing new on a host until `mc hosts resume`; what runs there goes on to its end
     ///

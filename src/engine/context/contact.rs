@@ -11,16 +11,20 @@ use crate::adapters::host::remote::transport::Transport;
 pub use crate::adapters::host::remote::transport::wait_for_commands;
 use crate::config::Settings;
 use crate::config::backend::HostConfig;
+use crate::domain::values::MissionId;
 use crate::engine::context::project::Project;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// A host as somebody reaches it who has nothing run there: what it has for this state directory. Each question is asked once, and
-/// no variable is told.
+/// A host as somebody reaches it who has nothing run there: what it has for this state directory, whose journal knows these missions.
+/// Each question is asked once, and no variable is told.
 pub(in crate::engine) fn build_contact(
     project: &Project,
     settings: &Settings,
     config: &HostConfig,
     (state, epoch): (String, u64),
+    missions: BTreeSet<MissionId>,
 ) -> RemoteHost {
     let engine = EngineCard {
         state,
@@ -28,6 +32,7 @@ pub(in crate::engine) fn build_contact(
         root: project.state.root().to_owned(),
         runs: project.state.runs(),
         sessions: Some(project.state.sessions()),
+        missions: Some(Arc::new(missions)),
         variables: Variables::default(),
     };
     let (source, tags) = (project.source(ChildGuard::none()), Tags::default());

@@ -126,7 +126,11 @@ impl ExecutionContext {
             toplevel.clone_into(&mut facts.toplevel);
         }
         let tags = Tags::default();
-        let epoch = store.lock().unwrap_or_else(PoisonError::into_inner).epoch();
+        let (epoch, missions) = {
+            let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+            // Where it cannot be read, no mission goes on.
+            (store.epoch(), store.list_missions().unwrap_or_default())
+        };
         let told = host_settings(&settings, kind);
         let engine = EngineCard {
             // Without one the worker says what is wrong.
@@ -135,6 +139,7 @@ impl ExecutionContext {
             root: project.state.root().to_owned(),
             runs: project.state.runs(),
             sessions: Some(project.state.sessions()),
+            missions: Some(Arc::new(missions.into_iter().collect())),
             variables: passed_on(project, &told),
         };
         let shared = Shared { env: &project.env, engine: &engine, source: &source, facts: &facts, tags: &tags };

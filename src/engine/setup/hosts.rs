@@ -20,6 +20,7 @@ use crate::engine::context::contact::build_contact;
 use crate::engine::error::EngineError;
 use crate::engine::inspect::hosts::{describe_way, find_host};
 use crate::report::hosts_check::{Checked, HostCheck, Program, Refused};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -81,7 +82,7 @@ pub async fn check_hosts(
     let mut tasks = JoinSet::new();
     for (nth, config) in hosts.iter().enumerate() {
         let state = format!("{CHECK}{:016x}", fastrand::u64(..));
-        let host = build_contact(project, &settings, config, (state, 0));
+        let host = build_contact(project, &settings, config, (state, 0), BTreeSet::new());
         let waits = match &config.reach {
             Reach::Command { connect_timeout, .. } => Some(*connect_timeout),
             Reach::Ssh { .. } => None,

@@ -1,5 +1,6 @@
 //! The workspace of an ended attempt: collected and pinned by its host, then given back; what a report says of it.
 
+use crate::adapters::host::Host;
 use crate::adapters::host::local::workspace::collect::Collected;
 use crate::adapters::host::local::workspace::left_out::{self, Why};
 use crate::adapters::host::order::{CollectOrder, CollectOutcome, Release, UsedSlot};
@@ -119,14 +120,28 @@ pub async fn has_slot(context: &MissionContext, order: &AttemptOrder) -> Result<
     Ok(used.iter().any(|used| used.slot == order.slot.number && used.label == key.as_str()))
 }
 
-/// Pins what is left in those slots of a host whose labels nobody waits for any more, as `stale` tells. What cannot be saved now
-/// stays where it is, for the slot's next use.
-pub async fn sweep(on: &NamedHost, base: &CommitId, stale: impl Fn(&str) -> bool) {
-    for UsedSlot { slot, label } in on.used_slots().await.unwrap_or_default() {
-        if stale(&label)
-            && let Err(why) = on.recover(slot, &label, base).await
-        {
-            tracing::warn!("save what {label} left in slot {slot} of {}: {why}", on.id);
+/// Pins what is left in those slots of a host whose labels nobody waits for any more, as `stale` tells, and gives them back. What could
+/// not be saved, and why: it stays where it is.
+///
+/// # Errors
+/// It cannot be said which slots are used.
+pub async fn recover_stale(
+    on: &Host,
+    base: &CommitId,
+    stale: impl Fn(&str) -> bool,
+) -> Result<Vec<(UsedSlot, Trouble)>, Trouble> {
+    let mut failed = Vec::new();
+    for used in on.used_slots().await?.into_iter().filter(|used| stale(&used.label)) {
+        if let Err(why) = on.recover(used.slot, &used.label, base).await {
+            failed.push((used, why));
         }
+    }
+    Ok(failed)
+}
+
+/// The same for whoever goes on anyway: what cannot be saved now is for the slot's next use.
+pub async fn sweep(on: &NamedHost, base: &CommitId, stale: impl Fn(&str) -> bool) {
+    for (UsedSlot { slot, label }, why) in recover_stale(on, base, stale).await.unwrap_or_default() {
+        tracing::warn!("save what {label} left in slot {slot} of {}: {why}", on.id);
     }
 }

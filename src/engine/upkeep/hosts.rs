@@ -1,17 +1,27 @@
-//! `mc hosts clean`: takes away what hosts keep for this repository's state directory, when no mission is unfinished. What is pinned
-//! there and not here is brought here first.
+//! `mc hosts clean`: takes away what hosts keep for this repository's state directory, when no mission is unfinished.
+//!
+//! Nothing goes before it is pinned here: what attempts left in slots is collected, quarantine is tried once more, and all pins of
+//! missions that the journal knows are brought here; then all of it goes at once, or none of it where something could not be brought.
+//! The lock of the state directory is held meanwhile. What other state directories have on a host is never touched.
 
+use crate::adapters::host::Host;
+use crate::adapters::host::local::process::ChildGuard;
+use crate::adapters::host::order::attempt_of;
 use crate::adapters::host::remote::clean::CHECK;
 use crate::adapters::host::remote::client::RemoteHost;
 use crate::adapters::host::remote::protocol::{CleanOrder, Cleaned};
 use crate::config::backend::HostConfig;
 use crate::domain::trouble::Trouble;
+use crate::domain::values::{CommitId, MissionId};
 use crate::engine::context::contact::build_contact;
 use crate::engine::context::{Act, Project, tenure};
 use crate::engine::error::EngineError;
-use crate::engine::inspect::history::load_unfinished;
+use crate::engine::inspect::history::{list_missions, load_unfinished};
+use crate::engine::inspect::views::read_green;
 use crate::engine::setup::hosts::refuse;
+use crate::engine::tasks::collect::recover_stale;
 use crate::report::hosts_check::{HostCleaning, Removal};
+use std::collections::BTreeSet;
 use tokio::task::JoinSet;
 
 /// Cleans these hosts, all at once, or only says what would go.
@@ -42,10 +52,16 @@ pub async fn clean_hosts(
         Some(_) => project.state.state_id()?,
         None => format!("{CHECK}{:016x}", fastrand::u64(..)),
     };
+    let missions: BTreeSet<MissionId> = match &store {
+        Some(store) => list_missions(store)?.into_iter().collect(),
+        None => BTreeSet::new(),
+    };
+    let base = find_base(project).await?;
     let (mut tasks, order) = (JoinSet::new(), CleanOrder { dry_run, programs: true });
     for (nth, config) in hosts.iter().enumerate() {
-        let host = build_contact(project, &settings, config, (state.clone(), epoch));
-        tasks.spawn(async move { (nth, clean_host(&host, order).await) });
+        let host = build_contact(project, &settings, config, (state.clone(), epoch), missions.clone());
+        let base = base.clone();
+        tasks.spawn(async move { (nth, clean_host(host, base.as_ref(), order).await) });
     }
     let lost = || Trouble::from("the cleaning broke off".to_owned());
     let mut answers: Vec<Result<Cleaned, Trouble>> = hosts.iter().map(|_| Err(lost())).collect();
@@ -64,11 +80,33 @@ pub async fn clean_hosts(
     Ok(cleaned.collect())
 }
 
-async fn clean_host(host: &RemoteHost, order: CleanOrder) -> Result<Cleaned, Trouble> {
-    if !order.dry_run {
-        host.retry_quarantine().await?;
+/// The commit from which it is told what is new in a slot whose mission is over.
+async fn find_base(project: &Project) -> Result<Option<CommitId>, EngineError> {
+    if let Some(tip) = read_green(project).await?.tip {
+        return Ok(Some(tip.commit));
     }
-    host.clean(order).await
+    Ok(project.source(ChildGuard::none()).resolve("HEAD").await?.map(|tip| tip.commit))
+}
+
+async fn clean_host(host: RemoteHost, base: Option<&CommitId>, order: CleanOrder) -> Result<Cleaned, Trouble> {
+    if order.dry_run {
+        return host.clean(order).await;
+    }
+    let host = Host::Remote(Box::new(host));
+    let failed = match base {
+        Some(base) => recover_stale(&host, base, is_ours).await?,
+        None => Vec::new(),
+    };
+    host.retry_quarantine().await?;
+    let Host::Remote(host) = host else { return Ok(Cleaned::default()) };
+    let mut cleaned = host.clean(order).await?;
+    cleaned.kept.extend(failed.into_iter().map(|(used, why)| (format!("work of {}", used.label), why.to_string())));
+    Ok(cleaned)
+}
+
+/// Whether a slot of this label was given to an attempt or to a verification, and not taken by whoever worked there.
+fn is_ours(label: &str) -> bool {
+    attempt_of(label).is_some() || label.contains("/.")
 }
 
 fn refuse_unfinished(project: &Project) -> Result<(), EngineError> {

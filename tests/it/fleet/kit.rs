@@ -1,6 +1,7 @@
 //! A world whose missions run on hosts: each is a folder of the world with a home in it, behind a real sshd or behind a command.
-#![allow(clippy::print_stderr, reason = "times of faults are printed for whoever wants them")]
+#![allow(clippy::print_stderr, reason = "what a failed test saw is printed")]
 
+pub use super::fault::Fault;
 use super::network::Network;
 use crate::host::sshd::{Place, Sshd, User};
 use crate::support::tools::is_root;
@@ -10,7 +11,6 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 /// The lease of runs on hosts that nothing in a test outlasts.
 const LONG: &str = "10m";
@@ -40,37 +40,6 @@ pub struct Machine {
     pub verifiers: u32,
     /// Where everything of `mc` is on it.
     root: String,
-}
-
-/// How soon a fault was seen, and how soon work went on.
-pub struct Fault {
-    name: &'static str,
-    since: Instant,
-    seen: Option<Duration>,
-}
-
-impl Fault {
-    /// It happens now.
-    pub fn happens(name: &'static str) -> Self {
-        Self { name, since: Instant::now(), seen: None }
-    }
-
-    /// Somebody noticed it.
-    pub fn is_seen(&mut self) {
-        self.seen = Some(self.since.elapsed());
-    }
-
-    /// Work went on.
-    pub fn end(self) {
-        let over = self.since.elapsed();
-        let seen = self.seen.unwrap_or(over);
-        eprintln!(
-            "fault: {}: seen after {:.1} s, going on after {:.1} s",
-            self.name,
-            seen.as_secs_f64(),
-            over.as_secs_f64()
-        );
-    }
 }
 
 impl Machine {
@@ -110,6 +79,11 @@ impl Machine {
     /// Kills the worker.
     pub fn kill_worker(&self) {
         kill_process(self.worker().expect("a worker"), Signal::KILL).unwrap();
+    }
+
+    /// Kills the worker, where there is one still.
+    pub fn end_worker(&self) {
+        self.worker().into_iter().for_each(|pid| drop(kill_process(pid, Signal::KILL)));
     }
 
     /// Waits until another worker works than this one.

@@ -11,7 +11,7 @@ use mission_control::adapters::host::remote::protocol::{Limits, PART};
 use mission_control::adapters::host::settings::HostSettings;
 use mission_control::domain::ending::ProcessEnd;
 use mission_control::domain::trouble::{Cause, Trouble};
-use mission_control::domain::values::{CommitId, HostId, UnitId};
+use mission_control::domain::values::{CommitId, HostId, MissionId, UnitId};
 use rustix::fs::{CWD, FileType, Mode};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -90,7 +90,9 @@ impl Fake {
         });
         let patience = Duration::from_millis(300);
         let sessions = Some(world.state().join("sessions"));
-        let host = host_of(world, Line { patience, limits, sessions, ..Line::to(way) }, settings).await;
+        let missions = Some(Arc::new([MissionId::new("m1").unwrap(), MissionId::new("m2").unwrap()].into()));
+        let line = Line { patience, limits, sessions, missions, ..Line::to(way) };
+        let host = host_of(world, line, settings).await;
         Self { host, asked }
     }
 
@@ -438,14 +440,15 @@ fn p12_only_the_refs_of_the_attempt_are_made_and_only_of_commits() {
             let after = world.sh("git for-each-ref --format='%(refname)' refs/mc/").await;
             assert_eq!(after, PIN);
         }
-        // What is pinned there late is taken of attempts that this engine has placed there.
+        // What is pinned there late is taken of attempts that this engine has placed there, and of missions that it knows and whose
+        // sessions it remembers no more.
         let local = HostId::local();
         for (attempt, host) in [("m1/u/3", &local), ("m1/u/4", &HostId::new("other").unwrap())] {
             let session = world.state().join("sessions").join(attempt);
             std::fs::create_dir_all(&session).unwrap();
             note_host(&session, host).unwrap();
         }
-        let late = ["m9/u/1", "m1/u/3", "m1/u/4", "m1/u/5"];
+        let late = ["m9/u/1", "m2/u/1", "m1/u/3", "m1/u/4", "m1/u/5"];
         let pins = late.map(|attempt| json!([format!("refs/mc/attempts/{attempt}"), base.as_str()]));
         let (fake, _) = collected(&world, base.clone(), json!(pins), Vec::new(), false).await;
         fake.host.retry_quarantine().await.unwrap();
@@ -453,7 +456,7 @@ fn p12_only_the_refs_of_the_attempt_are_made_and_only_of_commits() {
             fake.host.recover(1, attempt, &base).await.unwrap();
         }
         let after = world.sh("git for-each-ref --format='%(refname)' refs/mc/").await;
-        assert_eq!(after, format!("{PIN}\nrefs/mc/attempts/m1/u/3"));
+        assert_eq!(after, format!("{PIN}\nrefs/mc/attempts/m1/u/3\nrefs/mc/attempts/m2/u/1"));
     });
 }
 

@@ -17,7 +17,7 @@ use mission_control::domain::fence::{Sandbox, WantedIsolation};
 use mission_control::domain::handoff::PromptMode;
 use mission_control::domain::trouble::{Cause, Trouble};
 use mission_control::domain::values::{CommitId, MissionId, UnitId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,6 +85,7 @@ pub struct Line {
     pub cuts: Cuts,
     pub limits: Limits,
     pub sessions: Option<PathBuf>,
+    pub missions: Option<Arc<BTreeSet<MissionId>>>,
     pub variables: Variables,
     /// After so long without work it is closed; zero: never.
     pub idle: Duration,
@@ -96,9 +97,23 @@ impl Line {
     /// That of the first engine to a program.
     pub fn to(program: PathBuf) -> Self {
         let (cuts, limits) = (Cuts::default(), Limits::default());
-        let (sessions, variables) = (None, Variables::default());
+        let (sessions, missions, variables) = (None, None, Variables::default());
         let (way, patience, idle, first_answer) = (None, PATIENCE, Duration::ZERO, None);
-        Self { state: "s1", epoch: 1, program, way, patience, cuts, limits, sessions, variables, idle, first_answer }
+        let state = "s1";
+        Self {
+            state,
+            epoch: 1,
+            program,
+            way,
+            patience,
+            cuts,
+            limits,
+            sessions,
+            missions,
+            variables,
+            idle,
+            first_answer,
+        }
     }
 }
 
@@ -117,6 +132,7 @@ pub async fn host_of(world: &World, line: Line, settings: HostSettings) -> Host 
         root: root.clone(),
         runs: root.join("runs"),
         sessions: line.sessions,
+        missions: line.missions,
         variables: line.variables,
     };
     let source = world.source();

@@ -27,7 +27,7 @@ use crate::adapters::os::files::{self, if_there};
 use crate::adapters::trouble::{Places, cause_of};
 use crate::domain::ending::ProcessEnd;
 use crate::domain::trouble::{Cause, Trouble, chain};
-use crate::domain::values::{CommitId, Tip};
+use crate::domain::values::{CommitId, MissionId, Tip};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,6 +58,8 @@ pub struct EngineCard {
     pub runs: PathBuf,
     /// The folder with what is remembered of sessions, each with a [note of its host](super::late::note_host); absent: any may be anywhere.
     pub sessions: Option<PathBuf>,
+    /// The missions it knows of; absent: any may be its own.
+    pub missions: Option<Arc<BTreeSet<MissionId>>>,
     /// Variables that runs get with the values which the engine has.
     pub variables: Variables,
 }

@@ -2,13 +2,12 @@
 //! taken of attempts alone that this engine has placed on that host: a host decides what becomes of the work it was given, and of no other.
 
 use super::client::RemoteHost;
-use super::objects::{BROUGHT, Pinned, name_brought};
+use super::objects::Pinned;
 use super::protocol::Request;
 use crate::adapters::host::order::{RunKey, UsedSlot, attempt_of};
 use crate::adapters::os::files;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, HostId, MissionId, UnitId};
-use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
@@ -24,17 +23,22 @@ pub fn note_host(session: &Path, host: &HostId) -> io::Result<()> {
 }
 
 impl RemoteHost {
-    /// Whether this attempt was placed on this host. Of missions that are not remembered nothing is said.
-    fn was_placed(&self, (mission, unit, number): &(MissionId, UnitId, u32)) -> bool {
+    /// Whether this attempt was placed on this host. Where nothing of a mission's sessions is remembered any more, that the journal knows
+    /// the mission is all that can be asked for.
+    pub(super) fn was_placed(&self, (mission, unit, number): &(MissionId, UnitId, u32)) -> bool {
+        if self.engine.missions.as_ref().is_some_and(|missions| !missions.contains(mission)) {
+            return false;
+        }
         let Some(sessions) = &self.engine.sessions else { return true };
         let own = self.settings.host();
         let session = RunKey::of_attempt(mission, unit, *number).path_in(sessions);
         let noted = files::read_own(&session.join(HOST)).ok().flatten();
         let placed = noted.as_deref() == Some(own.as_str().as_bytes());
-        if !placed && RunKey::of_mission(mission).path_in(sessions).is_dir() {
+        let remembered = RunKey::of_mission(mission).path_in(sessions).is_dir();
+        if !placed && remembered {
             tracing::warn!("{own} has work of {mission} {unit} {number}, which was not placed there: it is not taken");
         }
-        placed
+        placed || !remembered && self.engine.missions.is_some()
     }
 
     /// What was left in a slot, pinned there and here.
@@ -64,17 +68,6 @@ impl RemoteHost {
     pub async fn retry_quarantine(&self) -> Result<(), Trouble> {
         self.tell_brought().await;
         self.query::<Result<(), Trouble>>(Request::RetryQuarantine).await??;
-        const PINS: [&str; 2] = ["refs/mc/attempts/", "refs/mc/kept/"];
-        let pins = self.pins_there([PINS[0], PINS[1], BROUGHT].map(str::to_owned).to_vec()).await?;
-        let pins: BTreeSet<_> = pins.into_iter().collect();
-        // What was brought here and is here no more was taken away on purpose.
-        let late = pins.iter().filter(|(name, id)| !pins.contains(&(name_brought(name), id.clone())));
-        let late: BTreeSet<_> = late
-            .filter_map(|(name, _)| attempt_of(PINS.iter().find_map(|prefix| name.strip_prefix(prefix))?))
-            .collect();
-        for (mission, unit, number) in late.into_iter().filter(|attempt| self.was_placed(attempt)) {
-            self.fetch_pins(Pinned { mission: &mission, unit: &unit, number, late: true }, &[]).await?;
-        }
-        Ok(())
+        self.bring_late_pins().await
     }
 }

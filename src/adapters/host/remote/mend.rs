@@ -79,7 +79,7 @@ impl Worker {
             return tracing::debug!("the mirror is used: damaged objects are looked for later");
         };
         if let Some(run) = self.list_live_runs().await.first() {
-            return tracing::debug!("{} goes on: damaged objects are looked for later", run.display());
+            return tracing::debug!("{} goes on: damaged objects are looked for later", run.dir().display());
         }
         match self.mirror.mend().await {
             Ok(changed) => {

@@ -6,6 +6,7 @@ use crate::adapters::host::local::process::command::ChildGuard;
 use crate::adapters::host::local::workspace::disk::remove_any;
 use crate::adapters::host::local::workspace::pack::{Origin, pack, unpack};
 use crate::adapters::host::local::workspace::quarantine::odd_places::is_whole;
+use crate::adapters::host::order::attempt_of;
 use crate::adapters::host::settings::PoolKind;
 use crate::adapters::os::files::{self, At, FileError, if_there};
 use crate::domain::values::{CommitId, MissionId, UnitId};
@@ -21,6 +22,31 @@ pub(super) const SENT: &str = "refs/mc/sent/";
 
 /// Refs of the mirror that say which of its pins the engine has, as they are; what follows is the pin's name.
 pub(super) const BROUGHT: &str = "refs/mc/brought/";
+
+/// Refs of the mirror that name work: what was collected of attempts, and what was in workspaces before that.
+pub(super) const PINS: [&str; 3] = ["refs/mc/attempts/", "refs/mc/kept/", PROGRESS];
+
+/// Refs of the mirror that name what was in the workspace of an attempt while it went on.
+const PROGRESS: &str = "refs/mc/progress/";
+
+/// Of refs of work and the notes on them, those that the engine has not got, with the attempt that each is of. What was in a workspace
+/// is part of what was collected of it.
+pub(super) fn list_missing_pins(refs: &[(String, CommitId)]) -> Vec<(&str, &CommitId)> {
+    let all: BTreeSet<(&str, &CommitId)> = refs.iter().map(|(name, id)| (name.as_str(), id)).collect();
+    let names: BTreeSet<&str> = refs.iter().map(|(name, _)| name.as_str()).collect();
+    let is_work = |name: &str| PINS.iter().any(|prefix| name.starts_with(prefix));
+    let is_brought = |name: &str, id| all.contains(&(name_brought(name).as_str(), id));
+    let is_collected = |name: &str| {
+        let heads = name.strip_prefix(PROGRESS).map(|attempt| format!("{}{attempt}", PINS[0]));
+        heads.is_some_and(|head| names.contains(head.as_str()) || names.contains(name_brought(&head).as_str()))
+    };
+    all.iter().filter(|(name, id)| is_work(name) && !is_brought(name, id) && !is_collected(name)).copied().collect()
+}
+
+/// The attempt that a ref of work is of.
+pub(super) fn attempt_of_pin(name: &str) -> Option<(MissionId, UnitId, u32)> {
+    attempt_of(PINS.iter().find_map(|prefix| name.strip_prefix(prefix))?)
+}
 
 /// The ref that says of a pin that the engine has it.
 pub(super) fn name_brought(pin: &str) -> String {

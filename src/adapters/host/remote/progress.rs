@@ -4,7 +4,7 @@
 use super::client::RemoteHost;
 use super::protocol::Request;
 use crate::adapters::git::GitError;
-use crate::adapters::host::local::workspace::progress_ref;
+use crate::adapters::host::local::workspace::{head_ref, progress_ref};
 use crate::adapters::host::order::{RunOrder, UsedSlot, attempt_of};
 use crate::domain::trouble::Trouble;
 use crate::domain::values::{CommitId, MissionId, UnitId};
@@ -45,10 +45,25 @@ impl RemoteHost {
         self.source.repin(&name, &commit, old.as_ref()).await.map_err(failed)
     }
 
-    /// Takes the pin of an attempt away here, whose work is pinned as a whole by now.
+    /// Pins here what was pinned there while an attempt went on that left nothing else.
+    pub(super) async fn bring_progress(&self, name: &str, commit: &CommitId) -> Result<(), Trouble> {
+        let failed = |e: GitError| self.classify_error(&e);
+        let old = self.source.ref_value(name).await.map_err(failed)?;
+        if old.as_ref() == Some(commit) {
+            return Ok(());
+        }
+        let known: Vec<CommitId> = old.iter().cloned().collect();
+        self.bring(std::slice::from_ref(commit), &known, &format!("the work in progress {name}"), &[]).await?;
+        self.source.repin(name, commit, old.as_ref()).await.map_err(failed)
+    }
+
+    /// Takes the pin of an attempt away here, whose work is pinned as a whole by now. Where nothing else is pinned of it, it stays.
     pub(super) async fn unpin_progress(&self, mission: &MissionId, unit: &UnitId, n: u32) {
         let name = progress_ref(mission, unit, n);
         let unpinned = async {
+            if self.source.ref_value(&head_ref(mission, unit, n)).await?.is_none() {
+                return Ok(());
+            }
             match self.source.ref_value(&name).await? {
                 Some(commit) => self.source.unpin(&name, &commit).await.map(drop),
                 None => Ok(()),

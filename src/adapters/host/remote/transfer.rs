@@ -1,21 +1,22 @@
 //! What comes from a host beside answers: work that is pinned here, output of runs.
 
 use super::client::{RemoteHost, new_name};
-use super::objects::Pinned;
+use super::objects::{BROUGHT, PINS, Pinned, attempt_of_pin, list_missing_pins};
 use super::protocol::{KeptEnd, PART, RemoteFile, Request};
 use crate::adapters::git::GitError;
 use crate::adapters::host::local::protocol::{ERRORS, OUTPUT};
 use crate::adapters::host::local::workspace::attempt::Attempt;
 use crate::adapters::host::local::workspace::pack::{Origin, unpack};
-use crate::adapters::host::local::workspace::pin::record_pins;
+use crate::adapters::host::local::workspace::pin::{record_kept, record_pins};
 use crate::adapters::host::local::workspace::quarantine::odd_places::is_whole;
-use crate::adapters::host::local::workspace::{head_ref, kept_ref};
+use crate::adapters::host::local::workspace::{head_ref, kept_ref, progress_ref};
 use crate::adapters::host::order::RunKey;
 use crate::adapters::os::machine::no_room;
 use crate::adapters::os::{files, nofollow};
 use crate::domain::trouble::{Cause, Spot, Trouble};
 use crate::domain::values::CommitId;
 use rustix::fs::{Mode, OFlags};
+use std::collections::BTreeSet;
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,10 +32,33 @@ impl RemoteHost {
         let names = [head_ref, kept_ref].map(|name| name(of.mission, of.unit, of.number));
         let pins = self.pins_there(names.to_vec()).await?;
         let brought = self.bring_pins(of, pins, known, &[]).await?;
-        if brought.is_empty() {
-            return Ok(());
+        self.note_brought(brought).await
+    }
+
+    /// Tells the host that these pins are here.
+    async fn note_brought(&self, pins: Vec<(String, CommitId)>) -> Result<(), Trouble> {
+        if pins.is_empty() { Ok(()) } else { self.query::<Result<(), Trouble>>(Request::Brought(pins)).await? }
+    }
+
+    /// Pins here what is pinned there, for missions that the engine knows. What was brought here and is here no more was taken away on
+    /// purpose.
+    pub(super) async fn bring_late_pins(&self) -> Result<(), Trouble> {
+        let prefixes = PINS.iter().chain([&BROUGHT]).map(|&prefix| prefix.to_owned());
+        let refs = self.pins_there(prefixes.collect()).await?;
+        let mut attempts = BTreeSet::new();
+        for (name, id) in list_missing_pins(&refs) {
+            let Some(attempt) = attempt_of_pin(name).filter(|attempt| self.was_placed(attempt)) else { continue };
+            if name == progress_ref(&attempt.0, &attempt.1, attempt.2) {
+                self.bring_progress(name, id).await?;
+                self.note_brought(vec![(name.to_owned(), id.clone())]).await?;
+            } else {
+                attempts.insert(attempt);
+            }
         }
-        self.query::<Result<(), Trouble>>(Request::Brought(brought)).await?
+        for (mission, unit, number) in attempts {
+            self.fetch_pins(Pinned { mission: &mission, unit: &unit, number, late: true }, &[]).await?;
+        }
+        Ok(())
     }
 
     /// Pins here what a host says that it has pinned of an attempt, whose objects may be in `pack`; the pins that are here by now.
@@ -60,8 +84,9 @@ impl RemoteHost {
         };
         let pinned = |name: &str| pins.iter().find(|(there, _)| there == name).map(|(_, id)| id.clone());
         let (head_ref, kept_ref) = (attempt.head_ref(), attempt.kept_ref());
-        let (Some(head), kept) = (pinned(&head_ref), pinned(&kept_ref)) else { return Ok(Vec::new()) };
-        let wanted: Vec<CommitId> = [head.clone()].into_iter().chain(kept.clone()).collect();
+        let (head, kept) = (pinned(&head_ref), pinned(&kept_ref));
+        let wanted: Vec<CommitId> = head.iter().chain(&kept).cloned().collect();
+        let Some(first) = wanted.first() else { return Ok(Vec::new()) };
         let failed = |e: GitError| self.classify_error(&e);
         self.bring(&wanted, known, &format!("what was collected of {unit} {number}"), pack).await?;
         let identity = self.source.identity().await.map_err(failed)?;
@@ -78,8 +103,12 @@ impl RemoteHost {
                 tips.clear();
             }
         }
-        record_pins(&self.source, &identity, &attempt, &head, tips).await.map_err(failed)?;
-        Ok([(head_ref, head)].into_iter().chain(kept.map(|kept| (kept_ref, kept))).collect())
+        match &head {
+            Some(head) => drop(record_pins(&self.source, &identity, &attempt, head, tips).await.map_err(failed)?),
+            // Its head is here by now, or there never was any.
+            None => record_kept(&self.source, &identity, &attempt, first, tips).await.map_err(failed)?,
+        }
+        Ok(head.map(|head| (head_ref, head)).into_iter().chain(kept.map(|kept| (kept_ref, kept))).collect())
     }
 
     /// Brings commits here with all they need beyond `known`, and the contents that git-lfs keeps for them.

@@ -2,7 +2,7 @@
 
 use super::keep::is_used_by;
 use crate::adapters::host::local::machine::host::LocalHost;
-use crate::adapters::host::local::workspace::progress_ref;
+use crate::adapters::host::local::workspace::{head_ref, progress_ref};
 use crate::adapters::host::order::attempt_of;
 use crate::domain::trouble::Trouble;
 use crate::domain::values::CommitId;
@@ -29,7 +29,7 @@ impl LocalHost {
         Ok(made)
     }
 
-    /// Takes the pin of an attempt away that was collected: what it made is pinned as a whole.
+    /// Takes the pin of an attempt away that was collected: what it made is pinned as a whole. Where it is not, the pin stays.
     ///
     /// # Errors
     /// The pin cannot be taken away.
@@ -39,6 +39,9 @@ impl LocalHost {
         pool.forget_progress(slot).map_err(|e| self.classify_error(&e))?;
         let name = progress_ref(&mission, &unit, n);
         let unpinned = async {
+            if self.source.ref_value(&head_ref(&mission, &unit, n)).await?.is_none() {
+                return Ok(());
+            }
             match self.source.ref_value(&name).await? {
                 Some(commit) => self.source.unpin(&name, &commit).await.map(drop),
                 None => Ok(()),

@@ -75,7 +75,7 @@ pub(crate) async fn record_pins(
     head: &CommitId,
     mut tips: Vec<CommitId>,
 ) -> Result<u32, GitError> {
-    let (head_ref, kept_ref) = (attempt.head_ref(), attempt.kept_ref());
+    let head_ref = attempt.head_ref();
     let old_head = source.ref_value(&head_ref).await?;
     // An earlier pin of the same attempt (work in progress of a remote host, a collection cut short) is never dropped.
     match &old_head {
@@ -87,17 +87,29 @@ pub(crate) async fn record_pins(
     if !attempt.late || old_head.is_none() {
         source.repin(&head_ref, head, old_head.as_ref()).await?;
     }
+    record_kept(source, identity, attempt, head, tips).await?;
+    Ok(kept)
+}
+
+/// Names what an attempt left beside its head, beside what is kept of it already. The commit for that is dated as `dated_by` is.
+pub(crate) async fn record_kept(
+    source: &Git,
+    identity: &(String, String),
+    attempt: &Attempt,
+    dated_by: &CommitId,
+    mut tips: Vec<CommitId>,
+) -> Result<(), GitError> {
     if tips.is_empty() {
-        return Ok(kept);
+        return Ok(());
     }
+    let kept_ref = attempt.kept_ref();
     let old_kept = source.ref_value(&kept_ref).await?;
-    let mut keep = keep_commit(source, identity, attempt, head, &tips).await?;
+    let mut keep = keep_commit(source, identity, attempt, dated_by, &tips).await?;
     if let Some(old) = old_kept.as_ref().filter(|old| **old != keep) {
         tips.push(old.clone());
-        keep = keep_commit(source, identity, attempt, head, &tips).await?;
+        keep = keep_commit(source, identity, attempt, dated_by, &tips).await?;
     }
-    source.repin(&kept_ref, &keep, old_kept.as_ref()).await?;
-    Ok(kept)
+    source.repin(&kept_ref, &keep, old_kept.as_ref()).await
 }
 
 /// One commit in the source that has all `tips` as parents or grandparents, the same for the same tips.
