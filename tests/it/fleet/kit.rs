@@ -83,7 +83,9 @@ impl Machine {
 
     /// Kills the worker, where there is one still.
     pub fn end_worker(&self) {
-        self.worker().into_iter().for_each(|pid| drop(kill_process(pid, Signal::KILL)));
+        if let Some(pid) = self.worker() {
+            let _ = kill_process(pid, Signal::KILL);
+        }
     }
 
     /// Waits until another worker works than this one.

@@ -155,7 +155,7 @@ fn p12_what_a_host_tells_is_as_long_as_people_read_and_the_result_of_an_agent_is
         };
         let lengths = [found.holds.len(), found.elsewhere.len(), found.notes.len(), found.left_out.len()];
         assert_eq!(lengths, [100, 100, 101, 200]);
-        assert_eq!(found.notes[100], "19604 more lines of its host are left out");
+        assert_eq!(found.notes[100], "20004 more lines of its host are left out");
         assert!(found.elsewhere[0].name.len() < 20_000);
         assert_eq!(found.find_stuck().unwrap(), "y", "what is still in the workspace is known");
     });

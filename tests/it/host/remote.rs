@@ -74,6 +74,7 @@ pub async fn limited_host(
 }
 
 /// Who asks, and by what way.
+#[derive(Default)]
 pub struct Line {
     /// Id of the engine's state directory.
     pub state: &'static str,
@@ -96,24 +97,7 @@ pub struct Line {
 impl Line {
     /// That of the first engine to a program.
     pub fn to(program: PathBuf) -> Self {
-        let (cuts, limits) = (Cuts::default(), Limits::default());
-        let (sessions, missions, variables) = (None, None, Variables::default());
-        let (way, patience, idle, first_answer) = (None, PATIENCE, Duration::ZERO, None);
-        let state = "s1";
-        Self {
-            state,
-            epoch: 1,
-            program,
-            way,
-            patience,
-            cuts,
-            limits,
-            sessions,
-            missions,
-            variables,
-            idle,
-            first_answer,
-        }
+        Self { state: "s1", epoch: 1, program, patience: PATIENCE, ..Self::default() }
     }
 }
 

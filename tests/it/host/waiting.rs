@@ -61,7 +61,8 @@ fn p10_a_command_that_waits_is_waited_for_once_by_all() {
             std::fs::write(there.world.home().join("granted"), "").unwrap();
         };
         let (one, two, ()) = tokio::join!(host.used_slots(), host.used_slots(), grant);
-        (one.unwrap(), two.unwrap());
+        one.unwrap();
+        two.unwrap();
         assert_eq!((count(&there, "begun"), count(&there, "told")), (1, 0));
         host.reach_soon().await.unwrap();
     });
