@@ -139,7 +139,16 @@ fn p10_an_agent_that_is_not_logged_in_stops_the_mission_once_and_scripts_go_on()
     );
     let starts: usize = ["a", "b", "c"].iter().map(|u| night.classes(u).len()).sum();
     assert!((1..=3).contains(&starts), "{starts}");
+    std::fs::write(night.home().join("agent/mc-doctor"), refused).unwrap();
+    night.mc(&["doctor", "--agent"]).exits(6).says(&["ended with exit code 1: Invalid API key"]);
     std::fs::write(night.home().join("logged-in"), "").unwrap();
+    std::fs::write(night.home().join("agent/mc-doctor"), "echo ok > mc-doctor.txt; result success false; exit 1")
+        .unwrap();
+    // What else it finds is not about agents: an unfinished mission, no backlog.
+    night
+        .mc(&["doctor", "--agent"])
+        .exits(6)
+        .says(&["ok       answer        the agent made the file it was asked for"]);
     night.mc(&["mission", "resume"]).exits(0);
     for u in ["a", "b", "c"] {
         assert_eq!((night.unit(u).as_str(), night.classes(u).last().unwrap().as_str()), ("landed", "changed"), "{u}");

@@ -268,16 +268,16 @@ async fn run_trivial_brief(
         ("", said) => format!(": {said}"),
         (summary, _) => format!(": {summary}"),
     };
-    match (&report.run.end, report.work.changed) {
-        (ProcessEnd::Exited(0), true) => Ok(format!("the agent made the file it was asked for in {took} s")),
-        (ProcessEnd::Exited(0), false) => {
-            Err(format!("the agent ended well after {took} s and changed nothing{summary}"))
-        }
-        (ProcessEnd::Timeout | ProcessEnd::Stalled, _) => {
-            Err(format!("the agent did not end within {took} s{summary}"))
-        }
-        (ProcessEnd::Exited(code), _) => Err(format!("the agent ended with exit code {code}{summary}")),
-        (ProcessEnd::Infrastructure(trouble), _) => Err(trouble.why.clone()),
-        (end, _) => Err(format!("the agent ended in another way ({end:?}){summary}")),
+    if report.ended_well() {
+        return match report.work.changed {
+            true => Ok(format!("the agent made the file it was asked for in {took} s")),
+            false => Err(format!("the agent ended well after {took} s and changed nothing{summary}")),
+        };
     }
+    Err(match &report.run.end {
+        ProcessEnd::Timeout | ProcessEnd::Stalled => format!("the agent did not end within {took} s{summary}"),
+        ProcessEnd::Exited(code) => format!("the agent ended with exit code {code}{summary}"),
+        ProcessEnd::Infrastructure(trouble) => trouble.why.clone(),
+        end => format!("the agent ended in another way ({end:?}){summary}"),
+    })
 }
