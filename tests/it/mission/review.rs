@@ -39,6 +39,10 @@ fn p2_a_verification_never_throws_away_a_units_work_that_was_not_collected() {
     let pool = night.pool();
     fs::write(pool.join("slot-1/work/precious"), "uncommitted").unwrap();
     fs::write(pool.join("slot-1.dirty"), format!("{mission}/b/9")).unwrap();
+    // Behind a worker the engine takes work of attempts alone that it remembers to have placed there.
+    let session = night.state().join("sessions").join(&mission).join("b/9");
+    fs::create_dir_all(&session).unwrap();
+    fs::write(session.join("host"), "local").unwrap();
     // One worker less: what was a unit's slot is now that of verifications.
     night.mission_with(&unit("c", "touch c"), &["--workers", "1"]).exits(0);
     assert_eq!(night.sh(&format!("git show refs/mc/attempts/{mission}/b/9:precious")), "uncommitted");

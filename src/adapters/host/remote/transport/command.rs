@@ -226,9 +226,10 @@ pub(super) async fn start_command(
         Err(unready) => unready,
     };
     drop(stdin);
-    let code = match (&unready, &group.0) {
-        (Unready::Ended(_), Some(command)) => timeout(TOLD, command.wait_end()).await.ok().flatten(),
-        _ => None,
+    // What runs there ends by itself now, and takes away what it has begun: a signal could end that half way.
+    let code = match &group.0 {
+        Some(command) => timeout(TOLD, command.wait_end()).await.ok().flatten(),
+        None => None,
     };
     // What it started beside itself ends with it, and holds what it says open until then.
     if let Some(command) = group.0.take() {
