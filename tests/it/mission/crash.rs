@@ -146,7 +146,8 @@ pub fn whole(world: &World, units: &[Unit], tree: &str) {
         .collect();
     assert_eq!(starts, claimed, "a unit starts as often as its run directories are claimed\n{}", odd.join("\n"));
     let waited = slowest_resume(world);
-    assert!(waited < 5_000, "{waited} ms from a takeover to the next dispatch or outcome");
+    // Mostly far below a second; what is refused is a takeover that hangs, not a machine that is busy.
+    assert!(waited < 20_000, "{waited} ms from a takeover to the next dispatch or outcome");
     world.mc(&["audit"]).exits(0);
     world.mc(&["report", "--verify"]).exits(0);
 }
